@@ -1,0 +1,83 @@
+"""What a training run minimises: the one seam between the loop and everything it does not need to know.
+
+The loop (loop.py) knows steps, devices, precision and checkpoints; an objective knows data, model and loss. The
+three stages of LION share one objective (language_modelling.py); each pretraining run has its own file. stages.py
+names the class that belongs to a stage; it is constructed with the recipe alone.
+
+An objective holds no state that training changes: batch(step, shard) is a pure function of the recipe's seed and its
+two arguments, so a killed run resumes from nothing but the step number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+NamedParameters = Sequence[tuple[str, nn.Parameter]]
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A sample that could not be used: it is counted, named in bad_samples.jsonl, and another one takes its place."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: tensors with the batch as first dimension, and the ids that an error message names."""
+
+    tensors: Mapping[str, Tensor]
+    ids: Sequence[str]
+    tasks: Sequence[str] = ()
+    bad: Sequence[BadSample] = ()
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors on `device`."""
+        return replace(self, tensors={name: t.to(device, non_blocking=True) for name, t in self.tensors.items()})
+
+
+@dataclass(frozen=True)
+class Loss:
+    """`total`: the scalar to minimise. `per_task`: detached scalars for the curves, by task or by term of the loss."""
+
+    total: Tensor
+    per_task: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """One kind of training; constructed as `Objective(recipe)`, without heavy work."""
+
+    def prepare(self) -> None:
+        """Do what is slow and done once, such as filling a cache on disk; called before the first batch."""
+
+    def build(self) -> nn.Module:
+        """The model with its initial weights, on CPU, in fp32. The loop seeds torch before the call."""
+
+    def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
+        """What trains, by component: {component: [(name in model.named_parameters(), parameter), ...]}.
+
+        The loop freezes everything else. The component's name is what `lr_scale` in a recipe refers to.
+        """
+
+    def batch(self, step: int, shard: int = 0) -> Batch:
+        """Micro-batch `shard` of step `step` (both from 0), on CPU: a pure function of (seed, step, shard).
+
+        A step consists of accumulate x processes shards. Called in worker processes when the recipe asks for them, so
+        the objective must be picklable and must not touch the model here.
+        """
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """The loss of one micro-batch that is already on the model's device. `model` may be wrapped (DDP): call it."""
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Generate (or predict) on held-out samples and score; the unwrapped model, in eval mode, under no_grad."""
+
+    def export(self, model: nn.Module, out: Path) -> None:
+        """Write into the existing folder `out` what the next run or a user loads (see parts.py for a part of LION)."""
