@@ -1,0 +1,81 @@
+"""Files that are either the old or the new one, never half of each, whenever the process dies.
+
+The bytes go to a temporary file beside the target, reach the disk, and only then take the target's name.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def _beside(target: Path) -> Path:
+    """A free name in the target's own folder: renaming is atomic only within one file system."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder (the names in it) to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Write ``data`` (text as UTF-8) to ``path``, creating its folder; an existing file is replaced in one step.
+
+    Raises: OSError as ``open`` does; the target is then untouched and the temporary file gone.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(target)
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        _sync(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def atomic_write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write ``value`` as readable JSON with a final newline, atomically.
+
+    Raises: TypeError or ValueError for what JSON cannot hold (NaN and infinity included), before anything is written.
+    """
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill the folder that is handed out; when the block ends well it takes the name ``path``.
+
+    An older folder of that name is replaced (moved aside first: no system call swaps folders everywhere, so for an
+    instant neither name exists, but never a half-filled one). If the block raises, the old folder stays as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for entry in temporary.rglob("*"):
+            _sync(entry)
+        _sync(temporary)
+        old = _beside(target) if target.exists() else None
+        if old:
+            os.replace(target, old)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync(target.parent)
+    if old:
+        shutil.rmtree(old)

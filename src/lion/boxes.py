@@ -1,0 +1,178 @@
+"""Boxes with an explicit space and order, and the text LION writes them in.
+
+A box is always (x1, y1, x2, y2), the upper left and the lower right corner; y grows downwards. Its space is ``unit``
+(fractions of the picture's width and height, what the model reads and writes) or ``pixel``. LION stretches every
+picture to a square, so unit coordinates hold for the original picture without correction.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from lion.errors import LionError
+
+Space = Literal["unit", "pixel"]
+
+# A number as a language model may write it. ASCII digits only; a word such as "nan" is not a number here.
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+_FOUR_NUMBERS = re.compile(r"\s*" + r"\s*,\s*".join([f"({_NUMBER})"] * 4) + r"\s*")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle (x1, y1, x2, y2) in ``unit`` or ``pixel`` space; it may have no area and may reach outside.
+
+    Raises: LionError if a coordinate is not finite, the corners are out of order or the space has another name.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    space: Space = "unit"
+
+    def __post_init__(self) -> None:
+        if self.space not in ("unit", "pixel"):
+            raise LionError(f"a box's space is 'unit' or 'pixel', not {self.space!r}")
+        if not all(math.isfinite(value) for value in self.xyxy()):
+            raise LionError(f"a box needs four finite numbers, not {self.xyxy()}")
+        if self.x1 > self.x2 or self.y1 > self.y2:
+            raise LionError(f"a box is x1,y1,x2,y2 with x1 <= x2 and y1 <= y2, not {self.xyxy()} (x,y,width,height?)")
+
+    @classmethod
+    def from_xywh(cls, x: float, y: float, width: float, height: float, space: Space = "unit") -> "Box":
+        """From the upper left corner and the size, as COCO stores boxes."""
+        return cls(x, y, x + width, y + height, space)
+
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """(x1, y1, x2, y2)."""
+        return self.x1, self.y1, self.x2, self.y2
+
+    def xywh(self) -> tuple[float, float, float, float]:
+        """(x1, y1, width, height)."""
+        return self.x1, self.y1, self.x2 - self.x1, self.y2 - self.y1
+
+    def to_unit(self, width: float, height: float) -> "Box":
+        """The same box as fractions of a picture of ``width`` x ``height`` pixels; a unit box is returned as it is."""
+        if self.space == "unit":
+            return self
+        return Box(self.x1 / width, self.y1 / height, self.x2 / width, self.y2 / height)
+
+    def to_pixel(self, width: float, height: float) -> "Box":
+        """The same box in pixels of a picture of ``width`` x ``height``; a pixel box is returned as it is."""
+        if self.space == "pixel":
+            return self
+        return Box(self.x1 * width, self.y1 * height, self.x2 * width, self.y2 * height, "pixel")
+
+    def clamp(self, width: float | None = None, height: float | None = None) -> "Box":
+        """The part inside the picture (no area if there is none); a pixel box needs the picture's size."""
+        right, bottom = self._extent(width, height)
+        return Box(
+            min(max(self.x1, 0), right),
+            min(max(self.y1, 0), bottom),
+            min(max(self.x2, 0), right),
+            min(max(self.y2, 0), bottom),
+            self.space,
+        )
+
+    def flip_horizontal(self, width: float | None = None) -> "Box":
+        """Where the box lies once the picture is mirrored left to right; a pixel box needs the picture's width."""
+        right, _ = self._extent(width, 0)
+        return Box(right - self.x2, self.y1, right - self.x1, self.y2, self.space)
+
+    def _extent(self, width: float | None, height: float | None) -> tuple[float, float]:
+        if self.space == "unit":
+            return 1.0, 1.0
+        if width is None or height is None:
+            raise LionError("a pixel box needs the picture's size here: pass it as width and height")
+        return width, height
+
+    @property
+    def area(self) -> float:
+        """Width times height in the box's own space."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) of the middle."""
+        return self.x1 + (self.x2 - self.x1) / 2, self.y1 + (self.y2 - self.y1) / 2
+
+    def iou(self, other: "Box") -> float:
+        """Intersection over union in [0, 1], continuous coordinates; 0 where neither box has an area.
+
+        Raises: LionError if the boxes live in different spaces.
+        """
+        if self.space != other.space:
+            raise LionError(
+                f"cannot compare a {self.space} box with a {other.space} box: use convert one of them first"
+            )
+        width = min(self.x2, other.x2) - max(self.x1, other.x1)
+        height = min(self.y2, other.y2) - max(self.y1, other.y1)
+        shared = max(width, 0.0) * max(height, 0.0)
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BoxParse:
+    """What a text says about boxes: those that could be read, from left to right, and why reading stopped."""
+
+    ok: bool
+    """At least one box was read."""
+    boxes: tuple[Box, ...]
+    """Unit boxes with an area, up to the first one that is wrong; so ``boxes[0]`` is always the text's first box."""
+    reason: str | None
+    """What is wrong in one line, or None."""
+
+
+def format_box(box: Box, decimals: int = 3) -> str:
+    """A unit box as LION writes it: ``[0.120,0.340,0.560,0.780]`` (three decimals as released, no blanks).
+
+    Sides shorter than the last decimal vanish in the rounding. Raises: LionError for a pixel box or one that reaches
+    outside the picture.
+    """
+    if box.space != "unit":
+        raise LionError("only a unit box can be written as text: call to_unit(width, height) first")
+    if box != box.clamp():
+        raise LionError(f"the box {box.xyxy()} reaches outside the picture: unit coordinates lie between 0 and 1")
+    return "[" + ",".join(f"{abs(value):.{decimals}f}" for value in box.xyxy()) + "]"
+
+
+def parse_boxes(text: str) -> BoxParse:
+    """Read every ``[x1,y1,x2,y2]`` of a text from left to right; other brackets are passed over.
+
+    Never raises and never guesses: numbers outside [0, 1], corners out of order and boxes without an area are reported
+    with a reason, and nothing after them is read.
+    """
+    groups = [match[1] for match in _BRACKETS.finditer(text)]
+    boxes: list[Box] = []
+    for group in groups:
+        four = _FOUR_NUMBERS.fullmatch(group)
+        if four is None:
+            continue
+        x1, y1, x2, y2 = (float(number) for number in four.groups())
+        if problem := _problem(x1, y1, x2, y2):
+            return BoxParse(bool(boxes), tuple(boxes), f"box {len(boxes) + 1} [{_shorten(group)}]: {problem}")
+        boxes.append(Box(x1, y1, x2, y2))
+    if boxes:
+        return BoxParse(True, tuple(boxes), None)
+    if groups:
+        return BoxParse(False, (), f"[{_shorten(groups[0])}] is not four numbers")
+    return BoxParse(False, (), "no [x1,y1,x2,y2] in the text")
+
+
+def _problem(x1: float, y1: float, x2: float, y2: float) -> str | None:
+    if not all(0 <= value <= 1 for value in (x1, y1, x2, y2)):
+        return "coordinates must lie between 0 and 1"
+    if x1 > x2 or y1 > y2:
+        return "corners are out of order (x1 <= x2, y1 <= y2)"
+    if x1 == x2 or y1 == y2:
+        return "the box has no area"
+    return None
+
+
+def _shorten(group: str) -> str:
+    line = " ".join(group.split())
+    return line if len(line) <= 40 else line[:37] + "..."

@@ -1,0 +1,9 @@
+"""The one exception for a mistake of the user's: its message is one line that says what to do about it."""
+
+
+class LionError(ValueError):
+    """Something the user can mend: a wrong path, an empty question, a box outside the picture.
+
+    The command line prints the message alone and ends with exit code 2; from Python it is an ordinary ``ValueError``.
+    A broken promise between our own modules is an ``assert``, not this.
+    """

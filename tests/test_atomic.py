@@ -1,0 +1,52 @@
+"""A file is the old or the new one, whatever happens in between."""
+
+import json
+import os
+
+import pytest
+
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+
+
+def test_writes_text_bytes_and_json(tmp_path):
+    atomic_write(tmp_path / "new" / "a.txt", "naïve")
+    atomic_write(tmp_path / "b.bin", b"\x00\xff")
+    atomic_write_json(tmp_path / "c.json", {"x": [1, "ü"]})
+    assert (tmp_path / "new" / "a.txt").read_bytes() == "naïve".encode()
+    assert (tmp_path / "b.bin").read_bytes() == b"\x00\xff"
+    assert json.loads((tmp_path / "c.json").read_text(encoding="utf-8")) == {"x": [1, "ü"]}
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
+def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, broken):
+    target = tmp_path / "a.txt"
+    atomic_write(target, "old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(OSError, match="disk full"):
+        atomic_write(target, "new")
+    assert target.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_json_that_is_no_json_writes_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        atomic_write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directory_is_replaced_whole(tmp_path):
+    target = tmp_path / "out"
+    for text in ("one", "two"):
+        with atomic_directory(target) as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / f"{text}.txt").write_text(text)
+    assert [path.name for path in target.rglob("*.txt")] == ["two.txt"]
+    with pytest.raises(KeyboardInterrupt), atomic_directory(target) as folder:
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in target.rglob("*.txt")] == ["two.txt"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

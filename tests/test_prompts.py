@@ -1,0 +1,125 @@
+"""The prompts are frozen to the letter: ``python tests/test_prompts.py`` rewrites the snapshot, on purpose only."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.prompts import (
+    HELD_OUT_INSTRUCTIONS,
+    INSTRUCTIONS,
+    SOFT_TOKEN,
+    Task,
+    dialog_instruction,
+    instruction,
+    tag_prompt,
+    template_texts,
+)
+
+SNAPSHOT = Path(__file__).parent / "golden" / "prompts.json"
+BOX = Box(0.44, 0.06, 0.65, 0.367)
+SLOTS = {
+    Task.CAPTION: {},
+    Task.VQA: {"question": "What color is the umbrella?"},
+    Task.DIALOG: {"question": "Is it red?"},
+    Task.REC: {"expression": "the red car near the tall building"},
+    Task.REG: {"box": BOX},
+}
+HISTORY = [("Is there a dog?", "yes"), ("Where is it?", "left of the tree")]
+
+
+def every_prompt() -> dict[str, object]:
+    return {
+        "tag_prompt": tag_prompt(["dog", "round table"]),
+        "tag_prompt_empty": tag_prompt([]),
+        "dialog": dialog_instruction(HISTORY, "Is it red?"),
+        "instructions": {
+            task: [instruction(task, template=i, **SLOTS[task]) for i, _ in enumerate(INSTRUCTIONS[task])]
+            for task in Task
+        },
+        "held_out": {
+            task: [instruction(task, template=i, held_out=True, **SLOTS[task]) for i, _ in enumerate(wordings)]
+            for task, wordings in HELD_OUT_INSTRUCTIONS.items()
+        },
+    }
+
+
+def words(texts) -> set[str]:
+    return {word for text in texts for word in re.findall(r"\w+|[^\w\s]", re.sub(r"\{\w+\}", " ", text))}
+
+
+def test_snapshot():
+    assert every_prompt() == json.loads(SNAPSHOT.read_text())
+
+
+def test_released_strings():
+    """The strings the golden numbers of the released code were made with."""
+    assert tag_prompt(["airport", "dog"]) + instruction(Task.CAPTION) == (
+        "According to <extra_id_0>, you are allowed to use or partially use the following tags: [airport, dog]. "
+        "Please describe the image using a single short sentence."
+    )
+    assert instruction(Task.REC, expression="the red car near the tall building") == (
+        "In the image, can you locate the red car near the tall building and let me know its coordinates?"
+    )
+    assert instruction(Task.VQA, question="What is it?") == (
+        "Based on the image, respond to this question with a short answer: What is it?"
+    )
+
+
+def test_box_decimals():
+    assert "[0.44,0.06,0.65,0.37]" in instruction(Task.REG, box=BOX, decimals=2)
+
+
+def test_every_task_has_wordings_and_held_out_ones_stay_apart():
+    for task in Task:
+        assert 3 <= len(INSTRUCTIONS[task]) <= 5
+        assert 1 <= len(HELD_OUT_INSTRUCTIONS[task]) <= 2
+        assert not set(INSTRUCTIONS[task]) & set(HELD_OUT_INSTRUCTIONS[task])
+        assert words(HELD_OUT_INSTRUCTIONS[task]) <= words(INSTRUCTIONS[task]), task
+
+
+def test_the_vocabulary_stays_small():
+    assert len(words(template_texts())) < 100
+
+
+def test_dialog_is_one_line_and_keeps_the_order():
+    text = dialog_instruction(HISTORY, "Is it red?")
+    assert text == (
+        "Dialog history: Question: Is there a dog? Answer: yes Question: Where is it? Answer: left of the tree "
+        "Question: Is it red? Short answer:"
+    )
+    assert dialog_instruction([], "Is it red?") == instruction(Task.DIALOG, question="Is it red?")
+
+
+@pytest.mark.parametrize(
+    ("task", "slots"),
+    [
+        (Task.VQA, {}),
+        (Task.VQA, {"question": " \n"}),
+        (Task.REC, {"question": "where?"}),
+        (Task.REG, {}),
+        (Task.CAPTION, {"question": "what?"}),
+        (Task.REG, {"box": Box(0, 0, 10, 10, "pixel")}),
+    ],
+)
+def test_wrong_slots_are_the_users_mistake(task, slots):
+    with pytest.raises(LionError) as error:
+        instruction(task, **slots)
+    assert "\n" not in str(error.value)
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_any_question_passes_unchanged_but_for_blanks(question):
+    """Braces, brackets and quotes in a user's words are text, not template."""
+    assert instruction(Task.VQA, question=question, template=2) == " ".join(question.split())
+    assert SOFT_TOKEN not in instruction(Task.CAPTION)
+
+
+if __name__ == "__main__":
+    SNAPSHOT.parent.mkdir(exist_ok=True)
+    SNAPSHOT.write_text(json.dumps(every_prompt(), indent=2, ensure_ascii=False) + "\n")
