@@ -58,7 +58,7 @@ def test_pixel_boxes_need_the_picture_size():
 
 
 def test_spaces_do_not_mix():
-    with pytest.raises(LionError, match="to_unit"):
+    with pytest.raises(LionError, match="convert"):
         Box(0, 0, 1, 1).iou(Box(0, 0, 1, 1, "pixel"))
 
 
@@ -72,10 +72,11 @@ def test_iou_is_symmetric_and_bounded(a, b):
 
 
 @given(boxes(), boxes(), sizes, sizes)
-def test_iou_does_not_depend_on_the_space(a, b, width, height):
+def test_iou_depends_neither_on_the_space_nor_on_mirroring(a, b, width, height):
     assume(a.area > 1e-6 and b.area > 1e-6)
     there = a.to_pixel(width, height).iou(b.to_pixel(width, height))
     assert there == pytest.approx(a.iou(b), abs=1e-6)
+    assert a.flip_horizontal().iou(b.flip_horizontal()) == pytest.approx(a.iou(b), abs=1e-6)
 
 
 @given(boxes(), sizes, sizes)
@@ -84,12 +85,11 @@ def test_spaces_round_trip(box, width, height):
     assert close(Box.from_xywh(*box.xywh()), box)
 
 
-@given(boxes(coordinates), boxes(coordinates))
-def test_clamp_stays_inside_and_keeps_what_fits(a, b):
+@given(boxes(coordinates))
+def test_clamp_stays_inside_and_flipping_twice_changes_nothing(a):
     inside = a.clamp()
     assert all(0 <= value <= 1 for value in inside.xyxy())
     assert inside.clamp() == inside
-    assert a.flip_horizontal().iou(b.flip_horizontal()) == pytest.approx(a.iou(b), abs=1e-6)
     assert close(a.flip_horizontal().flip_horizontal(), a)
 
 

@@ -105,9 +105,7 @@ class Box:
         Raises: LionError if the boxes live in different spaces.
         """
         if self.space != other.space:
-            raise LionError(
-                f"cannot compare a {self.space} box with a {other.space} box: use convert one of them first"
-            )
+            raise LionError(f"cannot compare a {self.space} box with a {other.space} box: convert one of them first")
         width = min(self.x2, other.x2) - max(self.x1, other.x1)
         height = min(self.y2, other.y2) - max(self.y1, other.y1)
         shared = max(width, 0.0) * max(height, 0.0)
