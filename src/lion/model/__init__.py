@@ -1,0 +1,35 @@
+"""The LION model: configuration, network and processor, registered with transformers' Auto classes."""
+
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoModelForSeq2SeqLM,
+    AutoProcessor,
+)
+
+from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
+from lion.model.image_processing_lion import LionImageProcessor
+from lion.model.modeling_lion import FROZEN, TRAINABLE, LionForConditionalGeneration, VisualFeatures
+from lion.model.processing_lion import LionProcessor
+from lion.model.task_level import TaskLevel, level_of
+
+AutoConfig.register("lion", LionConfig, exist_ok=True)
+AutoModel.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
+AutoModelForImageTextToText.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
+AutoProcessor.register(LionConfig, LionProcessor, exist_ok=True)
+AutoImageProcessor.register(LionConfig, slow_image_processor_class=LionImageProcessor, exist_ok=True)
+
+__all__ = [
+    "FROZEN",
+    "TRAINABLE",
+    "LionConfig",
+    "LionForConditionalGeneration",
+    "LionImageProcessor",
+    "LionProcessor",
+    "TaskLevel",
+    "VisionAggregatorConfig",
+    "VisualFeatures",
+    "level_of",
+]

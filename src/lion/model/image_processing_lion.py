@@ -1,0 +1,57 @@
+"""Pictures to what the Vision Encoder expects: squashed to a square, CLIP-normalised. B batch, S side in pixels.
+
+PIL and numpy only: torchvision's resize differs from the released environment's, and has no CPU build everywhere.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class LionImageProcessor(BaseImageProcessor):
+    """Squash to S x S (bicubic, the aspect ratio is not kept), divide by 255, normalise with CLIP's constants.
+
+    Boxes in the unit square survive the squash unchanged, which is why LION speaks of them so.
+
+    Source: released evaluation transform; equal to it bit for bit up to PIL's own resize (``docs/numerics.md``).
+    """
+
+    model_input_names = ["pixel_values"]  # noqa: RUF012 - read by transformers
+
+    def __init__(
+        self,
+        image_size: int = 224,
+        image_mean: Sequence[float] = CLIP_MEAN,
+        image_std: Sequence[float] = CLIP_STD,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image_size = image_size
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+
+    def resize(self, image: Image.Image) -> np.ndarray:
+        """A picture of any mode and size to uint8 (S, S, 3)."""
+        side = (self.image_size, self.image_size)
+        return np.asarray(image.convert("RGB").resize(side, Image.Resampling.BICUBIC))
+
+    def normalize(self, resized: np.ndarray) -> Tensor:
+        """uint8 (B, S, S, 3) to float32 (B, 3, S, S)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(resized)).permute(0, 3, 1, 2).float().div(255)
+        mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (self.image_mean, self.image_std))
+        return (pixels - mean) / std
+
+    def __call__(self, images: Image.Image | Sequence[Image.Image], **kwargs: Any) -> BatchFeature:
+        """One picture or several to ``pixel_values`` (B, 3, S, S); other keyword arguments of transformers are moot."""
+        if isinstance(images, Image.Image):
+            images = [images]
+        return BatchFeature({"pixel_values": self.normalize(np.stack([self.resize(image) for image in images]))})

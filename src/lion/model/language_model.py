@@ -1,0 +1,83 @@
+"""The frozen language model: a T5 with a mixture of adapters beside every feed-forward, encoder and decoder alike.
+
+B batch, N input tokens, T answer tokens, D width.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import T5Config, T5ForConditionalGeneration
+from transformers.modeling_outputs import Seq2SeqLMOutput
+from transformers.models.t5.modeling_t5 import T5Block
+
+from lion.model.mixture_of_adapters import MixtureOfAdapters
+
+
+class AdaptedT5Block(T5Block):
+    """A T5 block whose feed-forward runs beside the mixture: ``O = h + FFN(norm(h)) + mixture(h, levels)``.
+
+    transformers' block keeps its attention; its last layer becomes the identity, so that its output is h, the
+    feed-forward's un-normalised input, which both the feed-forward and the mixture read.
+    """
+
+    def __init__(self, config: T5Config, first: bool, layer_idx: int, bottleneck: int) -> None:
+        super().__init__(config, has_relative_attention_bias=first, layer_idx=layer_idx)
+        self.feed_forward = self.layer.pop(-1)
+        self.layer.append(nn.Identity())
+        self.mixture = MixtureOfAdapters(config.d_model, bottleneck)
+
+    def forward(self, *args: Any, task_levels: Tensor, **kwargs: Any) -> tuple[Tensor, ...]:
+        hidden_BND, *position_biases = super().forward(*args, **kwargs)
+        return self.feed_forward(hidden_BND) + self.mixture(hidden_BND, task_levels), *position_biases
+
+
+class LionLanguageModel(T5ForConditionalGeneration):
+    """FLAN-T5 with adapters installed; ``task_levels`` (B,) is an ordinary argument of ``forward`` and ``generate``.
+
+    Source: paper section 3.3; released ``modeling_t5`` with ``lion_adapters``: logits come from an own ``lm_head``.
+    """
+
+    _tied_weights_keys = {  # noqa: RUF012 - the name and form transformers reads; unlike T5's, lm_head is not in it
+        "encoder.embed_tokens.weight": "shared.weight",
+        "decoder.embed_tokens.weight": "shared.weight",
+    }
+    _no_split_modules = ["AdaptedT5Block"]  # noqa: RUF012
+
+    def __init__(self, config: T5Config, bottleneck: int) -> None:
+        super().__init__(config)
+        for stack in (self.encoder, self.decoder):
+            stack.block = nn.ModuleList(
+                AdaptedT5Block(stack.config, first=index == 0, layer_idx=index, bottleneck=bottleneck)
+                for index in range(stack.config.num_layers)
+            )
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        task_levels: Tensor,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput:
+        """T5's forward; ``task_levels`` reaches every block through the stacks' extra keyword arguments."""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            encoder_outputs=encoder_outputs,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            task_levels=task_levels,
+            **kwargs,
+        )

@@ -1,0 +1,193 @@
+"""Picture + instruction + tags to tensors, and LION's text back to boxes. The model's only tokenizers live here.
+
+B batch, T prompt tokens (T5), T' instruction tokens (BERT), A answer tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+
+from lion.boxes import parse_boxes
+from lion.errors import LionError
+from lion.model.image_processing_lion import LionImageProcessor
+from lion.model.task_level import level_of
+from lion.prompts import SOFT_TOKEN, Task, tag_prompt
+
+TooLong = Literal["error", "truncate"]
+
+
+class LionProcessor(ProcessorMixin):
+    """Everything between what people hold and what :class:`LionForConditionalGeneration` reads.
+
+    Args:
+        image_processor: squash and normalisation.
+        tokenizer: T5's, for prompt and answer.
+        qformer_tokenizer: BERT's, for the bare instruction.
+        max_text_tokens: budget of tag prompt + instruction, ``</s>`` included, and of the Q-Former's instruction.
+        max_answer_tokens: budget of a training answer.
+        box_decimals: decimals of boxes in instructions: 3 as released, 2 for lion-mini.
+
+    Source: released ``forward`` (128 tokens each), except that it truncates prompts from the left, soft token first.
+    """
+
+    def __init__(
+        self,
+        image_processor: LionImageProcessor,
+        tokenizer: PreTrainedTokenizerBase,
+        qformer_tokenizer: PreTrainedTokenizerBase,
+        max_text_tokens: int = 128,
+        max_answer_tokens: int = 128,
+        box_decimals: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        self.max_text_tokens = max_text_tokens
+        self.max_answer_tokens = max_answer_tokens
+        self.box_decimals = box_decimals
+        super().__init__(image_processor, tokenizer, qformer_tokenizer, **kwargs)
+
+    def __call__(
+        self,
+        images: Image.Image | Sequence[Image.Image] | None = None,
+        text: str | Sequence[str] | None = None,
+        tags: Sequence[Sequence[str]] | None = None,
+        tasks: Task | Sequence[Task] | None = None,
+        answers: Sequence[str] | None = None,
+        too_long: TooLong = "error",
+    ) -> BatchFeature:
+        """Build a batch.
+
+        Args:
+            images: pictures as people see them; None where the model is given a cached look.
+            text: the bare instruction of each row (see :mod:`lion.prompts`).
+            tags: image tags of each row, most important first; None for prompts without tags.
+            tasks: the task of each row, or one for all; gives ``task_levels``.
+            answers: training targets; give ``labels``.
+            too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
+                released training did. Tags are always shortened first, from the last, and the soft token never cut.
+
+        Returns:
+            ``pixel_values`` (B, 3, S, S), ``input_ids`` and ``attention_mask`` (B, T), ``qformer_input_ids`` and
+            ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` and ``decoder_attention_mask`` (B, A).
+
+        Raises:
+            LionError: an instruction is empty, too long or holds the soft token; counts do not match.
+        """
+        batch: dict[str, Tensor] = {}
+        if images is not None:
+            batch.update(self.image_processor(images))
+        if text is not None:
+            instructions = [text] if isinstance(text, str) else list(text)
+            batch.update(self._encode_prompts(instructions, tags, too_long))
+            batch.update(self._encode_instructions(instructions, too_long))
+            if tasks is not None:
+                rows = [tasks] * len(instructions) if isinstance(tasks, str) else tasks
+                if len(rows) != len(instructions):
+                    raise LionError(f"{len(rows)} tasks for {len(instructions)} instructions; give one each")
+                batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
+        if answers is not None:
+            batch.update(self._encode_answers(answers))
+        return BatchFeature(batch)
+
+    def _encode_prompts(
+        self, instructions: list[str], tags: Sequence[Sequence[str]] | None, too_long: TooLong
+    ) -> dict[str, Tensor]:
+        if tags is not None and len(tags) != len(instructions):
+            raise LionError(f"{len(tags)} tag lists for {len(instructions)} instructions; give one each")
+        for row, instruction in enumerate(instructions):
+            if not instruction.strip():
+                raise LionError(f"instruction {row} is empty; ask something")
+            if SOFT_TOKEN in instruction or (tags is not None and any(SOFT_TOKEN in tag for tag in tags[row])):
+                raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
+        prompts = [
+            instruction if tags is None else tag_prompt(tags[row]) + instruction
+            for row, instruction in enumerate(instructions)
+        ]
+        ids = self.tokenizer(prompts)["input_ids"]
+        for row, row_ids in enumerate(ids):
+            if len(row_ids) > self.max_text_tokens:
+                ids[row] = self._fit(instructions[row], None if tags is None else list(tags[row]), too_long)
+        padded = self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
+        return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
+
+    def _fit(self, instruction: str, tags: list[str] | None, too_long: TooLong) -> list[int]:
+        """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
+        while tags:
+            tags.pop()
+            ids = self.tokenizer(tag_prompt(tags) + instruction)["input_ids"]
+            if len(ids) <= self.max_text_tokens:
+                return ids
+        prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]
+        ids = self.tokenizer(instruction)["input_ids"]
+        room = self.max_text_tokens - len(prefix)
+        if too_long == "error":
+            raise LionError(f"the instruction has {len(ids)} tokens and the limit is {room}; shorten it")
+        return prefix + ids[-room:]
+
+    def _encode_instructions(self, instructions: list[str], too_long: TooLong) -> dict[str, Tensor]:
+        """The Q-Former's reading; its tokenizer has its own count, so its limit is checked too."""
+        encoded = self.qformer_tokenizer(instructions)
+        longest = max(len(ids) for ids in encoded["input_ids"])
+        if longest > self.max_text_tokens:
+            if too_long == "error":
+                raise LionError(
+                    f"the instruction has {longest} Q-Former tokens and the limit is {self.max_text_tokens}; shorten it"
+                )
+            self.qformer_tokenizer.truncation_side = "left"
+            encoded = self.qformer_tokenizer(instructions, truncation=True, max_length=self.max_text_tokens)
+        padded = self.qformer_tokenizer.pad(
+            {"input_ids": encoded["input_ids"]}, padding_side="right", return_tensors="pt"
+        )
+        return {"qformer_input_ids": padded["input_ids"], "qformer_attention_mask": padded["attention_mask"]}
+
+    def _encode_answers(self, answers: Sequence[str]) -> dict[str, Tensor]:
+        encoded = self.tokenizer(
+            list(answers), padding=True, truncation=True, max_length=self.max_answer_tokens, return_tensors="pt"
+        )
+        mask = encoded["attention_mask"]
+        return {"labels": encoded["input_ids"].masked_fill(mask == 0, -100), "decoder_attention_mask": mask}
+
+    def post_process_grounding(
+        self, texts: Sequence[str], target_sizes: Sequence[tuple[int, int]]
+    ) -> list[dict[str, Any]]:
+        """Boxes in generated texts, with the keys of transformers' grounding post-processors.
+
+        Args:
+            texts: decoded answers.
+            target_sizes: (height, width) of each picture in pixels.
+
+        Returns:
+            For each text ``boxes`` (n, 4) in pixels xyxy, ``unit`` (n, 4) in the unit square, ``labels`` (n empty
+            names: LION does not say them), ``scores`` None, ``ok`` and ``reason``; a text without a readable box
+            gives none, never an invented one.
+        """
+        results = []
+        for text, (height, width) in zip(texts, target_sizes, strict=True):
+            parsed = parse_boxes(text)
+            unit = torch.tensor([box.xyxy() for box in parsed.boxes]).reshape(-1, 4)
+            results.append(
+                {
+                    "boxes": unit * torch.tensor([width, height, width, height]),
+                    "unit": unit,
+                    "labels": [""] * len(unit),
+                    "scores": None,
+                    "ok": parsed.ok,
+                    "reason": parsed.reason,
+                }
+            )
+        return results
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Tensors the model reads."""
+        return [
+            *self.image_processor.model_input_names,
+            "input_ids",
+            "attention_mask",
+            "qformer_input_ids",
+            "qformer_attention_mask",
+            "task_levels",
+        ]

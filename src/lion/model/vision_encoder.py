@@ -1,0 +1,89 @@
+"""The frozen Vision Encoder: a ViT that hands out the outputs of named blocks ("taps"), un-normalised.
+
+B batch, P patches + CLS, V vision width, S image side in pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
+
+
+class ConvolutionalStem(nn.Sequential):
+    """Pixels to patches by four small strided convolutions: (B, 3, S, S) to (B, V, S/16, S/16).
+
+    A tiny ViT learns local shapes far sooner from these than from one 16 x 16 projection (``docs/log.md``), which is
+    why lion-mini has them; the released ViT has not. Only patch size 16 makes sense.
+    """
+
+    def __init__(self, config: InstructBlipVisionConfig) -> None:
+        width = config.hidden_size
+        widths = (3, width // 5, width * 3 // 8, width * 3 // 4)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        super().__init__(*layers, nn.Conv2d(widths[-1], width, 3, stride=2, padding=1))
+
+    @property
+    def weight(self) -> Tensor:
+        """The transformers ViT reads the dtype of its patch projection here."""
+        return self[-1].weight
+
+
+class VisionEncoder(nn.Module):
+    """ViT whose chosen block outputs are kept, and no others.
+
+    Args:
+        config: shape of the ViT; EVA ViT-g/14 with 39 blocks in the paper.
+        taps: block numbers to keep, counted from 1 (the released code counts from 0: 38, 28, 18).
+        patch_stem: ``linear`` or ``convolutional``.
+
+    Source: paper section 3.1; released ``eva_vit``: pre-LayerNorm blocks, no final norm on what is handed out.
+    """
+
+    def __init__(self, config: InstructBlipVisionConfig, taps: Sequence[int], patch_stem: str = "linear") -> None:
+        super().__init__()
+        self.taps = tuple(taps)
+        self.vit = InstructBlipVisionModel(config)
+        # LION reads block outputs before any final norm, so the ViT's own is not part of the model.
+        self.vit.post_layernorm = nn.Identity()
+        if patch_stem == "convolutional":
+            self.vit.embeddings.patch_embedding = ConvolutionalStem(config)
+        elif patch_stem != "linear":
+            raise ValueError(f"patch_stem={patch_stem!r} is neither 'linear' nor 'convolutional'")
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, S, S) normalised pixels to one (B, P, V) map per tap, in the order of ``taps``.
+
+        Raises:
+            ValueError: the picture is not S x S (positions are not interpolated: the paper works at one size).
+        """
+        side = self.vit.config.image_size
+        if tuple(pixel_values.shape[1:]) != (3, side, side):
+            raise ValueError(f"pixel_values must be (B, 3, {side}, {side}), got {tuple(pixel_values.shape)}")
+        hidden_BPV = self.vit.embeddings(pixel_values)
+        kept: dict[int, Tensor] = {}
+        for number, block in enumerate(self.vit.encoder.layers, start=1):
+            hidden_BPV = block(hidden_BPV)
+            if number in self.taps:
+                kept[number] = hidden_BPV
+            if number == max(self.taps):
+                break
+        return tuple(kept[tap] for tap in self.taps)
+
+
+def sincos_positions(patches_per_side: int, width: int) -> Tensor:
+    """Fixed 2-D position code of unit variance for CLS and patches, (1, P, V); the row of CLS is zero.
+
+    A start value for a small ViT's learnt positions: from random ones lion-mini did not learn to place things
+    (``docs/log.md``). Half of the channels code the row, half the column.
+    """
+    quarter = width // 4
+    frequencies = 1.0 / (100.0 ** (torch.arange(quarter) / quarter))
+    angles = torch.arange(patches_per_side)[:, None] * frequencies[None, :]
+    axis = torch.cat([angles.sin(), angles.cos()], dim=1) * 2**0.5
+    rows = axis[:, None, :].expand(-1, patches_per_side, -1)
+    columns = axis[None, :, :].expand(patches_per_side, -1, -1)
+    grid = torch.cat([rows, columns], dim=-1).reshape(-1, width)
+    return torch.cat([torch.zeros(1, width), grid])[None]
