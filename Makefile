@@ -1,0 +1,45 @@
+# Every target does its own set-up in .venv; only Python 3.11 or newer and make are needed.
+#   make demo IMAGE=my.jpg
+#   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu     another index to take torch from, here PyTorch's CPU one
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+IMAGE ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup demo test lint format clean
+.DEFAULT_GOAL := help
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv with everything pinned in constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("LION needs Python 3.11 or newer: name one with make PYTHON=...")'
+	@echo "Setting up .venv, once (a minute or two; torch is the bulk of it) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install -qq -c constraints.txt --upgrade pip
+	@$(PIP) install -q -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[train,dev]'
+	@touch $@
+
+demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
+	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
+
+test: lint  ## lint, types and every test
+	$(BIN)/python -m pytest -q
+
+lint: $(READY)  ## style, formatting and types
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format -q --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## mend style and formatting in place
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+
+clean:  ## remove .venv and tool caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
