@@ -1,0 +1,155 @@
+"""Pictures as people see them: any source, any file format Pillow reads, to one upright RGB image.
+
+Boxes are only right if the model saw what the person sees, so orientation, transparency, first frame and bit depth are
+settled here, once, before anything else looks at a picture.
+"""
+
+import hashlib
+import threading
+import warnings
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from lion.errors import LionError
+
+MAX_MEGAPIXELS = 100
+"""Larger pictures are refused before they are decoded: an RGB image of this size already takes 300 MB."""
+
+ImageSource = str | Path | bytes | Image.Image
+
+# Guards the one place that changes the process-wide warning filters.
+_warning_filters = threading.Lock()
+
+
+def open_image(source: ImageSource) -> Image.Image:
+    """Decode a picture and return it as people see it, mode RGB.
+
+    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, 16-bit grey is
+    scaled to 8 bits (not clipped), CMYK and palettes become RGB. Of a PIL image the current frame is taken; one that is
+    plain RGB already comes back as it is, so calling this twice costs nothing.
+
+    Args:
+        source: a path, the bytes of an image file, or a PIL image.
+
+    Raises:
+        LionError: no such file, a folder, an empty file, not an image, a damaged one, or one of more than
+            MAX_MEGAPIXELS megapixels (seen from its header, before decoding).
+    """
+    if isinstance(source, Image.Image):
+        if type(source) is Image.Image and source.mode == "RGB" and _is_plain(source):
+            return source
+        return _as_seen(source, _name_of(source))
+    name = "the image" if isinstance(source, bytes) else str(source)
+    with _open(source, name) as image:
+        return _as_seen(image, name)
+
+
+def image_hash(image: Image.Image) -> str:
+    """A 32-digit name of what is seen: size and RGB pixels, whatever file format or metadata carried them.
+
+    Raises:
+        LionError: as `open_image`, for an image that cannot be decoded.
+    """
+    rgb = open_image(image)
+    digest = hashlib.blake2b(f"RGB {rgb.width}x{rgb.height}\n".encode(), digest_size=16)
+    digest.update(rgb.tobytes())
+    return digest.hexdigest()
+
+
+def _name_of(image: Image.Image) -> str:
+    """The file a PIL image was opened from, as far as it knows."""
+    return str(getattr(image, "filename", "") or "the image")
+
+
+def _open(source: str | Path | bytes, name: str) -> Image.Image:
+    """Read the header of a file or of its bytes; the pixels are still encoded."""
+    if isinstance(source, bytes):
+        empty = not source
+    else:
+        if str(source).startswith(("http://", "https://")):
+            raise LionError(f"{name} is a web address: download the picture and name the file")
+        path = Path(source)
+        if not path.exists():
+            raise LionError(f"{name}: there is no such file; check the path")
+        if path.is_dir():
+            raise LionError(f"{name} is a folder: name the pictures in it")
+        if not path.is_file():
+            raise LionError(f"{name} is not an ordinary file: save the picture to one first")
+        empty = path.stat().st_size == 0
+    if empty:
+        raise LionError(f"{name} is empty (0 bytes): copy or download it again")
+    try:
+        with _warning_filters, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked instead
+            return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+    except PermissionError:
+        raise LionError(f"{name} cannot be read: you lack the permission (see chmod)") from None
+    except Image.DecompressionBombError:
+        raise _too_large(name) from None
+    except UnidentifiedImageError:
+        raise LionError(f"{name} is not a picture Pillow can read: convert it to PNG or JPEG") from None
+    except Exception as error:  # a damaged header: every format's reader fails in its own way
+        raise _damaged(name, error) from error
+
+
+def _as_seen(image: Image.Image, name: str) -> Image.Image:
+    """Decode, turn upright, flatten to RGB."""
+    if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
+        raise _too_large(name)
+    try:
+        image.load()
+        return _flatten(_upright(image))
+    except Exception as error:  # a damaged body: every format's decoder fails in its own way
+        raise _damaged(name, error) from error
+
+
+def _too_large(name: str) -> LionError:
+    return LionError(f"{name} has more than {MAX_MEGAPIXELS} megapixels, the limit: make it smaller first")
+
+
+def _damaged(name: str, error: Exception) -> LionError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return LionError(f"{name} cannot be decoded ({reason}): it may be cut off or damaged, copy or download it again")
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Nothing in the metadata changes how the pixels are seen."""
+    return "transparency" not in image.info and "exif" not in image.info
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation."""
+    # A picture whose EXIF block is broken is still a picture; viewers show it as stored.
+    with suppress(Exception):
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return ImageOps.exif_transpose(image)
+    return image
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Any mode to a new RGB image without metadata; transparency on white, deep grey scaled to 8 bits."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _to_8_bits(image)
+    elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    rgb = image.convert("RGB")
+    rgb.info.clear()
+    return rgb
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats to 8 bits.
+
+    Integers take the full range of their depth; some Pillow versions hand a 16-bit file over as 32 bits, so the range
+    is 16 bits until a value exceeds it. Floats carry no range: the smallest usual one (1, 8, 16 bits) that holds them.
+    """
+    pixels = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+    peak = pixels.max()
+    full = next((top for top in ranges if peak <= top), float(peak) if image.mode == "F" else 2.0**31 - 1)
+    return Image.fromarray((np.clip(pixels / full, 0, 1) * 255).round().astype(np.uint8))

@@ -1,0 +1,307 @@
+"""Every odd picture is seen as people see it, and every bad one gives one line that names file and fix."""
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
+from lion.errors import LionError
+from lion.images import MAX_MEGAPIXELS, image_hash, open_image
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def quadrants(width: int = 40, height: int = 20) -> Image.Image:
+    """Red, green / blue, white: no two orientations look alike."""
+    image = Image.new("RGB", (width, height))
+    half_width, half_height = width // 2, height // 2
+    for colour, corner in zip(
+        (RED, GREEN, BLUE, WHITE), ((0, 0), (half_width, 0), (0, half_height), (half_width, half_height)), strict=True
+    ):
+        image.paste(colour, (*corner, corner[0] + half_width, corner[1] + half_height))
+    return image
+
+
+def corners(image: Image.Image) -> list[tuple[int, ...]]:
+    """Top left, top right, bottom left, bottom right, with JPEG's noise rounded off."""
+    width, height = image.size
+    points = [(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)]
+    return [tuple(round(value / 255) * 255 for value in image.getpixel(point)) for point in points]  # type: ignore
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_paths_bytes_and_pil_images_give_the_same_picture(tmp_path: Path, kind: str) -> None:
+    data = encoded(quadrants(), kind)
+    path = tmp_path / f"picture.{kind.lower()}"
+    path.write_bytes(data)
+    images = [open_image(source) for source in (path, str(path), data, Image.open(path))]
+    assert {image.mode for image in images} == {"RGB"}
+    assert len({image_hash(image) for image in images}) == 1
+    assert corners(images[0]) == [RED, GREEN, BLUE, WHITE]
+
+
+# orientation -> the corners a viewer shows for stored corners red, green, blue, white
+SEEN = {
+    1: [RED, GREEN, BLUE, WHITE],
+    2: [GREEN, RED, WHITE, BLUE],
+    3: [WHITE, BLUE, GREEN, RED],
+    4: [BLUE, WHITE, RED, GREEN],
+    5: [RED, BLUE, GREEN, WHITE],
+    6: [BLUE, RED, WHITE, GREEN],
+    7: [WHITE, GREEN, BLUE, RED],
+    8: [GREEN, WHITE, RED, BLUE],
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", SEEN)
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(quadrants(), kind, exif=exif)
+    image = open_image(data)
+    assert corners(image) == SEEN[orientation]
+    assert image.size == ((40, 20) if orientation < 5 else (20, 40))
+    assert open_image(Image.open(io.BytesIO(data))).tobytes() == image.tobytes()
+
+
+def test_a_broken_exif_block_does_not_hide_the_picture() -> None:
+    data = encoded(quadrants(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f" + b"\xff" * 40)
+    assert corners(open_image(data)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+    assert Image.open(io.BytesIO(data)).n_frames == 3  # type: ignore[attr-defined]
+    assert corners(open_image(data)) == [RED] * 4
+
+
+def test_a_pil_image_gives_its_current_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
+    image = Image.open(io.BytesIO(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    image.seek(1)
+    assert corners(open_image(image)) == [GREEN] * 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind: str) -> None:
+    assert corners(open_image(encoded(quadrants().convert("CMYK"), kind))) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_is_scaled_not_clipped(kind: str) -> None:
+    stored = np.array([[0, 257, 25700], [32768, 51400, 65535]], dtype=np.uint16)
+    pixels = np.asarray(open_image(encoded(Image.fromarray(stored), kind)))
+    assert pixels[..., 0].tolist() == [[0, 1, 100], [128, 200, 255]]
+    assert (pixels == pixels[..., :1]).all()
+
+
+def test_a_dark_16_bit_picture_stays_dark() -> None:
+    stored = np.full((4, 4), 200, dtype=np.uint16)
+    assert np.asarray(open_image(encoded(Image.fromarray(stored), "PNG"))).max() == 1
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_float_grey_takes_the_smallest_usual_range(top: float) -> None:
+    stored = np.array([[0, 0.2, 1.0]], dtype=np.float32) * np.float32(top)
+    assert np.asarray(open_image(encoded(Image.fromarray(stored), "TIFF")))[0, :, 0].tolist() == [0, 51, 255]
+
+
+def test_32_bit_grey_in_16_bit_range() -> None:
+    image = Image.fromarray(np.array([[0, 65535]], dtype=np.int32))
+    assert image.mode == "I"
+    assert np.asarray(open_image(image))[0, :, 0].tolist() == [0, 255]
+
+
+def transparent_palette() -> bytes:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *GREEN])
+    image.putpixel((1, 0), 1)
+    return encoded(image, "PNG", transparency=bytes([255, 0]))
+
+
+def transparent_gif() -> bytes:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *GREEN])
+    image.putpixel((1, 0), 1)
+    return encoded(image, "GIF", transparency=1)
+
+
+def transparent_rgba() -> bytes:
+    image = Image.new("RGBA", (2, 1), (*RED, 255))
+    image.putpixel((1, 0), (*GREEN, 0))
+    return encoded(image, "PNG")
+
+
+def transparent_rgb_colour() -> bytes:
+    image = Image.new("RGB", (2, 1), RED)
+    image.putpixel((1, 0), GREEN)
+    return encoded(image, "PNG", transparency=GREEN)
+
+
+@pytest.mark.parametrize("make", [transparent_palette, transparent_gif, transparent_rgba, transparent_rgb_colour])
+def test_transparency_lies_on_white(make: object) -> None:
+    image = open_image(make())  # type: ignore[operator]
+    assert image.mode == "RGB"
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [RED, WHITE]
+
+
+def test_half_transparent_grey() -> None:
+    image = open_image(encoded(Image.new("LA", (1, 1), (0, 128)), "PNG"))
+    assert image.getpixel((0, 0)) == (127, 127, 127)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F"])
+def test_one_pixel_of_every_mode(mode: str) -> None:
+    image = open_image(Image.new(mode, (1, 1)))
+    assert (image.mode, image.size) == ("RGB", (1, 1))
+
+
+def test_a_plain_picture_comes_back_as_it_is() -> None:
+    image = quadrants()
+    assert open_image(image) is image
+    once = open_image(encoded(image, "JPEG"))
+    assert open_image(once) is once
+
+
+def test_the_file_can_be_deleted_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "picture.gif"
+    path.write_bytes(encoded(quadrants(), "GIF"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        image = open_image(path)
+        path.unlink()
+        assert corners(image) == [RED, GREEN, BLUE, WHITE]
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds almost nothing: what a decompression bomb looks like."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def truncated(kind: str) -> bytes:
+    rng = np.random.default_rng(0)
+    data = encoded(Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)), kind)
+    return data[: len(data) // 2]
+
+
+BAD = {
+    "empty.png": (b"", "is empty (0 bytes): copy or download it again"),
+    "notes.txt": (b"this is not a picture", "convert it to PNG or JPEG"),
+    "half.jpg": (truncated("JPEG"), "copy or download it again"),
+    "half.png": (truncated("PNG"), "copy or download it again"),
+    "half.webp": (truncated("WEBP"), "copy or download it again"),
+    "header.jpg": (truncated("JPEG")[:12], ""),
+    "bomb.png": (png_header(20_000, 20_000), f"more than {MAX_MEGAPIXELS} megapixels, the limit: make it smaller"),
+    "large.png": (png_header(10_001, 10_000), f"more than {MAX_MEGAPIXELS} megapixels, the limit: make it smaller"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_gives_one_line_with_its_name_and_the_fix(tmp_path: Path, name: str) -> None:
+    data, fix = BAD[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # one line, not a warning and a line
+        for source, subject in ((path, str(path)), (data, "the image")):
+            with pytest.raises(LionError) as caught:
+                open_image(source)
+            message = str(caught.value)
+            assert message.startswith(subject) and fix in message and "\n" not in message
+
+
+def test_the_largest_allowed_size_passes_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(LionError, match="cannot be decoded"):  # refused for its missing pixels, not for its size
+        open_image(png_header(10_000, 1_000 * MAX_MEGAPIXELS // 10))
+
+
+def test_missing_folder_and_address(tmp_path: Path) -> None:
+    with pytest.raises(LionError, match=r"nothing\.png: there is no such file; check the path"):
+        open_image(tmp_path / "nothing.png")
+    with pytest.raises(LionError, match="is a folder: name the pictures in it"):
+        open_image(tmp_path)
+    with pytest.raises(LionError, match="is a web address: download"):
+        open_image("https://example.org/cat.jpg")
+    with pytest.raises(LionError, match="there is no such file"):
+        open_image("null\0byte.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes exist on Unix only")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(LionError, match="not an ordinary file"):
+        open_image(tmp_path / "pipe.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_no_permission(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encoded(quadrants(), "PNG"))
+    path.chmod(0)
+    with pytest.raises(LionError, match="permission"):
+        open_image(path)
+
+
+def test_a_lazy_pil_image_that_is_cut_off_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(truncated("JPEG"))
+    with pytest.raises(LionError, match=r"half\.jpg cannot be decoded"):
+        open_image(Image.open(path))
+
+
+# -- hash --------------------------------------------------------------------------------------------------------------
+
+
+def test_hash_is_stable_across_versions_and_machines() -> None:
+    assert image_hash(quadrants(4, 2)) == "60d834dcc59f247c8302e0e0fe2b2f0e"
+
+
+def test_hash_sees_pixels_and_size_not_the_file() -> None:
+    image = quadrants()
+    assert image_hash(Image.open(io.BytesIO(encoded(image, "PNG")))) == image_hash(image)
+    assert image_hash(Image.open(io.BytesIO(encoded(image, "BMP")))) == image_hash(image)
+    assert image_hash(image.convert("RGBA")) == image_hash(image)
+    changed = image.copy()
+    changed.putpixel((3, 3), (254, 0, 0))
+    assert image_hash(changed) != image_hash(image)
+    assert image_hash(Image.new("RGB", (4, 2))) != image_hash(Image.new("RGB", (2, 4)))
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_never_raise_anything_else(data: bytes) -> None:
+    with pytest.raises(LionError):
+        open_image(data)
+
+
+@given(st.integers(0, 2000), st.integers(0, 255))
+def test_a_damaged_byte_is_a_picture_or_an_error_of_ours(position: int, value: int) -> None:
+    data = bytearray(encoded(quadrants(), "JPEG"))
+    data[position % len(data)] = value
+    try:
+        assert open_image(bytes(data)).mode == "RGB"
+    except LionError as error:
+        assert "\n" not in str(error)
