@@ -1,0 +1,61 @@
+"""A number and how far to trust it.
+
+Nearly every score here is a ratio of two sums over samples (an accuracy: hits over ones; a precision: hits over
+mentions; F1: twice the hits over a sum), so one formula gives every standard error.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lion.errors import LionError
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured score."""
+
+    value: float
+    standard_error: float
+    """Of ``value``, for samples drawn independently; 0 says nothing when there are only one or two samples."""
+    n: int
+    """How many samples it rests on."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ± {self.standard_error:.3f}"
+
+
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
+    """Sum of ``numerators`` over sum of ``denominators``, one entry of each a sample; 0 where nothing is to divide by.
+
+    Standard error by linearisation, sqrt(sum (a_i - R b_i)^2) / sum b_i: exactly sqrt(p (1 - p) / n) for a proportion.
+    Raises: LionError without samples; ValueError for unequal lengths.
+    """
+    above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    if above.shape != below.shape:
+        raise ValueError(f"{above.shape} numerators for {below.shape} denominators")
+    if not above.size:
+        raise LionError("there is nothing to score: no samples were given")
+    total = float(below.sum())
+    if total == 0:
+        return Estimate(0.0, 0.0, above.size)
+    value = float(above.sum()) / total
+    return Estimate(value, float(np.sqrt(np.square(above - value * below).sum())) / total, above.size)
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean of per-sample values; of booleans, a proportion. Raises: LionError without samples."""
+    return ratio(values, np.ones(len(values)).tolist())
+
+
+def bootstrap(
+    statistic: Callable[[npt.NDArray[np.intp]], float], n: int, *, resamples: int = 200, seed: int = 0
+) -> Estimate:
+    """For what is no ratio: ``statistic`` maps the indices of samples to a number; its spread over resamples of n."""
+    if not n:
+        raise LionError("there is nothing to score: no samples were given")
+    rng = np.random.default_rng(seed)
+    spread = [statistic(rng.integers(n, size=n)) for _ in range(resamples)]
+    return Estimate(statistic(np.arange(n)), float(np.std(spread)), n)

@@ -1,0 +1,75 @@
+"""REC scores against exactly computed overlaps and worked cases over real boxes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.metrics.rec import first_box, rec
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
+PAIRS = json.loads((GOLDEN / "rec_iou_cases.json").read_text())
+CASES = json.loads((GOLDEN / "rec_eval_cases.json").read_text())
+
+
+@pytest.mark.parametrize("case", PAIRS["pairs"], ids=lambda case: case["name"])
+def test_overlap_is_exact(case):
+    (x1, y1, x2, y2), reference = case["pred_xyxy"], Box(*case["gt_xyxy"])
+    if x1 > x2 or y1 > y2:
+        with pytest.raises(LionError):
+            Box(x1, y1, x2, y2)
+        assert case["iou"] == 0
+        return
+    overlap = Box(x1, y1, x2, y2).iou(reference)
+    assert overlap == pytest.approx(case["iou"], abs=1e-12)
+    assert (overlap >= 0.5) == case["hit_ge_0.5"]
+
+
+def test_overlap_in_pixels_is_continuous():
+    for case in PAIRS["pixel_pairs"]:
+        width, height = case["image_wh"]
+        said, true = (Box.from_xywh(*case[key], space="pixel") for key in ("pred_xywh_px", "gt_xywh_px"))
+        assert said.iou(true) == pytest.approx(case["iou_continuous"], abs=1e-9)
+        assert true.to_unit(width, height).xyxy() == pytest.approx(case["gt_xyxy_norm"])
+
+
+def unit(row) -> Box:
+    return Box.from_xywh(*row["gt_bbox_xywh_px"], space="pixel").to_unit(row["width"], row["height"])
+
+
+def test_worked_cases_one_by_one():
+    for row in CASES["rows"]:
+        box, expected = first_box(row["output_text"]), row["expected_box_xyxy_norm"]
+        if expected is None or expected[0] >= expected[2]:
+            assert box is None
+        else:
+            assert box is not None and box.xyxy() == tuple(expected)
+        scores = rec([row["output_text"]], [unit(row)])
+        assert scores["mean_iou"].value == pytest.approx(row["expected_iou"], abs=1e-6)
+        assert scores["accuracy@0.5"].value == row["expected_hit"]
+
+
+@pytest.mark.parametrize("split", ["val", "testA", "testB", "all"])
+def test_worked_cases_together(split):
+    rows = [row for row in CASES["rows"] if split in ("all", row["split"])]
+    scores = rec([row["output_text"] for row in rows], [unit(row) for row in rows], thresholds=(0.5, 0.75))
+    assert 100 * scores["accuracy@0.5"].value == pytest.approx(CASES["accuracy_percent"][split])
+    assert scores["accuracy@0.75"].value <= scores["accuracy@0.5"].value
+    assert scores["unparsed"].n == len(rows)
+
+
+def test_the_first_box_counts_and_unreadable_ones_are_misses():
+    right = Box(0.1, 0.1, 0.5, 0.5)
+    texts = ["[0.1,0.1,0.5,0.5] [0.6,0.6,0.9,0.9]", "[0.6,0.6,0.9,0.9] [0.1,0.1,0.5,0.5]", "[0.5,0.1,0.1,0.5]", ""]
+    scores = rec(texts, [right] * 4)
+    assert scores["accuracy@0.5"].value == scores["mean_iou"].value == 0.25
+    assert scores["unparsed"].value == 0.5
+
+
+def test_lengths_and_emptiness_are_errors():
+    with pytest.raises(ValueError):
+        rec(["[0,0,1,1]"], [])
+    with pytest.raises(LionError, match="nothing to score"):
+        rec([], [])

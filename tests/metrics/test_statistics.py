@@ -1,0 +1,49 @@
+"""Standard errors: the textbook's where it has one, the spread of repeated experiments elsewhere."""
+
+import numpy as np
+import pytest
+
+from lion.errors import LionError
+from lion.metrics.statistics import Estimate, bootstrap, mean, ratio
+
+
+def test_proportion():
+    estimate = mean([True] * 80 + [False] * 20)
+    assert estimate.value == 0.8 and estimate.n == 100
+    assert estimate.standard_error == pytest.approx((0.8 * 0.2 / 100) ** 0.5)
+    assert str(estimate) == "0.800 ± 0.040"
+
+
+def test_mean():
+    values = [1.0, 2.0, 4.0, 9.0]
+    assert mean(values) == Estimate(4.0, pytest.approx(np.std(values) / 2), 4)
+
+
+def test_ratio_error_is_the_spread_of_repeated_experiments():
+    rng = np.random.default_rng(0)
+    draws = []
+    for _ in range(2000):
+        below = rng.integers(0, 5, size=200)
+        above = rng.binomial(below, 0.7)
+        draws.append(ratio(above, below))
+    spread = np.std([draw.value for draw in draws])
+    assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(spread, rel=0.1)
+
+
+def test_ratio_without_anything_to_divide_by_is_zero():
+    assert ratio([0, 0], [0, 0]) == Estimate(0.0, 0.0, 2)
+
+
+def test_bootstrap_agrees_with_the_formula():
+    values = np.random.default_rng(1).normal(size=400)
+    resampled = bootstrap(lambda rows: float(values[rows].mean()), len(values), resamples=1000)
+    assert resampled.value == pytest.approx(values.mean())
+    assert resampled.standard_error == pytest.approx(mean(values.tolist()).standard_error, rel=0.1)
+
+
+def test_nothing_is_an_error():
+    for call in (lambda: mean([]), lambda: bootstrap(lambda rows: 0.0, 0)):
+        with pytest.raises(LionError, match="nothing to score"):
+            call()
+    with pytest.raises(ValueError):
+        ratio([1], [1, 2])
