@@ -1,0 +1,8 @@
+"""LION for people: :class:`LionPipeline` and what it takes and gives."""
+
+from lion.pipeline.answer import Answer, LabelledBox, Verb
+from lion.pipeline.decoding import DECODING, DecodingPreset
+from lion.pipeline.look import Look
+from lion.pipeline.pipeline import LionPipeline, Request
+
+__all__ = ["DECODING", "Answer", "DecodingPreset", "LabelledBox", "LionPipeline", "Look", "Request", "Verb"]

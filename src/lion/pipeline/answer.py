@@ -1,0 +1,96 @@
+"""What LION says: one :class:`Answer` per picture and question, the same in Python and in ``--json``.
+
+No tensors here. Boxes carry both of their spaces, so nobody needs the picture's size to use them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lion.boxes import Box
+from lion.prompts import Task
+
+
+class Verb(StrEnum):
+    """What a user can ask for: the commands of ``lion``, and the value of ``task`` in an answer."""
+
+    CAPTION = "caption"
+    ASK = "ask"
+    CHAT = "chat"
+    LOCATE = "locate"
+    DESCRIBE = "describe"
+    TAG = "tag"
+
+    @property
+    def task(self) -> Task | None:
+        """The model's task behind the verb; None for ``tag``, which only the tagger answers."""
+        return _TASK_OF[self]
+
+
+_TASK_OF = {
+    Verb.CAPTION: Task.CAPTION,
+    Verb.ASK: Task.VQA,
+    Verb.CHAT: Task.DIALOG,
+    Verb.LOCATE: Task.REC,
+    Verb.DESCRIBE: Task.REG,
+    Verb.TAG: None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """A box with the words it belongs to, in the unit square and in pixels of the picture as people see it."""
+
+    label: str
+    unit: Box
+    pixel: Box
+
+    @classmethod
+    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> LabelledBox:
+        """From a unit box and the picture's (width, height)."""
+        return cls(label, unit, unit.to_pixel(*size))
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"label", "unit": [x1, y1, x2, y2], "pixel": [...]}``; unit to 4 decimals, pixels to 1."""
+        return {
+            "label": self.label,
+            "unit": [round(value, 4) for value in self.unit.xyxy()],
+            "pixel": [round(value, 1) for value in self.pixel.xyxy()],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer about one picture."""
+
+    text: str
+    """What the model wrote, untouched; for ``tag`` the tags joined by commas; empty if the picture was not read."""
+    task: Verb
+    tags: tuple[str, ...] = ()
+    """The tags the model was given (for ``tag``: the tags found)."""
+    boxes: tuple[LabelledBox, ...] = ()
+    """``locate``: the box the model wrote, labelled with the phrase. ``describe``: the box asked about, labelled with
+    the description. Otherwise empty."""
+    ok: bool = True
+    """False if there is no usable answer: nothing written, no readable box for ``locate``, or a picture not read."""
+    reason: str | None = None
+    """Why ``ok`` is False, in one line."""
+    note: str | None = None
+    """What the asker should know about a good answer, e.g. that a dialog's oldest rounds were dropped."""
+    model: str = ""
+    image: str | None = None
+    """The picture's name as it was given; None if it came as pixels."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model."""
+        return {
+            "image": self.image,
+            "task": self.task.value,
+            "text": self.text,
+            "tags": list(self.tags),
+            "boxes": [box.to_json() for box in self.boxes],
+            "ok": self.ok,
+            "model": self.model,
+        }

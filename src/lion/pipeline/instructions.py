@@ -1,0 +1,85 @@
+"""A request in words: the instruction the model reads, checked, with a chat's history cut to what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.model import LionProcessor
+from lion.pipeline.answer import Verb
+from lion.prompts import Task, dialog_instruction, instruction, tag_prompt
+
+Round = tuple[str, str]
+"""A question and the answer it got."""
+
+
+def instruction_of(
+    verb: Verb,
+    processor: LionProcessor,
+    size: tuple[int, int],
+    tags: Sequence[str],
+    text: str | None,
+    box: Box | None,
+    history: Sequence[Round],
+) -> tuple[str, str | None]:
+    """The bare instruction for a request about a picture of ``size`` (width, height), and a note for the asker if any.
+
+    Raises: LionError if the question or phrase is empty, or the box is missing, outside the picture or without area.
+    """
+    if verb is Verb.DESCRIBE:
+        if box is None:
+            raise LionError("describe needs a box: x1,y1,x2,y2")
+        return instruction(Task.REG, box=unit_box(box, size), decimals=processor.box_decimals), None
+    if verb is Verb.CAPTION:
+        return instruction(Task.CAPTION), None
+    if not (text or "").strip():
+        raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; say what you want to know")
+    if verb is Verb.LOCATE:
+        return instruction(Task.REC, expression=text), None
+    if verb is Verb.ASK:
+        return instruction(Task.VQA, question=text), None
+    return _chat_instruction(processor, tags, text or "", history)
+
+
+def unit_box(box: Box, size: tuple[int, int]) -> Box:
+    """The box in the unit square of a picture of ``size`` (width, height).
+
+    Raises: LionError if it reaches outside the picture or has no area.
+    """
+    unit = box.to_unit(*size)
+    if unit != unit.clamp():
+        inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
+        hint = "; for pixels say so (--pixels)" if box.space == "unit" else ""
+        raise LionError(f"the box {_numbers(box)} reaches outside the picture, which is {inside}{hint}")
+    if unit.area == 0:
+        raise LionError(f"the box {_numbers(box)} has no area; x1 < x2 and y1 < y2 are needed")
+    return unit
+
+
+def _numbers(box: Box) -> str:
+    return ",".join(f"{value:g}" for value in box.xyxy())
+
+
+def _chat_instruction(
+    processor: LionProcessor, tags: Sequence[str], question: str, history: Sequence[Round]
+) -> tuple[str, str | None]:
+    """The question with as many of the latest rounds as fit beside it and the tags."""
+    low, high = 0, len(history)  # the fewest rounds to drop; fewer rounds always fit if more do
+    while low < high:
+        middle = (low + high) // 2
+        if _fits(processor, tags, dialog_instruction(history[middle:], question)):
+            high = middle
+        else:
+            low = middle + 1
+    words = dialog_instruction(history[low:], question)
+    if low == 0:
+        return words, None
+    limit = processor.max_text_tokens
+    return words, f"dropped the {low} oldest of {len(history)} rounds: the prompt's limit is {limit} tokens"
+
+
+def _fits(processor: LionProcessor, tags: Sequence[str], words: str) -> bool:
+    prompt = tag_prompt(tags) + words if tags else words
+    lengths = (len(processor.tokenizer(prompt)["input_ids"]), len(processor.qformer_tokenizer(words)["input_ids"]))
+    return max(lengths) <= processor.max_text_tokens

@@ -1,0 +1,153 @@
+"""From a model's name to a loaded model: the bundled lion-mini, a folder, or a Hub repository.
+
+Only a Hub id (``owner/name``) uses the network. Weights must fit the configuration exactly: what transformers would
+re-initialise with a warning is an error here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from lion.errors import LionError
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.tagging import RamTagger, Tagger
+
+BUNDLED = "lion-mini"
+"""Name of the model inside the package: the default, and what ``--model lion-mini`` means."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Everything a pipeline is made of."""
+
+    model: LionForConditionalGeneration
+    processor: LionProcessor
+    tagger: Tagger | None
+    name: str
+
+
+def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype | None = None) -> LoadedModel:
+    """Load model, processor and tagger; arguments and errors as :meth:`LionPipeline.from_pretrained`."""
+    folder, name = find_checkpoint(model)
+    place = find_device(device)
+    lion = load_model(folder, name, dtype or default_dtype(folder, place)).to(place)
+    try:
+        processor = LionProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise LionError(f"'{name}' holds no readable LionProcessor ({_line(error)}); save one beside the model") from error
+    tagger = RamTagger.from_pretrained(folder / "tagger", device=place) if (folder / "tagger").is_dir() else None
+    return LoadedModel(lion, processor, tagger, name)
+
+
+def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
+    """The folder of a model, fetched from the Hub if need be, and the name to call it by.
+
+    Raises: LionError if there is no such model, or it is not a LION checkpoint.
+    """
+    name = BUNDLED if model is None else str(model)
+    if name == BUNDLED and not Path(name).is_dir():
+        folder = Path(str(files("lion"))) / "bundled" / BUNDLED
+        if not (folder / "config.json").is_file():
+            raise LionError(f"this installation holds no {BUNDLED}; name a model with --model (or from_pretrained(path))")
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+    elif _HUB_ID.fullmatch(name) and not Path(name).exists():
+        folder = _fetch(name)
+    else:
+        raise LionError(f"no model folder '{name}'; give a folder with a config.json, or a Hub id like owner/name")
+    _check_is_lion(folder, name)
+    return folder, name
+
+
+def _fetch(name: str) -> Path:
+    """Download a Hub repository (or find it in the cache)."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "README.md"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except LocalEntryNotFoundError as error:
+        raise LionError(
+            f"no folder '{name}' here, and no Hub model of that name in the cache or within reach; "
+            "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_line(error)})") from error
+
+
+def _check_is_lion(folder: Path, name: str) -> None:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise LionError(f"'{name}' holds no config.json; give the folder that save_pretrained or lion train wrote")
+    try:
+        kind = json.loads(path.read_text()).get("model_type")
+    except (ValueError, AttributeError, UnicodeDecodeError) as error:
+        raise LionError(f"{path} is not readable JSON; copy or save the checkpoint again") from error
+    if kind != "lion":
+        raise LionError(f"'{name}' is a {kind or 'nameless'} model, not LION; name a LION checkpoint")
+
+
+def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForConditionalGeneration:
+    """The model with weights that fit its configuration name by name and shape by shape.
+
+    Raises: LionError if they do not, or cannot be read.
+    """
+    try:
+        model, report = LionForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ArithmeticError) as error:
+        raise LionError(f"cannot load '{name}': {_line(error)}; save or copy the checkpoint again") from error
+    if mismatched := sorted(report["mismatched_keys"]):
+        key, stored, wanted = mismatched[0]
+        raise LionError(
+            f"'{name}' holds weights of another shape than its config.json: {key} is {tuple(stored)}, not "
+            f"{tuple(wanted)}{_and_more(mismatched)}; use the config.json the weights were saved with"
+        )
+    for what, keys in (("lacks", report["missing_keys"]), ("has no use for", report["unexpected_keys"])):
+        if keys:
+            raise LionError(f"'{name}' {what} {min(keys)}{_and_more(keys)}; its weights do not fit its config.json")
+    return model
+
+
+def find_device(device: str | None) -> torch.device:
+    """The device of that name, by default a GPU if there is one.
+
+    Raises: LionError if there is no such device here.
+    """
+    if device is None or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise LionError(f"no device '{device}' here; use cpu, cuda, cuda:0, mps or leave it out") from error
+    return place
+
+
+def default_dtype(folder: Path, place: torch.device) -> torch.dtype:
+    """float32 on a CPU; elsewhere what the checkpoint says, but bfloat16 for float16, in which T5 overflows."""
+    stored = json.loads((folder / "config.json").read_text()).get("dtype", "float32")
+    if place.type == "cpu" or stored == "float32":
+        return torch.float32
+    return torch.bfloat16
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error's message, shortened."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+def _and_more(keys: object) -> str:
+    count = len(keys) - 1  # type: ignore[arg-type]
+    return f" (and {count} more)" if count else ""

@@ -1,0 +1,328 @@
+"""LION for people: look at a picture once, then caption it, ask about it, locate and describe things in it.
+
+Every way of asking becomes a :class:`Request`, and :meth:`LionPipeline.answer` is the one path all of them take:
+open the pictures, look (frozen parts, cached), write the instruction, batch what shares decoding settings, read boxes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import torch
+from PIL import Image
+
+from lion.boxes import Box, parse_boxes
+from lion.errors import LionError
+from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.pipeline.answer import Answer, LabelledBox, Verb
+from lion.pipeline.decoding import DECODING, DecodingPreset
+from lion.pipeline.instructions import Round, instruction_of, unit_box
+from lion.pipeline.loading import load
+from lion.pipeline.look import Evidence, Look
+from lion.tagging import Tagger
+
+T = TypeVar("T")
+Picture = str | Path | bytes | Image.Image | Look
+"""Whatever names a picture: a path, the bytes of a file, a PIL image or an earlier look."""
+
+REMEMBERED_PICTURES = 64
+"""Pictures whose evidence a pipeline keeps, the latest asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to say about one picture."""
+
+    image: Picture
+    verb: Verb
+    text: str | None = None
+    """The question (ask, chat) or the phrase (locate)."""
+    box: Box | None = None
+    """The region to describe, in either space."""
+    history: Sequence[Round] = ()
+    """Earlier rounds of a chat, (question, answer), oldest first."""
+    tags: Sequence[str] | None = None
+    """Tags to give the model; None for the tagger's, an empty list for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A request made ready for the model."""
+
+    look: Look
+    request: Request
+    instruction: str
+    tags: tuple[str, ...]
+    note: str | None
+
+
+class LionPipeline:
+    """A model, its processor and a tagger behind the verbs of DESIGN: caption, ask, chat, locate, describe, tags.
+
+    Every verb takes a :class:`Look`, a path, file bytes or a PIL image, or a list of them; lists are answered in
+    batches, and several questions about one picture cost one look.
+
+    Attributes:
+        name: what answers call the model.
+        decoding: generation settings by task; replace an entry to change them.
+        batch_size: pictures, or prompts, that go through the model together.
+    """
+
+    def __init__(
+        self,
+        model: LionForConditionalGeneration,
+        processor: LionProcessor,
+        tagger: Tagger | None = None,
+        *,
+        name: str = "lion",
+        batch_size: int = 8,
+    ) -> None:
+        if batch_size < 1:
+            raise LionError(f"batch_size={batch_size} must be at least 1")
+        self.model = model.eval()
+        self.processor = processor
+        self.tagger = tagger
+        self.name = name
+        self.batch_size = batch_size
+        self.decoding = dict(DECODING)
+        self._remembered: OrderedDict[str, Evidence] = OrderedDict()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path | None = None,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        batch_size: int = 8,
+    ) -> LionPipeline:
+        """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
+
+        Args:
+            model: a folder, a Hub id (``owner/name``; the only case that uses the network), or None for the bundled
+                lion-mini.
+            device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
+            dtype: None for float32 on a CPU and the checkpoint's own (never float16) elsewhere.
+            batch_size: pictures, or prompts, that go through the model together.
+
+        Raises:
+            LionError: no such model or device, not a LION checkpoint, or weights that do not fit its configuration.
+        """
+        loaded = load(model, device, dtype)
+        return cls(loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size)
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @overload
+    def look(self, image: Picture) -> Look: ...
+    @overload
+    def look(self, image: Sequence[Picture]) -> list[Look]: ...
+    def look(self, image: Picture | Sequence[Picture]) -> Look | list[Look]:
+        """Open a picture, or several, and gather all that does not depend on a question: vision and tags.
+
+        Raises: LionError or FileNotFoundError if a picture cannot be read.
+        """
+        looks = [self._open(one) for one in (image if isinstance(image, (list, tuple)) else [image])]
+        self._see(looks)
+        self._tag(looks)
+        return looks if isinstance(image, (list, tuple)) else looks[0]
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    @overload
+    def caption(self, image: Picture, *, tags: Sequence[str] | None = None) -> Answer: ...
+    @overload
+    def caption(self, image: Sequence[Picture], *, tags: Sequence[str] | None = None) -> list[Answer]: ...
+    def caption(self, image: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
+        """Describe the picture in a sentence."""
+        return self._each(Verb.CAPTION, image, tags=tags)
+
+    @overload
+    def ask(self, image: Picture, question: str, *, tags: Sequence[str] | None = None) -> Answer: ...
+    @overload
+    def ask(self, image: Any, question: Any, *, tags: Sequence[str] | None = None) -> list[Answer]: ...
+    def ask(self, image: Any, question: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
+        """Answer a question about the picture. Lists of pictures and of questions go pairwise; one goes with all.
+
+        Raises: LionError if a question is empty or longer than the model's limit, which it names.
+        """
+        return self._each(Verb.ASK, image, text=question, tags=tags)
+
+    @overload
+    def chat(
+        self, image: Picture, question: str, history: Sequence[Round] = (), *, tags: Sequence[str] | None = None
+    ) -> Answer: ...
+    @overload
+    def chat(
+        self, image: Any, question: Any, history: Sequence[Any] = (), *, tags: Sequence[str] | None = None
+    ) -> list[Answer]: ...
+    def chat(
+        self, image: Any, question: Any, history: Sequence[Any] = (), *, tags: Sequence[str] | None = None
+    ) -> Answer | list[Answer]:
+        """Answer a question in the light of earlier rounds; with lists, ``history`` holds one list of rounds each.
+
+        Rounds are (question, answer), oldest first. Those that do not fit the model's limit are dropped from the
+        oldest on, and ``Answer.note`` says so.
+        """
+        if _is_many(image) or _is_many(question):
+            return self._each(Verb.CHAT, image, text=question, tags=tags, history=list(history) or None)
+        return self.answer([Request(image, Verb.CHAT, question, history=history, tags=tags)])[0]
+
+    @overload
+    def locate(self, image: Picture, phrase: str, *, tags: Sequence[str] | None = None) -> Answer: ...
+    @overload
+    def locate(self, image: Any, phrase: Any, *, tags: Sequence[str] | None = None) -> list[Answer]: ...
+    def locate(self, image: Any, phrase: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
+        """Find what a phrase refers to. ``ok`` says that a readable box came, not that the thing is there:
+        LION was taught to answer every phrase with a box, so ask whether it exists first if you do not know.
+        """
+        return self._each(Verb.LOCATE, image, text=phrase, tags=tags)
+
+    @overload
+    def describe_region(self, image: Picture, box: Box, *, tags: Sequence[str] | None = None) -> Answer: ...
+    @overload
+    def describe_region(self, image: Any, box: Any, *, tags: Sequence[str] | None = None) -> list[Answer]: ...
+    def describe_region(self, image: Any, box: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
+        """Say what is in a box of the picture (unit or pixel space).
+
+        Raises: LionError if the box reaches outside the picture or has no area.
+        """
+        return self._each(Verb.DESCRIBE, image, box=box, tags=tags)
+
+    @overload
+    def tags(self, image: Picture) -> Answer: ...
+    @overload
+    def tags(self, image: Sequence[Picture]) -> list[Answer]: ...
+    def tags(self, image: Any) -> Answer | list[Answer]:
+        """Name what is in the picture with the tagger alone.
+
+        Raises: LionError if the model came without a tagger.
+        """
+        return self._each(Verb.TAG, image)
+
+    # -- the one path -------------------------------------------------------------------------------------------------
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer any mix of requests, in order; those with equal decoding settings share batches, whatever their task.
+
+        Raises: LionError (or FileNotFoundError) for the first request that cannot be answered; nothing is answered.
+        """
+        looks = [self._open(request.image) for request in requests]
+        needs_tagger = [
+            look for look, request in zip(looks, requests, strict=True)
+            if request.verb is Verb.TAG or request.tags is None
+        ]
+        if self.tagger is None and any(request.verb is Verb.TAG for request in requests):
+            raise LionError(f"'{self.name}' has no tagger: put one in its sub-folder tagger/, or name another model")
+        self._tag(needs_tagger)
+        answers: dict[int, Answer] = {}
+        groups: dict[tuple[DecodingPreset, bool], list[tuple[int, _Prompt]]] = defaultdict(list)
+        for index, (look, request) in enumerate(zip(looks, requests, strict=True)):
+            task = request.verb.task
+            if task is None:
+                answers[index] = self._answer(Request(look, Verb.TAG), look, ", ".join(look.tags), look.tags)
+            else:
+                prompt = self._prompt(look, request)
+                groups[self.decoding[task], bool(prompt.tags)].append((index, prompt))
+        for (preset, _), members in groups.items():
+            for batch in _batches(members, self.batch_size):
+                prompts = [prompt for _, prompt in batch]
+                for (index, prompt), text in zip(batch, self._generate(prompts, preset), strict=True):
+                    answers[index] = self._answer(prompt.request, prompt.look, text, prompt.tags, prompt.note)
+        return [answers[index] for index in range(len(requests))]
+
+    def _each(self, verb: Verb, image: Any, *, tags: Sequence[str] | None = None, **values: Any) -> Any:
+        """Spread lists over requests: one of anything goes with all; lists must be of one length."""
+        given = {"image": image, **{name: value for name, value in values.items() if value is not None}}
+        lengths = {name: len(value) for name, value in given.items() if _is_many(value)}
+        if not lengths:
+            return self.answer([Request(verb=verb, tags=tags, **given)])[0]
+        if len(set(lengths.values())) > 1:
+            counts = ", ".join(f"{count} of {name}" for name, count in lengths.items())
+            raise LionError(f"lists must be of one length, not {counts}; give one for all or one each")
+        if not _is_many(image):
+            given["image"] = self._open(image)
+        rows = [
+            {name: value[row] if name in lengths else value for name, value in given.items()}
+            for row in range(next(iter(lengths.values())))
+        ]
+        return self.answer([Request(verb=verb, tags=tags, **row) for row in rows])
+
+    def _prompt(self, look: Look, request: Request) -> _Prompt:
+        tags = look.tags if request.tags is None else tuple(request.tags)
+        words, note = instruction_of(
+            request.verb, self.processor, look.size, tags, request.text, request.box, request.history
+        )
+        return _Prompt(look, request, words, tags, note)
+
+    @torch.no_grad()
+    def _generate(self, prompts: Sequence[_Prompt], preset: DecodingPreset) -> list[str]:
+        """What the model writes for each prompt; all have tags or none has."""
+        looks = [prompt.look for prompt in prompts]
+        self._see(looks)
+        inputs = self.processor(
+            text=[prompt.instruction for prompt in prompts],
+            tags=[prompt.tags for prompt in prompts] if prompts[0].tags else None,
+            tasks=[prompt.request.verb.task for prompt in prompts],
+        ).to(self.model.device)
+        vision = VisualFeatures.concatenate([look.evidence.vision for look in looks if look.evidence.vision])
+        ids = self.model.generate(vision=vision, **inputs, do_sample=False, **preset.as_kwargs())
+        return [text.strip() for text in self.processor.batch_decode(ids, skip_special_tokens=True)]
+
+    def _answer(
+        self, request: Request, look: Look, text: str, tags: tuple[str, ...], note: str | None = None
+    ) -> Answer:
+        """What the model wrote, read: boxes for ``locate``, and whether there is an answer at all."""
+        boxes: list[LabelledBox] = []
+        reason = None if text or request.verb is Verb.TAG else "the model wrote nothing"
+        if request.verb is Verb.LOCATE:
+            parsed = parse_boxes(text)
+            reason = None if parsed.ok else parsed.reason
+            boxes = [LabelledBox.of(request.text or "", box, look.size) for box in parsed.boxes]
+        elif request.verb is Verb.DESCRIBE and request.box is not None:
+            boxes = [LabelledBox.of(text, unit_box(request.box, look.size), look.size)]
+        ok = reason is None
+        return Answer(text, request.verb, tags, tuple(boxes), ok, reason, note, self.name, look.name)
+
+    # -- evidence -----------------------------------------------------------------------------------------------------
+
+    def _open(self, picture: Picture) -> Look:
+        """A look at the picture, with the evidence of an earlier one if it is remembered."""
+        look = picture if isinstance(picture, Look) else Look.open(picture)
+        evidence = self._remembered.pop(look.hash, look.evidence)
+        self._remembered[look.hash] = evidence
+        if len(self._remembered) > REMEMBERED_PICTURES:
+            self._remembered.popitem(last=False)
+        return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
+
+    @torch.no_grad()
+    def _see(self, looks: Iterable[Look]) -> None:
+        """Run vision encoder and aggregator for pictures that have not been seen."""
+        unseen = list({look.hash: look for look in looks if look.evidence.vision is None}.values())
+        for batch in _batches(unseen, self.batch_size):
+            pixels = self.processor.image_processor([look.image for look in batch])["pixel_values"]
+            features = self.model.look(pixels.to(self.model.device, self.model.dtype))
+            for row, look in enumerate(batch):
+                look.evidence.vision = features.map(lambda tensor, row=row: tensor[row : row + 1].clone())
+
+    def _tag(self, looks: Iterable[Look]) -> None:
+        """Run the tagger, if there is one, for pictures that have no tags yet."""
+        if self.tagger is None:
+            return
+        untagged = list({look.hash: look for look in looks if look.evidence.tags is None}.values())
+        for batch in _batches(untagged, self.batch_size):
+            for look, tags in zip(batch, self.tagger([look.image for look in batch]), strict=True):
+                look.evidence.tags = tuple(tags)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

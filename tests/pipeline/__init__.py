@@ -1,0 +1,1 @@
+"""Tests of lion.pipeline, on a tiny model with random weights."""
