@@ -1,0 +1,101 @@
+"""What the answering verbs have in common: many pictures through one pipeline, the bad ones named and passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from lion.cli.inputs import expand, open_picture
+from lion.cli.options import Options
+from lion.cli.output import Meter, print_answer, quiet_libraries, say, waiting
+from lion.cli.saving import plan_saves
+from lion.errors import LionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lion.boxes import Box
+    from lion.pipeline import Answer, LionPipeline, Look, Request, Verb
+
+
+def load_pipeline(options: Options) -> LionPipeline:
+    """The model the options name, with a note on stderr where it is lion-mini."""
+    from lion.pipeline import LionPipeline
+    from lion.pipeline.loading import BUNDLED
+
+    with waiting("loading the model"):
+        pipeline = LionPipeline.from_pretrained(options.model, device=options.device, batch_size=options.batch_size)
+    if pipeline.name == BUNDLED:
+        say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
+    return pipeline
+
+
+def answer_pictures(
+    names: Sequence[str], verb: str, options: Options, text: str | None = None, box: Box | None = None
+) -> None:
+    """Answer the verb for every picture meant by ``names``, print and save the answers, and exit with their code.
+
+    A picture that cannot be opened, or that does not hold the box, gets a line on stderr and a row that is not ok; the
+    others are answered. The model is loaded once there is a picture for it.
+    """
+    with waiting("waking up"):
+        quiet_libraries(options.debug)
+        from lion.pipeline import Request, Verb
+        from lion.pipeline.instructions import unit_box
+    pictures = expand(names)
+    targets = plan_saves(options.save, pictures)
+    pipeline: LionPipeline | None = None
+    code = 0
+    with Meter("answering", len(pictures)) as meter:
+        for start in range(0, len(pictures), options.batch_size):
+            batch = pictures[start : start + options.batch_size]
+            rows: list[Look | Answer] = []
+            requests: list[Request] = []
+            for name in batch:
+                try:
+                    look = open_picture(name)
+                    where = None if box is None else unit_box(box, look.size)
+                    requests.append(Request(look, Verb(verb), text, where, tags=options.tags))
+                    rows.append(look)
+                except (LionError, OSError) as error:
+                    rows.append(_failed(name, Verb(verb), error, options))
+            if requests and pipeline is None:
+                pipeline = load_pipeline(options)
+            answers = iter(pipeline.answer(requests) if pipeline else [])
+            with meter.aside():
+                for row, target in zip(rows, targets[start : start + len(rows)], strict=True):
+                    code = max(code, _finish(row, answers, target, options, len(pictures) > 1))
+            meter.advance(len(batch))
+    raise typer.Exit(code)
+
+
+def _failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
+    from lion.pipeline import Answer
+    from lion.pipeline.loading import BUNDLED
+
+    return Answer("", verb, ok=False, reason=str(error), model=options.model or BUNDLED, image=name)
+
+
+def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, options: Options, several: bool) -> int:
+    """Print and save one row; returns the exit code it asks for."""
+    from lion.pipeline import Answer
+    from lion.pipeline.annotate import annotate, save_picture
+
+    if isinstance(row, Answer):
+        reason = row.reason or ""
+        say("error", reason if row.image and row.image in reason else f"{row.image}: {reason}")
+        if options.json:
+            print_answer(row, True, several)
+        return 2
+    answer = next(answers)
+    print_answer(answer, options.json, several)
+    if target:
+        save_picture(annotate(row.image, answer.boxes, "" if answer.boxes else answer.text), target)
+    if answer.note:
+        say("note", answer.note)
+    if not answer.ok:
+        say("error", f"{answer.image}: {answer.reason}, in the answer {answer.text!r}")
+        return 1
+    return 0

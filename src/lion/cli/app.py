@@ -1,0 +1,82 @@
+"""The command itself: its verbs, and what becomes of an error.
+
+Exit codes: 0 answered; 1 our fault (a bug, or an answer that cannot be read); 2 the user's mistake; 130 interrupted.
+A mistake is one line on stderr that says how to mend it; tracebacks are for ``--debug``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from lion.cli.ask import ask
+from lion.cli.caption import caption
+from lion.cli.chat import chat
+from lion.cli.describe import describe
+from lion.cli.info import info
+from lion.cli.locate import locate
+from lion.cli.output import say
+from lion.cli.tag import tag
+from lion.cli.world import world
+from lion.errors import LionError
+
+app = typer.Typer(
+    name="lion",
+    help="LION looks at a picture and answers in words and boxes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (caption, ask, locate, describe, tag, chat, world, info):
+    app.command()(verb)
+
+USER, OURS, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; ``arguments`` are those of the process by default."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(args=words, prog_name="lion", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else OURS
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
+        return OURS
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        return report(error)
+
+
+def report(error: Exception) -> int:
+    """One line about an error on stderr, and the exit code it means."""
+    if type(error).__name__ == "Abort":  # what typer makes of an interrupt, depending on its version
+        return INTERRUPTED
+    if isinstance(error, LionError):
+        message, code = str(error), USER
+    elif hasattr(error, "format_message"):  # a usage error of typer, which carries its own copy of click or click itself
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "lion"
+        message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
+    elif isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)):
+        message = f"{error.filename}: {error.strerror}; check the path" if error.filename else str(error)
+        code = USER
+    elif type(error).__name__ == "OutOfMemoryError":
+        message, code = "out of memory; use a smaller --batch-size, or --device cpu", OURS
+    else:
+        message, code = f"{type(error).__name__}: {error}; this is a fault of lion's: run with --debug for details", OURS
+    say("error", message)
+    return code

@@ -1,0 +1,78 @@
+"""What the user typed, made definite: pictures from files, folders and patterns, questions, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from glob import glob, has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lion.boxes import Box
+from lion.errors import LionError
+
+if TYPE_CHECKING:
+    from lion.pipeline import Look
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
+"""What counts as a picture inside a folder; a file named outright is tried whatever its name."""
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """Every picture meant, in the order given, folders and patterns sorted. A name that matches nothing stays, and
+    opening it tells why."""
+    pictures: list[str] = []
+    for name in names:
+        path = Path(name).expanduser()
+        found: list[str] = []
+        if path.is_dir():
+            found = sorted(str(child) for child in path.iterdir() if _is_picture(child))
+        elif not path.exists() and has_magic(name):
+            found = sorted(match for match in glob(str(path), recursive=True) if not Path(match).is_dir())
+        pictures += found or [str(path)]
+    return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def open_picture(name: str) -> Look:
+    """Open one of the pictures :func:`expand` found.
+
+    Raises: LionError or OSError, with what is wrong with it.
+    """
+    from lion.pipeline import Look
+
+    if Path(name).is_dir():
+        raise LionError(f"the folder holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    if has_magic(name) and not Path(name).exists():
+        raise LionError("no file matches this pattern")
+    return Look.open(name)
+
+
+def split_last(words: Sequence[str], what: str) -> tuple[list[str], str]:
+    """``IMAGE... "question"``: the pictures, and the last word, which is not empty and no picture.
+
+    Raises: LionError if there is nothing but one word, or the last one is empty or a file.
+    """
+    *images, last = words
+    if not images:
+        raise LionError(f'a picture and a {what} are needed: lion ... IMAGE "{what}"')
+    if not last.strip():
+        raise LionError(f"the {what} is empty; put it last, in quotes")
+    if Path(last).suffix.lower() in SUFFIXES and Path(last).exists():
+        raise LionError(f'the last word must be the {what}, but {last} is a file; write IMAGE... "{what}"')
+    return images, last
+
+
+def parse_box(text: str, pixels: bool) -> Box:
+    """``x1,y1,x2,y2`` of an option, brackets allowed.
+
+    Raises: LionError if it is not four numbers in order.
+    """
+    try:
+        numbers = [float(number) for number in text.strip().strip("[]").split(",")]
+        x1, y1, x2, y2 = numbers
+    except ValueError as error:
+        raise LionError(f"--box '{text}' is not four numbers; write --box x1,y1,x2,y2") from error
+    return Box(x1, y1, x2, y2, "pixel" if pixels else "unit")

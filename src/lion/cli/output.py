@@ -1,0 +1,112 @@
+"""What the command prints: answers on stdout, everything else, one line at a time, on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lion.pipeline import Answer
+
+PATIENCE_SECONDS = 2.0
+"""Work longer than this gets a progress bar."""
+
+
+def say(kind: str, message: str) -> None:
+    """One line on stderr, whatever the message holds: ``lion: note: ...`` or ``lion: error: ...``."""
+    print(f"lion: {kind}:", " ".join(message.split()), file=sys.stderr)
+
+
+def quiet_libraries(debug: bool) -> None:
+    """Keep warnings, load reports and bars of the libraries underneath off stderr; what matters we say ourselves."""
+    if debug:
+        return
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    warnings.simplefilter("ignore")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
+    """An answer on stdout: a JSON object in a line, or the text, its boxes and the tags it used.
+
+    ``named`` puts the picture's name before the text, for calls with several pictures.
+    """
+    if as_json:
+        print(json.dumps(answer.to_json(), ensure_ascii=False), flush=True)
+        return
+    name = f"{answer.image}: " if named else ""
+    print(f"{name}{answer.text}")
+    for box in answer.boxes:
+        pixels = ", ".join(f"{value:.0f}" for value in box.pixel.xyxy())
+        unit = ", ".join(f"{value:.3f}" for value in box.unit.xyxy())
+        print(f"  box: [{unit}] of the picture, pixels [{pixels}]")
+    if answer.tags and answer.task != "tag":
+        print(f"  tags: {', '.join(answer.tags)}")
+    sys.stdout.flush()
+
+
+class Meter:
+    """A progress bar on a terminal's stderr that shows itself only once the work has lasted."""
+
+    def __init__(self, what: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        self._bar = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(what, total=total)
+        self._begin = time.monotonic()
+        self._shown = False
+
+    def advance(self, count: int = 1) -> None:
+        """Note ``count`` more done, and appear if patience has run out."""
+        self._bar.advance(self._task, count)
+        if not self._shown and time.monotonic() - self._begin > PATIENCE_SECONDS:
+            self._bar.start()
+            self._shown = True
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Step aside while lines are printed on the same terminal."""
+        if self._shown:
+            self._bar.stop()
+        yield
+        if self._shown:
+            self._bar.start()
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on a terminal's stderr while something takes its time."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield

@@ -1,0 +1,45 @@
+"""Where ``--save`` puts each annotated picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from lion.errors import LionError
+
+SLOT = "{name}"
+
+
+def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
+    """The file for each picture: a file's name for one, a folder or a pattern with ``{name}`` for several.
+
+    Pictures of the same name are numbered. Raises: LionError if one file is to hold several pictures, its format is
+    unknown, or a picture would be overwritten.
+    """
+    from lion.pipeline.annotate import FORMATS
+
+    if save is None:
+        return [None] * len(pictures)
+    path = Path(save).expanduser()
+    if SLOT in save:
+        pattern = str(path)
+    elif path.is_dir() or not path.suffix:
+        pattern = str(path / f"{SLOT}.png")
+    elif len(pictures) == 1:
+        pattern = str(path)
+    else:
+        raise LionError(f"--save {save} is one file for {len(pictures)} pictures; give a folder or 'out/{SLOT}.png'")
+    if Path(pattern).suffix.lower() not in FORMATS:
+        raise LionError(f"--save {save}: the name must end in {', '.join(FORMATS)}")
+    seen: Counter[str] = Counter()
+    targets: list[Path | None] = []
+    originals = {Path(picture).resolve() for picture in pictures}
+    for picture in pictures:
+        stem = Path(picture).stem
+        seen[stem] += 1
+        target = Path(pattern.replace(SLOT, stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"))
+        if target.resolve() in originals:
+            raise LionError(f"--save would overwrite the picture {target}; name another place")
+        targets.append(target)
+    return targets
