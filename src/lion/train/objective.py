@@ -18,15 +18,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from lion.data.sample import BadSample
+
 NamedParameters = Sequence[tuple[str, nn.Parameter]]
-
-
-@dataclass(frozen=True)
-class BadSample:
-    """A sample that could not be used: it is counted, named in bad_samples.jsonl, and another one takes its place."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""Flips and crops that take the boxes along, and that leave a picture alone where words fix its geometry.
+
+Training that mirrors a picture under "the cup on the left", or crops it without moving its boxes, teaches falsehoods.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lion.boxes import Box
+
+_SIDES = re.compile(r"\b(left|right|leftmost|rightmost|left-\w+|right-\w+|clockwise|east|west)\b", re.IGNORECASE)
+_PLACES = re.compile(
+    r"\b(left|right|leftmost|rightmost|top|bottom|upper|lower|middle|cent(er|re)|corner|edge|side|first|second|third|"
+    r"last|topmost|closest|nearest|farthest)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random mirror images and crops.
+
+    Args:
+        flip: chance to mirror left to right; never where the words name a side.
+        crop: most that may be cut off each side, as a share of the picture. Only pictures with a box are cropped (it
+            says what has to stay), and never where the words name a place in the picture.
+    """
+
+    flip: float = 0.0
+    crop: float = 0.0
+
+    def __call__(
+        self, image: Image.Image, box: Box | None, words: str, rng: np.random.Generator
+    ) -> tuple[Image.Image, Box | None]:
+        """The picture and its unit box, both changed or both as they were.
+
+        Args:
+            image: RGB.
+            box: the box the sample is about, unit square; None if it has none.
+            words: everything the sample says, instruction and answer.
+            rng: decides; two draws for a flip, four for a crop.
+        """
+        if self.flip and rng.random() < self.flip and not _SIDES.search(words):
+            image, box = ImageOps.mirror(image), box and box.flip_horizontal()
+        if self.crop and box is not None and not _PLACES.search(words):
+            image, box = _crop(image, box, self.crop, rng)
+        return image, box
+
+
+def _crop(image: Image.Image, box: Box, most: float, rng: np.random.Generator) -> tuple[Image.Image, Box]:
+    """Cut a random margin off each side, never into the box, along whole pixels."""
+    left, top, right, bottom = (rng.random() * most for _ in range(4))
+    width, height = image.size
+    inside = box.clamp().to_pixel(width, height)
+    window = (
+        int(min(left * width, inside.x1)),
+        int(min(top * height, inside.y1)),
+        int(np.ceil(max((1 - right) * width, inside.x2))),
+        int(np.ceil(max((1 - bottom) * height, inside.y2))),
+    )
+    if window[2] <= window[0] or window[3] <= window[1]:
+        return image, box
+    moved = Box(
+        inside.x1 - window[0], inside.y1 - window[1], inside.x2 - window[0], inside.y2 - window[1], space="pixel"
+    )
+    cut = image.crop(window)
+    return cut, moved.to_unit(*cut.size).clamp()

@@ -1,0 +1,66 @@
+"""Weighted mixing of sources and tasks, as a pure function of the step: no iterator, no state to save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lion.data.sample import BadSample, Sample
+from lion.data.source import Source
+from lion.errors import LionError
+from lion.prompts import Task
+
+_ATTEMPTS = 20
+"""Draws before a row is given up: many pictures in a row that nothing can be asked about, or that cannot be read."""
+
+
+class Mixture:
+    """Draws samples from several sources; row, source, task, picture and wording all depend on the address alone.
+
+    Args:
+        sources: (source, weight) pairs; within a source its tasks have their own weights.
+        seed: the run's seed.
+    """
+
+    def __init__(self, sources: Sequence[tuple[Source, float]], seed: int) -> None:
+        self.seed = seed
+        self._choices: list[tuple[Source, Task]] = []
+        weights: list[float] = []
+        for source, weight in sources:
+            share = weight / sum(source.tasks.values())
+            for task, task_weight in source.tasks.items():
+                self._choices.append((source, task))
+                weights.append(share * task_weight)
+        self._edges = np.cumsum(weights) / sum(weights)
+
+    def batch(
+        self, step: int, shard: int, size: int, max_objects: int | None = None
+    ) -> tuple[list[Sample], list[BadSample]]:
+        """The samples of micro-batch `shard` of `step`, and the bad ones that others took the place of.
+
+        Raises:
+            LionError: for one row no usable sample turned up; the last reason is named.
+        """
+        samples: list[Sample] = []
+        bad: list[BadSample] = []
+        for row in range(size):
+            rng = np.random.Generator(np.random.PCG64((self.seed, step, shard, row)))
+            samples.append(self._draw(rng, bad, max_objects))
+        return samples, bad
+
+    def _draw(self, rng: np.random.Generator, bad: list[BadSample], max_objects: int | None) -> Sample:
+        reason = "nothing can be asked about them"
+        for _ in range(_ATTEMPTS):
+            source, task = self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
+            indices = source.indices(task, max_objects)
+            index = indices[int(rng.random() * len(indices))]
+            try:
+                sample = source.sample(index, task, rng)
+            except LionError as error:
+                reason = str(error)
+                bad.append(BadSample(source.name(index, task), reason))
+                continue
+            if sample is not None:
+                return sample
+        raise LionError(f"{_ATTEMPTS} samples in a row were of no use; the last: {source.name(index, task)}: {reason}")

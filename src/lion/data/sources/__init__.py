@@ -1,0 +1,1 @@
+"""One file per dataset; each class satisfies `lion.data.source.Source`."""

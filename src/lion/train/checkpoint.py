@@ -1,0 +1,154 @@
+"""Checkpoints of a run in progress: what trains, the optimiser, random states and the step; safetensors and JSON only.
+
+A checkpoint is a folder `step-0000200` that appears whole or not at all:
+
+    trained.safetensors      parameters that train and their modules' buffers
+    optimiser.safetensors    AdamW's state as `parameter name/key`
+    state.json               step, samples seen, seconds, recipe fingerprint
+    random-<rank>.safetensors and .json   torch, numpy and Python random states of each process
+
+The position in the data is the step itself: every batch is a function of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lion.atomic import atomic_directory, atomic_write_json
+from lion.errors import LionError
+from lion.train.params import load_trained_state, trained_state
+
+
+@dataclass
+class Progress:
+    """How far a run is; the JSON part of a checkpoint."""
+
+    fingerprint: str
+    step: int = 0
+    samples: int = 0
+    bad_samples: int = 0
+    seconds: float = 0.0
+
+
+class CheckpointFolder:
+    """The checkpoints of one run."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def all(self) -> list[Path]:
+        """Complete checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+    def latest(self) -> Path | None:
+        """The newest complete checkpoint, or None."""
+        return next(reversed(self.all()), None)
+
+    def save(
+        self, accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    ) -> None:
+        """Write a checkpoint (every process calls this; the main one writes), then drop all but the newest `keep`."""
+        randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
+        if not accelerator.is_main_process:
+            return
+        with atomic_directory(self.folder / f"step-{progress.step:07d}") as folder:
+            save_file(_portable(trained_state(model)), folder / "trained.safetensors")
+            save_file(_portable(optimiser_state(optimiser)), folder / "optimiser.safetensors")
+            for rank, (tensors, plain) in enumerate(randoms):
+                save_file(_portable(tensors), folder / f"random-{rank}.safetensors")
+                atomic_write_json(folder / f"random-{rank}.json", plain)
+            atomic_write_json(folder / "state.json", asdict(progress))
+        for old in self.all()[: -self.keep]:
+            shutil.rmtree(old)
+
+    def resume(
+        self, accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
+    ) -> Progress:
+        """Restore the newest checkpoint into model, optimiser and random states; a fresh Progress where there is none.
+
+        Raises:
+            LionError: the checkpoint belongs to another recipe, or to another number of processes.
+        """
+        newest = self.latest()
+        if newest is None:
+            return Progress(fingerprint)
+        progress = Progress(**json.loads((newest / "state.json").read_text()))
+        if progress.fingerprint != fingerprint:
+            raise LionError(
+                f"{newest} belongs to another recipe (or to other initial weights); choose another out=FOLDER, or "
+                "start over with --restart"
+            )
+        processes = len(list(newest.glob("random-*.json")))
+        if processes != accelerator.num_processes:
+            raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
+        load_trained_state(model, load_file(newest / "trained.safetensors"))
+        load_optimiser_state(optimiser, load_file(newest / "optimiser.safetensors"))
+        rank = accelerator.process_index
+        plain = json.loads((newest / f"random-{rank}.json").read_text())
+        _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
+        return progress
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """AdamW's per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
+    state = {}
+    for group in optimiser.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            for key, value in optimiser.state.get(parameter, {}).items():
+                state[f"{name}/{key}"] = torch.as_tensor(value)
+    return state
+
+
+def load_optimiser_state(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Put `optimiser_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
+    by_name: dict[str, dict[str, Tensor]] = {}
+    for path, value in state.items():
+        name, key = path.rsplit("/", 1)
+        by_name.setdefault(name, {})[key] = value
+    for group in optimiser.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            values = by_name.get(name, {})
+            on_device = group.get("fused") or group.get("capturable")
+            optimiser.state[parameter] = {
+                key: value.to(parameter.device) if value.ndim or on_device else value for key, value in values.items()
+            }
+
+
+def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU copies that share no memory, as safetensors wants them."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+
+
+def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["cuda"] = torch.cuda.get_rng_state()
+    old_style = dict(np.random.get_state(legacy=False))
+    old_style["state"] = {key: np.asarray(value).tolist() for key, value in old_style["state"].items()}
+    plain = {"python": random.getstate(), "numpy": old_style}
+    return tensors, plain
+
+
+def _set_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+    torch.set_rng_state(tensors["torch"])
+    if "cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["cuda"])
+    version, internal, gauss = plain["python"]
+    random.setstate((version, tuple(internal), gauss))
+    twister = dict(plain["numpy"])
+    twister["state"] = {**twister["state"], "key": np.array(twister["state"]["key"], dtype=np.uint32)}
+    np.random.set_state(twister)

@@ -1,0 +1,84 @@
+"""The run's log: train.jsonl and validation.jsonl (one object a line), TensorBoard curves, bad_samples.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from lion.atomic import atomic_write
+from lion.data.sample import BadSample
+
+
+class RunLog:
+    """Files of one run; only the main process writes. Resuming drops the lines after the checkpoint's step.
+
+    Args:
+        folder: the run's folder.
+        step: the step the run starts from.
+        active: False in every process but the main one; then all calls do nothing.
+    """
+
+    def __init__(self, folder: Path, step: int, active: bool = True) -> None:
+        self.active = active
+        if not active:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._files: dict[str, TextIO] = {}
+        for name in ("train", "validation", "bad_samples"):
+            path = folder / f"{name}.jsonl"
+            _keep_up_to(path, step)
+            self._files[name] = path.open("a")
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def train(self, step: int, values: Mapping[str, Any]) -> None:
+        """One optimiser step: loss, loss per task, learning rate, gradient norm, samples a second."""
+        self._write("train", step, values)
+
+    def validation(self, step: int, values: Mapping[str, float]) -> None:
+        """Scores after `step` steps."""
+        self._write("validation", step, values)
+
+    def bad_sample(self, step: int, bad: BadSample) -> None:
+        """A sample that was skipped, with the reason."""
+        if self.active:
+            self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
+
+    def flush(self) -> None:
+        """Push everything to the files, so that a checkpoint never knows more than the log."""
+        if self.active:
+            for file in self._files.values():
+                file.flush()
+            self._curves.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self.active:
+            self.flush()
+            for file in self._files.values():
+                file.close()
+            self._curves.close()
+
+    def _write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
+        if not self.active:
+            return
+        self._line(name, {"step": step, **values})
+        for key, value in values.items():
+            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+                self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
+
+    def _line(self, name: str, row: Mapping[str, Any]) -> None:
+        self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _keep_up_to(path: Path, step: int) -> None:
+    """Drop the rows after `step` (and a last line that a kill cut short)."""
+    if path.is_file():
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        if len(kept) < len(lines):
+            atomic_write(path, "".join(kept))

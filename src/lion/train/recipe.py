@@ -1,0 +1,303 @@
+"""A recipe: everything one training run depends on, as a small YAML file that is checked before torch is imported.
+
+`load("mini-stage1", ["steps=100", "optimiser.lr=1e-3"])` reads a shipped recipe (or a file's path), applies dotted
+overrides and validates; whatever is wrong becomes one LionError line that names the field and the fix. A file whose one
+field is `chain` lists recipes that run in order (`load_chain`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lion.errors import LionError
+from lion.prompts import Task
+from lion.train.stages import STAGES, Options, Stage
+
+SHIPPED = Path(__file__).parent.parent / "recipes"
+_NOT_THE_CURVE = frozenset({"name", "root", "out", "checkpoint", "validation", "workers"})
+"""Fields that may change between a run and its resumption: the loss curve does not depend on them."""
+
+TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TagNoise(_Strict):
+    """How the tags beside a training picture are spoilt, so that the model learns how far to trust them."""
+
+    share: float = Field(default=1.0, ge=0, le=1, description="share of samples that come with tags at all")
+    drop: float = Field(default=0.15, ge=0, le=1, description="chance that a true tag is missing")
+    spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
+
+
+class WorldData(_Strict):
+    """Scenes of the drawn world."""
+
+    source: Literal["world"] = Field(description="this kind of source")
+    split: Literal["train", "val"] = Field(default="train", description="split of the world; test is for `lion eval`")
+    scenes: int = Field(gt=0, description="number of scenes; their pictures are drawn once and kept in the cache")
+    easy: float = Field(default=0.0, ge=0, lt=1, description="share of scenes with fewer objects, for a curriculum")
+    pixels: int = Field(default=256, ge=32, description="side of the drawn picture before the model's own resize")
+    tasks: TaskWeights = Field(default={}, description="mixing weight of each task; one left out is not seen")
+    tags: TagNoise | None = Field(default=None, description="tags beside the pictures and their noise; null: no tags")
+    weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
+
+
+class JsonlData(_Strict):
+    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box."""
+
+    source: Literal["jsonl"] = Field(description="this kind of source")
+    path: Path = Field(description="the JSONL file; relative picture paths in it start at its folder")
+    tasks: TaskWeights = Field(default={}, description="mixing weight of each task; empty: as often as in the file")
+    flip: float = Field(default=0.0, ge=0, le=1, description="chance to mirror a picture (never where words say left)")
+    crop: float = Field(default=0.0, ge=0, lt=1, description="most that a random crop may cut off each side")
+    weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
+
+
+Data = Annotated[WorldData | JsonlData, Field(discriminator="source")]
+
+
+class Optimiser(_Strict):
+    """AdamW and its learning rate over time: linear warm-up, constant, then a fall to zero over the last share."""
+
+    lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
+    betas: tuple[float, float] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
+    weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
+    warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
+    decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which it falls to zero")
+    shape: Literal["linear", "cosine"] = Field(default="linear", description="form of that fall")
+
+
+class Curriculum(_Strict):
+    """Scenes with few objects first."""
+
+    first: int = Field(default=1, ge=1, description="largest number of objects in a scene at the first step")
+    last: int = Field(gt=1, description="largest number at the curriculum's end; then every scene is drawn from")
+    share: float = Field(default=0.35, gt=0, le=1, description="share of the run over which the number rises")
+
+
+class Validation(_Strict):
+    """Held-out samples that the model answers during training; scores go to validation.jsonl."""
+
+    every: int = Field(gt=0, description="steps between validations; one more comes at the end")
+    samples: int = Field(default=200, gt=0, description="samples of each task")
+    data: tuple[Data, ...] = Field(default=(), description="where they come from; empty: the world's val split")
+
+
+class Checkpoints(_Strict):
+    """What a killed run resumes from."""
+
+    every: int = Field(default=200, gt=0, description="steps between checkpoints")
+    keep: int = Field(default=2, gt=0, description="newest checkpoints kept")
+
+
+class Recipe(_Strict, Generic[OptionsT]):
+    """One training run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
+    stage: str = Field(description="row of the stage table: what trains and on which tasks")
+    model: str = Field(default="mini", description="preset of a model built from nothing: tiny, mini, flan_t5_xl, ...")
+    init: dict[str, Path] = Field(default={}, description="folder that `model` (whole) or a component is taken from")
+    data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
+    steps: int = Field(gt=0, description="optimiser steps")
+    batch_size: int = Field(default=64, gt=0, description="samples a micro-batch and process")
+    accumulate: int = Field(default=1, gt=0, description="micro-batches an optimiser step")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the forward pass (autocast)")
+    optimiser: Optimiser = Field(description="AdamW and its schedule")
+    lr_scale: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="factor on the learning rate of a component (1 where not named)"
+    )
+    clip: float = Field(default=1.0, gt=0, description="largest norm of all gradients together")
+    curriculum: Curriculum | None = Field(default=None, description="scenes with few objects first; null: none")
+    validation: Validation | None = Field(default=None, description="held-out scores during training; null: none")
+    checkpoint: Checkpoints = Field(default=Checkpoints(), description="how often, how many")
+    workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
+    seed: int = Field(default=0, ge=0, description="seed of weights and samples; the world's scenes have their own")
+    root: Path = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
+    out: Path = Field(description="folder of the run: log, checkpoints, and at the end the model")
+    options: OptionsT = Field(description="settings of this stage's objective alone")
+
+    @property
+    def row(self) -> Stage:
+        """The recipe's row of the stage table."""
+        return STAGES[self.stage]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes."""
+        return self.root / self.out
+
+    def init_folder(self, part: str) -> Path | None:
+        """The folder that `part` is taken from, or None where the recipe names none."""
+        return self.root / self.init[part] if part in self.init else None
+
+    def fingerprint(self) -> str:
+        """Hash of all that shapes the loss curve, earlier runs included; a checkpoint of another hash is refused."""
+        facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE))
+        marks = {part: _finished_fingerprint(self.root / path) for part, path in self.init.items()}
+        return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
+
+    @model_validator(mode="after")
+    def _agrees_with_its_stage(self) -> Recipe[OptionsT]:
+        """Contradictions between a recipe and its stage, each told with its fix (ValueError: pydantic collects it)."""
+        row = self.row
+        for number, entry in enumerate(self.data):
+            if row.tasks and (wrong := sorted(set(entry.tasks) - row.tasks)):
+                fit = ", ".join(sorted(row.tasks))
+                raise ValueError(f"data.{number}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {fit}")
+            if row.tasks and isinstance(entry, WorldData) and not entry.tasks:
+                raise ValueError(f"data.{number}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
+        for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
+            if unknown := sorted(set(names) - set(allowed)):
+                raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
+        if self.optimiser.warmup > self.steps:
+            raise ValueError(f"optimiser.warmup: {self.optimiser.warmup} is more than steps={self.steps}; lower it")
+        if self.curriculum and not any(isinstance(entry, WorldData) for entry in self.data):
+            raise ValueError("curriculum: only a world source knows how many objects a picture holds; set it to null")
+        if self.validation and not self.validation.data and not any(isinstance(e, WorldData) for e in self.data):
+            raise ValueError("validation.data: name a source of held-out samples")
+        return self
+
+
+def _finished_fingerprint(folder: Path) -> str | None:
+    """Fingerprint of the finished run in `folder`, so that a run on retrained parts counts as another run."""
+    marker = folder / "finished.json"
+    return json.loads(marker.read_text())["fingerprint"] if marker.is_file() else None
+
+
+def shipped() -> dict[str, str]:
+    """Names of the shipped recipes with the first line of each header."""
+    return {path.stem: path.read_text().splitlines()[0].lstrip("# ") for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe[Any]:
+    """Read, override and validate one recipe.
+
+    Args:
+        recipe: a shipped name (`mini-stage1`) or the path of a YAML file.
+        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML.
+
+    Raises:
+        LionError: an unknown recipe, field or stage, a value out of range, or a contradiction.
+    """
+    fields = read(recipe)
+    if "chain" in fields:
+        raise LionError(f"{recipe} is a chain of recipes: `lion train {recipe}` runs it, it has no settings of its own")
+    for override in overrides:
+        _override(fields, override)
+    return parse(fields, name=str(fields.get("name", recipe)))
+
+
+def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe[Any]]:
+    """The recipes of a chain file in order (of any other recipe: itself alone), all validated before the first runs.
+
+    An entry is a name, or `{recipe: NAME, with: {key: value}}`. An override holds for every recipe of the chain, or,
+    as `NAME:key=value`, for the one called NAME.
+    """
+    fields = read(recipe)
+    if "chain" not in fields:
+        return [load(recipe, overrides)]
+    if extra := sorted(set(fields) - {"chain"}):
+        raise LionError(f"{recipe}: {extra[0]}: a chain file holds `chain` alone; put settings under an entry's `with`")
+    own: list[str] = []
+    common: list[str] = []
+    for override in overrides:
+        (own if ":" in override.split("=", 1)[0] else common).append(override)
+    recipes = []
+    for entry in fields["chain"]:
+        entry = {"recipe": entry} if isinstance(entry, str) else entry
+        settings = [f"{key}={json.dumps(value)}" for key, value in entry.get("with", {}).items()]
+        before = load(entry["recipe"], settings)
+        mine = [o.split(":", 1)[1] for o in own if o.split(":", 1)[0] == before.name]
+        recipes.append(load(entry["recipe"], [*settings, *common, *mine]))
+    if unknown := [o for o in own if o.split(":", 1)[0] not in {r.name for r in recipes}]:
+        raise LionError(f"{unknown[0]}: the chain's recipes are {', '.join(r.name for r in recipes)}")
+    return recipes
+
+
+def read(recipe: str | Path) -> dict[str, Any]:
+    """The YAML of a shipped recipe or a file, unvalidated. Raises: LionError if there is none or it is no mapping."""
+    path = SHIPPED / f"{recipe}.yaml"
+    if not path.is_file():
+        path = Path(recipe)
+    if not path.is_file():
+        near = difflib.get_close_matches(str(recipe), shipped(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped())}"
+        raise LionError(f"no recipe and no file is called {recipe}; {hint}")
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise LionError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(fields, dict):
+        raise LionError(f"{path} holds no settings; a recipe is lines of `key: value`")
+    return fields
+
+
+def parse(fields: Mapping[str, Any], name: str = "recipe") -> Recipe[Any]:
+    """Validate a recipe given as plain values. Raises: LionError with the first problem, one line."""
+    stage = fields.get("stage")
+    if not isinstance(stage, str) or stage not in STAGES:
+        raise LionError(f"{name}: stage: {stage!r} is not one of {', '.join(STAGES)}")
+    try:
+        kind: type[Recipe[Any]] = Recipe.__class_getitem__(STAGES[stage].options)
+        return kind.model_validate({"options": {}, **fields})
+    except ValidationError as error:
+        raise LionError(f"{name}: {_first_problem(error)}") from error
+
+
+def _override(fields: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise LionError(f"an override is key=value, such as steps=100, not {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise LionError(f"{key}: {text!r} is not a YAML value") from error
+    *path, last = key.split(".")
+    node: Any = fields
+    try:
+        for part in path:
+            if isinstance(node, list):
+                node = node[int(part)]
+            else:
+                if node.get(part) is None:
+                    node[part] = {}
+                node = node[part]
+        if isinstance(node, list):
+            node[int(last)] = value
+        else:
+            node[last] = value
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise LionError(f"{key}: the recipe has no such place; lists are counted from 0, as in data.0.scenes") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Pydantic's first complaint as `field: what is wrong (what was given)`."""
+    problem = error.errors()[0]
+    # The union's tag ('world') is in the path and means nothing to a reader of the file.
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl"))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(where.split(".")[-1], _field_names(), n=1)
+        return f"{where}: no such setting" + (f"; did you mean {near[0]}?" if near else "; remove it")
+    if problem["type"] == "missing":
+        return f"{where}: is missing; give it a value"
+    if not where:
+        return message
+    return f"{where}: {message[0].lower()}{message[1:]} (it is {problem['input']!r})"
+
+
+def _field_names() -> list[str]:
+    models = (Recipe, WorldData, JsonlData, TagNoise, Optimiser, Curriculum, Validation, Checkpoints)
+    return [name for model in models for name in model.model_fields]

@@ -1,0 +1,180 @@
+"""A training run from recipe to exported model; `train` reads as the table of contents."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+import yaml
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import set_seed
+
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+from lion.errors import LionError
+from lion.train import params
+from lion.train.checkpoint import CheckpointFolder
+from lion.train.log import RunLog
+from lion.train.loop import Run, fit
+from lion.train.objective import Objective
+from lion.train.recipe import Recipe
+
+FINISHED = "finished.json"
+
+
+def train(recipe: Recipe[Any], *, restart: bool = False, objective: Objective | None = None) -> dict[str, Any]:
+    """Run one recipe, or go on with it where it was killed; a finished one is left as it is.
+
+    Args:
+        recipe: the validated recipe.
+        restart: throw away what the run's folder holds and begin at step 0.
+        objective: instead of the stage's own (tests).
+
+    Returns: the record that also lies in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
+
+    Raises:
+        LionError: initial weights are missing, the folder holds another recipe's run, or the loss is not finite.
+        Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
+    """
+    check_init(recipe)
+    if restart:
+        shutil.rmtree(recipe.folder, ignore_errors=True)
+    if done := finished(recipe):
+        return done
+    objective = objective or make_objective(recipe)
+    accelerator = make_accelerator(recipe)
+    with accelerator.main_process_first():
+        objective.prepare()
+    run = make_run(recipe, objective, accelerator)
+    try:
+        fit(run)
+    finally:
+        run.log.close()
+    return finish(run)
+
+
+def train_chain(recipes: Sequence[Recipe[Any]], *, restart: bool = False) -> list[dict[str, Any]]:
+    """Run recipes in order, skipping finished ones; each record of `train`, in order."""
+    return [train(recipe, restart=restart) for recipe in recipes]
+
+
+def make_objective(recipe: Recipe[Any]) -> Objective:
+    """The objective that the recipe's stage names."""
+    module, name = recipe.row.objective.split(":")
+    objective: Objective = getattr(importlib.import_module(module), name)(recipe)
+    return objective
+
+
+def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
+    """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
+    AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
+    return Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+
+
+def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator) -> Run:
+    """Model, optimiser, log and progress, restored from the newest checkpoint if there is one."""
+    set_seed(recipe.seed)
+    model = objective.build()
+    components = objective.trainable(model)
+    params.freeze_all_but(model, components)
+    model.to(accelerator.device)
+    settings = recipe.optimiser
+    optimiser = torch.optim.AdamW(
+        params.groups(components, settings.weight_decay, recipe.lr_scale),
+        lr=settings.lr,
+        betas=settings.betas,
+        fused=accelerator.device.type == "cuda",
+    )
+    checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
+    progress = checkpoints.resume(accelerator, model, optimiser, recipe.fingerprint())
+    if accelerator.is_main_process:
+        text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        atomic_write(recipe.folder / "recipe.yaml", text)
+    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
+    prepared = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
+    return Run(recipe, objective, accelerator, prepared, optimiser, checkpoints, log, progress)
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Export the model into the run's folder, drop the checkpoints and write the record that says it is done."""
+    recipe = run.recipe
+    scores = run.scores or last_scores(recipe)
+    record = {
+        "name": recipe.name,
+        "fingerprint": recipe.fingerprint(),
+        **{key: value for key, value in asdict(run.progress).items() if key != "fingerprint"},
+        "scores": scores,
+        "hardware": hardware(run.accelerator.device),
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "commit": commit(),
+    }
+    if run.accelerator.is_main_process:
+        run.bare_model.eval()
+        with atomic_directory(recipe.folder / ".export") as folder:
+            run.objective.export(run.bare_model, folder)
+        for file in (recipe.folder / ".export").iterdir():
+            os.replace(file, recipe.folder / file.name)
+        (recipe.folder / ".export").rmdir()
+        atomic_write_json(recipe.folder / FINISHED, record)
+        shutil.rmtree(run.checkpoints.folder, ignore_errors=True)
+    run.accelerator.wait_for_everyone()
+    return record
+
+
+def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
+    """The record of this very recipe's finished run, or None.
+
+    Raises: LionError if the folder holds the finished run of another recipe.
+    """
+    marker = recipe.folder / FINISHED
+    if not marker.is_file():
+        return None
+    record: dict[str, Any] = json.loads(marker.read_text())
+    if record["fingerprint"] != recipe.fingerprint():
+        raise LionError(
+            f"{recipe.folder} holds a finished run of another recipe (or of other initial weights); choose another "
+            "out=FOLDER, or start over with --restart"
+        )
+    return record
+
+
+def check_init(recipe: Recipe[Any]) -> None:
+    """Raise LionError if a folder that initial weights come from does not exist."""
+    for part in recipe.init:
+        folder = recipe.init_folder(part)
+        if folder is not None and not folder.is_dir():
+            raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
+
+
+def last_scores(recipe: Recipe[Any]) -> dict[str, float]:
+    """The newest row of validation.jsonl without its bookkeeping; empty where there is none."""
+    path = recipe.folder / "validation.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {k: v for k, v in json.loads(lines[-1]).items() if k not in ("step", "seconds")} if lines else {}
+
+
+def hardware(device: torch.device) -> str:
+    """What the run ran on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of {os.cpu_count()} CPU cores ({platform.machine()})"
+
+
+def commit() -> str | None:
+    """The commit of the source tree this module lies in, or None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,0 +1,162 @@
+"""The loop, checkpoints and the run around them, on a toy: curves, resumption after SIGKILL, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lion.errors import LionError
+from lion.train.loop import Stopped
+from lion.train.run import train
+from tests.train.toy import Toy, ToyModel, recipe
+
+
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def curve(folder: Path) -> list[tuple[int, float, float]]:
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"], row["grad_norm"]) for row in rows]
+
+
+def test_a_run_logs_every_step_exports_and_is_not_run_twice(tmp_path):
+    toy = recipe(tmp_path / "run", validation={"every": 6, "samples": 1}, steps=40)
+    record = train(toy, objective=Toy(toy))
+    rows = [json.loads(line) for line in (tmp_path / "run/train.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 41))
+    assert {"loss", "per_task", "lr", "grad_norm", "samples_per_second"} < set(rows[0])
+    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+    scores = [json.loads(line) for line in (tmp_path / "run/validation.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in scores] == [6, 12, 18, 24, 30, 36, 40]
+    assert record["scores"]["error"] == scores[-1]["error"] and record["samples"] == 320
+    assert list((tmp_path / "run/tensorboard").glob("events*"))
+    assert set(load_file(tmp_path / "run/model.safetensors")) == set(ToyModel().state_dict())
+    again = Toy(toy)
+    assert train(toy, objective=again) == record and not again.prepared
+
+
+def test_a_finished_run_of_another_recipe_is_refused_and_restart_replaces_it(tmp_path):
+    first = recipe(tmp_path, steps=4)
+    train(first, objective=Toy(first))
+    other = recipe(tmp_path, steps=5)
+    with pytest.raises(LionError, match=r"another recipe.*--restart"):
+        train(other, objective=Toy(other))
+    assert train(other, objective=Toy(other), restart=True)["step"] == 5
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    first = recipe(tmp_path)
+    with pytest.raises(LionError, match="nan"):
+        train(first, objective=Toy(first, poison=7))
+    other = recipe(tmp_path, seed=1)
+    with pytest.raises(LionError, match="step-0000006 belongs to another recipe"):
+        train(other, objective=Toy(other))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(tmp_path):
+    toy = recipe(tmp_path)
+    with pytest.raises(LionError, match=r"step 5: the loss is nan.*toy-4-0-0, toy-4-0-1"):
+        train(toy, objective=Toy(toy, poison=4))
+
+
+def test_a_bad_sample_is_counted_and_named(tmp_path):
+    toy = recipe(tmp_path)
+    assert train(toy, objective=Toy(toy, bad=2))["bad_samples"] == 1
+    row = json.loads((tmp_path / "bad_samples.jsonl").read_text())
+    assert row == {"step": 3, "id": "broken.png", "reason": "truncated"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_accumulated_micro_batches_are_the_shards_of_the_step(tmp_path, workers):
+    toy = recipe(tmp_path, accumulate=3, steps=2, workers=workers, optimiser={"lr": 0.01})
+    seen = []
+
+    class Spy(Toy):
+        def loss(self, model, batch):
+            seen.append(batch.ids[0])
+            return super().loss(model, batch)
+
+    assert train(toy, objective=Spy(toy))["samples"] == 48
+    assert seen == [f"toy-{step}-{shard}-0" for step in (0, 1) for shard in (0, 1, 2)]
+
+
+def test_frozen_parts_stay_as_they_were_statistics_included(tmp_path):
+    toy = recipe(tmp_path)
+    objective = Toy(toy)
+    torch.manual_seed(0)
+    train(toy, objective=objective)
+    trained = load_file(tmp_path / "model.safetensors")
+    assert trained["frozen.1.num_batches_tracked"] == 0
+    assert trained["body.1.num_batches_tracked"] == 12
+
+
+KILLED = """
+    import os, signal, sys
+    sys.path.insert(0, {root!r})
+    from pathlib import Path
+    from lion.train.run import train
+    from tests.train.toy import Toy, recipe
+    import torch
+
+    class Killed(Toy):
+        def loss(self, model, batch):
+            if batch.ids[0].startswith("toy-7-"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().loss(model, batch)
+
+    torch.set_num_threads(1)
+    toy = recipe(Path({out!r}), validation={{"every": 2, "samples": 1}})
+    train(toy, objective=Killed(toy))
+"""
+
+
+def run_and_kill(out: Path) -> int:
+    """A run in a process of its own that is killed in the middle of step 8."""
+    script = textwrap.dedent(KILLED.format(root=str(Path(__file__).parents[2]), out=str(out)))
+    return subprocess.run([sys.executable, "-c", script], check=False).returncode
+
+
+def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, one_thread):
+    whole, killed = (
+        recipe(tmp_path / name, validation={"every": 2, "samples": 1}, workers=workers)
+        for name, workers in (("whole", 0), ("killed", 1))
+    )
+    train(whole, objective=Toy(whole))
+    assert run_and_kill(tmp_path / "killed") == -signal.SIGKILL
+    left = sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir())
+    assert left == ["step-0000003", "step-0000006"]
+    assert not (tmp_path / "killed/finished.json").exists()
+    train(killed, objective=Toy(killed))
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    validations = [(tmp_path / name / "validation.jsonl").read_text() for name in ("whole", "killed")]
+    without_time = [[{**json.loads(x), "seconds": 0} for x in text.splitlines()] for text in validations]
+    assert without_time[0] == without_time[1]
+
+
+def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
+    toy = recipe(tmp_path)
+
+    class Terminated(Toy):
+        def loss(self, model, batch):
+            if batch.ids[0].startswith("toy-4-"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(model, batch)
+
+    with pytest.raises(Stopped, match="step 5 of 12; the same command resumes"):
+        train(toy, objective=Terminated(toy))
+    assert train(toy, objective=Toy(toy))["step"] == 12
+    assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
