@@ -146,6 +146,14 @@ def test_no_path_of_one_machine():
     assert not found, "\n".join(found)
 
 
+def test_the_tour_names_what_exists():
+    tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:src|tests|docs|examples)/[\w./-]*)`", tour)
+    assert named and [path for path in named if not (ROOT / path).exists()] == []
+    law = " ".join(LAW.split())
+    assert law in " ".join(tour.split()), "CONTRIBUTING.md shows another import law"
+
+
 def loaded_after(code: str) -> set[str]:
     """Which heavy packages a fresh interpreter has loaded after running some code."""
     report = f"import sys\n{code}\nprint('loaded', *sorted({HEAVY!r} & set(sys.modules)))"
