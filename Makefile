@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv, once (a minute or two; torch is the bulk of it) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install -qq -c constraints.txt --upgrade pip
-	@$(PIP) install -q -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[train,dev]'
+	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[train,dev]'
 	@touch $@
 
 demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
