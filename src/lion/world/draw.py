@@ -1,0 +1,125 @@
+"""Drawing: scene -> RGB picture of any size, fast enough to draw training data while training.
+
+An icon is painted once a category as a map of tone numbers, coloured through a palette, reduced (which smooths edges)
+and kept; a picture is then a cached background and a few small resizes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PIL import Image, ImageDraw
+
+from lion.errors import LionError
+from lion.world.backgrounds import background
+from lion.world.icons import ICONS, Layer
+from lion.world.scene import Scene, SceneObject
+
+Rgb = tuple[int, int, int]
+
+COLOUR_RGB: dict[str, Rgb] = {
+    "red": (214, 45, 48), "orange": (244, 132, 22), "yellow": (250, 212, 40), "green": (52, 160, 66),
+    "blue": (40, 112, 214), "purple": (132, 64, 176), "pink": (248, 142, 186), "white": (243, 244, 246),
+}  # fmt: skip
+FIXED_TONES: dict[str, Rgb] = {
+    "ink": (38, 34, 48), "paper": (252, 251, 246), "cream": (246, 232, 204), "shade": (214, 208, 204),
+    "glass": (186, 220, 236), "wood": (140, 100, 68), "coffee": (98, 66, 48), "metal": (168, 174, 184),
+    "tyre": (56, 54, 66), "leaf": (104, 144, 80), "beak": (240, 170, 56), "lemon": (255, 232, 140),
+}  # fmt: skip
+_TONES = ("outline", "base", "light", "dark", *FIXED_TONES)
+_NIGHT: Rgb = (34, 26, 54)
+_OUTLINE = 2.2  # in an icon's units (the long side is about 100)
+_SMOOTH = 4  # painted this many times larger than kept
+_LEVELS = (64, 128, 256, 512)  # long sides at which coloured icons are kept
+
+
+def render(scene: Scene, pixels: int = 256) -> Image.Image:
+    """Draw a scene as a square RGB picture of `pixels` a side.
+
+    Raises:
+        LionError: `pixels` outside 32..2048.
+    """
+    if not 32 <= pixels <= 2048:
+        raise LionError(f"a picture of {pixels} pixels a side is out of range; choose 32 to 2048")
+    picture = background(scene.theme, scene.background, pixels).copy()
+    for thing in scene.objects:
+        box = thing.box
+        left, top, right, bottom = (round(edge * pixels) for edge in (box.x1, box.y1, box.x2, box.y2))
+        sprite = _sprite(thing.category, thing.colour, max(right - left, 1), max(bottom - top, 1))
+        if thing.mirrored:
+            sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        picture.paste(sprite, (left, top), sprite)
+    return picture
+
+
+def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
+    """How much of each pixel the object covers, ignoring nearer objects: an "L" picture, 255 where it is opaque."""
+    mask = Image.new("L", (pixels, pixels))
+    left, top, right, bottom = (round(e * pixels) for e in (thing.box.x1, thing.box.y1, thing.box.x2, thing.box.y2))
+    sprite = _sprite(thing.category, thing.colour, right - left, bottom - top).getchannel("A")
+    mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite, (left, top))
+    return mask
+
+
+@lru_cache(maxsize=1024)
+def _sprite(category: str, colour: str, width: int, height: int) -> Image.Image:
+    """An icon of exactly this size, RGBA."""
+    level = next((level for level in _LEVELS if level >= 1.2 * max(width, height)), _LEVELS[-1])
+    return _coloured(category, colour, level).resize((width, height), Image.Resampling.LANCZOS)
+
+
+@lru_cache(maxsize=512)
+def _coloured(category: str, colour: str, level: int) -> Image.Image:
+    tones = _tone_map(category, level * _SMOOTH)
+    tones.putpalette(_palette(colour), "RGBA")
+    return tones.convert("RGBA").reduce(_SMOOTH)
+
+
+@lru_cache(maxsize=64)
+def _tone_map(category: str, long_side: int) -> Image.Image:
+    """The icon as palette numbers, 0 for nothing, cropped to its ink: its extents, outline included, fill the image."""
+    layers = ICONS[category]()
+    x1, y1, x2, y2 = extents(layers)
+    scale = long_side / max(x2 - x1, y2 - y1)
+    picture = Image.new("P", (round((x2 - x1) * scale), round((y2 - y1) * scale)))
+    pen = ImageDraw.Draw(picture)
+    for layer in layers:
+        points = [((x - x1) * scale, (y - y1) * scale) for x, y in layer.points]
+        if layer.edge:
+            _paint_edge(pen, points, _OUTLINE * scale)
+    for layer in layers:
+        points = [((x - x1) * scale, (y - y1) * scale) for x, y in layer.points]
+        pen.polygon(points, fill=_TONES.index(layer.tone) + 1)
+    return picture
+
+
+def extents(layers: list[Layer]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of an icon's ink with its outline, in the icon's units."""
+    points = [point for layer in layers if layer.edge for point in layer.points]
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs) - _OUTLINE, min(ys) - _OUTLINE, max(xs) + _OUTLINE, max(ys) + _OUTLINE
+
+
+def _paint_edge(pen: ImageDraw.ImageDraw, points: list[tuple[float, float]], width: float) -> None:
+    """The polygon grown by `width` with round corners, in the outline's tone."""
+    pen.polygon(points, fill=1)
+    pen.line([*points, points[0]], fill=1, width=max(1, round(2 * width)))
+    for x, y in points:
+        pen.ellipse((x - width, y - width, x + width, y + width), fill=1)
+
+
+@lru_cache(maxsize=16)
+def _palette(colour: str) -> bytes:
+    base = COLOUR_RGB[colour]
+    own = {"base": base, "light": _mix(base, (255, 255, 255), 0.45), "dark": _mix(base, _NIGHT, 0.24)}
+    outline = _mix(base, _NIGHT, 0.74)
+    if colour == "white":
+        own["dark"], outline = (206, 210, 220), (86, 88, 108)
+        own["light"] = (255, 255, 255)
+    rows = [outline, *(own.get(tone) or FIXED_TONES[tone] for tone in _TONES[1:])]
+    return bytes((*outline, 0)) + b"".join(bytes((*row, 255)) for row in rows)
+
+
+def _mix(one: Rgb, other: Rgb, share: float) -> Rgb:
+    r, g, b = (round(a + (c - a) * share) for a, c in zip(one, other, strict=True))
+    return r, g, b

@@ -1,0 +1,374 @@
+"""What people say about a scene: captions, questions, referring expressions, tags. Dialogs are in `dialog`.
+
+Every function draws from the generator it is given and from nothing else. Questions are built so that a blind guesser
+gains little: yes and no are balanced, half of the absent things asked for are likely ones or present ones in another
+colour, and a number is chosen before the question that has it as its answer. In train and val no text names a
+held-out colour-category pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from lion.errors import LionError
+from lion.world.chance import below, chance, pick, shuffled
+from lion.world.relations import ANYTHING, OPPOSITE, Name, clear_relations, denoted, rank, related, unique_names
+from lion.world.scene import Scene, draw_colour
+from lion.world.templates import (
+    CAPTION,
+    COLOUR,
+    COUNT,
+    EITHER_LEVEL,
+    EITHER_SIDE,
+    EXISTS,
+    NAMED,
+    ORDINAL,
+    OUTERMOST,
+    POPE,
+    RELATED,
+    RELATION,
+    SAYING,
+    SIDES,
+    say,
+)
+from lion.world.vocabulary import (
+    CATEGORIES,
+    COLOURS,
+    NUMBERS,
+    ORDINALS,
+    PREPOSITION,
+    held_out_pair,
+    likely_absent,
+    plural,
+    popular_absent,
+    with_article,
+)
+
+VQA_KINDS = ("exists", "count", "colour", "relation")
+EXPRESSION_KINDS = ("unique", "attribute", "relation", "ordinal")
+POPE_FLAVOURS = ("random", "popular", "adversarial")
+_TOP = 3  # likely or popular absent things are drawn from the first few
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and its exact short answer."""
+
+    kind: str
+    question: str
+    answer: str
+    needs_history: bool = False
+    """Whether it can be understood only with the dialog's earlier rounds."""
+    held_out_wording: bool = False
+    about: tuple[int, ...] = ()
+    """Indices of the objects it speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A phrase that denotes exactly one object, with clear margins."""
+
+    text: str
+    kind: str
+    target: int
+    held_out_wording: bool = False
+    redundant: bool = False
+    """Whether the category alone would already do."""
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> str:
+    """One sentence that names the theme and every object once, left to right; colours always, sizes in every third."""
+    sized = chance(rng, 1 / 3)
+    ordered = sorted(scene.objects, key=lambda thing: thing.box.center[0])
+    phrases = [
+        with_article(str(Name(thing.category, thing.colour, thing.size if sized and thing.size != "medium" else None)))
+        for thing in ordered
+    ]
+    template, _ = say(rng, CAPTION, scene.split)
+    return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=listed(phrases))
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
+
+
+@overload
+def vqa(scene: Scene, rng: np.random.Generator, kind: None = None) -> Question: ...
+@overload
+def vqa(scene: Scene, rng: np.random.Generator, kind: str) -> Question | None: ...
+def vqa(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Question | None:
+    """A question with a short answer.
+
+    Args:
+        kind: one of VQA_KINDS; None for any that the scene allows, all alike.
+
+    Returns:
+        The question; None if the scene does not allow the kind asked for (relations need two objects apart).
+
+    Raises:
+        LionError: an unknown kind.
+    """
+    if kind is not None:
+        if kind not in VQA_KINDS:
+            raise LionError(f"unknown kind of question {kind!r}; choose one of {', '.join(VQA_KINDS)}")
+        return _VQA[kind](scene, rng)
+    asked = (_VQA[each](scene, rng) for each in shuffled(rng, VQA_KINDS))
+    return next(question for question in asked if question is not None)
+
+
+@overload
+def expression(scene: Scene, rng: np.random.Generator, kind: None = None) -> Expression: ...
+@overload
+def expression(scene: Scene, rng: np.random.Generator, kind: str) -> Expression | None: ...
+def expression(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Expression | None:
+    """A referring expression: "unique" (the category says it), "attribute", "relation" or "ordinal".
+
+    Returns:
+        The expression; None if the scene does not allow the kind asked for.
+
+    Raises:
+        LionError: an unknown kind.
+    """
+    if kind is not None:
+        if kind not in EXPRESSION_KINDS:
+            raise LionError(f"unknown kind of expression {kind!r}; choose one of {', '.join(EXPRESSION_KINDS)}")
+        return _EXPRESSIONS[kind](scene, rng)
+    found = (_EXPRESSIONS[each](scene, rng) for each in shuffled(rng, EXPRESSION_KINDS))
+    return next(each for each in found if each is not None)
+
+
+def describe(scene: Scene, index: int) -> str:
+    """What object number `index` is called when a box asks for it: size, colour, category."""
+    thing = scene.objects[index]
+    return str(Name(thing.category, thing.colour, thing.size))
+
+
+def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | None = None) -> Question:
+    """A POPE question: is a category in the image? (Li et al. 2023, "Evaluating Object Hallucination in LVLMs".)
+
+    Args:
+        flavour: where an absent category comes from: "random" of all absent ones, "popular" of the most frequent,
+            "adversarial" of those that go best with what is present.
+        positive: whether the answer is yes; None for a coin.
+
+    Raises:
+        LionError: an unknown flavour.
+    """
+    if flavour not in POPE_FLAVOURS:
+        raise LionError(f"unknown POPE flavour {flavour!r}; choose one of {', '.join(POPE_FLAVOURS)}")
+    present = tags(scene)
+    positive = chance(rng, 0.5) if positive is None else positive
+    if positive:
+        category = pick(rng, present)
+    elif flavour == "random":
+        category = pick(rng, _absent(scene))
+    else:
+        category = pick(rng, (popular_absent if flavour == "popular" else likely_absent)(present)[:_TOP])
+    template, unseen = say(rng, POPE, scene.split)
+    about = tuple(denoted(scene, Name(category)))
+    return Question(
+        f"pope-{flavour}", template.format(a_thing=with_article(category)), _yes(positive), False, unseen, about
+    )
+
+
+def tags(scene: Scene) -> list[str]:
+    """The categories in the picture, sorted."""
+    return sorted({thing.category for thing in scene.objects})
+
+
+def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add: float = 0.1) -> list[str]:
+    """Tags as an imperfect tagger gives them, sorted.
+
+    Args:
+        drop: probability that a present category is missing.
+        add: probability, for each present category, that an absent one is added: half of them such as go well with
+            what is present, half at random.
+    """
+    true = tags(scene)
+    out = {tag for tag in true if not chance(rng, drop)}
+    for _ in true:
+        if chance(rng, add):
+            out.add(pick(rng, likely_absent(true)[:_TOP] if chance(rng, 0.5) else _absent(scene)))
+    return sorted(out)
+
+
+def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int, ...]]:
+    """Something that is not there, half of the time a tempting one, and the objects that make it so."""
+    if chance(rng, 0.5):  # no colour said
+        category = pick(rng, likely_absent(tags(scene))[:_TOP] if chance(rng, 0.5) else _absent(scene))
+        return Name(category), ()
+    if chance(rng, 0.5):  # a present category in another colour, often that of another object
+        category = pick(rng, tags(scene))
+        about = denoted(scene, Name(category))
+        others = [
+            thing.colour
+            for thing in scene.objects
+            if scene.split == "test" or not held_out_pair(category, thing.colour)
+        ]
+        while True:
+            colour = pick(rng, others) if others and chance(rng, 0.5) else draw_colour(rng, category, scene.split)
+            if not denoted(scene, Name(category, colour)):
+                return Name(category, colour), tuple(about)
+    category = pick(rng, _absent(scene))
+    return Name(category, draw_colour(rng, category, scene.split)), ()
+
+
+def choose_name(scene: Scene, rng: np.random.Generator, index: int) -> Name:
+    """A name that denotes one object alone: mostly the shortest."""
+    names = unique_names(scene, index)
+    return names[0] if chance(rng, 0.7) else pick(rng, names)
+
+
+def relation_truth(rng: np.random.Generator, true: Sequence[str]) -> tuple[str, bool]:
+    """A relation to ask about and whether it holds, half and half, given those that clearly hold."""
+    relation = pick(rng, true)
+    return (relation, True) if chance(rng, 0.5) else (OPPOSITE[relation], False)
+
+
+def _yes(truth: bool) -> str:
+    return "yes" if truth else "no"
+
+
+def _absent(scene: Scene) -> list[str]:
+    present = {thing.category for thing in scene.objects}
+    return [category for category in CATEGORIES if category not in present]
+
+
+def _plural(name: Name) -> str:
+    return str(name._replace(category=plural(name.category)))
+
+
+def exists(scene: Scene, rng: np.random.Generator) -> Question:
+    """ "is there a red cat?" """
+    present = chance(rng, 0.5)
+    if present:
+        index = below(rng, len(scene.objects))
+        thing = scene.objects[index]
+        name = Name(thing.category, thing.colour if chance(rng, 0.5) else None)
+        about: tuple[int, ...] = (index,)
+    else:
+        name, about = absent_name(scene, rng)
+    template, unseen = say(rng, EXISTS, scene.split)
+    text = template.format(a_thing=with_article(str(name)), things=_plural(name))
+    return Question("exists", text, _yes(present), False, unseen, about)
+
+
+def count(scene: Scene, rng: np.random.Generator) -> Question:
+    """ "how many cats are there?" The number is drawn first, from those that some question about the scene has."""
+    things = scene.objects
+    names = {Name(ANYTHING), *(Name(t.category) for t in things), *(Name(ANYTHING, t.colour) for t in things)}
+    names |= {Name(t.category, t.colour) for t in things}
+    by_number: dict[int, list[Name]] = {}
+    for name in sorted(names, key=str):
+        by_number.setdefault(len(denoted(scene, name)), []).append(name)
+    number = pick(rng, [0, *sorted(by_number)])
+    if number:
+        name = pick(rng, by_number[number])
+    elif chance(rng, 0.3):
+        name = Name(ANYTHING, pick(rng, [c for c in COLOURS if not denoted(scene, Name(ANYTHING, c))]))
+    else:
+        name, _ = absent_name(scene, rng)
+    template, unseen = say(rng, COUNT, scene.split)
+    about = tuple(denoted(scene, name))
+    return Question("count", template.format(things=_plural(name)), NUMBERS[number], False, unseen, about)
+
+
+def colour(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """ "what color is the cat?" of an object that its category, or size and category, single out."""
+    found = [(i, name) for i in range(len(scene.objects)) for name in unique_names(scene, i) if name.colour is None]
+    if not found:
+        return None
+    index, name = pick(rng, found)
+    template, unseen = say(rng, COLOUR, scene.split)
+    return Question("colour", template.format(thing=name), scene.objects[index].colour, False, unseen, (index,))
+
+
+def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
+    """Ordered pairs of objects that are clearly apart, with the relations that hold."""
+    indices = range(len(scene.objects))
+    pairs = [(i, j, clear_relations(scene.objects[i], scene.objects[j])) for i in indices for j in indices if i != j]
+    return [pair for pair in pairs if pair[2]]
+
+
+def relation(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """ "is the cat to the left of the dog?", or "is the cat above or below the dog?" a third of the time."""
+    pairs = apart(scene)
+    if not pairs:
+        return None
+    one, other, true = pick(rng, pairs)
+    thing, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
+    if chance(rng, 1 / 3):
+        answer = pick(rng, true)
+        template, unseen = say(rng, EITHER_SIDE if answer in ("left", "right") else EITHER_LEVEL, scene.split)
+        return Question("relation", template.format(thing=thing, other=anchor), answer, False, unseen, (one, other))
+    asked, truth = relation_truth(rng, true)
+    template, unseen = say(rng, RELATION, scene.split)
+    text = template.format(
+        thing=thing, a_thing=with_article(str(thing)), relation=pick(rng, SIDES[asked]), other=anchor
+    )
+    return Question("relation", text, _yes(truth), False, unseen, (one, other))
+
+
+def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:
+    lone = [i for i in range(len(scene.objects)) if len(denoted(scene, Name(scene.objects[i].category))) == 1]
+    if not lone:
+        return None
+    index = pick(rng, lone)
+    template, unseen = say(rng, NAMED, scene.split)
+    return Expression(template.format(thing=scene.objects[index].category), "unique", index, unseen, True)
+
+
+def _attribute(scene: Scene, rng: np.random.Generator) -> Expression:
+    crowded = [i for i, thing in enumerate(scene.objects) if len(denoted(scene, Name(thing.category))) > 1]
+    index = pick(rng, crowded) if crowded and chance(rng, 0.75) else below(rng, len(scene.objects))
+    name = pick(rng, [name for name in unique_names(scene, index) if name.colour or name.size])
+    template, unseen = say(rng, SAYING, scene.split)
+    attributes = " and ".join(word for word in (name.size, name.colour) if word)
+    text = template.format(thing=name, category=name.category, attributes=attributes)
+    return Expression(text, "attribute", index, unseen, index not in crowded)
+
+
+def _relation(scene: Scene, rng: np.random.Generator) -> Expression | None:
+    """The relation is needed where the scene allows such an expression, else it only adds to a name that would do."""
+    found: list[tuple[int, Name, str, int]] = []
+    spare: list[tuple[int, Name, str, int]] = []
+    for one, other, true in apart(scene):
+        thing = scene.objects[one]
+        for side in true:
+            for name in (Name(thing.category), Name(thing.category, thing.colour), Name(ANYTHING)):
+                if related(scene, name, side, other) == one:
+                    (spare if denoted(scene, name) == [one] else found).append((one, name, side, other))
+    if not found and not spare:
+        return None
+    one, name, side, other = pick(rng, found if found and (not spare or chance(rng, 0.75)) else spare)
+    template, unseen = say(rng, RELATED, scene.split)
+    text = template.format(thing=name, relation=pick(rng, SIDES[side]), other=choose_name(scene, rng, other))
+    return Expression(text, "relation", one, unseen, denoted(scene, name) == [one])
+
+
+def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
+    found: list[tuple[int, str, str, int]] = []
+    for one, thing in enumerate(scene.objects):
+        for category in (thing.category, ANYTHING):
+            among = denoted(scene, Name(category))
+            for side in OUTERMOST:
+                place = rank(scene, among, one, side) if len(among) > 1 else None
+                if place is not None and place < (len(ORDINALS) if side in ("left", "right") else 1):
+                    found.append((one, category, side, place))
+    among_kind = [each for each in found if each[1] != ANYTHING]
+    if not found:
+        return None
+    one, category, side, place = pick(rng, among_kind if among_kind and chance(rng, 0.6) else found)
+    outermost = place == 0 and (side in ("top", "bottom") or chance(rng, 0.5))
+    template, unseen = say(rng, OUTERMOST[side] if outermost else ORDINAL, scene.split)
+    text = template.format(category=category, nth=ORDINALS[place], side=side)
+    return Expression(text, "ordinal", one, unseen)
+
+
+_VQA = {"exists": exists, "count": count, "colour": colour, "relation": relation}
+_EXPRESSIONS = {"unique": _unique, "attribute": _attribute, "relation": _relation, "ordinal": _ordinal}

@@ -1,0 +1,93 @@
+"""Flat shapes as polygons, in any unit with y down: the alphabet in which icons and backgrounds are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Point = tuple[float, float]
+Polygon = list[Point]
+
+
+def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, start: float = 0, end: float = 360) -> Polygon:
+    """An ellipse, or the chord-closed part of it from `start` to `end` degrees (0 right, 90 down)."""
+    ry = rx if ry is None else ry
+    steps = max(8, round(abs(end - start) / 5))
+    angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + (end - start < 360))]
+    return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
+
+
+def pie(cx: float, cy: float, rx: float, ry: float, start: float, end: float) -> Polygon:
+    """A slice of an ellipse with its tip at the centre."""
+    return [(cx, cy), *ellipse(cx, cy, rx, ry, start, end)]
+
+
+def rect(x1: float, y1: float, x2: float, y2: float, radius: float = 0) -> Polygon:
+    """A rectangle with rounded corners."""
+    if radius <= 0:
+        return [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+    r = min(radius, (x2 - x1) / 2, (y2 - y1) / 2)
+    corners = ((x2 - r, y1 + r, 270), (x2 - r, y2 - r, 0), (x1 + r, y2 - r, 90), (x1 + r, y1 + r, 180))
+    return [point for cx, cy, start in corners for point in ellipse(cx, cy, r, r, start, start + 90)]
+
+
+def blob(*points: Point, steps: int = 8) -> Polygon:
+    """A smooth closed curve through `points` (Catmull-Rom)."""
+    n = len(points)
+    return [
+        _spline(points[i - 1], points[i], points[(i + 1) % n], points[(i + 2) % n], step / steps)
+        for i in range(n)
+        for step in range(steps)
+    ]
+
+
+def curve(*points: Point, steps: int = 8) -> Polygon:
+    """A smooth open curve through `points`."""
+    padded = (points[0], *points, points[-1])
+    out = [_spline(*padded[i : i + 4], step / steps) for i in range(len(points) - 1) for step in range(steps)]
+    return [*out, points[-1]]
+
+
+def band(points: Sequence[Point], width: float, taper: float = 1.0) -> Polygon:
+    """A line of some width with round ends as one polygon; `taper` multiplies the width at the far end."""
+    left: Polygon = []
+    right: Polygon = []
+    last = len(points) - 1
+    for i, (x, y) in enumerate(points):
+        (ax, ay), (bx, by) = points[max(i - 1, 0)], points[min(i + 1, last)]
+        length = math.hypot(bx - ax, by - ay) or 1.0
+        half = width / 2 * (1 + (taper - 1) * i / max(last, 1))
+        nx, ny = -(by - ay) / length * half, (bx - ax) / length * half
+        left.append((x + nx, y + ny))
+        right.append((x - nx, y - ny))
+    return left + _cap(points[-1], left[-1], right[-1]) + right[::-1] + _cap(points[0], right[0], left[0])
+
+
+def star(cx: float, cy: float, outer: float, inner: float, tips: int = 5) -> Polygon:
+    """A star with one tip up."""
+    radii = (outer, inner)
+    angle = math.pi / tips
+    return [(cx + radii[i % 2] * math.sin(i * angle), cy - radii[i % 2] * math.cos(i * angle)) for i in range(2 * tips)]
+
+
+def turn(points: Sequence[Point], degrees: float, cx: float, cy: float) -> Polygon:
+    """`points` turned clockwise about a centre."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return [(cx + (x - cx) * c - (y - cy) * s, cy + (x - cx) * s + (y - cy) * c) for x, y in points]
+
+
+def _cap(centre: Point, start: Point, end: Point) -> Polygon:
+    """The half circle from `start` to `end`, through the side that lies outside the band."""
+    radius = math.hypot(start[0] - centre[0], start[1] - centre[1])
+    first = math.atan2(start[1] - centre[1], start[0] - centre[0])
+    return [
+        (centre[0] + radius * math.cos(first - math.pi * i / 6), centre[1] + radius * math.sin(first - math.pi * i / 6))
+        for i in range(1, 6)
+    ]
+
+
+def _spline(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
+    def axis(p: float, q: float, r: float, s: float) -> float:
+        return 0.5 * (2 * q + (r - p) * t + (2 * p - 5 * q + 4 * r - s) * t * t + (3 * q - p - 3 * r + s) * t**3)
+
+    return axis(a[0], b[0], c[0], d[0]), axis(a[1], b[1], c[1], d[1])

@@ -1,0 +1,179 @@
+"""The wordings of the mini world. Held-out ones appear in the test split only and use no word the trained ones lack."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lion.world.chance import chance, pick
+
+
+class Wording(NamedTuple):
+    """Ways to say one thing."""
+
+    trained: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+
+
+class Said(NamedTuple):
+    """A template chosen, and whether it is a held-out one."""
+
+    template: str
+    held_out: bool
+
+
+CAPTION = Wording(
+    (
+        "a {theme} with {things}",
+        "there is {things} {on} the {theme}",
+        "{things} {on} a {theme}",
+        "this is a {theme} with {things}",
+        "an image of a {theme} with {things}",
+    ),
+    (
+        "there is a {theme} with {things}",
+        "an image of {things} {on} a {theme}",
+        "this is an image of a {theme} with {things}",
+    ),
+)
+
+EXISTS = Wording(
+    (
+        "is there {a_thing}?",
+        "is there {a_thing} in the image?",
+        "are there any {things}?",
+        "do you see {a_thing}?",
+        "can you see any {things} in the image?",
+    ),
+    ("do you see any {things} in the image?", "can you see {a_thing}?", "are there any {things} in the image?"),
+)
+POPE = Wording(("is there {a_thing} in the image?",))
+
+COUNT = Wording(
+    (
+        "how many {things} are there?",
+        "how many {things} are in the image?",
+        "how many {things} do you see?",
+        "what is the number of {things}?",
+    ),
+    (
+        "how many {things} can you see?",
+        "what is the number of {things} in the image?",
+        "how many {things} are there in the image?",
+    ),
+)
+
+COLOUR = Wording(
+    ("what color is the {thing}?", "what is the color of the {thing}?", "which color is the {thing}?"),
+    ("which color is the {thing} in the image?", "the {thing} is what color?"),
+)
+
+RELATION = Wording(
+    (
+        "is the {thing} {relation} the {other}?",
+        "do you see the {thing} {relation} the {other}?",
+        "is there {a_thing} {relation} the {other}?",
+    ),
+    ("can you see the {thing} {relation} the {other}?", "in the image, is the {thing} {relation} the {other}?"),
+)
+EITHER_SIDE = Wording(
+    (
+        "is the {thing} to the left or to the right of the {other}?",
+        "is the {thing} to the right or to the left of the {other}?",
+        "is the {thing} to the left or right of the {other}?",
+    ),
+    ("in the image, is the {thing} to the right or left of the {other}?",),
+)
+EITHER_LEVEL = Wording(
+    ("is the {thing} above or below the {other}?", "is the {thing} below or above the {other}?"),
+    ("in the image, is the {thing} above or below the {other}?",),
+)
+
+SIDES: dict[str, tuple[str, ...]] = {
+    "left": ("to the left of", "left of"),
+    "right": ("to the right of", "right of"),
+    "above": ("above", "higher than"),
+    "below": ("below", "lower than"),
+}
+
+# Dialog: later rounds speak of "it" and "they".
+THEN_EXISTS = Wording(("what about {a_thing}?", "and {a_thing}?", "is there {a_thing}?"), ("and is there {a_thing}?",))
+ITS_COLOUR = Wording(
+    ("what color is it?", "what is its color?", "which color is it?"), ("it is what color?", "what is the color of it?")
+)
+ITS_SIZE = Wording(("how large is it?", "what size is it?"), ("what is its size?", "it is what size?"))
+ITS_RELATION = Wording(
+    ("is it {relation} the {other}?", "and is it {relation} the {other}?"),
+    ("in the image, is it {relation} the {other}?",),
+)
+ITS_SIDE = Wording(
+    ("is it to the left or to the right of the {other}?", "is it to the right or to the left of the {other}?")
+)
+ITS_LEVEL = Wording(("is it above or below the {other}?", "is it below or above the {other}?"))
+TO_IT = Wording(
+    ("is the {other} {relation} it?", "and is the {other} {relation} it?"),
+    ("in the image, is the {other} {relation} it?",),
+)
+ALL_COLOUR = Wording(
+    ("are they {all} {colour}?", "are {all} of them {colour}?"), ("are they {all} of the color {colour}?",)
+)
+SAME = Wording(
+    ("do they have the same {what}?", "are they the same {what}?"), ("do {all} of them have the same {what}?",)
+)
+ONE_COLOUR = Wording(
+    ("what color is the one on the {side}?", "what is the color of the {side} one?"),
+    ("which color is the one on the {side}?", "what color is the {side} one?"),
+)
+
+# Referring expressions.
+NAMED = Wording(("the {thing}", "{thing}"), ("the {thing} in the image", "the one {thing}"))
+SAYING = Wording(
+    ("the {thing}", "{thing}", "the {category} that is {attributes}"),
+    ("the {category} in the image that is {attributes}", "{category} that is {attributes}"),
+)
+RELATED = Wording(
+    (
+        "the {thing} {relation} the {other}",
+        "{thing} {relation} the {other}",
+        "the {thing} that is {relation} the {other}",
+    ),
+    ("the one {thing} {relation} the {other}", "{thing} that is {relation} the {other}"),
+)
+ORDINAL = Wording(
+    ("the {nth} {category} from the {side}", "{nth} {category} from the {side}"),
+    ("the {category} that is {nth} from the {side}",),
+)
+OUTERMOST: dict[str, Wording] = {
+    "left": Wording(
+        ("the leftmost {category}", "the {category} on the far left"),
+        ("the {category} that is leftmost", "{category} on the far left"),
+    ),
+    "right": Wording(
+        ("the rightmost {category}", "the {category} on the far right"),
+        ("the {category} that is rightmost", "{category} on the far right"),
+    ),
+    "top": Wording(
+        ("the highest {category}", "the {category} at the top"),
+        ("the {category} that is highest", "{category} at the top"),
+    ),
+    "bottom": Wording(
+        ("the lowest {category}", "the {category} at the bottom"),
+        ("the {category} that is lowest", "{category} at the bottom"),
+    ),
+}
+
+
+def say(rng: np.random.Generator, wording: Wording, split: str) -> Said:
+    """Choose a template: a trained one in train and val; in test half of the time a held-out one, where there is one."""
+    if split == "test" and wording.held_out and chance(rng, 0.5):
+        return Said(pick(rng, wording.held_out), True)
+    return Said(pick(rng, wording.trained), False)
+
+
+def all_templates() -> list[str]:
+    """Every template of this module."""
+    values = list(globals().values())
+    wordings = [value for value in values if isinstance(value, Wording)] + list(OUTERMOST.values())
+    phrases = [phrase for side in SIDES.values() for phrase in side]
+    return [template for wording in wordings for template in (*wording.trained, *wording.held_out)] + phrases
