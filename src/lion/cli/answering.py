@@ -81,7 +81,7 @@ def _failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer
 def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, options: Options, several: bool) -> int:
     """Print and save one row; returns the exit code it asks for."""
     from lion.pipeline import Answer
-    from lion.pipeline.annotate import annotate, save_picture
+    from lion.pipeline.drawing import annotate, save_picture
 
     if isinstance(row, Answer):
         reason = row.reason or ""

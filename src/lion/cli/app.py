@@ -67,7 +67,7 @@ def report(error: Exception) -> int:
         return INTERRUPTED
     if isinstance(error, LionError):
         message, code = str(error), USER
-    elif hasattr(error, "format_message"):  # a usage error of typer, which carries its own copy of click or click itself
+    elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "lion"
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
@@ -77,6 +77,6 @@ def report(error: Exception) -> int:
     elif type(error).__name__ == "OutOfMemoryError":
         message, code = "out of memory; use a smaller --batch-size, or --device cpu", OURS
     else:
-        message, code = f"{type(error).__name__}: {error}; this is a fault of lion's: run with --debug for details", OURS
+        message, code = f"{type(error).__name__}: {error}; the fault is ours, run with --debug for details", OURS
     say("error", message)
     return code

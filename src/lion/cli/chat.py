@@ -38,7 +38,7 @@ def chat(
     options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug)
     with waiting("waking up"):
         quiet_libraries(debug)
-        from lion.pipeline.annotate import annotate, save_picture
+        from lion.pipeline.drawing import annotate, save_picture
     pictures = expand([image])
     if len(pictures) != 1:
         raise LionError(f"chat talks about one picture, and {image} means {len(pictures)}; name one")

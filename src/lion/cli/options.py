@@ -21,9 +21,7 @@ Save = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="Save the picture with the answer drawn: a file, a folder, or 'out/{name}.png'."),
 ]
-Tags = Annotated[
-    str | None, typer.Option(metavar="'A, B'", help="Give the model these tags instead of the tagger's.")
-]
+Tags = Annotated[str | None, typer.Option(metavar="'A, B'", help="Give the model these tags instead of the tagger's.")]
 NoTags = Annotated[bool, typer.Option("--no-tags", help="Give the model no tags.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]

@@ -17,7 +17,7 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     Pictures of the same name are numbered. Raises: LionError if one file is to hold several pictures, its format is
     unknown, or a picture would be overwritten.
     """
-    from lion.pipeline.annotate import FORMATS
+    from lion.pipeline.drawing import FORMATS
 
     if save is None:
         return [None] * len(pictures)

@@ -2,7 +2,19 @@
 
 from lion.pipeline.answer import Answer, LabelledBox, Verb
 from lion.pipeline.decoding import DECODING, DecodingPreset
+from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.look import Look
 from lion.pipeline.pipeline import LionPipeline, Request
 
-__all__ = ["DECODING", "Answer", "DecodingPreset", "LabelledBox", "LionPipeline", "Look", "Request", "Verb"]
+__all__ = [
+    "DECODING",
+    "Answer",
+    "DecodingPreset",
+    "LabelledBox",
+    "LionPipeline",
+    "Look",
+    "Request",
+    "Verb",
+    "annotate",
+    "save_picture",
+]

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -42,7 +43,7 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     try:
         processor = LionProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LionError(f"'{name}' holds no readable LionProcessor ({_line(error)}); save one beside the model") from error
+        raise LionError(f"'{name}' holds no readable LionProcessor ({_line(error)}); save one there") from error
     tagger = RamTagger.from_pretrained(folder / "tagger", device=place) if (folder / "tagger").is_dir() else None
     return LoadedModel(lion, processor, tagger, name)
 
@@ -56,7 +57,7 @@ def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
     if name == BUNDLED and not Path(name).is_dir():
         folder = Path(str(files("lion"))) / "bundled" / BUNDLED
         if not (folder / "config.json").is_file():
-            raise LionError(f"this installation holds no {BUNDLED}; name a model with --model (or from_pretrained(path))")
+            raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
     elif _HUB_ID.fullmatch(name) and not Path(name).exists():
@@ -105,7 +106,7 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
         model, report = LionForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ArithmeticError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise LionError(f"cannot load '{name}': {_line(error)}; save or copy the checkpoint again") from error
     if mismatched := sorted(report["mismatched_keys"]):
         key, stored, wanted = mismatched[0]

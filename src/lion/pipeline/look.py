@@ -18,7 +18,7 @@ class Evidence:
     vision: VisualFeatures | None = None
     """Vision Encoder and Vision Aggregator output, one row."""
     tags: tuple[str, ...] | None = None
-    """The tagger's tags, most certain first."""
+    """The tagger's tags, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

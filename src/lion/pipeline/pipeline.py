@@ -23,11 +23,13 @@ from lion.pipeline.decoding import DECODING, DecodingPreset
 from lion.pipeline.instructions import Round, instruction_of, unit_box
 from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
+from lion.prompts import Task
 from lion.tagging import Tagger
 
 T = TypeVar("T")
 Picture = str | Path | bytes | Image.Image | Look
 """Whatever names a picture: a path, the bytes of a file, a PIL image or an earlier look."""
+Pictures = list[str] | list[Path] | list[bytes] | list[Image.Image] | list[Look] | list[Picture] | tuple[Picture, ...]
 
 REMEMBERED_PICTURES = 64
 """Pictures whose evidence a pipeline keeps, the latest asked about."""
@@ -55,6 +57,7 @@ class _Prompt:
 
     look: Look
     request: Request
+    task: Task
     instruction: str
     tags: tuple[str, ...]
     note: str | None
@@ -120,23 +123,24 @@ class LionPipeline:
     @overload
     def look(self, image: Picture) -> Look: ...
     @overload
-    def look(self, image: Sequence[Picture]) -> list[Look]: ...
-    def look(self, image: Picture | Sequence[Picture]) -> Look | list[Look]:
+    def look(self, image: Pictures) -> list[Look]: ...
+    def look(self, image: Any) -> Look | list[Look]:
         """Open a picture, or several, and gather all that does not depend on a question: vision and tags.
 
         Raises: LionError or FileNotFoundError if a picture cannot be read.
         """
-        looks = [self._open(one) for one in (image if isinstance(image, (list, tuple)) else [image])]
+        many = _is_many(image)
+        looks = [self._open(one) for one in (image if many else [image])]
         self._see(looks)
         self._tag(looks)
-        return looks if isinstance(image, (list, tuple)) else looks[0]
+        return looks if many else looks[0]
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
     @overload
     def caption(self, image: Picture, *, tags: Sequence[str] | None = None) -> Answer: ...
     @overload
-    def caption(self, image: Sequence[Picture], *, tags: Sequence[str] | None = None) -> list[Answer]: ...
+    def caption(self, image: Pictures, *, tags: Sequence[str] | None = None) -> list[Answer]: ...
     def caption(self, image: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
         """Describe the picture in a sentence."""
         return self._each(Verb.CAPTION, image, tags=tags)
@@ -196,7 +200,7 @@ class LionPipeline:
     @overload
     def tags(self, image: Picture) -> Answer: ...
     @overload
-    def tags(self, image: Sequence[Picture]) -> list[Answer]: ...
+    def tags(self, image: Pictures) -> list[Answer]: ...
     def tags(self, image: Any) -> Answer | list[Answer]:
         """Name what is in the picture with the tagger alone.
 
@@ -213,7 +217,8 @@ class LionPipeline:
         """
         looks = [self._open(request.image) for request in requests]
         needs_tagger = [
-            look for look, request in zip(looks, requests, strict=True)
+            look
+            for look, request in zip(looks, requests, strict=True)
             if request.verb is Verb.TAG or request.tags is None
         ]
         if self.tagger is None and any(request.verb is Verb.TAG for request in requests):
@@ -226,7 +231,7 @@ class LionPipeline:
             if task is None:
                 answers[index] = self._answer(Request(look, Verb.TAG), look, ", ".join(look.tags), look.tags)
             else:
-                prompt = self._prompt(look, request)
+                prompt = self._prompt(look, request, task)
                 groups[self.decoding[task], bool(prompt.tags)].append((index, prompt))
         for (preset, _), members in groups.items():
             for batch in _batches(members, self.batch_size):
@@ -252,12 +257,12 @@ class LionPipeline:
         ]
         return self.answer([Request(verb=verb, tags=tags, **row) for row in rows])
 
-    def _prompt(self, look: Look, request: Request) -> _Prompt:
+    def _prompt(self, look: Look, request: Request, task: Task) -> _Prompt:
         tags = look.tags if request.tags is None else tuple(request.tags)
         words, note = instruction_of(
             request.verb, self.processor, look.size, tags, request.text, request.box, request.history
         )
-        return _Prompt(look, request, words, tags, note)
+        return _Prompt(look, request, task, words, tags, note)
 
     @torch.no_grad()
     def _generate(self, prompts: Sequence[_Prompt], preset: DecodingPreset) -> list[str]:
@@ -267,7 +272,7 @@ class LionPipeline:
         inputs = self.processor(
             text=[prompt.instruction for prompt in prompts],
             tags=[prompt.tags for prompt in prompts] if prompts[0].tags else None,
-            tasks=[prompt.request.verb.task for prompt in prompts],
+            tasks=[prompt.task for prompt in prompts],
         ).to(self.model.device)
         vision = VisualFeatures.concatenate([look.evidence.vision for look in looks if look.evidence.vision])
         ids = self.model.generate(vision=vision, **inputs, do_sample=False, **preset.as_kwargs())

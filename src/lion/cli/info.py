@@ -1,0 +1,70 @@
+"""``lion info``: what a checkpoint is made of."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lion.cli.options import Debug, Json
+from lion.cli.output import quiet_libraries, waiting
+
+if TYPE_CHECKING:
+    from lion.pipeline.model_info import ComponentInfo, ModelInfo
+
+
+def info(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A checkpoint folder or Hub id.  [default: lion-mini]")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a checkpoint's components, parameters and memory, without loading its weights."""
+    with waiting("waking up"):
+        quiet_libraries(debug)
+        from lion.pipeline.model_info import model_info
+
+        found = model_info(model)
+    if json:
+        print(json_module.dumps({**asdict(found), "parameters": found.parameters, "trained": found.trained}))
+    else:
+        _print(found)
+
+
+def _print(found: ModelInfo) -> None:
+    share = f"{found.trained / found.parameters:.1%}"
+    print(f"{found.model}: {found.parameters:,} parameters, {share} of them trained by its stages\n")
+    row = "{:<18} {:>15} {:>7}  {:<8} {:>10}  {}"
+    print(row.format("component", "parameters", "share", "trained", "memory", "stored as"))
+    for part in found.components:
+        print(_row(row, part, f"{part.parameters / found.parameters:.1%}"))
+    if found.tagger:
+        print(_row(row, found.tagger, "beside"))
+    sizes = f"{_size(4 * found.parameters)} in float32, {_size(2 * found.parameters)} in bfloat16"
+    print(f"\nmemory of the weights: {sizes}")
+    for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores"):
+        if key in found.record:
+            print(f"{'recipe' if key == 'name' else key}: {_plain(found.record[key])}")
+
+
+def _row(row: str, part: ComponentInfo, share: str) -> str:
+    trained = "yes" if part.trained else "frozen"
+    return row.format(part.name, f"{part.parameters:,}", share, trained, _size(part.bytes), ", ".join(part.dtypes))
+
+
+def _plain(value: object) -> str:
+    """A value in words; a table as "key value, key value"."""
+    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that fits."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

@@ -1,0 +1,70 @@
+"""A tiny checkpoint on disk, pictures, and ``run``: one command in this process."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from PIL import Image
+
+from lion.cli import main
+from lion.pipeline import DECODING, DecodingPreset
+from tests.pipeline import tiny
+
+
+@dataclass
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self):
+        """The JSON objects of stdout, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    return str(tiny.save_checkpoint(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch):
+    """Random weights never stop by themselves."""
+    short = dict.fromkeys(DECODING, DecodingPreset(num_beams=2, max_new_tokens=6))
+    monkeypatch.setattr("lion.pipeline.pipeline.DECODING", short)
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three different pictures, 90 x 60: a.png, b.jpg and, in a folder, c.png."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    paths = [folder / "a.png", folder / "b.jpg", folder / "more" / "c.png"]
+    for index, path in enumerate(paths):
+        Image.linear_gradient("L").rotate(90 * index).resize((90, 60)).convert("RGB").save(path)
+    return paths
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """Let the model write a given text whatever it is asked: random weights do not write boxes."""
+
+    def says(text):
+        monkeypatch.setattr(
+            "lion.pipeline.pipeline.LionPipeline._generate", lambda self, prompts, preset: [text] * len(prompts)
+        )
+
+    return says

@@ -1,0 +1,142 @@
+"""The answering verbs: output, several pictures, saving, exit codes."""
+
+import json
+
+import pytest
+from PIL import Image
+
+BOX = "[0.10,0.20,0.50,0.80]"
+KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after", "text"),
+    [
+        ("caption", [], [], "a red car"),
+        ("ask", [], ["what is it?"], "a car"),
+        ("locate", [], ["the red car"], BOX),
+        ("describe", ["--box", "0.1,0.2,0.5,0.8"], [], "a red car"),
+        ("tag", [], [], "car, tree, sun"),
+    ],
+)
+def test_every_verb_answers_in_words_and_in_json(run, says, checkpoint, pictures, verb, before, after, text):
+    says(text)
+    command = [verb, *before, pictures[0], *after, "-m", checkpoint]
+
+    plain, as_json = run(*command), run(*command, "--json")
+
+    assert (plain.code, plain.err) == (0, "")
+    assert plain.out.splitlines()[0] == text
+    assert (as_json.code, as_json.err) == (0, "")
+    (row,) = as_json.rows
+    assert list(row) == KEYS
+    assert row["text"] == text and row["task"] == verb and row["ok"] is True
+    assert row["image"] == str(pictures[0]) and row["model"] == checkpoint
+    assert row["tags"] == ["car", "tree", "sun"]
+    if verb in ("locate", "describe"):
+        (box,) = row["boxes"]
+        assert box["unit"] == [0.1, 0.2, 0.5, 0.8] and box["pixel"] == [9.0, 12.0, 45.0, 48.0]
+        assert box["label"] == ("the red car" if verb == "locate" else "a red car")
+    else:
+        assert row["boxes"] == []
+
+
+def test_the_model_itself_answers(run, checkpoint, pictures):
+    """Nothing replaced: random weights write something, the same at any batch size."""
+    one, two = (run("caption", *pictures, "-m", checkpoint, "--json", "--batch-size", size) for size in (1, 3))
+    assert one.code == two.code == 0
+    assert [row["text"] for row in one.rows] == [row["text"] for row in two.rows]
+    assert all(row["text"] for row in one.rows)
+
+
+def test_files_folders_and_patterns(run, says, checkpoint, pictures):
+    says("a car")
+    folder = pictures[0].parent
+    by_folder = run("caption", folder, "-m", checkpoint, "--json")
+    by_pattern = run("caption", f"{folder}/**/*.png", "-m", checkpoint, "--json")
+    assert [row["image"] for row in by_folder.rows] == [str(path) for path in pictures[:2]]
+    assert [row["image"] for row in by_pattern.rows] == [str(pictures[0]), str(pictures[2])]
+
+
+def test_several_answers_carry_the_pictures_names(run, says, checkpoint, pictures):
+    says("a car")
+    ran = run("ask", *pictures, "what is it?", "--no-tags", "-m", checkpoint)
+    assert ran.out.splitlines() == [f"{path}: a car" for path in pictures]
+
+
+def test_bad_pictures_get_a_line_and_a_row_and_the_others_are_answered(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    names = [tmp_path / "none.png", pictures[0], tmp_path / "text.png", tmp_path / "empty", tmp_path / "*.tiff"]
+
+    ran = run("caption", *names, "--json", "-m", checkpoint, "--batch-size", 2)
+
+    assert ran.code == 2
+    assert [row["image"] for row in ran.rows] == [str(name) for name in names]
+    assert [row["ok"] for row in ran.rows] == [False, True, False, False, False]
+    assert all(list(row) == KEYS for row in ran.rows)
+    lines = ran.err.splitlines()
+    assert len(lines) == 4
+    for line, name in zip(lines, [names[0], *names[2:]], strict=True):
+        assert line.startswith("lion: error: ") and str(name) in line
+
+
+def test_tags_given_or_refused(run, says, checkpoint, pictures):
+    says("a car")
+    given = run("caption", pictures[0], "--tags", " cat ,, dog", "-m", checkpoint, "--json")
+    refused = run("caption", pictures[0], "--no-tags", "-m", checkpoint, "--json")
+    assert given.rows[0]["tags"] == ["cat", "dog"]
+    assert refused.rows[0]["tags"] == []
+
+
+def test_an_answer_without_a_box_is_not_ok_and_keeps_its_text(run, says, checkpoint, pictures):
+    says("somewhere [1,2")
+    ran = run("locate", pictures[0], "the car", "-m", checkpoint, "--json")
+    assert ran.code == 1
+    assert ran.rows[0]["ok"] is False and ran.rows[0]["boxes"] == [] and ran.rows[0]["text"] == "somewhere [1,2"
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_pixels_and_unit_boxes_are_the_same_region(run, checkpoint, pictures):
+    unit = run("describe", pictures[0], "--box", "0.1,0.2,0.5,0.8", "-m", checkpoint, "--json")
+    pixel = run("describe", pictures[0], "--box", "[9, 12, 45, 48]", "--pixels", "-m", checkpoint, "--json")
+    assert unit.rows == pixel.rows
+
+
+def test_a_pixel_box_is_checked_against_each_picture(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    ran = run(
+        "describe", tmp_path / "small.png", pictures[0], "--pixels", "--box", "9,12,45,48", "-m", checkpoint, "--json"
+    )
+    assert ran.code == 2
+    assert [row["ok"] for row in ran.rows] == [False, True]
+    assert "20x20 pixels" in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_save_one_picture_and_several(run, says, checkpoint, pictures, tmp_path):
+    says(BOX)
+    assert run("locate", pictures[0], "the car", "--save", tmp_path / "new" / "x.png", "-m", checkpoint).code == 0
+    assert run("locate", *pictures, "the car", "--save", tmp_path / "all", "-m", checkpoint).code == 0
+    assert run("locate", *pictures, "the car", "--save", tmp_path / "{name}-box.jpg", "-m", checkpoint).code == 0
+    assert Image.open(tmp_path / "new" / "x.png").format == "PNG"
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert Image.open(tmp_path / "c-box.jpg").format == "JPEG"
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    copy = tmp_path / "a.png"
+    copy.write_bytes(pictures[1].read_bytes())
+    assert run("caption", pictures[0], copy, "--save", tmp_path / "all", "-m", checkpoint).code == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["a-2.png", "a.png"]
+
+
+def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures, monkeypatch):
+    says("a car")
+    monkeypatch.setattr("lion.pipeline.loading.BUNDLED", checkpoint)
+    ran = run("caption", pictures[0], "--json", "-m", checkpoint)
+    assert ran.code == 0 and json.loads(ran.out)["ok"]
+    (line,) = ran.err.splitlines()
+    assert line.startswith("lion: note: ") and "drawn scenes" in line and "--model" in line

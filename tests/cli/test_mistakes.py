@@ -1,0 +1,188 @@
+"""Every mistake a user can make: one line on stderr that names the fix, and exit code 2."""
+
+import json
+import shutil
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+WORDS = "word " * 10_000
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["ask", "PICTURE", ""], "question is empty"),
+        (["ask", "PICTURE", "   "], "question is empty"),
+        (["ask", "PICTURE"], "a picture and a question are needed"),
+        (["ask", "PICTURE", "PICTURE"], "the last word must be the question"),
+        (["ask", "PICTURE", WORDS], "limit is 1"),
+        (["locate", "PICTURE", ""], "phrase is empty"),
+        (["locate", "PICTURE"], "a picture and a phrase are needed"),
+        (["locate", "PICTURE", WORDS], "limit is 1"),
+        (["describe", "PICTURE"], "--box"),
+        (["describe", "PICTURE", "--box", "0.5,0.5,1.5,1"], "reaches outside the picture"),
+        (["describe", "PICTURE", "--box", "-0.1,0,1,1"], "reaches outside the picture"),
+        (["describe", "PICTURE", "--pixels", "--box", "0,0,91,60"], "90x60 pixels"),
+        (["describe", "PICTURE", "--box", "0.5,0.1,0.2,0.9"], "x1 <= x2"),
+        (["describe", "PICTURE", "--box", "0.5,0.1,0.5,0.9"], "no area"),
+        (["describe", "PICTURE", "--box", "1,2,3"], "not four numbers"),
+        (["describe", "PICTURE", "--box", "a,b,c,d"], "not four numbers"),
+        (["describe", "PICTURE", "--box", "0,0,nan,1"], "finite"),
+        (["caption", "PICTURE", "--tags", "a", "--no-tags"], "exclude each other"),
+        (["caption", "PICTURE", "--tags", " , "], "names no tag"),
+        (["caption", "PICTURE", "--tags", "<extra_id_0>"], "<extra_id_0>"),
+        (["ask", "PICTURE", "what is <extra_id_0>?"], "<extra_id_0>"),
+        (["caption", "PICTURE", "--batch-size", "0"], "batch-size"),
+        (["caption", "PICTURE", "--device", "toaster"], "no device 'toaster'"),
+        (["caption", "PICTURE", "--device", "cuda:77"], "no device 'cuda:77'"),
+        (["caption", "PICTURE", "--save", "x.doc"], "must end in .png"),
+        (["caption", "PICTURE", "PICTURE", "--save", "x.png"], "give a folder or"),
+        (["caption", "PICTURE", "--save", "PICTURE"], "overwrite"),
+        (["caption"], "see lion caption --help"),
+        (["caption", "PICTURE", "--nonsense"], "see lion caption --help"),
+        (["nonsense"], "see lion --help"),
+        (["chat", "FOLDER"], "one picture"),
+        (["chat", "no-such.png"], "no-such.png"),
+    ],
+)
+def test_mistake(run, checkpoint, pictures, command, says):
+    places = {"PICTURE": str(pictures[0]), "FOLDER": str(pictures[0].parent)}
+    words = [places.get(word, word.replace("PICTURE", places["PICTURE"])) for word in command]
+    model = [] if len(words) == 1 else ["-m", checkpoint]
+
+    ran = run(*words[:1], *model, *words[1:])
+
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
+    assert says in ran.err and len(ran.err) < 600
+    assert ran.out == ""
+
+
+def test_a_place_that_cannot_be_written(run, checkpoint, pictures):
+    ran = run("caption", pictures[0], "--save", pictures[0] / "x.png", "-m", checkpoint)
+    assert ran.code == 2 and "cannot save" in ran.err and len(ran.err.splitlines()) == 1
+
+
+def bomb(path):
+    """A PNG whose header claims 20,000 x 20,000 pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+
+
+def truncated(path):
+    Image.effect_noise((200, 200), 50).convert("RGB").save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b""), "0 bytes"),
+        (lambda path: path.write_text("hello"), "not a picture"),
+        (truncated, "cut off"),
+        (bomb, "megapixels"),
+        (lambda path: path.mkdir(), "no pictures"),
+    ],
+    ids=["missing", "zero-bytes", "text", "truncated-jpeg", "bomb", "empty-folder"],
+)
+@pytest.mark.parametrize("verb", ["caption", "ask", "tag"])
+def test_bad_picture(run, checkpoint, tmp_path, make, says, verb):
+    path = tmp_path / "picture.jpg"
+    make(path)
+
+    ran = run(verb, path, *(["what?"] if verb == "ask" else []), "-m", checkpoint, "--json")
+
+    assert ran.code == 2
+    assert ran.rows == [
+        {"image": str(path), "task": verb, "text": "", "tags": [], "boxes": [], "ok": False, "model": checkpoint}
+    ]
+    assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
+    assert str(path) in ran.err and says in ran.err
+
+
+def no_such_folder(checkpoint, folder):
+    return "./no/such/folder", "no model folder"
+
+
+def unknown_hub_id(checkpoint, folder):
+    return "nobody/no-such-lion", "no Hub model of that name"
+
+
+def plain_word(checkpoint, folder):
+    return "lionn", "no model folder 'lionn'"
+
+
+def empty_folder(checkpoint, folder):
+    folder.mkdir()
+    return folder, "no config.json"
+
+
+def not_a_lion(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return folder, "not LION"
+
+
+def broken_json(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    (folder / "config.json").write_text('{"model_type"')
+    return folder, "not readable JSON"
+
+
+def other_shape(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["adapter_bottleneck"] = 16
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder, "of another shape than its config.json"
+
+
+def other_depth(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["qformer_config"]["num_hidden_layers"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder, "do not fit its config.json"
+
+
+def no_weights(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    (folder / "model.safetensors").unlink()
+    return folder, "cannot load"
+
+
+def cut_weights(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    return folder, "cannot load"
+
+
+def no_tokenizer(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    for name in ("processor_config.json", "tokenizer.json"):
+        (folder / name).unlink(missing_ok=True)
+    return folder, "LionProcessor"
+
+
+BAD_MODELS = [
+    no_such_folder, unknown_hub_id, plain_word, empty_folder, not_a_lion, broken_json, other_shape, other_depth,
+    no_weights, cut_weights, no_tokenizer,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", BAD_MODELS, ids=lambda spoil: spoil.__name__)
+def test_bad_model(run, checkpoint, pictures, tmp_path, spoil):
+    model, says = spoil(checkpoint, tmp_path / "spoilt")
+    ran = run("caption", pictures[0], "-m", model, "--json")
+    assert ran.code == 2 and ran.out == ""
+    assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
+    assert says in ran.err and str(model) in ran.err
