@@ -19,6 +19,7 @@ from lion.world.language import (
     tags,
     vqa,
 )
+from lion.world.questions import POPE_TASKS, QUESTION_SETS, TestQuestion, test_questions, world_fingerprint
 from lion.world.scene import Scene, SceneObject, scene
 from lion.world.vocabulary import CATEGORIES, COLOURS, SIZES, THEMES, WORLD_VERSION, vocabulary, words
 
@@ -27,6 +28,8 @@ __all__ = [
     "COLOURS",
     "EXPRESSION_KINDS",
     "POPE_FLAVOURS",
+    "POPE_TASKS",
+    "QUESTION_SETS",
     "SIZES",
     "THEMES",
     "VQA_KINDS",
@@ -35,6 +38,7 @@ __all__ = [
     "Question",
     "Scene",
     "SceneObject",
+    "TestQuestion",
     "caption",
     "describe",
     "dialog",
@@ -44,7 +48,9 @@ __all__ = [
     "render",
     "scene",
     "tags",
+    "test_questions",
     "vocabulary",
     "vqa",
     "words",
+    "world_fingerprint",
 ]

@@ -27,6 +27,8 @@ from lion.world.templates import (
 )
 from lion.world.vocabulary import NUMBERS, SIZES, plural, with_article
 
+_SAY_NO = 0.35  # questions whether all are alike are mostly dropped where they are not, so that "yes" is not rare
+
 
 def dialog(scene: Scene, rng: np.random.Generator) -> tuple[Question, ...]:
     """Three to five rounds about a scene.
@@ -81,11 +83,14 @@ def _introduce(scene: Scene, rng: np.random.Generator, name: Name, index: int | 
 def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
     rounds: list[Question] = []
     for _ in range(2):
-        if chance(rng, 0.35):
+        if chance(rng, 0.42):
             rounds.append(_absent(scene, rng, not rounds))
     focus = pick(rng, range(len(scene.objects)))
     name = choose_name(scene, rng, focus)
-    rounds.append(_introduce(scene, rng, name, focus, not rounds))
+    if name.colour is None and name.size is None and chance(rng, 0.4):
+        rounds.append(_how_many(scene, rng, name.category, (focus,)))
+    else:
+        rounds.append(_introduce(scene, rng, name, focus, not rounds))
     rounds += _follow(scene, rng, focus, name, between(rng, 1, 2) if len(rounds) > 1 else 2)
     nearby = [pair for pair in apart(scene) if pair[0] == focus]
     if nearby and len(rounds) < 4 and chance(rng, 0.5):
@@ -133,26 +138,30 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
     rounds: list[Question] = []
     if chance(rng, 0.35):
         rounds.append(_absent(scene, rng, True))
-    template, unseen = say(rng, COUNT, scene.split)
-    text = template.format(things=plural(category))
-    rounds.append(Question("count", text, NUMBERS[len(group)], False, unseen, about))
+    rounds.append(_how_many(scene, rng, category, about))
     both = "both" if len(group) == 2 else "all"
     options: list[Question] = []
-    for what in ("color", "size"):
-        values = {thing.colour if what == "color" else thing.size for thing in things}
-        same = "yes" if len(values) == 1 else "no"
-        options.append(
-            _ask(scene, rng, f"same {what}".replace("color", "colour"), SAME, same, about, what=what, all=both)
-        )
+    for what, kind in (("color", "same colour"), ("size", "same size")):
+        same = len({thing.colour if what == "color" else thing.size for thing in things}) == 1
+        if same or chance(rng, _SAY_NO):
+            options.append(_ask(scene, rng, kind, SAME, "yes" if same else "no", about, what=what, all=both))
     colours = sorted({thing.colour for thing in things})
     wrong = draw_colour(rng, category, scene.split)
-    asked = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.7) else wrong
+    asked = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.8) else wrong
     answer = "yes" if colours == [asked] else "no"
-    options.append(_ask(scene, rng, "all colour", ALL_COLOUR, answer, about, all=both, colour=asked))
+    if len(colours) == 1 or chance(rng, _SAY_NO):
+        options.append(_ask(scene, rng, "all colour", ALL_COLOUR, answer, about, all=both, colour=asked))
     for side in ("left", "right"):
         outer = [i for i in group if rank(scene, group, i, side) == 0]
-        if outer and len(group) == 2:
+        if outer:
             colour = scene.objects[outer[0]].colour
             options.append(_ask(scene, rng, "colour", ONE_COLOUR, colour, (outer[0],), side=side))
     rounds += shuffled(rng, options)[: between(rng, 2, 3)]
+    while len(rounds) < 3:
+        rounds.append(_absent(scene, rng, False))
     return rounds
+
+
+def _how_many(scene: Scene, rng: np.random.Generator, category: str, about: tuple[int, ...]) -> Question:
+    template, unseen = say(rng, COUNT, scene.split)
+    return Question("count", template.format(things=plural(category)), NUMBERS[len(about)], False, unseen, about)

@@ -6,6 +6,8 @@ and kept; a picture is then a cached background and a few small resizes.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import lru_cache
 
 from PIL import Image, ImageDraw
@@ -59,6 +61,18 @@ def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
     sprite = _sprite(thing.category, thing.colour, right - left, bottom - top).getchannel("A")
     mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite, (left, top))
     return mask
+
+
+def drawing_hash() -> str:
+    """A hash of the icons' geometry and of the palette: what pictures show, apart from rounding and scenery."""
+    icons = {
+        name: [
+            ([(round(x, 2) + 0.0, round(y, 2) + 0.0) for x, y in layer.points], layer.tone, layer.edge)
+            for layer in paint()
+        ]
+        for name, paint in ICONS.items()
+    }
+    return hashlib.sha256(json.dumps([icons, COLOUR_RGB, FIXED_TONES, _OUTLINE]).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)

@@ -42,6 +42,7 @@ def _ball() -> list[Layer]:
     return [
         Layer(ellipse(50, 50, 47), "base"),
         *panels,
+        *(_in(turn(rect(49, 4, 51, 50), a, 50, 50), "dark") for a in range(45, 405, 60)),
         _in(ellipse(50, 50, 11), "dark"),
         _in(turn(ellipse(33, 20, 9, 4), -32, 33, 20), "light"),
     ]

@@ -51,7 +51,7 @@ from lion.world.vocabulary import (
 VQA_KINDS = ("exists", "count", "colour", "relation")
 EXPRESSION_KINDS = ("unique", "attribute", "relation", "ordinal")
 POPE_FLAVOURS = ("random", "popular", "adversarial")
-_TOP = 3  # likely or popular absent things are drawn from the first few
+_LIKELY, _POPULAR = 4, 8  # tempting absent things are drawn from the first so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,11 @@ class Expression:
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One sentence that names the theme and every object once, left to right; colours always, sizes in every third."""
-    sized = chance(rng, 1 / 3)
+    """One sentence: the theme and every object once, left to right, with colours and, half of the time, sizes."""
+    sized = chance(rng, 0.5)
     ordered = sorted(scene.objects, key=lambda thing: thing.box.center[0])
     phrases = [
-        with_article(str(Name(thing.category, thing.colour, thing.size if sized and thing.size != "medium" else None)))
-        for thing in ordered
+        with_article(str(Name(thing.category, thing.colour, thing.size if sized else None))) for thing in ordered
     ]
     template, _ = say(rng, CAPTION, scene.split)
     return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=listed(phrases))
@@ -168,7 +167,9 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
     elif flavour == "random":
         category = pick(rng, _absent(scene))
     else:
-        category = pick(rng, (popular_absent if flavour == "popular" else likely_absent)(present)[:_TOP])
+        category = pick(
+            rng, popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
+        )
     template, unseen = say(rng, POPE, scene.split)
     about = tuple(denoted(scene, Name(category)))
     return Question(
@@ -193,14 +194,14 @@ def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add
     out = {tag for tag in true if not chance(rng, drop)}
     for _ in true:
         if chance(rng, add):
-            out.add(pick(rng, likely_absent(true)[:_TOP] if chance(rng, 0.5) else _absent(scene)))
+            out.add(pick(rng, likely_absent(true)[:_LIKELY] if chance(rng, 0.5) else _absent(scene)))
     return sorted(out)
 
 
 def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int, ...]]:
     """Something that is not there, half of the time a tempting one, and the objects that make it so."""
     if chance(rng, 0.5):  # no colour said
-        category = pick(rng, likely_absent(tags(scene))[:_TOP] if chance(rng, 0.5) else _absent(scene))
+        category = pick(rng, likely_absent(tags(scene))[:_LIKELY] if chance(rng, 0.5) else _absent(scene))
         return Name(category), ()
     if chance(rng, 0.5):  # a present category in another colour, often that of another object
         category = pick(rng, tags(scene))

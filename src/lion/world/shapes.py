@@ -44,7 +44,11 @@ def blob(*points: Point, steps: int = 8) -> Polygon:
 def curve(*points: Point, steps: int = 8) -> Polygon:
     """A smooth open curve through `points`."""
     padded = (points[0], *points, points[-1])
-    out = [_spline(*padded[i : i + 4], step / steps) for i in range(len(points) - 1) for step in range(steps)]
+    out = [
+        _spline(padded[i], padded[i + 1], padded[i + 2], padded[i + 3], step / steps)
+        for i in range(len(points) - 1)
+        for step in range(steps)
+    ]
     return [*out, points[-1]]
 
 

@@ -165,7 +165,7 @@ OUTERMOST: dict[str, Wording] = {
 
 
 def say(rng: np.random.Generator, wording: Wording, split: str) -> Said:
-    """Choose a template: a trained one in train and val; in test half of the time a held-out one, where there is one."""
+    """Choose a template: a trained one in train and val; in test every other time a held-out one, if any."""
     if split == "test" and wording.held_out and chance(rng, 0.5):
         return Said(pick(rng, wording.held_out), True)
     return Said(pick(rng, wording.trained), False)

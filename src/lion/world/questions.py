@@ -1,0 +1,223 @@
+"""The frozen questions of the val and test splits, and the hashes that prove that the world has not moved.
+
+`frozen.json` was written before the first model was trained. A change of a scene, a drawing, a text or a question shows
+as another hash; then WORLD_VERSION must rise and every published number must be measured anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lion.atomic import atomic_write
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.world.chance import below, chance, stream
+from lion.world.dialog import dialog
+from lion.world.draw import drawing_hash
+from lion.world.language import (
+    EXPRESSION_KINDS,
+    POPE_FLAVOURS,
+    VQA_KINDS,
+    caption,
+    describe,
+    expression,
+    noisy_tags,
+    pope,
+    tags,
+    vqa,
+)
+from lion.world.scene import Scene, scene
+from lion.world.vocabulary import SPLITS, WORLD_VERSION, vocabulary
+
+POPE_TASKS = tuple(f"pope-{flavour}" for flavour in POPE_FLAVOURS)
+QUESTION_SETS = (*(str(task) for task in Task), *POPE_TASKS)
+"""What `test_questions` can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestQuestion:
+    """One question of a frozen set, with what it takes to report slices apart."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    id: str
+    set: str
+    task: Task
+    split: str
+    scene_index: int
+    kind: str
+    answer: str
+    """The exact answer; for REC the box, see `box`; for captions one good caption (score them by what they mention)."""
+    question: str | None = None
+    expression: str | None = None
+    box: Box | None = None
+    """REC: the box that answers. REG: the box asked about."""
+    history: tuple[tuple[str, str], ...] = ()
+    needs_history: bool = False
+    held_out_pair: bool = False
+    """Whether it is about an object in a held-out colour (for captions: whether the scene holds one)."""
+    held_out_wording: bool = False
+    """Whether the content is said in a held-out wording."""
+    held_out_instruction: int | None = None
+    """Which of the held-out instructions to put it in; None for the default one."""
+
+    @property
+    def scene(self) -> Scene:
+        """The scene it is about."""
+        return scene(self.split, self.scene_index)
+
+    def instruction(self, decimals: int = 3) -> str:
+        """The bare instruction for the model."""
+        unseen = self.held_out_instruction is not None
+        template = self.held_out_instruction or 0
+        if self.task == Task.DIALOG:
+            return dialog_instruction(self.history, self.question or "", template=template, held_out=unseen)
+        return instruction(
+            self.task,
+            question=self.question,
+            expression=self.expression,
+            box=self.box if self.task == Task.REG else None,
+            template=template,
+            decimals=decimals,
+            held_out=unseen,
+        )
+
+
+def test_questions(name: str, n: int = 1000, *, split: str = "test") -> list[TestQuestion]:
+    """The first `n` frozen questions of a set; kinds take turns, and so do yes and no in the POPE sets.
+
+    Args:
+        name: one of QUESTION_SETS: a task, or "pope-random", "pope-popular", "pope-adversarial" (asked as VQA).
+        split: "test", or "val" for choosing recipes.
+
+    Raises:
+        LionError: an unknown set or split.
+    """
+    if name not in QUESTION_SETS:
+        raise LionError(f"unknown question set {name!r}; choose one of {', '.join(QUESTION_SETS)}")
+    if split not in SPLITS:
+        raise LionError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
+    out: list[TestQuestion] = []
+    for one in _endless(name, split):
+        if len(out) == n:
+            break
+        out.append(one)
+    return out
+
+
+test_questions.__test__ = False  # type: ignore[attr-defined]
+
+
+def _endless(name: str, split: str) -> Iterator[TestQuestion]:
+    """Questions scene by scene; a scene that does not allow the kind whose turn it is is passed over."""
+    task = Task.VQA if name in POPE_TASKS else Task(name)
+    asked = 0
+    index = 0
+    while True:
+        now = scene(split, index)
+        rng = stream("lion-world-questions", WORLD_VERSION, name, split, index)
+        for content in _contents(name, now, rng, asked):
+            about = content.pop("about")
+            pair = any(now.objects[i].held_out for i in about)
+            unseen = _held_out_instruction(rng, task, split, name)
+            ident = f"{name}-{split}-{asked}"
+            yield TestQuestion(
+                ident, name, task, split, index, held_out_pair=pair, held_out_instruction=unseen, **content
+            )
+            asked += 1
+        index += 1
+
+
+def _held_out_instruction(rng: np.random.Generator, task: Task, split: str, name: str) -> int | None:
+    if split != "test" or name in POPE_TASKS or not chance(rng, 0.5):
+        return None
+    return below(rng, len(HELD_OUT_INSTRUCTIONS[task]))
+
+
+def _contents(name: str, now: Scene, rng: np.random.Generator, turn: int) -> list[dict[str, Any]]:
+    """The fields of TestQuestion that depend on the task, and `about`; none if the scene does not allow it."""
+    everything = tuple(range(len(now.objects)))
+    if name == Task.CAPTION:
+        return [{"kind": "caption", "answer": caption(now, rng), "about": everything}]
+    if name == Task.REG:
+        index = below(rng, len(now.objects))
+        return [{"kind": "reg", "answer": describe(now, index), "box": now.objects[index].box, "about": (index,)}]
+    if name == Task.REC:
+        said = expression(now, rng, EXPRESSION_KINDS[turn % len(EXPRESSION_KINDS)])
+        if said is None:
+            return []
+        box = now.objects[said.target].box
+        fields = {"kind": said.kind, "answer": str(box.xyxy()), "expression": said.text, "box": box}
+        return [{**fields, "held_out_wording": said.held_out_wording, "about": (said.target,)}]
+    if name == Task.DIALOG:
+        rounds = dialog(now, rng)
+    elif name == Task.VQA:
+        one = vqa(now, rng, VQA_KINDS[turn % len(VQA_KINDS)])
+        rounds = () if one is None else (one,)
+    else:
+        rounds = (pope(now, rng, name.removeprefix("pope-"), positive=turn % 2 == 0),)
+    return [
+        {
+            "kind": one.kind,
+            "question": one.question,
+            "answer": one.answer,
+            "history": tuple((past.question, past.answer) for past in rounds[:i]),
+            "needs_history": one.needs_history,
+            "held_out_wording": one.held_out_wording,
+            "about": one.about,
+        }
+        for i, one in enumerate(rounds)
+    ]
+
+
+def fingerprints(scenes: int = 200) -> dict[str, str]:
+    """Hashes of samples of everything that must not change, by name."""
+    out = {"version": WORLD_VERSION, "vocabulary": _digest(vocabulary()), "drawing": drawing_hash()}
+    for split in SPLITS:
+        sample = [scene(split, index) for index in range(scenes)]
+        capped = [scene(split, index, max_objects=1 + index % 6) for index in range(scenes)]
+        out[f"scenes/{split}"] = _digest([one.fingerprint for one in (*sample, *capped)])
+        out[f"texts/{split}"] = _digest([_everything_said(one) for one in (*sample, *capped)])
+    for name in QUESTION_SETS:
+        for split in ("val", "test"):
+            out[f"questions/{name}/{split}"] = _digest([asdict(one) for one in test_questions(name, split=split)])
+    return out
+
+
+def world_fingerprint() -> str:
+    """One hash over all `fingerprints`."""
+    return _digest(fingerprints())
+
+
+def frozen() -> dict[str, str]:
+    """The hashes written down before the first training run."""
+    return dict(json.loads(resources.files("lion.world").joinpath("frozen.json").read_text("utf-8")))
+
+
+def freeze(path: Path | None = None) -> None:
+    """Write down the hashes as they are now: only together with a new WORLD_VERSION."""
+    text = json.dumps(fingerprints(), indent=1) + "\n"
+    atomic_write(path or Path(__file__).with_name("frozen.json"), text)
+
+
+def _everything_said(one: Scene) -> list[Any]:
+    rng = stream("lion-world-freeze", one.id)
+    said: list[Any] = [caption(one, rng), tags(one), noisy_tags(one, rng, drop=0.2, add=0.2)]
+    said += [describe(one, index) for index in range(len(one.objects))]
+    said += [asdict(found) for kind in VQA_KINDS if (found := vqa(one, rng, kind))]
+    said += [asdict(phrase) for kind in EXPRESSION_KINDS if (phrase := expression(one, rng, kind))]
+    said += [asdict(vqa(one, rng)), asdict(expression(one, rng)), *map(asdict, dialog(one, rng))]
+    return [*said, *(asdict(pope(one, rng, flavour)) for flavour in POPE_FLAVOURS)]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
