@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -38,7 +38,7 @@ class TagNoise(_Strict):
 
     share: float = Field(default=1.0, ge=0, le=1, description="share of samples that come with tags at all")
     drop: float = Field(default=0.15, ge=0, le=1, description="chance that a true tag is missing")
-    spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
+    add: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
 
 
 class WorldData(_Strict):
@@ -47,7 +47,7 @@ class WorldData(_Strict):
     source: Literal["world"] = Field(description="this kind of source")
     split: Literal["train", "val"] = Field(default="train", description="split of the world; test is for `lion eval`")
     scenes: int = Field(gt=0, description="number of scenes; their pictures are drawn once and kept in the cache")
-    easy: float = Field(default=0.0, ge=0, lt=1, description="share of scenes with fewer objects, for a curriculum")
+    easy: int = Field(default=0, ge=0, description="further scenes, evenly of at most 1 to 5 objects, for a curriculum")
     pixels: int = Field(default=256, ge=32, description="side of the drawn picture before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; one left out is not seen")
     tags: TagNoise | None = Field(default=None, description="tags beside the pictures and their noise; null: no tags")
@@ -82,9 +82,14 @@ class Optimiser(_Strict):
 class Curriculum(_Strict):
     """Scenes with few objects first."""
 
-    first: int = Field(default=1, ge=1, description="largest number of objects in a scene at the first step")
-    last: int = Field(gt=1, description="largest number at the curriculum's end; then every scene is drawn from")
-    share: float = Field(default=0.35, gt=0, le=1, description="share of the run over which the number rises")
+    first: int = Field(default=1, ge=1, le=5, description="largest number of objects in a scene at the first step")
+    last: int = Field(default=5, ge=1, le=5, description="largest number of the easy scenes, before the usual ones")
+    share: float = Field(default=0.35, gt=0, le=1, description="share of the run that easy scenes fill")
+
+    def max_objects(self, step: int, steps: int) -> int | None:
+        """Largest number of objects at `step` of `steps`; None once the usual scenes are on."""
+        done = step / (self.share * steps)
+        return None if done >= 1 else self.first + int(done * (self.last - self.first + 1))
 
 
 class Validation(_Strict):
@@ -163,8 +168,8 @@ class Recipe(_Strict, Generic[OptionsT]):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
         if self.optimiser.warmup > self.steps:
             raise ValueError(f"optimiser.warmup: {self.optimiser.warmup} is more than steps={self.steps}; lower it")
-        if self.curriculum and not any(isinstance(entry, WorldData) for entry in self.data):
-            raise ValueError("curriculum: only a world source knows how many objects a picture holds; set it to null")
+        if self.curriculum and not any(isinstance(entry, WorldData) and entry.easy >= 5 for entry in self.data):
+            raise ValueError("curriculum: no source has easy scenes; give a world source `easy`, or set it to null")
         if self.validation and not self.validation.data and not any(isinstance(e, WorldData) for e in self.data):
             raise ValueError("validation.data: name a source of held-out samples")
         return self
@@ -250,7 +255,7 @@ def parse(fields: Mapping[str, Any], name: str = "recipe") -> Recipe[Any]:
     if not isinstance(stage, str) or stage not in STAGES:
         raise LionError(f"{name}: stage: {stage!r} is not one of {', '.join(STAGES)}")
     try:
-        kind: type[Recipe[Any]] = Recipe.__class_getitem__(STAGES[stage].options)
+        kind = cast("type[Recipe[Any]]", Recipe.__class_getitem__(STAGES[stage].options))
         return kind.model_validate({"options": {}, **fields})
     except ValidationError as error:
         raise LionError(f"{name}: {_first_problem(error)}") from error

@@ -1,0 +1,87 @@
+"""Pictures at the model's size, drawn once and read from memory-mapped files ever after.
+
+Drawing and resizing a scene costs milliseconds and training asks for it dozens of times, so each pool of pictures is a
+folder of blocks, uint8 (BLOCK, S, S, 3), below $LION_CACHE or ~/.cache/lion. A block appears whole or not at all:
+a killed run goes on with the next block, and runs that want fewer or more pictures share them.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from lion.atomic import atomic_write
+
+BLOCK = 512
+"""Pictures a file."""
+
+Draw = Callable[[int], np.ndarray]
+"""Number of a picture to uint8 (S, S, 3); picklable."""
+
+
+def cache_folder() -> Path:
+    """Where caches live: $LION_CACHE, else ~/.cache/lion."""
+    return Path(os.environ.get("LION_CACHE") or Path.home() / ".cache" / "lion")
+
+
+class Pictures:
+    """The first `count` pictures of a pool.
+
+    Args:
+        key: name of the pool's folder; names everything the pixels depend on.
+        count: number of pictures.
+        draw: makes picture number i, when it is not in the cache.
+    """
+
+    def __init__(self, key: str, count: int, draw: Draw) -> None:
+        self.folder, self.count, self._draw = cache_folder() / "pictures" / key, count, draw
+        self._blocks: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        """Picture `number`, read-only uint8 (S, S, 3); drawn on the spot where `prepare` was not called."""
+        block = self._blocks.get(number // BLOCK)
+        if block is None:
+            path = self._path(number // BLOCK)
+            if not path.is_file():
+                return self._draw(number)
+            block = self._blocks[number // BLOCK] = np.load(path, mmap_mode="r")
+        return block[number % BLOCK]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Worker processes map the files themselves."""
+        return {**self.__dict__, "_blocks": {}}
+
+    def prepare(self) -> None:
+        """Draw the blocks that are missing, on all CPU cores, with a progress bar."""
+        missing = [b for b in range(-(-self.count // BLOCK)) if not self._path(b).is_file()]
+        processes = min(len(missing), os.cpu_count() or 1)
+        if processes <= 1:
+            for block in missing:
+                _write_block(self._path(block), block, self._draw)
+            return
+        with ProcessPoolExecutor(processes, multiprocessing.get_context()) as pool:
+            jobs = [pool.submit(_write_block, self._path(block), block, self._draw) for block in missing]
+            title = f"drawing {len(missing) * BLOCK} pictures"
+            for job in track(as_completed(jobs), title, total=len(jobs), console=Console(stderr=True)):
+                job.result()
+
+    def _path(self, block: int) -> Path:
+        return self.folder / f"{block:05d}.npy"
+
+
+def _write_block(path: Path, block: int, draw: Draw) -> None:
+    pictures = np.stack([draw(number) for number in range(block * BLOCK, (block + 1) * BLOCK)])
+    buffer = io.BytesIO()
+    np.save(buffer, pictures)
+    atomic_write(path, buffer.getvalue())

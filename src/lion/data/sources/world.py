@@ -1,0 +1,182 @@
+"""Training samples from the drawn world: pictures from a cache, words made anew at every draw."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lion.boxes import format_box
+from lion.data.pictures import Pictures
+from lion.data.sample import Sample
+from lion.model.image_processing_lion import LionImageProcessor
+from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.world import language
+from lion.world.chance import below, chance
+from lion.world.dialog import dialog
+from lion.world.draw import render
+from lion.world.scene import Scene, scene
+from lion.world.vocabulary import MAX_OBJECTS, WORLD_VERSION
+
+
+@dataclass(frozen=True)
+class NoisyTags:
+    """Tags beside a picture as an imperfect tagger would give them.
+
+    Args:
+        share: share of the samples that come with tags at all.
+        drop: chance that a true tag is missing.
+        add: chance of a wrong tag, per true one.
+    """
+
+    share: float = 1.0
+    drop: float = 0.15
+    add: float = 0.15
+
+
+class WorldSource:
+    """Scenes of one split, and for a curriculum easy ones with at most 1, 2, ... objects.
+
+    A picture's number counts through the `scenes` usual scenes, then through the easy pools in turn.
+
+    Args:
+        image_processor: resizes the pictures, so that they are what the model sees in use.
+        split: "train" or "val" (or "test", for an evaluation).
+        scenes: number of usual scenes.
+        tasks: mixing weight of each task.
+        easy: number of easy scenes, shared evenly by the pools; 0 for none.
+        pixels: side of the drawn picture before the resize.
+        tags: noise of the tags, or None for prompts without tags.
+        decimals: decimals of boxes in text (the processor's `box_decimals`).
+        seed: seed of the scenes (not of the run).
+    """
+
+    def __init__(
+        self,
+        image_processor: LionImageProcessor,
+        split: str,
+        scenes: int,
+        tasks: Mapping[Task, float],
+        *,
+        easy: int = 0,
+        pixels: int = 256,
+        tags: NoisyTags | None = None,
+        decimals: int = 3,
+        seed: int = 0,
+    ) -> None:
+        self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
+        self.decimals, self.seed = decimals, seed
+        self.easy = easy // (MAX_OBJECTS - 1)
+        caps = [None, *range(1, MAX_OBJECTS)] if self.easy else [None]
+        self._pools = [
+            Pictures(
+                _key(split, seed, cap, pixels, image_processor),
+                scenes if cap is None else self.easy,
+                partial(_draw, split, seed, cap, pixels, image_processor),
+            )
+            for cap in caps
+        ]
+
+    def __len__(self) -> int:
+        return sum(len(pool) for pool in self._pools)
+
+    def prepare(self) -> None:
+        """Draw all pictures that are not in the cache yet."""
+        for pool in self._pools:
+            pool.prepare()
+
+    def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
+        """The usual scenes; with `max_objects` the easy pool of that cap (the usual scenes where there is none)."""
+        if max_objects is None or not self.easy or max_objects >= MAX_OBJECTS:
+            return range(self.scenes)
+        start = self.scenes + (max_objects - 1) * self.easy
+        return range(start, start + self.easy)
+
+    def scene(self, index: int) -> Scene:
+        """Scene number `index`, as counted by this source."""
+        cap, number = self._address(index)
+        return scene(self.split, number, seed=self.seed, max_objects=cap)
+
+    def picture(self, index: int) -> np.ndarray:
+        """Its picture at the model's size, uint8 (S, S, 3)."""
+        cap, number = self._address(index)
+        return self._pools[cap or 0][number]
+
+    def name(self, index: int, task: Task) -> str:
+        """Scene id and task."""
+        return f"{self.scene(index).id}:{task}"
+
+    def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
+        """A sample of `task` on scene `index`; every scene allows every task."""
+        shown = self.scene(index)
+        text, answer, meta = _SAY[task](shown, rng, self.decimals)
+        tags = None
+        if self.tags is not None and chance(rng, self.tags.share):
+            tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.add)
+        return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
+
+    def _address(self, index: int) -> tuple[int | None, int]:
+        """Cap of the pool (None: usual scenes) and number of the scene in it."""
+        if index < self.scenes:
+            return None, index
+        pool, number = divmod(index - self.scenes, self.easy)
+        return pool + 1, number
+
+
+Said = tuple[str, str, dict[str, object]]
+
+
+def _template(task: Task, rng: np.random.Generator) -> int:
+    return below(rng, len(INSTRUCTIONS[task]))
+
+
+def _caption(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+    return instruction(Task.CAPTION, template=_template(Task.CAPTION, rng)), language.caption(shown, rng), {}
+
+
+def _vqa(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+    asked = language.vqa(shown, rng)
+    text = instruction(Task.VQA, question=asked.question, template=_template(Task.VQA, rng))
+    return text, asked.answer, {"kind": asked.kind}
+
+
+def _dialog(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+    rounds = dialog(shown, rng)
+    now = below(rng, len(rounds))
+    history = [(before.question, before.answer) for before in rounds[:now]]
+    text = dialog_instruction(history, rounds[now].question, template=_template(Task.DIALOG, rng))
+    return text, rounds[now].answer, {"kind": rounds[now].kind, "round": now}
+
+
+def _rec(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+    meant = language.expression(shown, rng)
+    box = shown.objects[meant.target].box
+    text = instruction(Task.REC, expression=meant.text, template=_template(Task.REC, rng))
+    return text, format_box(box, decimals), {"kind": meant.kind, "box": box, "object": meant.target}
+
+
+def _reg(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+    target = below(rng, len(shown.objects))
+    box = shown.objects[target].box
+    text = instruction(Task.REG, box=box, template=_template(Task.REG, rng), decimals=decimals)
+    return text, language.describe(shown, target), {"box": box, "object": target}
+
+
+_SAY = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
+
+
+def _key(split: str, seed: int, cap: int | None, pixels: int, processor: LionImageProcessor) -> str:
+    """Name of a pool's folder: everything its pixels depend on."""
+    facts = [WORLD_VERSION, split, seed, cap, pixels, processor.image_size]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return f"world-{split}-{processor.image_size}px-{digest}"
+
+
+def _draw(
+    split: str, seed: int, cap: int | None, pixels: int, processor: LionImageProcessor, number: int
+) -> np.ndarray:
+    return processor.resize(render(scene(split, number, seed=seed, max_objects=cap), pixels))
