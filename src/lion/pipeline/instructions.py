@@ -18,7 +18,7 @@ def instruction_of(
     verb: Verb,
     processor: LionProcessor,
     size: tuple[int, int],
-    tags: Sequence[str],
+    tags: Sequence[str] | None,
     text: str | None,
     box: Box | None,
     history: Sequence[Round],
@@ -62,7 +62,7 @@ def _numbers(box: Box) -> str:
 
 
 def _chat_instruction(
-    processor: LionProcessor, tags: Sequence[str], question: str, history: Sequence[Round]
+    processor: LionProcessor, tags: Sequence[str] | None, question: str, history: Sequence[Round]
 ) -> tuple[str, str | None]:
     """The question with as many of the latest rounds as fit beside it and the tags."""
     low, high = 0, len(history)  # the fewest rounds to drop; fewer rounds always fit if more do
@@ -79,7 +79,7 @@ def _chat_instruction(
     return words, f"dropped the {low} oldest of {len(history)} rounds: the prompt's limit is {limit} tokens"
 
 
-def _fits(processor: LionProcessor, tags: Sequence[str], words: str) -> bool:
-    prompt = tag_prompt(tags) + words if tags else words
+def _fits(processor: LionProcessor, tags: Sequence[str] | None, words: str) -> bool:
+    prompt = words if tags is None else tag_prompt(tags) + words
     lengths = (len(processor.tokenizer(prompt)["input_ids"]), len(processor.qformer_tokenizer(words)["input_ids"]))
     return max(lengths) <= processor.max_text_tokens

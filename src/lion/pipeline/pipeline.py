@@ -48,7 +48,7 @@ class Request:
     history: Sequence[Round] = ()
     """Earlier rounds of a chat, (question, answer), oldest first."""
     tags: Sequence[str] | None = None
-    """Tags to give the model; None for the tagger's, an empty list for none."""
+    """Tags to give the model; None for the tagger's, an empty list for a prompt without tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class _Prompt:
     request: Request
     task: Task
     instruction: str
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    """None for a prompt without tags; empty where the tagger found nothing, which the model is told."""
     note: str | None
 
 
@@ -211,34 +212,33 @@ class LionPipeline:
     # -- the one path -------------------------------------------------------------------------------------------------
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer any mix of requests, in order; those with equal decoding settings share batches, whatever their task.
+        """Answer any mix of requests, in order, ``batch_size`` at a time; no more pictures than that are held at once.
 
-        Raises: LionError (or FileNotFoundError) for the first request that cannot be answered; nothing is answered.
+        Raises: LionError for the first request that cannot be answered.
         """
+        return [answer for batch in _batches(requests, self.batch_size) for answer in self._answer_batch(batch)]
+
+    def _answer_batch(self, requests: Sequence[Request]) -> list[Answer]:
+        """One batch; rows with equal decoding settings go through the model together, whatever their tasks."""
         looks = [self._open(request.image) for request in requests]
-        needs_tagger = [
-            look
-            for look, request in zip(looks, requests, strict=True)
-            if request.verb is Verb.TAG or request.tags is None
-        ]
+        pairs = list(zip(looks, requests, strict=True))
         if self.tagger is None and any(request.verb is Verb.TAG for request in requests):
             raise LionError(f"'{self.name}' has no tagger: put one in its sub-folder tagger/, or name another model")
-        self._tag(needs_tagger)
+        self._tag(look for look, request in pairs if request.verb is Verb.TAG or request.tags is None)
         answers: dict[int, Answer] = {}
-        groups: dict[tuple[DecodingPreset, bool], list[tuple[int, _Prompt]]] = defaultdict(list)
-        for index, (look, request) in enumerate(zip(looks, requests, strict=True)):
+        groups: dict[tuple[DecodingPreset, bool], dict[int, _Prompt]] = defaultdict(dict)
+        for row, (look, request) in enumerate(pairs):
             task = request.verb.task
             if task is None:
-                answers[index] = self._answer(Request(look, Verb.TAG), look, ", ".join(look.tags), look.tags)
+                answers[row] = self._answer(request, look, ", ".join(look.tags), look.tags)
             else:
                 prompt = self._prompt(look, request, task)
-                groups[self.decoding[task], bool(prompt.tags)].append((index, prompt))
+                groups[self.decoding[task], prompt.tags is None][row] = prompt
         for (preset, _), members in groups.items():
-            for batch in _batches(members, self.batch_size):
-                prompts = [prompt for _, prompt in batch]
-                for (index, prompt), text in zip(batch, self._generate(prompts, preset), strict=True):
-                    answers[index] = self._answer(prompt.request, prompt.look, text, prompt.tags, prompt.note)
-        return [answers[index] for index in range(len(requests))]
+            texts = self._generate(list(members.values()), preset)
+            for (row, prompt), text in zip(members.items(), texts, strict=True):
+                answers[row] = self._answer(prompt.request, prompt.look, text, prompt.tags or (), prompt.note)
+        return [answers[row] for row in range(len(requests))]
 
     def _each(self, verb: Verb, image: Any, *, tags: Sequence[str] | None = None, **values: Any) -> Any:
         """Spread lists over requests: one of anything goes with all; lists must be of one length."""
@@ -258,7 +258,7 @@ class LionPipeline:
         return self.answer([Request(verb=verb, tags=tags, **row) for row in rows])
 
     def _prompt(self, look: Look, request: Request, task: Task) -> _Prompt:
-        tags = look.tags if request.tags is None else tuple(request.tags)
+        tags = look.evidence.tags if request.tags is None else tuple(request.tags) or None
         words, note = instruction_of(
             request.verb, self.processor, look.size, tags, request.text, request.box, request.history
         )
@@ -271,7 +271,7 @@ class LionPipeline:
         self._see(looks)
         inputs = self.processor(
             text=[prompt.instruction for prompt in prompts],
-            tags=[prompt.tags for prompt in prompts] if prompts[0].tags else None,
+            tags=None if prompts[0].tags is None else [prompt.tags or () for prompt in prompts],
             tasks=[prompt.task for prompt in prompts],
         ).to(self.model.device)
         vision = VisualFeatures.concatenate([look.evidence.vision for look in looks if look.evidence.vision])
