@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -90,6 +90,10 @@ class WorldSource:
             pool.prepare()
 
     def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
+        """Every scene serves every task: `indices_of(max_objects)`."""
+        return self.indices_of(max_objects)
+
+    def indices_of(self, max_objects: int | None = None) -> range:
         """The usual scenes; with `max_objects` the easy pool of that cap (the usual scenes where there is none)."""
         if max_objects is None or not self.easy or max_objects >= MAX_OBJECTS:
             return range(self.scenes)
@@ -99,7 +103,7 @@ class WorldSource:
     def scene(self, index: int) -> Scene:
         """Scene number `index`, as counted by this source."""
         cap, number = self._address(index)
-        return scene(self.split, number, seed=self.seed, max_objects=cap)
+        return _scene(self.split, number, self.seed, cap)
 
     def picture(self, index: int) -> np.ndarray:
         """Its picture at the model's size, uint8 (S, S, 3)."""
@@ -125,6 +129,12 @@ class WorldSource:
             return None, index
         pool, number = divmod(index - self.scenes, self.easy)
         return pool + 1, number
+
+
+@lru_cache(maxsize=1 << 16)
+def _scene(split: str, number: int, seed: int, cap: int | None) -> Scene:
+    """Laying out a scene costs as much as saying something about it, and a run comes back to each many times."""
+    return scene(split, number, seed=seed, max_objects=cap)
 
 
 Said = tuple[str, str, dict[str, object]]

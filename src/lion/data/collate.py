@@ -1,0 +1,37 @@
+"""Samples to tensors, through the processor that users of the model go through as well.
+
+B batch, S image side, T prompt tokens, A answer tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lion.data.sample import Sample
+from lion.model import LionProcessor
+
+
+def collate(samples: Sequence[Sample], processor: LionProcessor) -> dict[str, Tensor]:
+    """Everything the model reads, and the answers.
+
+    Returns:
+        `pixels` uint8 (B, S, S, 3), to be normalised where the model is (a quarter of the bytes on the way there);
+        `input_ids`, `attention_mask` (B, T), `qformer_input_ids`, `qformer_attention_mask`, `task_levels` (B,), and
+        `labels`, `decoder_attention_mask` (B, A). Prompts that are too long lose their beginning, as released.
+    """
+    words = processor(
+        text=[sample.instruction for sample in samples],
+        tags=[sample.tags for sample in samples],
+        tasks=[sample.task for sample in samples],
+        answers=[sample.answer for sample in samples],
+        too_long="truncate",
+    )
+    pixels = [
+        sample.image if isinstance(sample.image, np.ndarray) else processor.image_processor.resize(sample.image)
+        for sample in samples
+    ]
+    return {"pixels": torch.from_numpy(np.stack(pixels)), **words}

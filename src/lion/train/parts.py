@@ -1,0 +1,94 @@
+"""One component of LION in a folder of its own: how pretraining hands the ViT and the language model to the stages.
+
+A part's folder looks like a model's (config.json, model.safetensors with LION's own tensor names) and holds that part
+alone; a whole model's folder serves as the folder of any of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lion.errors import LionError
+from lion.model import LionConfig, LionForConditionalGeneration
+from lion.model.modeling_lion import component_of
+
+_SHAPED_BY = {
+    "vision_encoder": "vision_config",
+    "language_model": "text_config",
+    "qformer": "qformer_config",
+    "vision_aggregator": "aggregator_config",
+}
+"""Sub-configuration that has to agree where tensor shapes alone would not tell (heads, activations)."""
+
+
+def save_part(module: nn.Module, config: LionConfig, component: str, out: Path) -> None:
+    """Write `module`, trained on its own, as the component of that name.
+
+    Args:
+        module: what the LION model holds under that attribute; adapters inside it are left out, they are components
+            of their own.
+        config: the LION model it is to be part of.
+        component: its name, such as `vision_encoder`.
+        out: an existing folder.
+    """
+    config.save_pretrained(out)
+    tensors = {f"{component}.{name}": tensor for name, tensor in _own_tensors(module).items()}
+    chosen = {name: t.detach().cpu().contiguous() for name, t in tensors.items() if component_of(name) == component}
+    save_file(chosen, out / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_part(model: LionForConditionalGeneration, component: str, folder: Path) -> None:
+    """Copy one component's weights out of a part's or a model's folder into `model`.
+
+    Raises:
+        LionError: the folder has no weights, lacks a tensor of the component, or its part has another shape.
+    """
+    _check_config(model.config, component, folder)
+    wanted = {name: t for name, t in _own_tensors(model).items() if component_of(name) == component}
+    found = _read(folder, wanted)
+    if missing := sorted(set(wanted) - set(found)):
+        raise LionError(f"{folder} holds no {component}: {missing[0]} is missing ({len(missing)} of {len(wanted)})")
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            if tensor.shape != found[name].shape:
+                stored, own = tuple(found[name].shape), tuple(tensor.shape)
+                raise LionError(f"{folder}: {name} is {stored} and the model wants {own}; it is a part of another model")
+            tensor.copy_(found[name])
+
+
+def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers, a tied tensor once, under its first name."""
+    state = module.state_dict()
+    first = {name for name, _ in module.named_parameters()} | {name for name, _ in module.named_buffers()}
+    return {name: tensor for name, tensor in state.items() if name in first}
+
+
+def _read(folder: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of the wanted tensors that the folder's safetensors files hold."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise LionError(f"{folder} holds no *.safetensors; give the folder that lion train wrote")
+    found = {}
+    for file in files:
+        with safe_open(file, "pt") as tensors:
+            found.update({name: tensors.get_tensor(name) for name in set(tensors.keys()) & set(wanted)})
+    return found
+
+
+def _check_config(config: LionConfig, component: str, folder: Path) -> None:
+    name = _SHAPED_BY.get(component)
+    if name is None or not (folder / "config.json").is_file():
+        return
+    theirs, ours = (getattr(c, name).to_diff_dict() for c in (LionConfig.from_pretrained(folder), config))
+    for key in sorted(set(theirs) | set(ours)):
+        if key not in ("dtype", "transformers_version", "vocab_size") and theirs.get(key) != ours.get(key):
+            raise LionError(
+                f"{folder}: its {component} has {key}={theirs.get(key)} and the model wants {ours.get(key)}; "
+                "train the part for this model, or choose another `model`"
+            )
