@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw
 
 from lion.errors import LionError
 from lion.world.backgrounds import background
-from lion.world.icons import ICONS, Layer
+from lion.world.icons import ICONS
 from lion.world.scene import Scene, SceneObject
+from lion.world.shapes import Layer
 
 Rgb = tuple[int, int, int]
 
@@ -70,7 +71,7 @@ def drawing_hash() -> str:
             ([(round(x, 2) + 0.0, round(y, 2) + 0.0) for x, y in layer.points], layer.tone, layer.edge)
             for layer in paint()
         ]
-        for name, paint in ICONS.items()
+        for name, paint in sorted(ICONS.items())
     }
     return hashlib.sha256(json.dumps([icons, COLOUR_RGB, FIXED_TONES, _OUTLINE]).encode()).hexdigest()[:32]
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 Point = tuple[float, float]
 Polygon = list[Point]
+
+
+class Layer(NamedTuple):
+    """One polygon of an icon."""
+
+    points: Polygon
+    tone: str
+    edge: bool = True
+    """Whether it belongs to the silhouette, which has an outline."""
+
+
+def detail(points: Polygon, tone: str) -> Layer:
+    """A layer inside the silhouette."""
+    return Layer(points, tone, edge=False)
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, start: float = 0, end: float = 360) -> Polygon:

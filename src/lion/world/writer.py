@@ -1,0 +1,159 @@
+"""Writes a piece of the world to disk, for other tools and for people who want to look.
+
+OUT/world-<split>.json          what was written: version, split, seed, size, pixels
+OUT/<split>/000000.png ...      the pictures
+OUT/<split>/metadata.jsonl      one line a picture with everything said about it; this makes OUT a dataset that
+                                `datasets.load_dataset("imagefolder", data_dir=OUT)` reads
+OUT/annotations/<split>.json    boxes in COCO's format (pixels, x y width height), for detection tools
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lion.atomic import atomic_write_json
+from lion.errors import LionError
+from lion.world.chance import stream
+from lion.world.dialog import dialog
+from lion.world.draw import render
+from lion.world.language import (
+    EXPRESSION_KINDS,
+    POPE_FLAVOURS,
+    VQA_KINDS,
+    caption,
+    describe,
+    expression,
+    noisy_tags,
+    pope,
+    tags,
+    vqa,
+)
+from lion.world.scene import Scene, scene
+from lion.world.vocabulary import CATEGORIES, WORLD_VERSION
+
+_CAPTIONS = 3
+
+
+def write(
+    out: str | os.PathLike[str],
+    size: int,
+    seed: int = 0,
+    *,
+    split: str = "train",
+    pixels: int = 256,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Write the first `size` scenes of a split under `out`, which may already hold other splits.
+
+    A run that was stopped goes on where it was when it is started again with the same arguments.
+
+    Args:
+        progress: called after each picture with the number of pictures done.
+
+    Returns:
+        The folder, as a path.
+
+    Raises:
+        LionError: `size` below 1, or a folder that holds something else.
+    """
+    if size < 1:
+        raise LionError(f"size={size} is out of range; ask for one scene or more")
+    root = Path(out)
+    scene(split, 0)  # an unknown split is reported before anything is written
+    _claim(root, {"version": WORLD_VERSION, "split": split, "seed": seed, "size": size, "pixels": pixels})
+    folder = root / split
+    folder.mkdir(exist_ok=True)
+    coco: list[dict[str, Any]] = []
+    unfinished = folder / ".metadata.tmp"
+    with unfinished.open("w", encoding="utf-8") as lines:
+        for index in range(size):
+            now = scene(split, index, seed=seed)
+            name = f"{index:06d}.png"
+            if not (folder / name).exists():
+                _save(render(now, pixels), folder / name)
+            lines.write(json.dumps({"file_name": name, **record(now, pixels)}) + "\n")
+            coco += _coco_boxes(now, index, pixels, len(coco))
+            if progress:
+                progress(index + 1)
+    images = [{"id": i, "file_name": f"{split}/{i:06d}.png", "width": pixels, "height": pixels} for i in range(size)]
+    categories = [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, 1)]
+    table = {"images": images, "annotations": coco, "categories": categories}
+    atomic_write_json(root / "annotations" / f"{split}.json", table)
+    os.replace(unfinished, folder / "metadata.jsonl")
+    return root
+
+
+def record(now: Scene, pixels: int) -> dict[str, Any]:
+    """Everything said about a scene, in plain types; `bbox` is [x, y, width, height] in pixels, as COCO has it."""
+    rng = stream("lion-world-writer", WORLD_VERSION, now.id)
+    boxes = [list(thing.box.to_pixel(pixels, pixels).xywh()) for thing in now.objects]
+    objects = {
+        "bbox": boxes,
+        "category": [thing.category for thing in now.objects],
+        "colour": [thing.colour for thing in now.objects],
+        "size": [thing.size for thing in now.objects],
+        "description": [describe(now, index) for index in range(len(now.objects))],
+    }
+    asked = [found for kind in VQA_KINDS if (found := vqa(now, rng, kind))]
+    phrases = [said for kind in EXPRESSION_KINDS if (said := expression(now, rng, kind))]
+    return {
+        "id": now.id,
+        "theme": now.theme,
+        "objects": objects,
+        "tags": tags(now),
+        "noisy_tags": noisy_tags(now, rng),
+        "captions": [caption(now, rng) for _ in range(_CAPTIONS)],
+        "questions": [asdict(one) for one in asked],
+        "expressions": [{**asdict(one), "bbox": boxes[one.target]} for one in phrases],
+        "dialog": [asdict(one) for one in dialog(now, rng)],
+        "pope": [asdict(pope(now, rng, flavour, positive)) for flavour in POPE_FLAVOURS for positive in (True, False)],
+    }
+
+
+def _claim(root: Path, wanted: dict[str, Any]) -> None:
+    """Make `root` ours for this split, or say why not."""
+    note = root / f"world-{wanted['split']}.json"
+    if note.exists():
+        found = json.loads(note.read_text("utf-8"))
+        if found != wanted:
+            differing = ", ".join(f"{key}={found.get(key)!r}" for key in wanted if found.get(key) != wanted[key])
+            raise LionError(f"{root} holds another '{wanted['split']}' split ({differing}); choose another folder")
+    elif root.exists() and not root.is_dir():
+        raise LionError(f"{root} is a file; choose a folder")
+    elif root.exists() and any(root.iterdir()) and not any(root.glob("world-*.json")):
+        raise LionError(f"{root} is not empty; choose another folder")
+    else:
+        atomic_write_json(note, wanted)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """All or nothing, but without waiting for the disk: a picture lost in a power cut is drawn again."""
+    unfinished = path.with_suffix(".tmp")
+    picture.save(unfinished, format="PNG", compress_level=4)
+    os.replace(unfinished, path)
+
+
+def _coco_boxes(now: Scene, index: int, pixels: int, first: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for thing in now.objects:
+        box = thing.box.to_pixel(pixels, pixels)
+        rows.append(
+            {
+                "id": first + len(rows) + 1,
+                "image_id": index,
+                "category_id": CATEGORIES.index(thing.category) + 1,
+                "bbox": list(box.xywh()),
+                "area": box.area,
+                "iscrowd": 0,
+                "colour": thing.colour,
+                "size": thing.size,
+            }
+        )
+    return rows
