@@ -53,7 +53,7 @@ class LionProcessor(ProcessorMixin):
         self,
         images: Image.Image | Sequence[Image.Image] | None = None,
         text: str | Sequence[str] | None = None,
-        tags: Sequence[Sequence[str]] | None = None,
+        tags: Sequence[Sequence[str] | None] | None = None,
         tasks: Task | Sequence[Task] | None = None,
         answers: Sequence[str] | None = None,
         too_long: TooLong = "error",
@@ -63,7 +63,7 @@ class LionProcessor(ProcessorMixin):
         Args:
             images: pictures as people see them; None where the model is given a cached look.
             text: the bare instruction of each row (see :mod:`lion.prompts`).
-            tags: image tags of each row, most important first; None for prompts without tags.
+            tags: image tags of each row, most important first; None (for all or for one row) for a prompt without.
             tasks: the task of each row, or one for all; gives ``task_levels``.
             answers: training targets; give ``labels``.
             too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
@@ -89,35 +89,33 @@ class LionProcessor(ProcessorMixin):
                     raise LionError(f"{len(rows)} tasks for {len(instructions)} instructions; give one each")
                 batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
         if answers is not None:
-            batch.update(self._encode_answers(answers))
+            batch.update(self.encode_answers(answers))
         return BatchFeature(batch)
 
     def _encode_prompts(
-        self, instructions: list[str], tags: Sequence[Sequence[str]] | None, too_long: TooLong
+        self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, too_long: TooLong
     ) -> dict[str, Tensor]:
-        if tags is not None and len(tags) != len(instructions):
-            raise LionError(f"{len(tags)} tag lists for {len(instructions)} instructions; give one each")
-        for row, instruction in enumerate(instructions):
+        rows_tags = [None] * len(instructions) if tags is None else list(tags)
+        if len(rows_tags) != len(instructions):
+            raise LionError(f"{len(rows_tags)} tag lists for {len(instructions)} instructions; give one each")
+        prompts = []
+        for row, (instruction, row_tags) in enumerate(zip(instructions, rows_tags, strict=True)):
             if not instruction.strip():
                 raise LionError(f"instruction {row} is empty; ask something")
-            if SOFT_TOKEN in instruction or (tags is not None and any(SOFT_TOKEN in tag for tag in tags[row])):
+            if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
-        prompts = [
-            instruction if tags is None else tag_prompt(tags[row]) + instruction
-            for row, instruction in enumerate(instructions)
-        ]
+            prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > self.max_text_tokens:
-                ids[row] = self._fit(instructions[row], None if tags is None else list(tags[row]), too_long)
+                ids[row] = self._fit(instructions[row], rows_tags[row], too_long)
         padded = self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
         return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
 
-    def _fit(self, instruction: str, tags: list[str] | None, too_long: TooLong) -> list[int]:
+    def _fit(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
-        while tags:
-            tags.pop()
-            ids = self.tokenizer(tag_prompt(tags) + instruction)["input_ids"]
+        for kept in range(len(tags or ()) - 1, -1, -1):
+            ids = self.tokenizer(tag_prompt(tags[:kept]) + instruction)["input_ids"]
             if len(ids) <= self.max_text_tokens:
                 return ids
         prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]
@@ -143,7 +141,7 @@ class LionProcessor(ProcessorMixin):
         )
         return {"qformer_input_ids": padded["input_ids"], "qformer_attention_mask": padded["attention_mask"]}
 
-    def _encode_answers(self, answers: Sequence[str]) -> dict[str, Tensor]:
+    def encode_answers(self, answers: Sequence[str]) -> dict[str, Tensor]:
         encoded = self.tokenizer(
             list(answers), padding=True, truncation=True, max_length=self.max_answer_tokens, return_tensors="pt"
         )
