@@ -44,10 +44,12 @@ class LionImageProcessor(BaseImageProcessor):
         side = (self.image_size, self.image_size)
         return np.asarray(image.convert("RGB").resize(side, Image.Resampling.BICUBIC))
 
-    def normalize(self, resized: np.ndarray) -> Tensor:
-        """uint8 (B, S, S, 3) to float32 (B, 3, S, S)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(resized)).permute(0, 3, 1, 2).float().div(255)
-        mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (self.image_mean, self.image_std))
+    def normalize(self, resized: np.ndarray | Tensor) -> Tensor:
+        """uint8 (B, S, S, 3) to float32 (B, 3, S, S), on the device it lies on."""
+        if not isinstance(resized, Tensor):
+            resized = torch.from_numpy(np.ascontiguousarray(resized))
+        pixels = resized.permute(0, 3, 1, 2).float().div(255)
+        mean, std = (torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (self.image_mean, self.image_std))
         return (pixels - mean) / std
 
     def __call__(self, images: Image.Image | Sequence[Image.Image], **kwargs: Any) -> BatchFeature:

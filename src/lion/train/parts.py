@@ -58,7 +58,9 @@ def load_part(model: LionForConditionalGeneration, component: str, folder: Path)
         for name, tensor in wanted.items():
             if tensor.shape != found[name].shape:
                 stored, own = tuple(found[name].shape), tuple(tensor.shape)
-                raise LionError(f"{folder}: {name} is {stored} and the model wants {own}; it is a part of another model")
+                raise LionError(
+                    f"{folder}: {name} is {stored} and the model wants {own}; it is a part of another model"
+                )
             tensor.copy_(found[name])
 
 

@@ -38,7 +38,7 @@ class TagNoise(_Strict):
 
     share: float = Field(default=1.0, ge=0, le=1, description="share of samples that come with tags at all")
     drop: float = Field(default=0.15, ge=0, le=1, description="chance that a true tag is missing")
-    add: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
+    spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
 
 
 class WorldData(_Strict):

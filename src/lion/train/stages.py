@@ -37,6 +37,15 @@ class LanguageModellingOptions(Options):
     )
 
 
+class PretrainLanguageOptions(Options):
+    """Settings of the language model's pretraining."""
+
+    scene_as: Literal["symbols", "text"] = Field(
+        default="symbols", description="how a scene is told: one vector a thing (a departure), or in words (the paper)"
+    )
+    soft_coordinates: float = Field(default=0.0, ge=0, description="as in stages 1 to 3")
+
+
 @dataclass(frozen=True)
 class Stage:
     """One row of the table."""
@@ -57,7 +66,16 @@ class Stage:
 
 _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
-_LION_PARTS = ("model", "vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
+_LION_PARTS = (
+    "model",
+    "tagger",
+    "vision_encoder",
+    "language_model",
+    *_IMAGE_PARTS,
+    *_REGION_PARTS,
+    "router",
+    "tag_soft_prompt",
+)
 _TUNING = "lion.train.language_modelling:LanguageModelling"
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
@@ -69,6 +87,8 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-t5": Stage(
             objective="lion.train.pretrain_language:PretrainLanguage",
             trainable=("language_model", "heads"),
+            tasks=IMAGE_TASKS | REGION_TASKS,
+            options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
             objective="lion.train.pretrain_tagger:PretrainTagger",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +31,12 @@ class NoisyTags:
     Args:
         share: share of the samples that come with tags at all.
         drop: chance that a true tag is missing.
-        add: chance of a wrong tag, per true one.
+        spurious: chance of a wrong tag, per true one.
     """
 
     share: float = 1.0
     drop: float = 0.15
-    add: float = 0.15
+    spurious: float = 0.15
 
 
 class WorldSource:
@@ -117,10 +118,10 @@ class WorldSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)
-        text, answer, meta = _SAY[task](shown, rng, self.decimals)
+        text, answer, meta = say(shown, task, rng, self.decimals)
         tags = None
         if self.tags is not None and chance(rng, self.tags.share):
-            tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.add)
+            tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.spurious)
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
     def _address(self, index: int) -> tuple[int | None, int]:
@@ -137,7 +138,19 @@ def _scene(split: str, number: int, seed: int, cap: int | None) -> Scene:
     return scene(split, number, seed=seed, max_objects=cap)
 
 
-Said = tuple[str, str, dict[str, object]]
+Said = tuple[str, str, dict[str, Any]]
+
+
+def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3) -> Said:
+    """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
+
+    Args:
+        shown: the scene.
+        task: any.
+        rng: chooses what is asked and in which wording.
+        decimals: decimals of boxes in text.
+    """
+    return _SAY[task](shown, rng, decimals)
 
 
 def _template(task: Task, rng: np.random.Generator) -> int:
@@ -166,14 +179,14 @@ def _rec(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
     meant = language.expression(shown, rng)
     box = shown.objects[meant.target].box
     text = instruction(Task.REC, expression=meant.text, template=_template(Task.REC, rng))
-    return text, format_box(box, decimals), {"kind": meant.kind, "box": box, "object": meant.target}
+    return text, format_box(box, decimals), {"kind": meant.kind, "box": box}
 
 
 def _reg(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
     target = below(rng, len(shown.objects))
     box = shown.objects[target].box
     text = instruction(Task.REG, box=box, template=_template(Task.REG, rng), decimals=decimals)
-    return text, language.describe(shown, target), {"box": box, "object": target}
+    return text, language.describe(shown, target), {"box": box}
 
 
 _SAY = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}

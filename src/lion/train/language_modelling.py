@@ -1,0 +1,145 @@
+"""The objective of stages 1 to 3: say the answer to an instruction about a picture (paper, section 3.3).
+
+The three stages differ in data, visual inputs and trainable components alone, and the stage table holds those.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lion.data.augment import Augment
+from lion.data.collate import collate
+from lion.data.mixture import Mixture
+from lion.data.source import Source
+from lion.data.sources.jsonl import JsonlSource
+from lion.data.sources.world import NoisyTags, WorldSource
+from lion.errors import LionError
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.pipeline.loading import load_model
+from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.parts import load_part
+from lion.train.presets import preset_config, world_processor
+from lion.train.recipe import JsonlData, Recipe, WorldData
+from lion.train.stages import LanguageModellingOptions
+from lion.train.validation import Validator
+
+
+class LanguageModelling:
+    """Stages 1 to 3; see :class:`lion.train.objective.Objective`."""
+
+    def __init__(self, recipe: Recipe[LanguageModellingOptions]) -> None:
+        self.recipe = recipe
+        self.processor = self._processor()
+        width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
+        self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
+        self.sources = [(self._source(data), data.weight) for data in recipe.data]
+        self.mixture = Mixture(self.sources, recipe.seed)
+
+    def prepare(self) -> None:
+        """Draw the world's pictures."""
+        for source, _ in self.sources:
+            source.prepare()
+
+    def build(self) -> nn.Module:
+        """The whole model of `init.model`, or a fresh one of the preset; then the parts that `init` names."""
+        whole = self.recipe.init_folder("model")
+        if whole is not None:
+            model = load_model(whole, str(whole), torch.float32)
+        else:
+            model = LionForConditionalGeneration(preset_config(self.recipe.model, self.processor))
+        model.config.visual_inputs = self.recipe.row.visual_inputs
+        for part in self.recipe.init:
+            folder = self.recipe.init_folder(part)
+            if part not in ("model", "tagger") and folder is not None:
+                load_part(model, part, folder)
+        return model
+
+    def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
+        """The components of the stage's row."""
+        assert isinstance(model, LionForConditionalGeneration)
+        return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
+
+    def batch(self, step: int, shard: int = 0) -> Batch:
+        """Samples of the mixture; early ones of easy scenes where the recipe has a curriculum."""
+        curriculum = self.recipe.curriculum
+        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
+        samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size, cap)
+        tensors = collate(samples, self.processor)
+        return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """Cross entropy of the answers."""
+        inputs = dict(batch.tensors)
+        labels, pixels = inputs.pop("labels"), inputs.pop("pixels")
+        start = self._unwrapped(model).config.text_config.decoder_start_token_id
+        # Shifted here rather than in the model, which would compute a loss of its own from labels.
+        before = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
+        output = model(
+            pixel_values=self.processor.image_processor.normalize(pixels),
+            decoder_input_ids=before.masked_fill(before < 0, self.processor.tokenizer.pad_token_id),
+            **inputs,
+        )
+        return self.answer_loss(output.logits, batch)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Scores of answers to frozen val questions and held-out lines of your own."""
+        assert isinstance(model, LionForConditionalGeneration)
+        return self._validator.scores(model)
+
+    def export(self, model: nn.Module, out: Path) -> None:
+        """A folder that `lion ask --model` understands: model, processor, and the tagger if the recipe has one."""
+        assert isinstance(model, LionForConditionalGeneration)
+        model.save_pretrained(out)
+        self.processor.save_pretrained(out)
+        folder = self.recipe.init_folder("tagger")
+        whole = self.recipe.init_folder("model")
+        if folder is None and whole is not None and (whole / "tagger").is_dir():
+            folder = whole / "tagger"
+        if folder is not None:
+            keep = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
+            shutil.copytree(folder, out / "tagger", ignore=keep)
+
+    @cached_property
+    def _validator(self) -> Validator:
+        assert self.recipe.validation is not None
+        held_out = [(self._source(data), data.weight) for data in self.recipe.validation.data]
+        worlds = [source for source, _ in self.sources if isinstance(source, WorldSource)]
+        tasks = sorted({task for source in worlds for task in source.tasks})
+        tags = worlds[0].tags if worlds else None
+        return Validator(self.processor, self.recipe.validation.samples, tasks, tags, held_out)
+
+    def _processor(self) -> LionProcessor:
+        """The one that came with the model or its language model; the world's for a model from nothing."""
+        for part in ("model", "language_model"):
+            folder = self.recipe.init_folder(part)
+            if folder is not None and (folder / "processor_config.json").is_file():
+                return LionProcessor.from_pretrained(folder, local_files_only=True)
+        if self.recipe.init_folder("model") is not None:
+            raise LionError(f"{self.recipe.init_folder('model')} holds no processor; save one beside the model")
+        return world_processor(self.recipe.model)
+
+    def _source(self, data: WorldData | JsonlData) -> Source:
+        if isinstance(data, JsonlData):
+            return JsonlSource(data.path, data.tasks, self.processor.box_decimals, Augment(data.flip, data.crop))
+        return WorldSource(
+            self.processor.image_processor,
+            data.split,
+            data.scenes,
+            data.tasks,
+            easy=data.easy,
+            pixels=data.pixels,
+            tags=NoisyTags(**data.tags.model_dump()) if data.tags else None,
+            decimals=self.processor.box_decimals,
+        )
+
+    @staticmethod
+    def _unwrapped(model: nn.Module) -> Any:
+        return getattr(model, "module", model)

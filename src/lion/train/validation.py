@@ -1,0 +1,113 @@
+"""Held-out questions during training: the model looks, answers in its own words, and is scored.
+
+On the drawn world these are the first frozen questions of the val split (never the test split); on your own data,
+samples of the file you hold out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lion.data.collate import collate
+from lion.data.mixture import Mixture
+from lion.data.sample import Sample
+from lion.data.source import Source
+from lion.data.sources.world import NoisyTags
+from lion.metrics import exact_match, pope, rec
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.prompts import Task
+from lion.train.scoring import score_answers
+from lion.world import noisy_tags, render
+from lion.world.chance import chance, stream
+from lion.world.questions import test_questions
+
+_BATCH = 100
+_POPE = "pope-adversarial"
+
+
+@dataclass
+class Validator:
+    """Asks and scores.
+
+    Args:
+        processor: the model's.
+        samples: questions of each task.
+        tasks: tasks asked on the drawn world; empty without a world source.
+        tags: noise of the tags beside the pictures; None for prompts without tags.
+        held_out: your own held-out sources with their weights.
+    """
+
+    processor: LionProcessor
+    samples: int
+    tasks: Sequence[Task]
+    tags: NoisyTags | None
+    held_out: Sequence[tuple[Source, float]] = ()
+
+    def scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
+        """`set/score` for every set of questions. Call under no_grad, in eval mode."""
+        scores: dict[str, float] = {}
+        for name, samples in self._world.items():
+            texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
+            metas = [sample.meta for sample in samples]
+            if name == _POPE:
+                scores |= {f"{name}/{key}": round(value.value, 4) for key, value in pope(texts, truths).items()}
+            else:
+                scores |= score_answers(Task(name), texts, truths, metas, [meta["scene"] for meta in metas])
+        if self.held_out:
+            scores |= self._own_scores(model)
+        return scores
+
+    def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
+        """What the model says, greedily."""
+        texts: list[str] = []
+        for start in range(0, len(samples), _BATCH):
+            inputs = collate(samples[start : start + _BATCH], self.processor)
+            inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+            pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
+            for name in ("labels", "decoder_attention_mask"):
+                inputs.pop(name)
+            ids = model.generate(pixel_values=pixels, **inputs, do_sample=False, num_beams=1, max_new_tokens=96)
+            texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return texts
+
+    @cached_property
+    def _world(self) -> dict[str, list[Sample]]:
+        """The frozen val questions as samples, by set; drawn once a run."""
+        pictures: dict[int, np.ndarray] = {}
+        sets = [str(task) for task in self.tasks] + ([_POPE] if Task.VQA in self.tasks else [])
+        return {name: list(self._questions(name, pictures)) for name in sets}
+
+    def _questions(self, name: str, pictures: dict[int, np.ndarray]) -> Iterator[Sample]:
+        for asked in test_questions(name, self.samples, split="val"):
+            scene = asked.scene
+            if asked.scene_index not in pictures:
+                pictures[asked.scene_index] = self.processor.image_processor.resize(render(scene))
+            rng = stream("validation tags", asked.id)
+            tags = None
+            if self.tags is not None and chance(rng, self.tags.share):
+                tags = noisy_tags(scene, rng, drop=self.tags.drop, add=self.tags.spurious)
+            meta: dict[str, Any] = {"kind": asked.kind, "box": asked.box, "scene": scene}
+            text = asked.instruction(self.processor.box_decimals)
+            yield Sample(asked.id, pictures[asked.scene_index], asked.task, text, asked.answer, tags, meta)
+
+    def _own_scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
+        """Box accuracy for REC and exact match for all else, on your own held-out samples."""
+        for source, _ in self.held_out:
+            source.prepare()
+        samples, _ = Mixture(self.held_out, seed=0).batch(0, 0, self.samples)
+        texts = self.answers(model, samples)
+        scores: dict[str, float] = {}
+        for task in sorted({sample.task for sample in samples}):
+            rows = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
+            said = [text for text, _ in rows]
+            if task == Task.REC:
+                found = rec(said, [sample.meta["box"] for _, sample in rows])
+            else:
+                found = exact_match(said, [sample.answer for _, sample in rows])
+            scores |= {f"held_out/{task}/{name}": round(score.value, 4) for name, score in found.items()}
+        return scores
