@@ -61,12 +61,12 @@ def write(
         The folder, as a path.
 
     Raises:
-        LionError: `size` below 1, or a folder that holds something else.
+        LionError: `size` below 1, an unknown split, `pixels` out of range, or a folder that holds something else.
     """
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
     root = Path(out)
-    scene(split, 0)  # an unknown split is reported before anything is written
+    render(scene(split, 0), pixels)  # what cannot be drawn is reported before anything is written
     _claim(root, {"version": WORLD_VERSION, "split": split, "seed": seed, "size": size, "pixels": pixels})
     folder = root / split
     folder.mkdir(exist_ok=True)
