@@ -53,7 +53,7 @@ def test_a_finished_run_of_another_recipe_is_refused_and_restart_replaces_it(tmp
     other = recipe(tmp_path, steps=5)
     with pytest.raises(LionError, match=r"another recipe.*--restart"):
         train(other, objective=Toy(other))
-    assert train(other, objective=Toy(other), restart=True)["step"] == 5
+    assert train(other, objective=Toy(other), restart=True)["steps"] == 5
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
@@ -158,5 +158,5 @@ def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
 
     with pytest.raises(Stopped, match="step 5 of 12; the same command resumes"):
         train(toy, objective=Terminated(toy))
-    assert train(toy, objective=Toy(toy))["step"] == 12
+    assert train(toy, objective=Toy(toy))["steps"] == 12
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))

@@ -22,6 +22,8 @@ from lion.prompts import Task
 from lion.train.stages import STAGES, Options, Stage
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
+BUNDLED = "lion-mini"
+"""Under `init`: the model inside the package."""
 _NOT_THE_CURVE = frozenset({"name", "root", "out", "checkpoint", "validation", "workers"})
 """Fields that may change between a run and its resumption: the loss curve does not depend on them."""
 
@@ -145,12 +147,16 @@ class Recipe(_Strict, Generic[OptionsT]):
 
     def init_folder(self, part: str) -> Path | None:
         """The folder that `part` is taken from, or None where the recipe names none."""
-        return self.root / self.init[part] if part in self.init else None
+        if part not in self.init:
+            return None
+        folder = self.root / self.init[part]
+        bundled = str(self.init[part]) == BUNDLED and not folder.is_dir()
+        return SHIPPED.parent / "bundled" / BUNDLED if bundled else folder
 
     def fingerprint(self) -> str:
         """Hash of all that shapes the loss curve, earlier runs included; a checkpoint of another hash is refused."""
         facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE))
-        marks = {part: _finished_fingerprint(self.root / path) for part, path in self.init.items()}
+        marks = {part: _finished_fingerprint(self.init_folder(part)) for part in self.init}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
@@ -175,10 +181,10 @@ class Recipe(_Strict, Generic[OptionsT]):
         return self
 
 
-def _finished_fingerprint(folder: Path) -> str | None:
+def _finished_fingerprint(folder: Path | None) -> str | None:
     """Fingerprint of the finished run in `folder`, so that a run on retrained parts counts as another run."""
-    marker = folder / "finished.json"
-    return json.loads(marker.read_text())["fingerprint"] if marker.is_file() else None
+    marker = folder / "finished.json" if folder else None
+    return json.loads(marker.read_text())["fingerprint"] if marker and marker.is_file() else None
 
 
 def shipped() -> dict[str, str]:
@@ -294,8 +300,9 @@ def _first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl"))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(where.split(".")[-1], _field_names(), n=1)
-        return f"{where}: no such setting" + (f"; did you mean {near[0]}?" if near else "; remove it")
+        names = _setting_names()
+        near = difflib.get_close_matches(where.split(".")[-1], names, n=1)
+        return f"{where}: no such setting" + (f"; did you mean {names[near[0]]}?" if near else "; remove it")
     if problem["type"] == "missing":
         return f"{where}: is missing; give it a value"
     if not where:
@@ -303,6 +310,9 @@ def _first_problem(error: ValidationError) -> str:
     return f"{where}: {message[0].lower()}{message[1:]} (it is {problem['input']!r})"
 
 
-def _field_names() -> list[str]:
-    models = (Recipe, WorldData, JsonlData, TagNoise, Optimiser, Curriculum, Validation, Checkpoints)
-    return [name for model in models for name in model.model_fields]
+def _setting_names() -> dict[str, str]:
+    """Every setting's name to the place where it belongs."""
+    groups = {"data.N": WorldData, "data.N.tags": TagNoise, "checkpoint": Checkpoints, "validation": Validation}
+    groups |= {"curriculum": Curriculum, "optimiser": Optimiser}
+    names = {name: f"{place}.{name}" for place, model in groups.items() for name in model.model_fields}
+    return {**names, **{name: name for name in Recipe.model_fields}}

@@ -8,8 +8,6 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +61,6 @@ def train(recipe: Recipe[Any], *, restart: bool = False, objective: Objective | 
     return finish(run)
 
 
-def train_chain(recipes: Sequence[Recipe[Any]], *, restart: bool = False) -> list[dict[str, Any]]:
-    """Run recipes in order, skipping finished ones; each record of `train`, in order."""
-    return [train(recipe, restart=restart) for recipe in recipes]
-
-
 def make_objective(recipe: Recipe[Any]) -> Objective:
     """The objective that the recipe's stage names."""
     module, name = recipe.row.objective.split(":")
@@ -112,7 +105,10 @@ def finish(run: Run) -> dict[str, Any]:
     record = {
         "name": recipe.name,
         "fingerprint": recipe.fingerprint(),
-        **{key: value for key, value in asdict(run.progress).items() if key != "fingerprint"},
+        "steps": run.progress.step,
+        "samples": run.progress.samples,
+        "bad_samples": run.progress.bad_samples,
+        "seconds": round(run.progress.seconds, 1),
         "scores": scores,
         "hardware": hardware(run.accelerator.device),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -122,8 +118,10 @@ def finish(run: Run) -> dict[str, Any]:
         run.bare_model.eval()
         with atomic_directory(recipe.folder / ".export") as folder:
             run.objective.export(run.bare_model, folder)
-        for file in (recipe.folder / ".export").iterdir():
-            os.replace(file, recipe.folder / file.name)
+        for entry in (recipe.folder / ".export").iterdir():
+            if (recipe.folder / entry.name).is_dir():
+                shutil.rmtree(recipe.folder / entry.name)
+            os.replace(entry, recipe.folder / entry.name)
         (recipe.folder / ".export").rmdir()
         atomic_write_json(recipe.folder / FINISHED, record)
         shutil.rmtree(run.checkpoints.folder, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""``lion train``: run a recipe, or a chain of them."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lion.cli.options import Debug, Json
+from lion.cli.output import quiet_libraries, say
+from lion.errors import LionError
+
+if TYPE_CHECKING:
+    from lion.train.dry_run import Plan
+
+INTERRUPTED = 130
+
+
+def recipes() -> str:
+    """The shipped recipes for the help text, each with the first line of its header."""
+    folder = files("lion") / "recipes"
+    lines = sorted(
+        (path.name, path.read_text().splitlines()[0]) for path in folder.iterdir() if path.name[-5:] == ".yaml"
+    )
+    shown = [f"{name.removesuffix('.yaml')}: {line.lstrip('# ')}" for name, line in lines]
+    return "Shipped recipes:\n\n" + "\n\n".join(shown)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings to change, as steps=100 or optimiser.lr=1e-3."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would train, memory and time; train nothing.")
+    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away an earlier run in the same folder.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train: run a recipe, or all recipes of a chain; what is finished is skipped, what was stopped goes on."""
+    from lion.train.recipe import load_chain
+
+    chain = load_chain(recipe, overrides or [])
+    quiet_libraries(debug)
+    try:
+        from lion.train import run
+        from lion.train.loop import Stopped
+    except ModuleNotFoundError as error:
+        raise LionError(f"training needs {error.name}; install the package with its extra: lion-vlm[train]") from error
+    if dry_run:
+        from lion.train.dry_run import dry_run as plan_of
+
+        for each in chain:
+            _print_plan(plan_of(each), json)
+        return
+    try:
+        for each in chain:
+            done = run.finished(each) if not restart else None
+            if done is not None:
+                say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
+            _print_record(done or run.train(each, restart=restart), str(each.folder), json)
+    except Stopped as stopped:
+        say("note", str(stopped))
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _print_plan(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        print(json_module.dumps({**asdict(plan), "missing": list(map(str, plan.missing)), "hours": plan.hours}))
+        return
+    print(f"{plan.name}: {plan.stage}, {plan.steps:,} steps, {plan.samples:,} samples")
+    for component, count in plan.trained.items():
+        print(f"  trains {component:<18} {count:>13,} parameters")
+    print(f"  frozen {'':<18} {plan.frozen:>13,} parameters")
+    print(f"  memory {plan.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimiser; activations on top")
+    print(f"  time   {plan.hours:.2g} h at {plan.seconds_per_step:.2g} s a step here, validation and pictures aside")
+    for folder in plan.missing:
+        print(f"  first  {folder} has to be trained; random weights stood in for it")
+
+
+def _print_record(record: Mapping[str, Any], folder: str, as_json: bool) -> None:
+    if os.environ.get("RANK", "0") != "0":  # one process of several speaks
+        return
+    if as_json:
+        print(json_module.dumps(record, ensure_ascii=False))
+        return
+    minutes = record["seconds"] / 60
+    print(f"{record['name']}: {record['steps']:,} steps in {minutes:.1f} min on {record['hardware']}, in {folder}")
+    if record["bad_samples"]:
+        print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
+    for line in _columns([f"{name} {value:.3f}" for name, value in record["scores"].items()]):
+        print(f"  {line}")
+
+
+def _columns(cells: Sequence[str], width: int = 36, across: int = 3) -> list[str]:
+    """Cells side by side."""
+    rows = [cells[start : start + across] for start in range(0, len(cells), across)]
+    return ["".join(cell.ljust(width) for cell in row).rstrip() for row in rows]

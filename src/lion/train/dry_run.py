@@ -1,0 +1,79 @@
+"""What a recipe would do, without doing it: what trains, how much memory, how long a step takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lion.train import params
+from lion.train.recipe import Recipe
+from lion.train.run import make_accelerator, make_objective
+
+_ADAMW_BYTES = 4 + 2 * 4
+"""For each trained number: its gradient and AdamW's two averages, in fp32."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The outcome of a dry run."""
+
+    name: str
+    stage: str
+    trained: dict[str, int]
+    """Parameters of each component that trains."""
+    frozen: int
+    """Parameters that do not train."""
+    memory_bytes: int
+    """Weights, gradients and optimiser state in fp32; activations come on top."""
+    seconds_per_step: float
+    """Measured here on one step, pictures aside."""
+    steps: int
+    samples: int
+    missing: tuple[Path, ...]
+    """Folders the recipe takes weights from that do not exist yet; random weights stood in for them."""
+
+    @property
+    def hours(self) -> float:
+        """The run's length at the measured speed, validation aside."""
+        return self.seconds_per_step * self.steps / 3600
+
+
+def dry_run(recipe: Recipe[Any]) -> Plan:
+    """Build the model and time one step on this machine; nothing is written, and no earlier run is needed.
+
+    Raises:
+        LionError: as `train` would, for all that does not depend on earlier runs.
+    """
+    folders = {part: recipe.init_folder(part) for part in recipe.init}
+    missing = tuple(dict.fromkeys(folder for folder in folders.values() if folder and not folder.is_dir()))
+    there = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
+    able = recipe.model_copy(update={"init": there})
+    objective = make_objective(able)
+    accelerator = make_accelerator(able)
+    model = objective.build()
+    components = objective.trainable(model)
+    params.freeze_all_but(model, components)
+    params.train_mode(model.to(accelerator.device))
+    trained = {part: sum(parameter.numel() for _, parameter in named) for part, named in components.items()}
+    total = sum(parameter.numel() for parameter in model.parameters())
+    batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(2)]
+    for batch in batches:  # the first one warms up
+        started = time.monotonic()
+        with accelerator.autocast():
+            loss = objective.loss(model, batch).total
+        accelerator.backward(loss)
+        loss.item()
+        seconds = time.monotonic() - started
+    return Plan(
+        recipe.name,
+        recipe.stage,
+        trained,
+        total - sum(trained.values()),
+        4 * total + _ADAMW_BYTES * sum(trained.values()),
+        seconds * recipe.accumulate,
+        recipe.steps,
+        recipe.steps * recipe.accumulate * recipe.batch_size * accelerator.num_processes,
+        missing,
+    )
