@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lion.world.chance import pick, stream
+from lion.world.scene import BACKGROUNDS
 from lion.world.shapes import Point, Polygon, band, curve, ellipse
 
 Rgb = tuple[int, int, int]
@@ -41,6 +42,29 @@ class _Canvas:
 
     def done(self) -> Image.Image:
         return self.picture.reduce(_SMOOTH)
+
+
+class _Notebook(_Canvas):
+    """Notes what would be painted instead of painting it."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.notes: list[object] = []
+
+    def gradient(self, top: float, bottom: float, above: Rgb, below: Rgb) -> None:
+        self.notes.append((round(top, 3), round(bottom, 3), above, below))
+
+    def fill(self, points: Polygon, colour: Rgb) -> None:
+        self.notes.append(([(round(x, 3) + 0.0, round(y, 3) + 0.0) for x, y in points], colour))
+
+
+def scenery() -> list[object]:
+    """All that is painted in all backgrounds, as plain numbers."""
+    notebook = _Notebook()
+    for theme, paint in sorted(_PAINTERS.items()):
+        for variant in range(BACKGROUNDS):
+            paint(notebook, stream("lion-world-background", theme, variant))
+    return notebook.notes
 
 
 def background(theme: str, variant: int, pixels: int) -> Image.Image:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from PIL import Image, ImageDraw
 
 from lion.errors import LionError
-from lion.world.backgrounds import background
+from lion.world.backgrounds import background, scenery
 from lion.world.icons import ICONS
 from lion.world.scene import Scene, SceneObject
 from lion.world.shapes import Layer
@@ -65,7 +65,7 @@ def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
 
 
 def drawing_hash() -> str:
-    """A hash of the icons' geometry and of the palette: what pictures show, apart from rounding and scenery."""
+    """A hash of the geometry of icons and scenery and of the palette: what pictures show, apart from rounding."""
     icons = {
         name: [
             ([(round(x, 2) + 0.0, round(y, 2) + 0.0) for x, y in layer.points], layer.tone, layer.edge)
@@ -73,7 +73,7 @@ def drawing_hash() -> str:
         ]
         for name, paint in sorted(ICONS.items())
     }
-    return hashlib.sha256(json.dumps([icons, COLOUR_RGB, FIXED_TONES, _OUTLINE]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([icons, scenery(), COLOUR_RGB, FIXED_TONES, _OUTLINE]).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)
