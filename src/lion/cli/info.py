@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A checkpoint folder or Hub id.  [default: lion-mini]")
+        str | None, typer.Argument(metavar="MODEL", help="A checkpoint folder or Hub id. (default: lion-mini)")
     ] = None,
     json: Json = False,
     debug: Debug = False,

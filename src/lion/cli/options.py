@@ -10,11 +10,11 @@ import typer
 from lion.errors import LionError
 
 Images = Annotated[
-    list[str], typer.Argument(metavar="IMAGE...", help="Pictures: files, folders, or quoted patterns like '*.jpg'.")
+    list[str], typer.Argument(metavar="IMAGE", help="Pictures: files, folders, or quoted patterns like '*.jpg'.")
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="PATH|HUB_ID", help="A checkpoint folder or Hub id.  [default: lion-mini]"),
+    typer.Option("--model", "-m", metavar="PATH|HUB_ID", help="A checkpoint folder or Hub id. (default: lion-mini)"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Save = Annotated[
@@ -23,7 +23,7 @@ Save = Annotated[
 ]
 Tags = Annotated[str | None, typer.Option(metavar="'A, B'", help="Give the model these tags instead of the tagger's.")]
 NoTags = Annotated[bool, typer.Option("--no-tags", help="Give the model no tags.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: a GPU if there is one)")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 

@@ -1,5 +1,37 @@
-"""``lion world``: placeholder until the writers land."""
+"""``lion world``: scenes of the mini world as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lion.cli.options import Debug
+from lion.cli.output import Meter
+from lion.errors import LionError
 
 
-def world() -> None:
-    """Draw scenes of the mini world."""
+def world(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder, or one that holds other splits.")],
+    size: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 100,
+    seed: Annotated[int, typer.Option(help="Another seed is another world of scenes.")] = 0,
+    split: Annotated[
+        str, typer.Option(help="train, val or test; test holds out colours of things and wordings.")
+    ] = "train",
+    pixels: Annotated[int, typer.Option(min=16, max=4096, help="Side of the square pictures.")] = 256,
+    debug: Debug = False,
+) -> None:
+    """Draw scenes with captions, questions, expressions, boxes and tags.
+
+    Pictures and one JSON line for each, readable by datasets.load_dataset("imagefolder", data_dir=OUT), and boxes in
+    COCO's format. A run that was stopped goes on when it is started again.
+    """
+    from lion.world.writer import write
+
+    try:
+        with Meter("drawing", size) as meter:
+            folder = write(out, size, seed, split=split, pixels=pixels, progress=lambda done: meter.advance())
+    except OSError as error:
+        raise LionError(f"cannot write to {out}: {error.strerror or error}; name another folder") from error
+    print(f"{size} scenes of the {split} split in {folder}")

@@ -1,0 +1,90 @@
+"""``lion chat``: piped and typed."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from lion.cli import chat as chat_module
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    def stdin(text, terminal=False):
+        stream = io.StringIO(text)
+        stream.isatty = lambda: terminal
+        monkeypatch.setattr("sys.stdin", stream)
+
+    return stdin
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """Record what each question was asked with."""
+    from lion.pipeline import LionPipeline
+
+    asked, chat = [], LionPipeline.chat
+
+    def recording(self, image, question, history=(), **options):
+        asked.append((question, list(history)))
+        return chat(self, image, question, history, **options)
+
+    monkeypatch.setattr(LionPipeline, "chat", recording)
+    return asked
+
+
+def test_piped_questions_are_answered_in_turn_and_remembered(run, says, stdin, rounds, checkpoint, pictures):
+    says("a car")
+    stdin("what is it?\n\nis it red?\n")
+    ran = run("chat", pictures[0], "-m", checkpoint, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert [row["text"] for row in ran.rows] == ["a car", "a car"]
+    assert {row["task"] for row in ran.rows} == {"chat"}
+    assert rounds == [("what is it?", []), ("is it red?", [("what is it?", "a car")])]
+
+
+def test_a_question_that_is_too_long_is_named_and_the_talk_goes_on(run, stdin, rounds, checkpoint, pictures):
+    stdin("what is it?\n" + "word " * 10_000 + "\nis it red?\n")
+    ran = run("chat", pictures[0], "-m", checkpoint, "--json")
+    assert ran.code == 2
+    assert [row["ok"] for row in ran.rows] == [True, False, True]
+    (line,) = ran.err.splitlines()
+    assert line.startswith("lion: error: ") and "limit is" in line
+    assert rounds[-1] == ("is it red?", [("what is it?", ran.rows[0]["text"])])
+
+
+def test_rounds_that_are_dropped_are_mentioned(run, says, stdin, checkpoint, pictures):
+    says("a car")
+    stdin("is it red or blue or green?\n" * 12)
+    ran = run("chat", pictures[0], "-m", checkpoint, "--no-tags")
+    assert ran.code == 0 and ran.out == "a car\n" * 12
+    notes = ran.err.splitlines()
+    assert notes and all(line.startswith("lion: note: dropped the ") for line in notes)
+
+
+def test_typed_conversation_ends_with_an_empty_line(run, says, stdin, monkeypatch, checkpoint, pictures):
+    says("a car")
+    stdin("", terminal=True)
+    typed = iter(["what is it?", "is it red?", "", "never read"])
+    monkeypatch.setattr("builtins.input", lambda: next(typed))
+    ran = run("chat", pictures[0], "-m", checkpoint, "--no-tags")
+    assert (ran.code, ran.out) == (0, "a car\na car\n")
+    assert ran.err == "you> " * 3 and next(typed) == "never read"
+
+
+def test_typed_conversation_ends_with_the_input(stdin, monkeypatch):
+    stdin("", terminal=True)
+
+    def ended():
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ended)
+    assert list(chat_module._questions()) == []
+
+
+def test_save_holds_the_conversation(run, says, stdin, checkpoint, pictures, tmp_path):
+    says("a car")
+    stdin("what is it?\nis it red?\n")
+    assert run("chat", pictures[0], "-m", checkpoint, "--save", tmp_path / "chat.png").code == 0
+    saved, original = Image.open(tmp_path / "chat.png"), Image.open(pictures[0])
+    assert saved.height > original.height

@@ -1,0 +1,36 @@
+"""Our own faults: one line, exit code 1, the way to the details."""
+
+import pytest
+
+
+@pytest.mark.parametrize("error", [RuntimeError("something broke\nbadly"), ValueError("a bug"), KeyError("key")])
+def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypatch, error):
+    def broken(self, prompts, preset):
+        raise error
+
+    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", broken)
+    ran = run("caption", pictures[0], "-m", checkpoint)
+    assert ran.code == 1 and ran.out == ""
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"lion: error: {type(error).__name__}: ") and "--debug" in line
+    assert "Traceback" in run("caption", pictures[0], "-m", checkpoint, "--debug").err
+
+
+def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkeypatch):
+    import torch
+
+    def full(self, prompts, preset):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
+
+    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", full)
+    ran = run("caption", pictures[0], "-m", checkpoint)
+    assert ran.code == 1 and "--batch-size" in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, monkeypatch):
+    def interrupted(self, prompts, preset):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", interrupted)
+    ran = run("caption", pictures[0], "-m", checkpoint)
+    assert (ran.code, ran.out, ran.err) == (130, "", "")

@@ -1,0 +1,92 @@
+"""``lion`` as a program: start-up, streams, interrupts. Starting one costs seconds: few tests, each with one."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+LION = [sys.executable, "-m", "lion.cli"]
+SHORT = [  # random weights never stop by themselves
+    sys.executable,
+    "-c",
+    "import sys, lion.pipeline.pipeline as p; from lion.cli import main; "
+    "p.DECODING = dict.fromkeys(p.DECODING, p.DecodingPreset(num_beams=2, max_new_tokens=4)); sys.exit(main())",
+]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+
+
+def test_help_is_instant_and_wakes_no_heavy_library():
+    look = "import sys; from lion.cli import main; code = main(['--help']); print(sorted(sys.modules)); sys.exit(code)"
+    begin = os.times()
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+    end = os.times()
+    assert ran.returncode == 0 and ran.stderr == ""
+    for verb in ("caption", "ask", "locate", "describe", "tag", "chat", "world", "info"):
+        assert f"│ {verb}" in ran.stdout
+    modules = set(ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
+    assert not modules & {"torch", "transformers", "numpy", "PIL", "pydantic"}
+    used = end.children_user + end.children_system - begin.children_user - begin.children_system
+    assert used < 0.5, f"{used:.2f} CPU-seconds"
+
+
+def test_streams_are_clean(checkpoint, pictures):
+    """One JSON object a line on stdout and nothing on stderr, whatever the libraries would like to say."""
+    command = [*SHORT, "locate", str(pictures[0]), "the car", "-m", checkpoint, "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    assert json.loads(ran.stdout)["task"] == "locate"
+    (line,) = ran.stderr.splitlines()
+    assert ran.returncode == 1 and line.startswith("lion: error: ") and "no [x1,y1,x2,y2]" in line
+
+
+def test_a_reader_that_leaves_early_is_no_drama(checkpoint, pictures):
+    command = shlex.join([*SHORT, "caption", *[str(pictures[0])] * 40, "--batch-size", "1", "-m", checkpoint])
+    ran = subprocess.run(
+        f"{command} | head -1", shell=True, capture_output=True, text=True, env=ENVIRONMENT, timeout=300
+    )
+    assert ran.stderr == "" and len(ran.stdout.splitlines()) == 1
+
+
+def test_an_interrupt_is_quiet(checkpoint, pictures):
+    process = subprocess.Popen(
+        [*SHORT, "chat", str(pictures[0]), "-m", checkpoint, "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    process.stdin.write("what is it?\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["ok"] in (True, False)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_debug_shows_the_traceback_and_the_line(checkpoint):
+    command = [*LION, "caption", "nothing.png", "-m", checkpoint, "--tags", "a", "--no-tags", "--debug"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    assert ran.returncode == 2
+    assert "Traceback" in ran.stderr and ran.stderr.splitlines()[-1].startswith("lion: error: ")
+
+
+def test_the_network_is_used_for_hub_ids_only(checkpoint, pictures):
+    """With sockets forbidden and no offline switch, a folder works and a Hub id is one line."""
+    script = (
+        "import socket, sys\n"
+        "def refuse(*a, **k):\n    print('NETWORK'); raise OSError('no network here')\n"
+        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
+        "from lion.cli import main\n"
+        "print(main(['tag', sys.argv[1], '-m', sys.argv[2]]))\n"
+        "print(main(['tag', sys.argv[1], '-m', 'nobody/no-such-lion']))"
+    )
+    online = {key: value for key, value in ENVIRONMENT.items() if not key.startswith("HF_")}
+    command = [sys.executable, "-c", script, str(pictures[0]), checkpoint]
+    ran = subprocess.run(command, capture_output=True, text=True, env=online, timeout=300)
+    tags, folder_code, *tries, hub_code = ran.stdout.splitlines()
+    assert (tags, folder_code, hub_code) == ("car, tree, sun", "0", "2")
+    assert tries and set(tries) == {"NETWORK"}
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lion: error: ") and "no Hub model" in line

@@ -1,0 +1,36 @@
+"""``lion world``: scenes as files."""
+
+import json
+
+import pytest
+from PIL import Image
+
+
+def test_a_split_is_written_and_a_second_joins_it(run, tmp_path):
+    out = tmp_path / "world"
+    ran = run("world", out, "--size", 3, "--pixels", 64)
+    assert (ran.code, ran.err) == (0, "") and str(out) in ran.out
+    assert run("world", out, "--size", 2, "--split", "test", "--seed", 1, "--pixels", 64).code == 0
+    lines = (out / "train" / "metadata.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert Image.open(out / "train" / json.loads(lines[0])["file_name"]).size == (64, 64)
+    assert len(list((out / "test").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--size", "0"], "--size"), (["--split", "moon"], "train, val, test"), (["--pixels", "2"], "--pixels")],
+)
+def test_mistakes(run, tmp_path, options, says):
+    ran = run("world", tmp_path / "world", *options)
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and says in ran.err
+    assert not (tmp_path / "world").exists()
+
+
+def test_places_that_will_not_do(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("")
+    for place in ("file", "file/below", "full"):
+        ran = run("world", tmp_path / place, "--size", 1)
+        assert ran.code == 2 and len(ran.err.splitlines()) == 1
