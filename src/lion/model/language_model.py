@@ -5,12 +5,14 @@ B batch, N input tokens, T answer tokens, D width.
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
+from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.models.t5.modeling_t5 import T5Block
+from transformers.models.t5.modeling_t5 import T5Block, T5Stack
 
-from lion.model.mixture_of_adapters import MixtureOfAdapters
+from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
 
 
 class AdaptedT5Block(T5Block):
@@ -31,6 +33,34 @@ class AdaptedT5Block(T5Block):
         return self.feed_forward(hidden_BND) + self.mixture(hidden_BND, task_levels), *position_biases
 
 
+class AdaptedT5Stack(T5Stack):
+    """Encoder or decoder made of adapted blocks; hands ``task_levels`` to them like any extra keyword argument."""
+
+    def __init__(self, config: T5Config, bottleneck: int) -> None:
+        super().__init__(config)
+        self.block = nn.ModuleList(
+            AdaptedT5Block(config, first=index == 0, layer_idx=index, bottleneck=bottleneck)
+            for index in range(config.num_layers)
+        )
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """T5's start values, and ours: adapters add nothing at first, routers pick the level's own adapter."""
+        super()._init_weights(module)
+        if isinstance(module, Adapter):
+            init.normal_(module.down.weight, std=module.down.in_features**-0.5)
+            init.zeros_(module.up.weight)
+            init.ones_(module.scale)
+        elif isinstance(module, Router):
+            init.copy_(module.gates, Router.initial_gates(module.gates.shape[-1]))
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """False: of custom code, transformers would not start modules that hold no tensor of their own (attention)."""
+        return False
+
+
 class LionLanguageModel(T5ForConditionalGeneration):
     """FLAN-T5 with adapters installed; ``task_levels`` (B,) is an ordinary argument of ``forward`` and ``generate``.
 
@@ -45,12 +75,14 @@ class LionLanguageModel(T5ForConditionalGeneration):
 
     def __init__(self, config: T5Config, bottleneck: int) -> None:
         super().__init__(config)
-        for stack in (self.encoder, self.decoder):
-            stack.block = nn.ModuleList(
-                AdaptedT5Block(stack.config, first=index == 0, layer_idx=index, bottleneck=bottleneck)
-                for index in range(stack.config.num_layers)
-            )
+        self.encoder = AdaptedT5Stack(self.encoder.config, bottleneck)
+        self.decoder = AdaptedT5Stack(self.decoder.config, bottleneck)
         self.post_init()
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """As in :class:`AdaptedT5Stack`."""
+        return False
 
     def forward(
         self,

@@ -28,7 +28,6 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
-from lion.model.mixture_of_adapters import Adapter, Router
 from lion.model.mlp import MLP
 from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
@@ -84,19 +83,19 @@ class LionPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _no_split_modules = ["AdaptedT5Block", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer", "VisionAggregator"]  # noqa: RUF012
 
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """False: for custom code transformers skips the start values of modules that hold no tensor of their own."""
+        return False
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Start values as published: zero where a path must begin by adding nothing, the own adapter for the router."""
+        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
         super()._init_weights(module)
         std = self.config.initializer_range
         match module:
             case Attention() | FeedForward():
                 init.zeros_(module.output.weight)
-            case Adapter():
-                init.zeros_(module.up.weight)
-                init.ones_(module.scale)
-            case Router():
-                init.copy_(module.gates, Router.initial_gates(module.gates.shape[-1]))
             case QFormer():
                 init.normal_(module.queries, std=std)
             case TagSoftPrompt():

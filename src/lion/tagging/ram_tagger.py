@@ -38,7 +38,12 @@ def preprocess(images: Sequence[ImageSource], side: int) -> Tensor:
     Source: released RAM transform; equal to it bit for bit up to PIL's own resize.
     """
     squashed = [open_image(image).resize((side, side), Image.Resampling.BILINEAR) for image in images]
-    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in squashed])).permute(0, 3, 1, 2).float().div(255)
+    return normalize(np.stack([np.asarray(image) for image in squashed]))
+
+
+def normalize(squashed: np.ndarray) -> Tensor:
+    """uint8 (B, S, S, 3) to ImageNet-normalised float32 (B, 3, S, S)."""
+    pixels = torch.from_numpy(squashed).permute(0, 3, 1, 2).float().div(255)
     mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
     return (pixels - mean) / std
 

@@ -312,7 +312,12 @@ def _first_problem(error: ValidationError) -> str:
 
 def _setting_names() -> dict[str, str]:
     """Every setting's name to the place where it belongs."""
-    groups = {"data.N": WorldData, "data.N.tags": TagNoise, "checkpoint": Checkpoints, "validation": Validation}
+    groups: dict[str, type[BaseModel]] = {
+        "data.N": WorldData,
+        "data.N.tags": TagNoise,
+        "checkpoint": Checkpoints,
+        "validation": Validation,
+    }
     groups |= {"curriculum": Curriculum, "optimiser": Optimiser}
     names = {name: f"{place}.{name}" for place, model in groups.items() for name in model.model_fields}
-    return {**names, **{name: name for name in Recipe.model_fields}}
+    return {**names, **{name: name for name in Recipe[Options].model_fields}}

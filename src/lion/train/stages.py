@@ -44,6 +44,9 @@ class PretrainLanguageOptions(Options):
         default="symbols", description="how a scene is told: one vector a thing (a departure), or in words (the paper)"
     )
     soft_coordinates: float = Field(default=0.0, ge=0, description="as in stages 1 to 3")
+    noise: float = Field(
+        default=0.3, ge=0, description="largest standard deviation of noise on symbols, as visual tokens will be inexact"
+    )
 
 
 @dataclass(frozen=True)

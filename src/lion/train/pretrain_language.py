@@ -1,0 +1,230 @@
+"""Pretraining of lion-mini's language model, before it is frozen: answering about scenes it is told, not shown.
+
+FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be taught first. It reads a scene as symbols
+(a departure from the paper, named in the model card): each thing is one or more vectors, the sum of its words'
+embeddings and of a code of its box, between fillers that only name the scenery. The instruction follows, and the
+answer is text. Option ``scene_as: text`` tells the scene in words instead, the paper's premise to the letter.
+
+B batch, M symbols, T text tokens, A answer tokens, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lion.boxes import format_box
+from lion.data.sources.world import say
+from lion.errors import LionError
+from lion.model import TaskLevel
+from lion.model.configuration_lion import LionConfig
+from lion.model.language_model import LionLanguageModel
+from lion.prompts import Task, tag_prompt
+from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.parts import save_part
+from lion.train.presets import preset_config, world_processor
+from lion.train.recipe import Recipe, WorldData
+from lion.train.scoring import score_answers
+from lion.train.stages import PretrainLanguageOptions
+from lion.world import CATEGORIES, COLOURS, SIZES, THEMES, Scene, noisy_tags, scene
+
+_WAVES = 16
+_SYMBOL_OCTAVES, _ROW_OCTAVES = 3.5, 6.0
+"""Symbols code boxes coarsely, so that a connector can learn to; coordinate pieces must be told apart finely."""
+_SYMBOLS = 24
+"""Most symbols a scene is told in."""
+_COPIES = 3
+"""Most symbols a thing is told in: visual tokens will repeat it, too."""
+
+
+def fourier(values: Tensor, octaves: float) -> Tensor:
+    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave up by `octaves`."""
+    frequencies = 2 ** torch.linspace(0, octaves, _WAVES, device=values.device) * math.pi / 2
+    angles = values[..., None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class SymbolReader(nn.Module):
+    """The language model and, under ``heads``, what codes a symbol's box; the head is thrown away."""
+
+    def __init__(self, config: LionConfig, coordinates: Tensor, noise: float) -> None:
+        super().__init__()
+        self.noise = noise
+        self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
+        width = config.text_config.d_model
+        self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width)})
+        nn.init.normal_(self.heads["box"].weight, std=(4 * _WAVES) ** -0.5)
+        self._smooth_coordinates(coordinates, width)
+
+    @torch.no_grad()
+    def _smooth_coordinates(self, coordinates: Tensor, width: int) -> None:
+        """Neighbouring coordinates start as neighbours, in the embedding and in the output layer (``docs/log.md``)."""
+        codes = fourier(torch.linspace(0, 1, len(coordinates)), _ROW_OCTAVES)
+        smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
+        self.language_model.shared.weight[coordinates] = smooth
+        head = self.language_model.lm_head.weight
+        head.mul_(width**-0.5)  # T5's own start is made for a scaled output, which LION's is not
+        head[coordinates] = smooth * width**-0.5
+
+    def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
+        shared = self.language_model.shared
+        words_BM3, text_BTD = batch["symbol_words"], shared(batch["input_ids"])
+        named_BMD = (shared(words_BM3) * (words_BM3 > 0)[..., None]).sum(dim=2)
+        boxes_BMD = self.heads["box"](fourier(batch["symbol_boxes"], _SYMBOL_OCTAVES).flatten(-2))
+        symbols_BMD = named_BMD + boxes_BMD * batch["symbol_is_thing"][..., None]
+        if self.training:  # as much as a connector's tokens may miss by, more for some scenes than for others
+            strength = self.noise * torch.rand(len(symbols_BMD), 1, 1, device=symbols_BMD.device)
+            symbols_BMD = symbols_BMD + strength * torch.randn_like(symbols_BMD)
+        return (
+            torch.cat([symbols_BMD, text_BTD], dim=1),
+            torch.cat([batch["symbol_mask"], batch["attention_mask"]], dim=1),
+        )
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Answer logits (B, A, vocabulary)."""
+        inputs_embeds, mask = self.embed(batch)
+        output = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=mask,
+            labels=batch["labels"],
+            decoder_attention_mask=batch["decoder_attention_mask"],
+            task_levels=_any_level(mask),
+        )
+        return output.logits
+
+
+def _any_level(mask: Tensor) -> Tensor:
+    """Adapters still add nothing, so the level does not matter here."""
+    return torch.full((len(mask),), int(TaskLevel.IMAGE), device=mask.device)
+
+
+class PretrainLanguage:
+    """The objective of stage ``pretrain-t5``; see :class:`lion.train.objective.Objective`."""
+
+    def __init__(self, recipe: Recipe[PretrainLanguageOptions]) -> None:
+        self.recipe, self.options = recipe, recipe.options
+        self.processor = world_processor(recipe.model)
+        self.config = preset_config(recipe.model, self.processor)
+        self.coordinates = coordinate_ids(self.processor.tokenizer, self.processor.box_decimals)
+        self.answer_loss = AnswerLoss(self.coordinates, self.options.soft_coordinates)
+        self.word_ids = {
+            word: self.processor.tokenizer.convert_tokens_to_ids(f"▁{word}")
+            for word in (*SIZES, *COLOURS, *CATEGORIES, *THEMES)
+        }
+        if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
+            raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
+        self.data = recipe.data[0]
+
+    def prepare(self) -> None:
+        """Nothing: scenes are told, not drawn."""
+
+    def build(self) -> nn.Module:
+        return SymbolReader(self.config, self.coordinates, self.options.noise)
+
+    def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
+        named = [(name, parameter) for name, parameter in model.named_parameters() if ".mixture." not in name]
+        return {
+            part: [(name, parameter) for name, parameter in named if name.startswith(f"{part}.")]
+            for part in ("language_model", "heads")
+        }
+
+    def batch(self, step: int, shard: int = 0) -> Batch:
+        """One task a batch: their texts differ in length several times, and padding would be most of the work."""
+        curriculum = self.recipe.curriculum
+        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
+        tasks, weights = list(self.data.tasks), np.array(list(self.data.tasks.values()))
+        edges = np.cumsum(weights) / weights.sum()
+        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
+        task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
+        indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
+        return self._collate([self._row(scene(self.data.split, i, max_objects=cap), task, rng) for i in indices])
+
+    def _row(self, shown: Scene, task: Task, rng: np.random.Generator) -> dict[str, Any]:
+        """One scene, told, and one instruction with its answer."""
+        text, answer, meta = say(shown, task, rng, self.processor.box_decimals)
+        tags = None
+        if self.data.tags is not None and rng.random() < self.data.tags.share:
+            tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
+        if self.options.scene_as == "text":
+            text = f"{_told(shown, rng)} {text}"
+        return {
+            "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
+            "answer": answer, "meta": meta, "symbols": _symbols(shown, rng, self.options.scene_as),
+        }  # fmt: skip
+
+    def _collate(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
+        prompts = self.processor.tokenizer([row["text"] for row in rows], padding=True, return_tensors="pt")
+        answers = self.processor.encode_answers([row["answer"] for row in rows])
+        longest = max(len(row["symbols"]) for row in rows)
+        words = torch.zeros(len(rows), longest, 3, dtype=torch.long)
+        boxes, is_thing = torch.zeros(len(rows), longest, 4), torch.zeros(len(rows), longest)
+        mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        for index, row in enumerate(rows):
+            for place, (names, box) in enumerate(row["symbols"]):
+                words[index, place, : len(names)] = torch.tensor([self.word_ids[name] for name in names])
+                mask[index, place] = 1
+                if box is not None:
+                    boxes[index, place], is_thing[index, place] = torch.tensor(box), 1.0
+        tensors = {
+            "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
+            "symbol_words": words, "symbol_boxes": boxes, "symbol_is_thing": is_thing, "symbol_mask": mask,
+        }  # fmt: skip
+        return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        return self.answer_loss(model(batch.tensors), batch)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Scores of generated answers about told scenes of the val split."""
+        assert isinstance(model, SymbolReader) and self.recipe.validation is not None
+        scores: dict[str, float] = {}
+        device = next(model.parameters()).device
+        for task in self.data.tasks:
+            rng = np.random.Generator(np.random.PCG64(self.recipe.seed))
+            shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
+            rows = [self._row(each, task, rng) for each in shown]
+            texts: list[str] = []
+            for start in range(0, len(rows), 100):
+                batch = self._collate(rows[start : start + 100]).to(device)
+                inputs_embeds, mask = model.embed(batch.tensors)
+                ids = model.language_model.generate(
+                    inputs_embeds=inputs_embeds, attention_mask=mask, task_levels=_any_level(mask), max_new_tokens=80
+                )
+                texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            scores |= score_answers(task, texts, [row["answer"] for row in rows], [row["meta"] for row in rows], shown)
+        return scores
+
+    def export(self, model: nn.Module, out: Path) -> None:
+        save_part(model.language_model, self.config, "language_model", out)
+        self.processor.save_pretrained(out)
+
+
+def _symbols(
+    shown: Scene, rng: np.random.Generator, scene_as: str
+) -> list[tuple[tuple[str, ...], tuple[float, ...] | None]]:
+    """A scene as (words, box or None) in any order: each thing up to three times, fillers in between."""
+    if scene_as == "text":
+        return []
+    symbols: list[tuple[tuple[str, ...], tuple[float, ...] | None]] = []
+    for thing in shown.objects:
+        words = (thing.size, thing.colour, thing.category)
+        symbols += [(words, thing.box.xyxy())] * int(rng.integers(1, _COPIES + 1))
+    symbols += [((shown.theme,), None)] * int(rng.integers(0, max(_SYMBOLS - len(symbols), 0) + 1))
+    return [symbols[place] for place in rng.permutation(len(symbols))]
+
+
+def _told(shown: Scene, rng: np.random.Generator) -> str:
+    """A scene in words, things in any order."""
+    things = [
+        f"{thing.size} {thing.colour} {thing.category} {format_box(thing.box, 2)}"
+        for thing in (shown.objects[place] for place in rng.permutation(len(shown.objects)))
+    ]
+    return f"{shown.theme}: " + ", ".join(things) + "."

@@ -1,0 +1,78 @@
+"""Training of lion-mini's tagger in the drawn world: which categories a picture shows. B batch, N tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lion.metrics.average_precision import mean_average_precision
+from lion.model import LionImageProcessor
+from lion.tagging import RamTagger
+from lion.tagging.configuration_ram import RamConfig
+from lion.tagging.loss import asymmetric_loss
+from lion.tagging.modeling_ram import RamModel
+from lion.tagging.policy import best_f1_thresholds
+from lion.tagging.ram_tagger import normalize
+from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.recipe import Recipe
+from lion.train.world_batches import WorldBatches
+from lion.world import CATEGORIES, Scene, tags
+
+
+class PretrainTagger:
+    """The objective of stage ``pretrain-tagger``; see :class:`lion.train.objective.Objective`."""
+
+    def __init__(self, recipe: Recipe[Any]) -> None:
+        self.recipe = recipe
+        self.config = RamConfig.mini(CATEGORIES)
+        # Same side as the model's pictures, so both share one cache of them.
+        self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
+
+    def prepare(self) -> None:
+        self.worlds.prepare()
+
+    def build(self) -> nn.Module:
+        return RamModel(self.config)
+
+    def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
+        return {"tagger": [(name, parameter) for name, parameter in model.named_parameters() if name != "label_embed"]}
+
+    def batch(self, step: int, shard: int = 0) -> Batch:
+        scenes, pictures = self.worlds.batch(step, shard)
+        return Batch({"pixel_values": normalize(pictures), "present": _present(scenes)}, [each.id for each in scenes])
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        return Loss(asymmetric_loss(model(batch.tensors["pixel_values"]).logits.float(), batch.tensors["present"]))
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Mean average precision on the val split."""
+        scores_MN, present_MN = self._scores(model)
+        return {"map": mean_average_precision(scores_MN.numpy(), present_MN.bool().numpy()).value}
+
+    def _scores(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        device = next(model.parameters()).device
+        scores, present = [], []
+        for scenes, pictures in self.worlds.validation(batch_size=100):
+            scores.append(model(normalize(pictures).to(device)).logits.float().sigmoid().cpu())
+            present.append(_present(scenes))
+        return torch.cat(scores), torch.cat(present)
+
+    @torch.no_grad()
+    def export(self, model: nn.Module, out: Path) -> None:
+        """The tagger with thresholds calibrated on the val split."""
+        scores_MN, present_MN = self._scores(model.eval())
+        model.config.thresholds = best_f1_thresholds(scores_MN, present_MN).tolist()
+        RamTagger(model).save_pretrained(out)
+
+
+def _present(scenes: list[Scene]) -> Tensor:
+    """Which of the categories each scene shows, (B, N)."""
+    columns = {category: column for column, category in enumerate(CATEGORIES)}
+    present_BN = torch.zeros(len(scenes), len(CATEGORIES))
+    for row, scene in enumerate(scenes):
+        present_BN[row, [columns[tag] for tag in tags(scene)]] = 1.0
+    return present_BN

@@ -1,0 +1,50 @@
+"""Scenes for the pretraining objectives, which take scenes and pictures rather than tasks: pure functions of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lion.data.sources.world import WorldSource
+from lion.errors import LionError
+from lion.model import LionImageProcessor
+from lion.train.recipe import Recipe, WorldData
+from lion.world import Scene
+
+
+class WorldBatches:
+    """Batches of scenes, and of their pictures where wanted, from a recipe's one world source.
+
+    Raises:
+        LionError: the recipe has another kind of source, more than one, or a curriculum.
+    """
+
+    def __init__(self, recipe: Recipe[Any], image_processor: LionImageProcessor) -> None:
+        if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or recipe.curriculum:
+            raise LionError(f"the stage {recipe.stage} learns from exactly one world source, without a curriculum")
+        self.recipe, self.data = recipe, recipe.data[0]
+        data = self.data
+        self.train = WorldSource(image_processor, data.split, data.scenes, {}, pixels=data.pixels)
+        samples = recipe.validation.samples if recipe.validation else 0
+        self.held_out = WorldSource(image_processor, "val", samples, {}, pixels=data.pixels)
+
+    def prepare(self) -> None:
+        """Draw the pictures that are not in the cache yet."""
+        self.train.prepare()
+        self.held_out.prepare()
+
+    def batch(self, step: int, shard: int) -> tuple[list[Scene], np.ndarray]:
+        """Scenes of a micro-batch and their pictures, uint8 (B, S, S, 3)."""
+        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
+        return self._read(self.train, rng.integers(self.data.scenes, size=self.recipe.batch_size).tolist())
+
+    def validation(self, batch_size: int) -> Iterator[tuple[list[Scene], np.ndarray]]:
+        """The val scenes and their pictures, batch by batch."""
+        for start in range(0, len(self.held_out), batch_size):
+            yield self._read(self.held_out, range(start, min(start + batch_size, len(self.held_out))))
+
+    @staticmethod
+    def _read(source: WorldSource, indices: list[int] | range) -> tuple[list[Scene], np.ndarray]:
+        return [source.scene(index) for index in indices], np.stack([source.picture(index) for index in indices])
