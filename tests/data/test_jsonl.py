@@ -1,0 +1,92 @@
+"""Your own pictures: what a line serves, what it becomes, and one line of help for each way to get it wrong."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lion.boxes import Box, parse_boxes
+from lion.data.augment import Augment
+from lion.data.sources.jsonl import JsonlSource
+from lion.errors import LionError
+from lion.prompts import Task
+
+LINES = [
+    {"image": "a.png", "caption": "a dog"},
+    {"image": "a.png", "question": "what is it?", "answer": "a dog", "tags": ["dog"]},
+    {"image": "a.png", "question": "is it red?", "answer": "no", "history": [["what is it?", "a dog"]]},
+    {"image": "a.png", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9]},
+    {"image": "a.png", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9], "task": "rec"},
+]
+
+
+@pytest.fixture
+def source(tmp_path):
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "a.png")
+
+    def make(*lines, **settings):
+        (tmp_path / "own.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+        return JsonlSource(tmp_path / "own.jsonl", **settings)
+
+    return make
+
+
+def said(source, task, index=0):
+    return source.sample(source.indices(task)[index], task, np.random.default_rng(0))
+
+
+def test_each_line_serves_the_tasks_it_has_everything_for(source):
+    own = source(*LINES)
+    assert own.tasks == {Task.CAPTION: 1, Task.VQA: 1, Task.DIALOG: 1, Task.REC: 2, Task.REG: 1}
+    assert {task: list(own.indices(task)) for task in own.tasks} == {
+        Task.CAPTION: [0],
+        Task.VQA: [1],
+        Task.DIALOG: [2],
+        Task.REC: [3, 4],
+        Task.REG: [3],
+    }
+
+
+def test_samples_say_what_the_line_says(source):
+    own = source(*LINES, decimals=2)
+    assert said(own, Task.CAPTION).answer == "a dog"
+    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ["dog"]
+    dialog = said(own, Task.DIALOG)
+    assert dialog.instruction.index("a dog") < dialog.instruction.index("is it red?") and dialog.answer == "no"
+    assert said(own, Task.REC).answer == "[0.10,0.20,0.50,0.90]" and "the dog" in said(own, Task.REC).instruction
+    assert "[0.10,0.20,0.50,0.90]" in said(own, Task.REG).instruction and said(own, Task.REG).answer == "the dog"
+    assert said(own, Task.REC).image.size == (40, 20)
+    assert said(own, Task.REC, 1).id == "own.jsonl:5:rec"
+
+
+def test_weights_choose_tasks_and_flips_move_the_written_box(source):
+    own = source(*LINES, weights={Task.REC: 3.0}, augment=Augment(flip=1), decimals=2)
+    assert own.tasks == {Task.REC: 3.0}
+    sample = said(own, Task.REC)
+    assert parse_boxes(sample.answer).boxes[0] == sample.meta["box"] == Box(0.5, 0.2, 0.9, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"caption": "x"}, "line 1: needs a picture"),
+        ({"image": "a.png"}, "line 1: needs caption, or question"),
+        ({"image": "a.png", "captoin": "x"}, "line 1: unknown key captoin; known are"),
+        ({"image": "a.png", "expression": "x", "box": [1, 2, 30, 40]}, "outside the picture; divide pixels"),
+        ({"image": "a.png", "expression": "x", "box": [1, 2, 3]}, "line 1: box"),
+        ({"image": "a.png", "caption": "x", "task": "vqa"}, "line 1: task 'vqa' does not fit; the line serves caption"),
+    ],
+)
+def test_a_malformed_line_is_named(source, line, message):
+    with pytest.raises(LionError, match=message):
+        source(line)
+
+
+def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
+    with pytest.raises(LionError, match=r"no file .*gone\.jsonl"):
+        JsonlSource(tmp_path / "gone.jsonl")
+    with pytest.raises(LionError, match="holds no samples"):
+        source()
+    with pytest.raises(LionError, match="no line for the task rec; it has caption"):
+        source(LINES[0], weights={Task.REC: 1.0})

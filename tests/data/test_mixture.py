@@ -1,0 +1,75 @@
+"""Mixing: a pure function of the step, in the given proportions, that steps over bad pictures and names them."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lion.data.mixture import Mixture
+from lion.data.sample import Sample
+from lion.errors import LionError
+from lion.prompts import Task
+
+
+class Numbers:
+    """A source whose samples are their own indices; some are broken, some have nothing to ask."""
+
+    def __init__(self, letter, tasks, broken=(), empty=(), size=10):
+        self.letter, self.tasks, self.broken, self.empty, self.size = letter, tasks, broken, empty, size
+
+    def prepare(self):
+        pass
+
+    def indices(self, task, max_objects=None):
+        return range(self.size if max_objects is None else max_objects)
+
+    def name(self, index, task):
+        return f"{self.letter}{index}"
+
+    def sample(self, index, task, rng):
+        if index in self.broken:
+            raise LionError(f"{index} is broken")
+        if index in self.empty:
+            return None
+        return Sample(self.name(index, task), np.zeros((2, 2, 3), np.uint8), task, "?", str(rng.random()))
+
+
+A = Numbers("a", {Task.VQA: 1, Task.REC: 3})
+B = Numbers("b", {Task.CAPTION: 5})
+
+
+def drawn(mixture, *address, **settings):
+    return [(sample.id, sample.task, sample.answer) for sample in mixture.batch(*address, **settings)[0]]
+
+
+def test_a_batch_is_a_function_of_seed_step_and_shard_alone():
+    mixture, again = Mixture([(A, 1), (B, 1)], seed=3), Mixture([(A, 1), (B, 1)], seed=3)
+    wanted = drawn(mixture, 7, 1, 16)
+    drawn(again, 0, 0, 5)
+    assert drawn(again, 7, 1, 16) == wanted
+    others = [drawn(mixture, 7, 0, 16), drawn(mixture, 8, 1, 16), drawn(Mixture([(A, 1), (B, 1)], seed=4), 7, 1, 16)]
+    assert wanted not in others
+
+
+def test_sources_and_tasks_come_in_their_proportions():
+    counts = Counter(task for _, task, _ in drawn(Mixture([(A, 1), (B, 3)], seed=0), 0, 0, 4000))
+    assert counts[Task.CAPTION] / 4000 == pytest.approx(0.75, abs=0.03)
+    assert counts[Task.REC] / 4000 == pytest.approx(0.1875, abs=0.03)
+
+
+def test_a_curriculum_limits_the_pool():
+    assert {name for name, *_ in drawn(Mixture([(A, 1)], seed=0), 0, 0, 50, max_objects=2)} == {"a0", "a1"}
+
+
+def test_bad_and_empty_pictures_are_replaced_and_the_bad_ones_named():
+    holed = Numbers("h", {Task.VQA: 1}, broken={1, 2}, empty={3, 4})
+    samples, bad = Mixture([(holed, 1)], seed=0).batch(0, 0, 40)
+    assert len(samples) == 40
+    assert {sample.id for sample in samples} <= {"h0", "h5", "h6", "h7", "h8", "h9"}
+    assert {(each.id, each.reason) for each in bad} == {("h1", "1 is broken"), ("h2", "2 is broken")}
+
+
+def test_nothing_but_bad_pictures_is_an_error_that_names_one():
+    broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
+    with pytest.raises(LionError, match=r"20 samples in a row were of no use; the last: x\d: \d is broken"):
+        Mixture([(broken, 1)], seed=0).batch(0, 0, 1)

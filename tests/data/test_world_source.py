@@ -1,0 +1,91 @@
+"""Samples from the drawn world: true, pure, cached at the model's size, with easy scenes for a curriculum."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from lion.boxes import parse_boxes
+from lion.data import pictures
+from lion.data.sources.world import NoisyTags, WorldSource
+from lion.model import LionImageProcessor
+from lion.prompts import Task
+from lion.world import render, tags
+
+ALL = dict.fromkeys(Task, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LION_CACHE", str(tmp_path))
+    monkeypatch.setattr(pictures, "BLOCK", 8)
+    return tmp_path
+
+
+def source(**settings):
+    return WorldSource(LionImageProcessor(32), "train", 12, ALL, pixels=64, decimals=2, **settings)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_sample_is_a_pure_function_and_its_box_is_an_object(task):
+    world = source()
+    samples = [world.sample(index, task, rng(index)) for index in range(12)]
+    assert [s.answer for s in samples] == [source().sample(i, task, rng(i)).answer for i in range(12)]
+    for sample in samples:
+        assert sample.task == task and sample.id.endswith(f":{task}") and sample.tags is None
+        if task in (Task.REC, Task.REG):
+            text = sample.answer if task == Task.REC else sample.instruction
+            written = parse_boxes(text).boxes[0]
+            assert written.iou(sample.meta["box"]) > 0.8
+            assert sample.meta["box"] in [thing.box for thing in sample.meta["scene"].objects]
+
+
+def test_pictures_are_what_the_model_would_see_and_are_drawn_once(cache):
+    world = source()
+    drawn = world.picture(3)
+    assert not list(cache.rglob("*.npy"))
+    world.prepare()
+    assert len(list(cache.rglob("*.npy"))) == 2
+    expected = LionImageProcessor(32).resize(render(world.scene(3), 64))
+    assert np.array_equal(drawn, expected) and np.array_equal(world.picture(3), expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(world)).picture(11), world.picture(11))
+
+
+def test_the_cache_holds_a_block_whole_or_not_at_all_and_is_shared(cache, monkeypatch):
+    source().prepare()
+    stamps = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
+    larger = WorldSource(LionImageProcessor(32), "train", 20, ALL, pixels=64)
+    larger.prepare()
+    assert len(list(cache.rglob("*.npy"))) == 3
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    other_size = WorldSource(LionImageProcessor(16), "train", 8, ALL, pixels=64)
+    other_size.prepare()
+    assert other_size.picture(0).shape == (16, 16, 3) and larger.picture(0).shape == (32, 32, 3)
+
+
+def test_easy_scenes_come_in_pools_of_few_objects():
+    world = source(easy=10)
+    assert len(world) == 22
+    for most in range(1, 6):
+        pool = world.indices(Task.VQA, max_objects=most)
+        assert len(pool) == 2
+        assert all(len(world.scene(index).objects) <= most for index in pool)
+        assert all(
+            np.array_equal(world.picture(i), LionImageProcessor(32).resize(render(world.scene(i), 64))) for i in pool
+        )
+    assert world.indices(Task.VQA) == world.indices(Task.VQA, max_objects=6) == range(12)
+    assert source().indices(Task.VQA, max_objects=2) == range(12)
+
+
+def test_tags_come_as_often_and_as_noisy_as_asked():
+    exact = source(tags=NoisyTags(share=1, drop=0, spurious=0))
+    assert [exact.sample(i, Task.VQA, rng(i)).tags for i in range(12)] == [tags(exact.scene(i)) for i in range(12)]
+    half = source(tags=NoisyTags(share=0.5, drop=0.5, spurious=0.5))
+    given = [half.sample(i % 12, Task.VQA, rng(i)).tags for i in range(200)]
+    assert 60 < sum(each is not None for each in given) < 140
+    wrong = [set(each) - set(tags(half.scene(i % 12))) for i, each in enumerate(given) if each is not None]
+    assert any(wrong)
