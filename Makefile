@@ -23,7 +23,8 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv, once (a minute or two; torch is the bulk of it) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install -qq -c constraints.txt --upgrade pip
-	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[train,dev]'
+	@$(if $(TORCH_INDEX),$(PIP) install -qq -c constraints.txt --no-deps --index-url $(TORCH_INDEX) torch)
+	@$(PIP) install -qq -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
 demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
