@@ -22,6 +22,7 @@ from lion.cli.locate import locate
 from lion.cli.output import say
 from lion.cli.tag import tag
 from lion.cli.train import recipes, train
+from lion.cli.train import recipes, train
 from lion.cli.world import world
 from lion.errors import LionError
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for verb in (caption, ask, locate, describe, tag, chat, world, info):
     app.command()(verb)
+app.command(epilog=recipes())(train)
 app.command(epilog=recipes())(train)
 
 USER, OURS, INTERRUPTED = 2, 1, 130

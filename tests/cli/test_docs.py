@@ -1,0 +1,78 @@
+"""What docs and examples show is run here, on the tiny model in lion-mini's place."""
+
+import io
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "pipeline.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def place(tmp_path, pictures, checkpoint, monkeypatch):
+    """A folder as the docs assume it, with the tiny model at path/to/model and as the bundled one."""
+    shutil.copy(ROOT / "examples" / "scene.png", tmp_path / "scene.png")
+    shutil.copy(pictures[1], tmp_path / "photo.jpg")
+    (tmp_path / "questions.txt").write_text("is there a kite?\nwhat color is it?\n")
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    (tmp_path / "path" / "to" / "model").symlink_to(checkpoint)
+    bundle = tmp_path / "package" / "bundled"
+    bundle.mkdir(parents=True)
+    (bundle / "lion-mini").symlink_to(checkpoint)
+    monkeypatch.setattr("lion.pipeline.loading.files", lambda package: tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_docs_hold_something_to_run():
+    assert len(COMMANDS) > 15 and len(BLOCKS) > 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_of_the_docs(run, says, place, monkeypatch, command):
+    says("[0.10,0.20,0.50,0.80]")
+    if command.startswith("world"):
+        shutil.rmtree(place / "scenes", ignore_errors=True)
+    words = shlex.split(command)
+    if "<" in words:
+        monkeypatch.setattr("sys.stdin", io.StringIO((place / words[-1]).read_text()))
+        words = words[: words.index("<")]
+    ran = run(*words)
+    assert ran.code == 0 and ran.out
+    notes = ran.err.splitlines()
+    assert all(line.startswith("lion: note: lion-mini knows drawn scenes only") for line in notes)
+    assert len(notes) == (words[0] not in ("info", "world") and "--model" not in words)
+    if "--save" in words:
+        assert list(place.glob("located.png")) + list(place.glob("boxes/*")) + list(place.glob("conversation.png"))
+
+
+def test_python_of_the_docs(place, says, capsys):
+    says("[0.10,0.20,0.50,0.80]")
+    exec(compile("\n".join(BLOCKS), "docs/pipeline.md", "exec"), {})
+    assert (place / "annotated.png").exists()
+    assert capsys.readouterr().out.startswith("(512, 512) ('car', 'tree', 'sun')\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "leaves"),
+    [
+        ("ask", ["scene.png", "what is it?", "is it red?"], None),
+        ("locate", ["scene.png", "the car", "the tree"], "boxes.png"),
+        ("chat", ["scene.png", "is there a car?", "what color is it?"], None),
+        ("batch_json", ["scene.png", "photo.jpg"], "answers.jsonl"),
+    ],
+)
+def test_example(place, monkeypatch, capsys, name, arguments, leaves):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    captured = capsys.readouterr()
+    assert captured.out
+    if leaves:
+        assert (place / leaves).stat().st_size > 0
