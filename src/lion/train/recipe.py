@@ -300,7 +300,7 @@ def _first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl"))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        names = _setting_names()
+        names = {} if where.startswith("options.") else _setting_names()
         near = difflib.get_close_matches(where.split(".")[-1], names, n=1)
         return f"{where}: no such setting" + (f"; did you mean {names[near[0]]}?" if near else "; remove it")
     if problem["type"] == "missing":

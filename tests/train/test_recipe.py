@@ -1,0 +1,173 @@
+"""Recipes: one line of help for every mistake, before torch is imported; shipped files all valid."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from lion.errors import LionError
+from lion.prompts import Task
+from lion.train import recipe as recipes
+from lion.train.recipe import SHIPPED, load, load_chain, parse, shipped
+from lion.train.stages import STAGES, Options
+
+BASE = {
+    "name": "base",
+    "stage": "stage1",
+    "data": [{"source": "world", "scenes": 10, "tasks": {"vqa": 1}}],
+    "steps": 10,
+    "optimiser": {"lr": 0.001},
+    "out": "out",
+}
+CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stpes": 3}, "base: stpes: no such setting; did you mean steps?"),
+        ({"warmup": 3}, "warmup: no such setting; did you mean optimiser.warmup?"),
+        ({"steps": 0}, "steps: input should be greater than 0 (it is 0)"),
+        ({"steps": "many"}, "steps: input should be a valid integer"),
+        ({"stage": "stage4"}, "stage: 'stage4' is not one of pretrain-vit"),
+        ({"out": None}, "out: "),
+        ({"data": []}, "data: "),
+        ({"data": [{"source": "world", "scenes": 10}]}, "data.0.tasks: name at least one of caption"),
+        (
+            {"data": [{"source": "world", "scenes": 10, "tasks": {"rec": 1}}]},
+            "data.0.tasks: stage1 does not train on rec; its tasks are caption, dialog, vqa",
+        ),
+        (
+            {"data": [{"source": "world", "scenes": 1, "tasks": {"vqa": 0}}]},
+            "data.0.tasks.vqa: input should be greater",
+        ),
+        ({"data": [{"source": "world", "split": "test", "scenes": 1}]}, "data.0.split: "),
+        ({"data": [{"source": "coco"}]}, "data.0: "),
+        ({"lr_scale": {"router": 2}}, "lr_scale.router: stage1 knows qformer, image_adapter, tag_soft_prompt here"),
+        ({"init": {"vit": "x"}}, "init.vit: stage1 knows model, "),
+        ({"optimiser": {"lr": 0.1, "warmup": 11}}, "optimiser.warmup: 11 is more than steps=10; lower it"),
+        ({"curriculum": {}}, "curriculum: no source has easy scenes"),
+        ({"options": {"scene_as": "text"}}, "options.scene_as: no such setting; remove it"),
+        ({"precision": "fp16"}, "precision: input should be 'fp32' or 'bf16'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_field(change, message):
+    with pytest.raises(LionError) as error:
+        parse({**BASE, **change}, name="base")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_overrides_reach_into_the_tree(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump(BASE))
+    recipe = load(file, ["steps=20", "optimiser.lr=2e-3", "data.0.scenes=7", "validation.every=5", "data.0.tags={}"])
+    assert (recipe.steps, recipe.optimiser.lr, recipe.data[0].scenes, recipe.validation.every) == (20, 0.002, 7, 5)
+    assert recipe.data[0].tags.drop == 0.15
+    for wrong, message in (
+        ("steps", "an override is key=value"),
+        ("data.one.scenes=3", "data.one.scenes: the recipe has no such place"),
+        ("data.4.scenes=3", "data.4.scenes: the recipe has no such place"),
+        ("steps.fast=3", "steps.fast: the recipe has no such place"),
+        ("steps=[1", "not a YAML value"),
+    ):
+        with pytest.raises(LionError, match=message.replace(".", r"\.").replace("[", r"\[")):
+            load(file, [wrong])
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    with pytest.raises(LionError, match=r"did you mean mini-stage1\?"):
+        load("mini-stage11")
+    (tmp_path / "list.yaml").write_text("- 1")
+    (tmp_path / "broken.yaml").write_text("a: [")
+    with pytest.raises(LionError, match="holds no settings"):
+        load(tmp_path / "list.yaml")
+    with pytest.raises(LionError, match="is not YAML"):
+        load(tmp_path / "broken.yaml")
+    with pytest.raises(LionError, match="is a chain of recipes"):
+        load("mini")
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped()) - CHAINS))
+def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
+    recipe = load(name)
+    title, prerequisite, command, override, *_ = (SHIPPED / f"{name}.yaml").read_text().splitlines()
+    assert recipe.name == name and title.startswith("# lion-mini")
+    assert prerequisite.startswith("# Prerequisite: ") and command.split() == ["#", "Run:", "lion", "train", name]
+    assert override.startswith(f"# Override:     lion train {name} ")
+    load(name, override.split()[5:])
+
+
+@pytest.mark.parametrize("name", sorted(CHAINS))
+def test_a_shipped_chain_takes_each_part_from_a_recipe_before(name):
+    override = (SHIPPED / f"{name}.yaml").read_text().splitlines()[3]
+    made = set()
+    for recipe in load_chain(name, override.split()[5:]):
+        for part in recipe.init:
+            assert recipe.init_folder(part) in made or str(recipe.init[part]) == recipes.BUNDLED
+        made.add(recipe.folder)
+
+
+def test_overrides_of_a_chain_hold_for_all_or_for_one():
+    chain = load_chain("mini", ["seed=5", "mini-stage2:steps=777"])
+    assert {recipe.seed for recipe in chain} == {5}
+    assert [recipe.steps for recipe in chain if recipe.name == "mini-stage2"] == [777]
+    assert all(recipe.steps != 777 for recipe in chain if recipe.name != "mini-stage2")
+    with pytest.raises(LionError, match="stage9:steps=7: the chain's recipes are mini-vit, "):
+        load_chain("mini", ["stage9:steps=7"])
+    assert [recipe.name for recipe in load_chain("mini-vit")] == ["mini-vit"]
+
+
+def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
+    first = parse(BASE)
+    same = parse({**BASE, "out": "elsewhere", "workers": 3, "checkpoint": {"every": 1}, "name": "b"})
+    assert same.fingerprint() == first.fingerprint()
+    for change in ({"steps": 11}, {"seed": 1}, {"batch_size": 3}, {"precision": "bf16"}):
+        assert parse({**BASE, **change}).fingerprint() != first.fingerprint()
+    from_init = parse({**BASE, "init": {"model": str(tmp_path)}})
+    before = from_init.fingerprint()
+    (tmp_path / "finished.json").write_text('{"fingerprint": "abc"}')
+    assert from_init.fingerprint() != before
+
+
+def test_the_curriculum_rises_to_the_usual_scenes():
+    world = {"source": "world", "scenes": 10, "easy": 10, "tasks": {"vqa": 1}}
+    curriculum = parse({**BASE, "data": [world], "curriculum": {"share": 0.5}}).curriculum
+    assert [curriculum.max_objects(step, 20) for step in (0, 1, 2, 4, 6, 8, 9, 10, 19)] == [
+        1,
+        1,
+        2,
+        3,
+        4,
+        5,
+        5,
+        None,
+        None,
+    ]
+
+
+def models(root: type[BaseModel]) -> set[type[BaseModel]]:
+    return {root}.union(*(models(child) for child in root.__subclasses__()))
+
+
+@pytest.mark.parametrize("model", sorted(models(recipes._Strict) | models(Options), key=lambda model: model.__name__))
+def test_every_field_says_what_it_is(model):
+    bare = [name for name, field in model.model_fields.items() if not field.description]
+    assert not bare, f"{model.__name__}: {bare}"
+    assert model.model_config["extra"] == "forbid" and model.model_config["frozen"]
+
+
+def test_recipes_are_checked_before_torch_is_imported():
+    code = "import sys; from lion.train.recipe import load_chain; load_chain('mini'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_stage_table_is_the_papers():
+    region, image = {Task.REC, Task.REG}, {Task.CAPTION, Task.VQA, Task.DIALOG}
+    assert (STAGES["stage1"].visual_inputs, STAGES["stage1"].tasks) == ("qformer", image)
+    assert (STAGES["stage2"].visual_inputs, STAGES["stage2"].tasks) == ("aggregator", region)
+    assert (STAGES["stage3"].visual_inputs, STAGES["stage3"].tasks) == ("both", image | region)
+    one, two, three = (set(STAGES[f"stage{number}"].trainable) for number in (1, 2, 3))
+    assert three == one | two | {"router"}
