@@ -22,7 +22,6 @@ from lion.cli.locate import locate
 from lion.cli.output import say
 from lion.cli.tag import tag
 from lion.cli.train import recipes, train
-from lion.cli.train import recipes, train
 from lion.cli.world import world
 from lion.errors import LionError
 
@@ -36,7 +35,6 @@ app = typer.Typer(
 )
 for verb in (caption, ask, locate, describe, tag, chat, world, info):
     app.command()(verb)
-app.command(epilog=recipes())(train)
 app.command(epilog=recipes())(train)
 
 USER, OURS, INTERRUPTED = 2, 1, 130

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
 
 
 class Meter:
-    """A progress bar on a terminal's stderr that shows itself only once the work has lasted."""
+    """A progress bar on a terminal's stderr that shows itself once the work has lasted, with the time left."""
 
     def __init__(self, what: str, total: int) -> None:
         from rich.console import Console
@@ -64,39 +64,43 @@ class Meter:
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        self._bar = Progress(
-            *columns,
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not console.is_terminal,
-        )
+        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
         self._task = self._bar.add_task(what, total=total)
-        self._begin = time.monotonic()
+        self._lock = Lock()
         self._shown = False
+        self._patience = Timer(PATIENCE_SECONDS, self._show) if console.is_terminal else None
 
     def advance(self, count: int = 1) -> None:
-        """Note ``count`` more done, and appear if patience has run out."""
+        """Note ``count`` more done."""
         self._bar.advance(self._task, count)
-        if not self._shown and time.monotonic() - self._begin > PATIENCE_SECONDS:
-            self._bar.start()
-            self._shown = True
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Step aside while lines are printed on the same terminal."""
-        if self._shown:
-            self._bar.stop()
-        yield
-        if self._shown:
+        with self._lock:
+            if self._shown:
+                self._bar.stop()
+            yield
+            if self._shown:
+                self._bar.start()
+
+    def _show(self) -> None:
+        with self._lock:
             self._bar.start()
+            self._shown = True
 
     def __enter__(self) -> Meter:
+        if self._patience:
+            self._patience.daemon = True
+            self._patience.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        if self._patience:
+            self._patience.cancel()
+            self._patience.join()
+        if self._shown:
+            self._bar.stop()
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class _Prompt:
 
 
 class LionPipeline:
-    """A model, its processor and a tagger behind the verbs of DESIGN: caption, ask, chat, locate, describe, tags.
+    """A model, its processor and a tagger behind six verbs: caption, ask, chat, locate, describe_region, tags.
 
     Every verb takes a :class:`Look`, a path, file bytes or a PIL image, or a list of them; lists are answered in
     batches, and several questions about one picture cost one look.

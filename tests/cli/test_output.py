@@ -1,0 +1,67 @@
+"""Bars and lines: seen on a terminal when the work lasts, and nowhere else."""
+
+import io
+import sys
+import time
+
+import pytest
+
+from lion.cli.output import Meter, say, waiting
+
+
+@pytest.fixture
+def stderr(monkeypatch):
+    def stderr(terminal):
+        stream = io.StringIO()
+        stream.isatty = lambda: terminal
+        monkeypatch.setattr("sys.stderr", stream)
+        monkeypatch.setattr("lion.cli.output.PATIENCE_SECONDS", 0.05)
+        monkeypatch.setenv("TERM", "xterm")
+        for switch in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
+            monkeypatch.delenv(switch, raising=False)
+        return stream
+
+    return stderr
+
+
+def work(seconds):
+    with Meter("answering", 4) as meter:
+        for _ in range(4):
+            time.sleep(seconds / 4)
+            with meter.aside():
+                print("a line")
+            meter.advance()
+
+
+@pytest.mark.parametrize(("terminal", "seconds", "seen"), [(True, 0.4, True), (True, 0, False), (False, 0.4, False)])
+def test_a_bar_appears_on_a_terminal_when_the_work_lasts(stderr, capsys, terminal, seconds, seen):
+    stream = stderr(terminal)
+    work(seconds)
+    assert ("answering" in stream.getvalue()) == seen
+    assert terminal or stream.getvalue() == ""
+    assert capsys.readouterr().out == "a line\n" * 4
+
+
+def test_an_error_takes_the_bar_down(stderr):
+    stream = stderr(True)
+    with pytest.raises(KeyError), Meter("answering", 4):
+        time.sleep(0.2)
+        raise KeyError
+    before = stream.getvalue()
+    time.sleep(0.2)
+    assert "answering" in before and stream.getvalue() == before
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_spinner_while_waiting(stderr, terminal):
+    stream = stderr(terminal)
+    with waiting("loading the model"):
+        time.sleep(0.05)
+    assert ("loading the model" in stream.getvalue()) == terminal
+
+
+def test_a_message_is_one_line(stderr):
+    stream = stderr(False)
+    say("error", "two\nlines  of\ttext")
+    assert stream.getvalue() == "lion: error: two lines of text\n"
+    assert sys.stderr is stream
