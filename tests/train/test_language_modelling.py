@@ -1,0 +1,145 @@
+"""The three stages on LION tiny in the drawn world: they learn, hand over, resume, score and export."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lion.data import pictures
+from lion.errors import LionError
+from lion.model import LionConfig, LionForConditionalGeneration
+from lion.pipeline import LionPipeline
+from lion.train.dry_run import dry_run
+from lion.train.language_modelling import LanguageModelling
+from lion.train.parts import load_part, save_part
+from lion.train.recipe import parse
+from lion.train.run import train
+from lion.world import render, scene
+
+IMAGE, REGION = {"caption": 1, "vqa": 2, "dialog": 1}, {"rec": 1, "reg": 1}
+TASKS = {"stage1": IMAGE, "stage2": REGION, "stage3": {**IMAGE, **REGION}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """One small cache of pictures for all tests here; one thread, so that curves can be equal."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("LION_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setattr(pictures, "BLOCK", 16)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    patch.undo()
+
+
+def recipe(stage, root, **fields):
+    world = {"source": "world", "scenes": 16, "easy": 5, "pixels": 64, "tasks": TASKS[stage], "tags": {"share": 0.5}}
+    settings = {
+        "name": stage,
+        "stage": stage,
+        "model": "tiny",
+        "root": str(root),
+        "out": stage,
+        "data": [world],
+        "steps": 3,
+        "batch_size": 8,
+        "optimiser": {"lr": 0.01},
+    }
+    return parse({**settings, **fields})
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
+    validation = {"every": 100, "samples": 4}
+    first = recipe("stage1", tmp_path, validation=validation)
+    second = recipe("stage2", tmp_path, init={"model": "stage1"}, options={"soft_coordinates": 1.0})
+    third = recipe("stage3", tmp_path, init={"model": "stage2"}, validation=validation)
+    scores = train(first)["scores"]
+    assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
+    train(second)
+    assert {"rec/accuracy@0.5", "reg/both"} <= set(train(third)["scores"])
+    seen = {task for row in rows(tmp_path / "stage3") for task in row["per_task"]}
+    assert seen == {"caption", "vqa", "dialog", "rec", "reg"}
+    before, after = (load_file(tmp_path / stage / "model.safetensors") for stage in ("stage1", "stage2"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in changed} == {"language_model", "mlp", "tag_soft_prompt", "vision_aggregator"}
+    assert all("region_adapter" in name for name in changed if name.startswith("language_model"))
+    answer = LionPipeline.from_pretrained(tmp_path / "stage3").look(render(scene("val", 0)))
+    assert answer.size == (256, 256)
+
+
+def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):
+    whole = recipe("stage3", tmp_path / "whole", steps=5, curriculum={"share": 0.5})
+    cut = recipe("stage3", tmp_path / "cut", steps=5, curriculum={"share": 0.5}, checkpoint={"every": 2})
+    train(whole)
+
+    class Interrupted(LanguageModelling):
+        def batch(self, step, shard=0):
+            if step == 3:
+                raise KeyboardInterrupt
+            return super().batch(step, shard)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, objective=Interrupted(cut))
+    assert [path.name for path in (tmp_path / "cut/stage3/checkpoints").iterdir()] == ["step-0000002"]
+    saved = load_file(tmp_path / "cut/stage3/checkpoints/step-0000002/trained.safetensors")
+    assert not any(name.startswith("vision_encoder") for name in saved)
+    train(cut)
+    curves = [[(row["loss"], row["per_task"]) for row in rows(tmp_path / name / "stage3")] for name in ("whole", "cut")]
+    assert len(curves[0]) == 5 and curves[0] == curves[1]
+
+
+def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
+    render(scene("train", 0)).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_bytes(b"")
+    lines = [
+        {"image": "a.png", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9]},
+        {"image": "bad.png", "expression": "the cat", "box": [0.1, 0.2, 0.5, 0.9]},
+    ]
+    for name, chosen in (("own", lines), ("held", lines[:1])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, chosen)))
+    own = {"source": "jsonl", "path": str(tmp_path / "own.jsonl"), "flip": 0.5, "crop": 0.2}
+    held = {"source": "jsonl", "path": str(tmp_path / "held.jsonl")}
+    validation = {"every": 9, "samples": 3, "data": [held]}
+    record = train(recipe("stage2", tmp_path, data=[own], validation=validation))
+    assert record["bad_samples"] > 0 and set(record["scores"]) > {"held_out/rec/mean_iou"}
+    bad = (tmp_path / "stage2/bad_samples.jsonl").read_text().splitlines()
+    assert len(bad) == record["bad_samples"] and "bad.png" in json.loads(bad[0])["reason"]
+
+
+def test_a_dry_run_needs_no_earlier_run_and_writes_nothing(tmp_path):
+    plan = dry_run(recipe("stage2", tmp_path, init={"model": "stage1"}, accumulate=2))
+    assert set(plan.trained) == {"vision_aggregator", "mlp", "region_adapter", "tag_soft_prompt"}
+    assert plan.samples == 48 and plan.missing == (tmp_path / "stage1",) and plan.seconds_per_step > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_travel_between_folders_and_strangers_are_refused(tmp_path):
+    donor, model = (LionForConditionalGeneration(LionConfig.tiny()) for _ in range(2))
+    with torch.no_grad():
+        for parameter in donor.parameters():
+            parameter.normal_()
+    save_part(donor.language_model, donor.config, "language_model", tmp_path)
+    load_part(model, "language_model", tmp_path)
+    own = dict(model.named_parameters())
+    for name, parameter in donor.named_parameters():
+        travelled = name.startswith("language_model") and ".mixture." not in name
+        assert torch.equal(parameter, own[name]) == travelled
+    with pytest.raises(LionError, match="holds no vision_encoder: vision_encoder"):
+        load_part(model, "vision_encoder", tmp_path)
+    config = LionConfig.tiny()
+    config.text_config.num_heads = 4
+    with pytest.raises(LionError, match="its language_model has num_heads=2 and the model wants 4"):
+        load_part(LionForConditionalGeneration(config), "language_model", tmp_path)
+    with pytest.raises(LionError, match=r"holds no \*\.safetensors"):
+        load_part(model, "mlp", tmp_path.parent)
+
+
+def test_initial_weights_that_are_missing_are_named(tmp_path):
+    with pytest.raises(LionError, match=r"init\.model: there is no folder .*stage1; train what it comes from first"):
+        train(recipe("stage2", tmp_path, init={"model": "stage1"}))
