@@ -54,14 +54,14 @@ def fourier(values: Tensor, octaves: float) -> Tensor:
 class SymbolReader(nn.Module):
     """The language model and, under ``heads``, what codes a symbol's box; the head is thrown away."""
 
-    def __init__(self, config: LionConfig, coordinates: Tensor, noise: float) -> None:
+    def __init__(self, config: LionConfig, coordinates: Tensor) -> None:
         super().__init__()
-        self.noise = noise
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
         self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width)})
         nn.init.normal_(self.heads["box"].weight, std=(4 * _WAVES) ** -0.5)
         self._smooth_coordinates(coordinates, width)
+        self._match_like_with_like()
 
     @torch.no_grad()
     def _smooth_coordinates(self, coordinates: Tensor, width: int) -> None:
@@ -73,6 +73,17 @@ class SymbolReader(nn.Module):
         head.mul_(width**-0.5)  # T5's own start is made for a scaled output, which LION's is not
         head[coordinates] = smooth * width**-0.5
 
+    @torch.no_grad()
+    def _match_like_with_like(self) -> None:
+        """Keys start as the queries' own projection in the first encoder blocks: a word looks at its like.
+
+        From independent ones the step from "say any box" to "say the box of what was asked for" took far longer
+        (``docs/log.md``).
+        """
+        for block in self.language_model.encoder.block[:2]:
+            attention = block.layer[0].SelfAttention
+            attention.k.weight.copy_(attention.q.weight * attention.key_value_proj_dim**0.5)
+
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
@@ -80,9 +91,9 @@ class SymbolReader(nn.Module):
         named_BMD = (shared(words_BM3) * (words_BM3 > 0)[..., None]).sum(dim=2)
         boxes_BMD = self.heads["box"](fourier(batch["symbol_boxes"], _SYMBOL_OCTAVES).flatten(-2))
         symbols_BMD = named_BMD + boxes_BMD * batch["symbol_is_thing"][..., None]
-        if self.training:  # as much as a connector's tokens may miss by, more for some scenes than for others
-            strength = self.noise * torch.rand(len(symbols_BMD), 1, 1, device=symbols_BMD.device)
-            symbols_BMD = symbols_BMD + strength * torch.randn_like(symbols_BMD)
+        # As much as a connector's tokens may miss by, more for some scenes than for others.
+        strength_B = batch["noise"] * torch.rand_like(batch["noise"])
+        symbols_BMD = symbols_BMD + strength_B[:, None, None] * torch.randn_like(symbols_BMD)
         return (
             torch.cat([symbols_BMD, text_BTD], dim=1),
             torch.cat([batch["symbol_mask"], batch["attention_mask"]], dim=1),
@@ -127,7 +138,7 @@ class PretrainLanguage:
         """Nothing: scenes are told, not drawn."""
 
     def build(self) -> nn.Module:
-        return SymbolReader(self.config, self.coordinates, self.options.noise)
+        return SymbolReader(self.config, self.coordinates)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         named = [(name, parameter) for name, parameter in model.named_parameters() if ".mixture." not in name]
@@ -145,9 +156,11 @@ class PretrainLanguage:
         rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
-        return self._collate([self._row(scene(self.data.split, i, max_objects=cap), task, rng) for i in indices])
+        mess = _mess(step, self.recipe.steps)
+        rows = [self._row(scene(self.data.split, i, max_objects=cap), task, rng, mess) for i in indices]
+        return self._collate(rows, self.options.noise * mess)
 
-    def _row(self, shown: Scene, task: Task, rng: np.random.Generator) -> dict[str, Any]:
+    def _row(self, shown: Scene, task: Task, rng: np.random.Generator, mess: float) -> dict[str, Any]:
         """One scene, told, and one instruction with its answer."""
         text, answer, meta = say(shown, task, rng, self.processor.box_decimals)
         tags = None
@@ -157,10 +170,10 @@ class PretrainLanguage:
             text = f"{_told(shown, rng)} {text}"
         return {
             "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
-            "answer": answer, "meta": meta, "symbols": _symbols(shown, rng, self.options.scene_as),
+            "answer": answer, "meta": meta, "symbols": [] if self.options.scene_as == "text" else _symbols(shown, rng, mess),
         }  # fmt: skip
 
-    def _collate(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
+    def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
         prompts = self.processor.tokenizer([row["text"] for row in rows], padding=True, return_tensors="pt")
         answers = self.processor.encode_answers([row["answer"] for row in rows])
         longest = max(len(row["symbols"]) for row in rows)
@@ -176,6 +189,7 @@ class PretrainLanguage:
         tensors = {
             "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
             "symbol_words": words, "symbol_boxes": boxes, "symbol_is_thing": is_thing, "symbol_mask": mask,
+            "noise": torch.full((len(rows),), noise),
         }  # fmt: skip
         return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
 
@@ -190,10 +204,10 @@ class PretrainLanguage:
         for task in self.data.tasks:
             rng = np.random.Generator(np.random.PCG64(self.recipe.seed))
             shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
-            rows = [self._row(each, task, rng) for each in shown]
+            rows = [self._row(each, task, rng, mess=1.0) for each in shown]
             texts: list[str] = []
             for start in range(0, len(rows), 100):
-                batch = self._collate(rows[start : start + 100]).to(device)
+                batch = self._collate(rows[start : start + 100], noise=0.0).to(device)
                 inputs_embeds, mask = model.embed(batch.tensors)
                 ids = model.language_model.generate(
                     inputs_embeds=inputs_embeds, attention_mask=mask, task_levels=_any_level(mask), max_new_tokens=80
@@ -207,17 +221,20 @@ class PretrainLanguage:
         self.processor.save_pretrained(out)
 
 
+def _mess(step: int, steps: int) -> float:
+    """How messy symbols are at a step, 0 to 1: clean ones until the model can match words, then more and more so."""
+    return min(max((step / steps - 0.4) / 0.3, 0.0), 1.0)
+
+
 def _symbols(
-    shown: Scene, rng: np.random.Generator, scene_as: str
+    shown: Scene, rng: np.random.Generator, mess: float
 ) -> list[tuple[tuple[str, ...], tuple[float, ...] | None]]:
-    """A scene as (words, box or None) in any order: each thing up to three times, fillers in between."""
-    if scene_as == "text":
-        return []
+    """A scene as (words, box or None) in any order; in full mess each thing up to three times, fillers in between."""
     symbols: list[tuple[tuple[str, ...], tuple[float, ...] | None]] = []
     for thing in shown.objects:
         words = (thing.size, thing.colour, thing.category)
-        symbols += [(words, thing.box.xyxy())] * int(rng.integers(1, _COPIES + 1))
-    symbols += [((shown.theme,), None)] * int(rng.integers(0, max(_SYMBOLS - len(symbols), 0) + 1))
+        symbols += [(words, thing.box.xyxy())] * (1 + int(rng.random() * mess * _COPIES))
+    symbols += [((shown.theme,), None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
     return [symbols[place] for place in rng.permutation(len(symbols))]
 
 
