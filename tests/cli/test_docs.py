@@ -67,6 +67,8 @@ def test_python_of_the_docs(place, says, capsys):
         ("locate", ["scene.png", "the car", "the tree"], "boxes.png"),
         ("chat", ["scene.png", "is there a car?", "what color is it?"], None),
         ("batch_json", ["scene.png", "photo.jpg"], "answers.jsonl"),
+        ("demo", [], "outputs/demo.png"),
+        ("demo", ["photo.jpg"], "outputs/demo.png"),
     ],
 )
 def test_example(place, monkeypatch, capsys, name, arguments, leaves):
