@@ -1,0 +1,41 @@
+"""Several processes: shards are disjoint, weights equal, and only the main process writes."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+SCRIPT = """
+    import sys
+    sys.path.insert(0, {root!r})
+    from pathlib import Path
+    import torch
+    from lion.train.run import train
+    from tests.train.toy import Toy, recipe
+
+    class Shards(Toy):
+        def loss(self, model, batch):
+            with open(f"{out}/seen-" + batch.ids[0].split("-")[2], "a") as file:
+                file.write(batch.ids[0] + "\\n")
+            return super().loss(model, batch)
+
+    torch.set_num_threads(1)
+    toy = recipe(Path({out!r}) / "run", steps={steps}, accumulate=2)
+    train(toy, objective=Shards(toy))
+    torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_share_the_shards_of_a_step(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(tmp_path), steps=4)))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(file)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(launch, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((tmp_path / "run/finished.json").read_text())
+    assert (record["steps"], record["samples"]) == (4, 4 * 2 * 2 * 8)
+    seen = {path.name: path.read_text().split() for path in tmp_path.glob("seen-*")}
+    assert seen == {f"seen-{shard}": [f"toy-{step}-{shard}-0" for step in range(4)] for shard in range(4)}
