@@ -1,0 +1,70 @@
+"""``lion train``: dry runs of every shipped recipe, chains that skip what is finished, mistakes in one line."""
+
+import pytest
+import torch
+import yaml
+
+from lion.data import pictures
+from lion.train.recipe import load, shipped
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pictures, "BLOCK", 16)
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if name not in ("mini", "mini-quick")])
+def test_every_shipped_recipe_dry_runs(run, name):
+    ran = run("train", name, "--dry-run", "--json", "batch_size=4", "root=nowhere")
+    assert ran.code == 0, ran.err
+    (plan,) = ran.rows
+    assert plan["name"] == name and plan["samples"] == 4 * load(name).steps and min(plan["trained"].values()) > 0
+    text = run("train", name, "--dry-run", "batch_size=4", "root=nowhere").out
+    assert f"{name}: " in text and "frozen" in text and "MB for weights" in text
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """Two tiny stages in files of their own, chained."""
+    world = {"source": "world", "scenes": 8, "pixels": 64}
+    shared = {"model": "tiny", "steps": 2, "batch_size": 4, "optimiser": {"lr": 0.001}}
+    for number, tasks in ((1, {"vqa": 1}), (2, {"rec": 1})):
+        fields = {**shared, "name": f"own{number}", "stage": f"stage{number}", "out": f"out{number}"}
+        fields |= {"data": [{**world, "tasks": tasks}], "init": {"model": "out1"} if number == 2 else {}}
+        (tmp_path / f"own{number}.yaml").write_text(yaml.safe_dump(fields))
+    (tmp_path / "chain.yaml").write_text(yaml.safe_dump({"chain": ["own1.yaml", {"recipe": "own2.yaml"}]}))
+    return str(tmp_path / "chain.yaml")
+
+
+def test_a_chain_trains_in_order_and_skips_what_is_finished(run, chain):
+    first = run("train", chain, "own2:validation.every=9", "own2:validation.samples=4")
+    assert first.code == 0, first.err
+    assert "own1: 2 steps" in first.out and "own2: 2 steps" in first.out and "rec/mean_iou" in first.out
+    again = run("train", chain, "--json")
+    assert again.code == 0 and [row["name"] for row in again.rows] == ["own1", "own2"]
+    assert again.err.count("is finished") == 2
+    refused = run("train", chain, "steps=3")
+    assert refused.code == 2 and "another recipe" in refused.err and "--restart" in refused.err
+    assert run("train", chain, "steps=3", "--restart").code == 0
+
+
+def test_mistakes_are_one_line(run, chain):
+    for words, message in (
+        (("mini-stage11",), "did you mean mini-stage1?"),
+        (("mini-stage1", "steps=zero"), "mini-stage1: steps: input should be a valid integer"),
+        (("mini-stage1", "fast"), "an override is key=value"),
+        (("mini-stage2", "root=nowhere"), "there is no folder nowhere/"),
+    ):
+        ran = run("train", *words)
+        assert ran.code == 2 and message in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_help_lists_the_recipes(run):
+    out = run("train", "--help").out
+    assert "mini-stage1" in out and "mini-quick" in out
