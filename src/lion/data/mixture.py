@@ -21,10 +21,11 @@ class Mixture:
     Args:
         sources: (source, weight) pairs; within a source its tasks have their own weights.
         seed: the run's seed.
+        one_task: whether a micro-batch keeps to one source and task: texts of like length waste no work on padding.
     """
 
-    def __init__(self, sources: Sequence[tuple[Source, float]], seed: int) -> None:
-        self.seed = seed
+    def __init__(self, sources: Sequence[tuple[Source, float]], seed: int, one_task: bool = False) -> None:
+        self.seed, self.one_task = seed, one_task
         self._choices: list[tuple[Source, Task]] = []
         weights: list[float] = []
         for source, weight in sources:
@@ -44,15 +45,25 @@ class Mixture:
         """
         samples: list[Sample] = []
         bad: list[BadSample] = []
+        common = self._choose(np.random.Generator(np.random.PCG64((self.seed, step, shard)))) if self.one_task else None
         for row in range(size):
             rng = np.random.Generator(np.random.PCG64((self.seed, step, shard, row)))
-            samples.append(self._draw(rng, bad, max_objects))
+            samples.append(self._draw(rng, bad, max_objects, common))
         return samples, bad
 
-    def _draw(self, rng: np.random.Generator, bad: list[BadSample], max_objects: int | None) -> Sample:
+    def _choose(self, rng: np.random.Generator) -> tuple[Source, Task]:
+        return self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
+
+    def _draw(
+        self,
+        rng: np.random.Generator,
+        bad: list[BadSample],
+        max_objects: int | None,
+        common: tuple[Source, Task] | None,
+    ) -> Sample:
         reason = "nothing can be asked about them"
         for _ in range(_ATTEMPTS):
-            source, task = self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
+            source, task = common or self._choose(rng)
             indices = source.indices(task, max_objects)
             index = indices[int(rng.random() * len(indices))]
             try:

@@ -41,7 +41,7 @@ class LanguageModelling:
         width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
         self.sources = [(self._source(data), data.weight) for data in recipe.data]
-        self.mixture = Mixture(self.sources, recipe.seed)
+        self.mixture = Mixture(self.sources, recipe.seed, recipe.one_task)
 
     def prepare(self) -> None:
         """Draw the world's pictures."""

@@ -1,7 +1,8 @@
 """The two tokenizers of lion-mini, made from the world's vocabulary rather than learnt from text.
 
 T5's: one piece a word, one piece a coordinate (``0.00`` to ``1.00``), letters for everything else, so that a box costs
-nine pieces and no text is lost. BERT's, for the Q-Former: lower-case words and numbers, letters for everything else.
+nine pieces and no text is lost. BERT's, for the Q-Former: words and numbers, letters for everything else. Both read
+lower case, so that a question may start with a capital.
 Both have FLAN-T5's and BERT's special tokens at the places the released model expects them to be used.
 """
 
@@ -18,16 +19,15 @@ from lion.prompts import SOFT_TOKEN
 COORDINATES = tuple(f"{hundredth / 100:.2f}" for hundredth in range(101))
 """Every coordinate lion-mini can write, in order: value = index / 100."""
 
-_CHARACTERS = tuple(string.ascii_letters + string.digits + string.punctuation)
+_CHARACTERS = tuple(string.ascii_lowercase + string.digits + string.punctuation)
 _WORD_SCORE, _CHARACTER_SCORE = -1.0, -10.0  # a whole word always beats its letters
 
 
 def t5_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Unigram tokenizer in T5's conventions: ``</s>`` at the end, ``<pad>`` 0, decodes to the very text."""
-    known = sorted(word for word in words if word != SOFT_TOKEN)
-    # Behind an opening bracket a word has no blank before it ("[cat, dog]"), so lower-case words stand bare too.
-    bare = [word for word in known if word.islower()]
-    whole = dict.fromkeys([*(f"▁{word}" for word in known), *bare])
+    """Unigram tokenizer in T5's conventions: ``</s>`` at the end, ``<pad>`` 0, decodes to the lower-case text."""
+    known = sorted({word.lower() for word in words if word != SOFT_TOKEN})
+    # Behind an opening bracket a word has no blank before it ("[cat, dog]"), so words stand bare too.
+    whole = dict.fromkeys([*(f"▁{word}" for word in known), *(word for word in known if word.isalpha())])
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     pieces += [(piece, _WORD_SCORE) for piece in (*whole, *COORDINATES)]
     pieces += [
@@ -36,6 +36,7 @@ def t5_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
         if piece not in whole
     ]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
@@ -59,7 +60,7 @@ def bert_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     """WordPiece tokenizer in BERT's conventions: lower case, ``[CLS]`` and ``[SEP]`` around, ``[PAD]`` 0."""
     lower = sorted({word.lower() for word in words if word != SOFT_TOKEN})
     numbers = [f"{number:0{width}d}" for width in (1, 2) for number in range(10**width)]
-    characters = sorted({character.lower() for character in _CHARACTERS})
+    characters = sorted(_CHARACTERS)
     continued = [f"##{character}" for character in characters if character.isalnum()]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = dict.fromkeys([*special, *lower, *numbers, *characters, *continued])
