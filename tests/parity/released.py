@@ -1,4 +1,4 @@
-"""The released LION at tiny size, rebuilt in our classes from golden data: weights from their names, inputs from files."""
+"""The released LION at tiny size in our classes, from golden data: weights from their names, inputs from files."""
 
 import json
 from functools import cache

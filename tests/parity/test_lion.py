@@ -127,7 +127,9 @@ def test_gradient(name):
 @pytest.mark.parametrize("level", LEVEL_NAMES)
 def test_gradient_norm_of_every_trainable_tensor(level):
     norms = released.read_json("outputs.json")["grad_norms"]
-    golden = norms[level] if level in norms else {k.split(".", 1)[1]: v for k, v in norms.items() if k.startswith(level)}
+    golden = (
+        norms[level] if level in norms else {k.split(".", 1)[1]: v for k, v in norms.items() if k.startswith(level)}
+    )
     largest = max(golden.values())
     for key, norm in golden.items():
         assert float(gradient(level, key).norm()) == pytest.approx(norm, rel=GRADIENT_BOUND, abs=1e-6 * largest), key

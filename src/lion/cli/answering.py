@@ -44,6 +44,8 @@ def answer_pictures(
         quiet_libraries(options.debug)
         from lion.pipeline import Request, Verb
         from lion.pipeline.instructions import unit_box
+    if box is not None and box.space == "unit":
+        unit_box(box, (1, 1))  # wrong for one picture is wrong for all: say it once
     pictures = expand(names)
     targets = plan_saves(options.save, pictures)
     pipeline: LionPipeline | None = None
@@ -62,7 +64,8 @@ def answer_pictures(
                 except (LionError, OSError) as error:
                     rows.append(_failed(name, Verb(verb), error, options))
             if requests and pipeline is None:
-                pipeline = load_pipeline(options)
+                with meter.aside():
+                    pipeline = load_pipeline(options)
             answers = iter(pipeline.answer(requests) if pipeline else [])
             with meter.aside():
                 for row, target in zip(rows, targets[start : start + len(rows)], strict=True):

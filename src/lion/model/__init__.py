@@ -5,7 +5,6 @@ from transformers import (
     AutoImageProcessor,
     AutoModel,
     AutoModelForImageTextToText,
-    AutoModelForSeq2SeqLM,
     AutoProcessor,
 )
 

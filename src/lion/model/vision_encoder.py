@@ -4,6 +4,7 @@ B batch, P patches + CLS, V vision width, S image side in pixels.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class ConvolutionalStem(nn.Sequential):
         width = config.hidden_size
         widths = (3, width // 5, width * 3 // 8, width * 3 // 4)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         super().__init__(*layers, nn.Conv2d(widths[-1], width, 3, stride=2, padding=1))
 

@@ -17,7 +17,7 @@ from lion.atomic import atomic_write
 from lion.errors import LionError
 from lion.pipeline.answer import LabelledBox
 
-COLOURS = ("#e6194b", "#0a6cff", "#f58231", "#1a9641", "#911eb4", "#00a5b5", "#c2187f", "#8a5a00")
+COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
 SMALLEST_SIDE = 320
 """Pixels the longer side has at least after enlarging, and the canvas in width."""
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}

@@ -95,17 +95,16 @@ class LanguageModelling:
         return self._validator.scores(model)
 
     def export(self, model: nn.Module, out: Path) -> None:
-        """A folder that `lion ask --model` understands: model, processor, and the tagger if the recipe has one."""
+        """A folder that `lion ask --model` understands: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
         model.save_pretrained(out)
         self.processor.save_pretrained(out)
-        folder = self.recipe.init_folder("tagger")
-        whole = self.recipe.init_folder("model")
-        if folder is None and whole is not None and (whole / "tagger").is_dir():
-            folder = whole / "tagger"
-        if folder is not None:
-            keep = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
-            shutil.copytree(folder, out / "tagger", ignore=keep)
+        folder = self.recipe.init_folder("tagger") or self.recipe.init_folder("model")
+        if folder is not None and (folder / "tagger").is_dir():
+            folder = folder / "tagger"  # it came with a whole model
+        if folder is not None and folder != self.recipe.init_folder("model"):
+            log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
+            shutil.copytree(folder, out / "tagger", ignore=log)
 
     @cached_property
     def _validator(self) -> Validator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lion.errors import LionError
 from lion.model import LionConfig, LionImageProcessor, LionProcessor
 from lion.prompts import SOFT_TOKEN
@@ -30,5 +32,6 @@ def world_processor(name: str) -> LionProcessor:
     processor = LionProcessor(
         LionImageProcessor(), tokenizer, qformer_tokenizer, max_text_tokens=128, max_answer_tokens=96, box_decimals=2
     )
-    processor.image_processor.image_size = preset_config(name, processor).vision_config.image_size
+    vision: Any = preset_config(name, processor).vision_config
+    processor.image_processor.image_size = vision.image_size
     return processor

@@ -1,4 +1,4 @@
-"""Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: pictures and what they show, nothing about where.
+"""Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: pictures and what they show, not where.
 
 The text of a picture is the list of its things ("small red cat", "large blue bus"). Each such phrase, and its shorter
 forms "red cat" and "cat", is matched against all patches; the best patches' similarity, pooled, says whether the
@@ -45,7 +45,7 @@ def phrases_of(scene: Scene) -> set[Phrase]:
 
 
 def known_phrases() -> list[Phrase]:
-    """Every phrase the train split can show; a held-out colour-category pair is neither shown nor denied to be there."""
+    """Every phrase the train split can show; held-out colour-category pairs are neither shown nor denied."""
     phrases: list[Phrase] = [(category,) for category in CATEGORIES]
     for category in CATEGORIES:
         for colour in COLOURS:
@@ -126,7 +126,7 @@ class PretrainVision:
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BW = model(batch.tensors["pixel_values"])
         shown_BW = batch.tensors["shown"]
-        # A sum over phrases, not a mean: nearly all phrases are absent, and their easy zeros must not thin out the rest.
+        # A sum over phrases, not a mean: nearly all are absent, and their easy zeros must not thin out the rest.
         total = functional.binary_cross_entropy_with_logits(logits_BW, shown_BW, reduction="none").sum(1).mean() / 10
         return Loss(total)
 

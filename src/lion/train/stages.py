@@ -45,7 +45,9 @@ class PretrainLanguageOptions(Options):
     )
     soft_coordinates: float = Field(default=0.0, ge=0, description="as in stages 1 to 3")
     noise: float = Field(
-        default=0.3, ge=0, description="largest standard deviation of noise on symbols, as visual tokens will be inexact"
+        default=0.3,
+        ge=0,
+        description="largest standard deviation of noise on symbols, as visual tokens will be inexact",
     )
 
 

@@ -66,8 +66,8 @@ class Validator:
         """What the model says, greedily."""
         texts: list[str] = []
         for start in range(0, len(samples), _BATCH):
-            inputs = collate(samples[start : start + _BATCH], self.processor)
-            inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+            batch = collate(samples[start : start + _BATCH], self.processor)
+            inputs: dict[str, Any] = {name: tensor.to(model.device) for name, tensor in batch.items()}
             pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
             for name in ("labels", "decoder_attention_mask"):
                 inputs.pop(name)

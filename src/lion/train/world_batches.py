@@ -1,4 +1,4 @@
-"""Scenes for the pretraining objectives, which take scenes and pictures rather than tasks: pure functions of the step."""
+"""Scenes for the pretraining objectives, which take scenes rather than tasks: pure functions of the step."""
 
 from __future__ import annotations
 
