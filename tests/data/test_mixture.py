@@ -57,6 +57,13 @@ def test_sources_and_tasks_come_in_their_proportions():
     assert counts[Task.REC] / 4000 == pytest.approx(0.1875, abs=0.03)
 
 
+def test_a_batch_of_one_task_keeps_to_it_and_tasks_keep_their_proportions():
+    mixture = Mixture([(A, 1), (B, 3)], seed=0, one_task=True)
+    batches = [{task for _, task, _ in drawn(mixture, step, 0, 4)} for step in range(400)]
+    assert all(len(tasks) == 1 for tasks in batches)
+    assert sum(tasks == {Task.CAPTION} for tasks in batches) / 400 == pytest.approx(0.75, abs=0.08)
+
+
 def test_a_curriculum_limits_the_pool():
     assert {name for name, *_ in drawn(Mixture([(A, 1)], seed=0), 0, 0, 50, max_objects=2)} == {"a0", "a1"}
 

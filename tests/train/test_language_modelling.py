@@ -1,6 +1,7 @@
 """The three stages on LION tiny in the drawn world: they learn, hand over, resume, score and export."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -57,8 +58,12 @@ def rows(folder):
 def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     validation = {"every": 100, "samples": 4}
     first = recipe("stage1", tmp_path, validation=validation)
-    second = recipe("stage2", tmp_path, init={"model": "stage1"}, options={"soft_coordinates": 1.0})
+    second = recipe("stage2", tmp_path, init={"model": "stage1", "tagger": "tagger"}, options={"soft_coordinates": 1.0})
     third = recipe("stage3", tmp_path, init={"model": "stage2"}, validation=validation)
+    tagger = tmp_path / "tagger"
+    tagger.mkdir()
+    for name in ("config.json", "train.jsonl"):
+        (tagger / name).write_text("{}")
     scores = train(first)["scores"]
     assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
     train(second)
@@ -69,6 +74,8 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in changed} == {"language_model", "mlp", "tag_soft_prompt", "vision_aggregator"}
     assert all("region_adapter" in name for name in changed if name.startswith("language_model"))
+    assert [path.name for path in (tmp_path / "stage3/tagger").iterdir()] == ["config.json"]
+    shutil.rmtree(tmp_path / "stage3/tagger")
     answer = LionPipeline.from_pretrained(tmp_path / "stage3").look(render(scene("val", 0)))
     assert answer.size == (256, 256)
 
