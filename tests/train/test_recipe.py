@@ -126,6 +126,7 @@ def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
     assert same.fingerprint() == first.fingerprint()
     for change in ({"steps": 11}, {"seed": 1}, {"batch_size": 3}, {"precision": "bf16"}):
         assert parse({**BASE, **change}).fingerprint() != first.fingerprint()
+    assert parse({**BASE, "clip": 1.0}).fingerprint() == first.fingerprint()
     from_init = parse({**BASE, "init": {"model": str(tmp_path)}})
     before = from_init.fingerprint()
     (tmp_path / "finished.json").write_text('{"fingerprint": "abc"}')

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from lion.errors import LionError
-from lion.train.loop import Stopped
-from lion.train.run import train
+from lion.train import recipe as recipes
+from lion.train.loop import Stopped, fit, learning_rate
+from lion.train.run import make_accelerator, make_run, train
 from tests.train.toy import Toy, ToyModel, recipe
 
 
@@ -100,6 +101,34 @@ def test_frozen_parts_stay_as_they_were_statistics_included(tmp_path):
     trained = load_file(tmp_path / "model.safetensors")
     assert trained["frozen.1.num_batches_tracked"] == 0
     assert trained["body.1.num_batches_tracked"] == 12
+
+
+def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(tmp_path):
+    settings = {"lr": 1.0, "warmup": 2, "decay": 0.4}
+    rates = [learning_rate(recipes.Optimiser(**settings), 10, step) for step in range(11)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
+    cosine = [learning_rate(recipes.Optimiser(**settings, shape="cosine"), 10, step) for step in (6, 8, 10)]
+    assert cosine == pytest.approx([1, 0.5, 0])
+    assert learning_rate(recipes.Optimiser(lr=1.0, decay=0), 10, 9) == 1
+
+    toy = recipe(tmp_path, stage="pretrain-vit", data=[{"source": "world", "scenes": 1}], lr_scale={"heads": 0.5})
+
+    class Named(Toy):
+        def trainable(self, model):
+            body, head = super().trainable(model).values()
+            return {"vision_encoder": body, "heads": head}
+
+        def batch(self, step, shard=0):
+            if step == 11:
+                seen.update({group["component"]: group["lr"] for group in run.optimiser.param_groups})
+            return super().batch(step, shard)
+
+    seen: dict[str, float] = {}
+    objective = Named(toy)
+    run = make_run(toy, objective, make_accelerator(toy))
+    fit(run)
+    run.log.close()
+    assert seen["heads"] == pytest.approx(seen["vision_encoder"] / 2) and seen["heads"] > 0
 
 
 KILLED = """

@@ -32,7 +32,7 @@ class RunLog:
         for name in ("train", "validation", "bad_samples"):
             path = folder / f"{name}.jsonl"
             _keep_up_to(path, step)
-            self._files[name] = path.open("a")
+            self._files[name] = path.open("a", buffering=1)
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def train(self, step: int, values: Mapping[str, Any]) -> None:

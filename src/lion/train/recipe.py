@@ -156,7 +156,11 @@ class Recipe(_Strict, Generic[OptionsT]):
 
     def fingerprint(self) -> str:
         """Hash of all that shapes the loss curve, earlier runs included; a checkpoint of another hash is refused."""
-        facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE))
+        from lion.world import WORLD_VERSION
+
+        # Without defaults, so that a setting added to this file later leaves old runs what they were.
+        facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE), exclude_defaults=True)
+        facts["world"] = WORLD_VERSION
         marks = {part: _finished_fingerprint(self.init_folder(part)) for part in self.init}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 

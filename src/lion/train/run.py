@@ -49,6 +49,7 @@ def train(recipe: Recipe[Any], *, restart: bool = False, objective: Objective | 
         shutil.rmtree(recipe.folder, ignore_errors=True)
     if done := finished(recipe):
         return done
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # texts are short, and workers are forked
     objective = objective or make_objective(recipe)
     accelerator = make_accelerator(recipe)
     with accelerator.main_process_first():
