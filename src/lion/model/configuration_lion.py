@@ -46,13 +46,14 @@ class LionConfig(PreTrainedConfig):
         "text_config": T5Config,
     }
 
-    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    # Sub-configurations: given as such, as dictionaries (from a file), or not at all.
+    vision_config: Any = None
     """Vision Encoder (EVA ViT-g/14 in the paper)."""
-    qformer_config: dict[str, Any] | PreTrainedConfig | None = None
+    qformer_config: Any = None
     """Q-Former (BERT-base with cross-attention in every second layer)."""
-    aggregator_config: dict[str, Any] | PreTrainedConfig | None = None
+    aggregator_config: Any = None
     """Vision Aggregator."""
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    text_config: Any = None
     """Language model (FLAN-T5)."""
     taps: list[int] | tuple[int, ...] = (39, 29, 19)
     """Vision blocks the aggregator reads, numbered from 1: the stream first, then one per aggregator block."""

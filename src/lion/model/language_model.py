@@ -75,8 +75,8 @@ class LionLanguageModel(T5ForConditionalGeneration):
 
     def __init__(self, config: T5Config, bottleneck: int) -> None:
         super().__init__(config)
-        self.encoder = AdaptedT5Stack(self.encoder.config, bottleneck)
-        self.decoder = AdaptedT5Stack(self.decoder.config, bottleneck)
+        for name in ("encoder", "decoder"):
+            setattr(self, name, AdaptedT5Stack(getattr(self, name).config, bottleneck))
         self.post_init()
 
     @classmethod

@@ -157,8 +157,8 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
     def forward(
         self,
         pixel_values: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        input_ids: Tensor = None,  # type: ignore[assignment]  # needed; transformers' callers name every argument
+        attention_mask: Tensor = None,  # type: ignore[assignment]
         qformer_input_ids: Tensor | None = None,
         qformer_attention_mask: Tensor | None = None,
         task_levels: Tensor | None = None,
@@ -180,7 +180,7 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         Raises:
             ValueError: no picture, no task levels, levels or pictures that do not match the rows.
         """
-        vision, levels = self._checked(pixel_values, vision, task_levels, input_ids)
+        vision = self._checked(pixel_values, vision, task_levels, input_ids)
         inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
         if labels is not None and decoder_attention_mask is None:
             decoder_attention_mask = (labels != -100).long()
@@ -189,7 +189,7 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
             attention_mask=mask,
             labels=labels,
             decoder_attention_mask=decoder_attention_mask,
-            task_levels=levels,
+            task_levels=task_levels,
             **kwargs,
         )
 
@@ -197,8 +197,8 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
     def generate(
         self,
         pixel_values: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        input_ids: Tensor = None,  # type: ignore[assignment]  # needed; transformers' callers name every argument
+        attention_mask: Tensor = None,  # type: ignore[assignment]
         qformer_input_ids: Tensor | None = None,
         qformer_attention_mask: Tensor | None = None,
         task_levels: Tensor | None = None,
@@ -209,14 +209,14 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
 
         Inputs and errors as for :meth:`forward`.
         """
-        vision, levels = self._checked(pixel_values, vision, task_levels, input_ids)
+        vision = self._checked(pixel_values, vision, task_levels, input_ids)
         inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
         generation_config = copy.deepcopy(generate_kwargs.pop("generation_config", None) or self.generation_config)
         other_kwargs = generation_config.update(**generate_kwargs)
         return self.language_model.generate(
             inputs_embeds=inputs_embeds,
             attention_mask=mask,
-            task_levels=levels,
+            task_levels=task_levels,
             generation_config=generation_config,
             **other_kwargs,
         )
@@ -226,16 +226,17 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None,
         vision: VisualFeatures | None,
         task_levels: Tensor | None,
-        input_ids: Tensor | None,
-    ) -> tuple[VisualFeatures, Tensor]:
-        if (pixel_values is None) == (vision is None):
-            raise ValueError("pass either pixel_values or vision (the result of look), and not both")
-        if input_ids is None:
-            raise ValueError("input_ids is missing: LION answers an instruction about a picture")
+        input_ids: Tensor,
+    ) -> VisualFeatures:
+        """What is kept of the pictures, once the arguments agree with one another."""
         if task_levels is None or tuple(task_levels.shape) != (len(input_ids),):
             shape = None if task_levels is None else tuple(task_levels.shape)
             raise ValueError(f"task_levels must name one level per row, shape ({len(input_ids)},), got {shape}")
-        return (self.look(pixel_values) if vision is None else vision), task_levels
+        if vision is not None and pixel_values is None:
+            return vision
+        if pixel_values is not None and vision is None:
+            return self.look(pixel_values)
+        raise ValueError("pass either pixel_values or vision (the result of look), and not both")
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()

@@ -114,8 +114,9 @@ class LionProcessor(ProcessorMixin):
 
     def _fit(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
-        for kept in range(len(tags or ()) - 1, -1, -1):
-            ids = self.tokenizer(tag_prompt(tags[:kept]) + instruction)["input_ids"]
+        known = tags or ()
+        for kept in range(len(known) - 1, -1, -1):
+            ids = self.tokenizer(tag_prompt(known[:kept]) + instruction)["input_ids"]
             if len(ids) <= self.max_text_tokens:
                 return ids
         prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]

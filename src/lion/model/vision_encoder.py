@@ -4,32 +4,12 @@ B batch, P patches + CLS, V vision width, S image side in pixels.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 
-
-class ConvolutionalStem(nn.Sequential):
-    """Pixels to patches by four small strided convolutions: (B, 3, S, S) to (B, V, S/16, S/16).
-
-    A tiny ViT learns local shapes far sooner from these than from one 16 x 16 projection (``docs/log.md``), which is
-    why lion-mini has them; the released ViT has not. Only patch size 16 makes sense.
-    """
-
-    def __init__(self, config: InstructBlipVisionConfig) -> None:
-        width = config.hidden_size
-        widths = (3, width // 5, width * 3 // 8, width * 3 // 4)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        super().__init__(*layers, nn.Conv2d(widths[-1], width, 3, stride=2, padding=1))
-
-    @property
-    def weight(self) -> Tensor:
-        """The transformers ViT reads the dtype of its patch projection here."""
-        return self[-1].weight
+from lion.stem import ConvolutionalStem
 
 
 class VisionEncoder(nn.Module):
@@ -50,7 +30,7 @@ class VisionEncoder(nn.Module):
         # LION reads block outputs before any final norm, so the ViT's own is not part of the model.
         self.vit.post_layernorm = nn.Identity()
         if patch_stem == "convolutional":
-            self.vit.embeddings.patch_embedding = ConvolutionalStem(config)
+            self.vit.embeddings.patch_embedding = ConvolutionalStem(config.patch_size, config.hidden_size)
         elif patch_stem != "linear":
             raise ValueError(f"patch_stem={patch_stem!r} is neither 'linear' nor 'convolutional'")
 

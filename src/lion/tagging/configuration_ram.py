@@ -27,6 +27,8 @@ class RamConfig(PreTrainedConfig):
 
     vision_config: Any = None
     """The Swin that looks; its ``image_size`` is the side S the tagger squashes pictures to."""
+    patch_stem: str = "linear"
+    """How pixels become patches: ``linear`` (as in RAM) or ``convolutional`` (lion-mini)."""
     label_width: int = 512
     """Width E of a label's embedding, and of the image tokens it attends to (512: CLIP's text width)."""
     hidden_size: int = 768
@@ -87,7 +89,7 @@ class RamConfig(PreTrainedConfig):
 
     @classmethod
     def mini(cls, tags: Sequence[str]) -> RamConfig:
-        """The tagger of lion-mini: 128 px, three Swin stages ending at 8 x 8 patches (about 0.4 M parameters).
+        """The tagger of lion-mini: 128 px, two Swin stages ending at 8 x 8 patches (about 0.3 M parameters).
 
         It sees fresh pictures at every step, so nothing is dropped out.
         """
@@ -95,13 +97,15 @@ class RamConfig(PreTrainedConfig):
             id2label=dict(enumerate(tags)),
             vision_config=SwinConfig(
                 image_size=128,
-                embed_dim=24,
-                depths=[2, 2, 2],
-                num_heads=[2, 4, 8],
+                patch_size=8,
+                embed_dim=48,
+                depths=[2, 2],
+                num_heads=[3, 6],
                 window_size=4,
                 mlp_ratio=2.0,
                 drop_path_rate=0.0,
             ),
+            patch_stem="convolutional",
             label_width=64,
             hidden_size=64,
             intermediate_size=128,

@@ -21,6 +21,7 @@ from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import ImageClassifierOutput
 
+from lion.stem import ConvolutionalStem
 from lion.tagging.configuration_ram import RamConfig
 
 
@@ -91,6 +92,9 @@ class RamModel(PreTrainedModel):
     def __init__(self, config: RamConfig) -> None:
         super().__init__(config)
         self.swin = SwinModel(config.vision_config)
+        if config.patch_stem == "convolutional":
+            patches = self.swin.embeddings.patch_embeddings
+            patches.projection = ConvolutionalStem(config.vision_config.patch_size, config.vision_config.embed_dim)
         self.image_proj = nn.Linear(config.vision_config.hidden_size, config.label_width)
         self.label_embed: Tensor
         self.register_buffer("label_embed", torch.empty(len(config.tags), config.label_width))
@@ -106,7 +110,10 @@ class RamModel(PreTrainedModel):
             init.normal_(module.label_embed)
 
     def forward(self, pixel_values: Tensor, **kwargs: Any) -> ImageClassifierOutput:
-        """Normalised pixels (B, 3, S, S) to ``.logits`` (B, N), in class order. For the loss see `asymmetric_loss`."""
+        """Normalised pixels (B, 3, S, S) to ``.logits`` (B, N), in class order, and the image tokens the head read,
+
+        (B, L, E), as the one entry of ``.hidden_states``. For the loss see `asymmetric_loss`.
+        """
         seen = self.swin(pixel_values, **kwargs)
         tokens_BLC = torch.cat([seen.pooler_output.unsqueeze(1), seen.last_hidden_state], dim=1)
         image_BLE = self.image_proj(tokens_BLC)
@@ -114,7 +121,7 @@ class RamModel(PreTrainedModel):
         labels_BNW = labels_NW.expand(len(pixel_values), -1, -1)
         for layer in self.layers:
             labels_BNW = layer(labels_BNW, image_BLE)
-        return ImageClassifierOutput(logits=self.fc(labels_BNW).squeeze(-1))
+        return ImageClassifierOutput(logits=self.fc(labels_BNW).squeeze(-1), hidden_states=(image_BLE,))
 
 
 AutoConfig.register(RamConfig.model_type, RamConfig, exist_ok=True)

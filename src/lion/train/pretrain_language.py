@@ -59,7 +59,7 @@ class SymbolReader(nn.Module):
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
         self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width)})
-        nn.init.normal_(self.heads["box"].weight, std=(4 * _WAVES) ** -0.5)
+        nn.init.normal_(self.heads.get_parameter("box.weight"), std=(4 * _WAVES) ** -0.5)
         self._smooth_coordinates(coordinates, width)
         self._match_like_with_like()
 
@@ -81,7 +81,7 @@ class SymbolReader(nn.Module):
         (``docs/log.md``).
         """
         for block in self.language_model.encoder.block[:2]:
-            attention = block.layer[0].SelfAttention
+            attention = block.get_submodule("layer.0.SelfAttention")
             attention.k.weight.copy_(attention.q.weight * attention.key_value_proj_dim**0.5)
 
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -170,7 +170,8 @@ class PretrainLanguage:
             text = f"{_told(shown, rng)} {text}"
         return {
             "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
-            "answer": answer, "meta": meta, "symbols": [] if self.options.scene_as == "text" else _symbols(shown, rng, mess),
+            "answer": answer, "meta": meta,
+            "symbols": [] if self.options.scene_as == "text" else _symbols(shown, rng, mess),
         }  # fmt: skip
 
     def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
@@ -217,6 +218,7 @@ class PretrainLanguage:
         return scores
 
     def export(self, model: nn.Module, out: Path) -> None:
+        assert isinstance(model, SymbolReader)
         save_part(model.language_model, self.config, "language_model", out)
         self.processor.save_pretrained(out)
 

@@ -1,4 +1,9 @@
-"""Training of lion-mini's tagger in the drawn world: which categories a picture shows. B batch, N tags."""
+"""Training of lion-mini's tagger in the drawn world: which categories a picture shows.
+
+RAM's tagging loss, with its focusing off (24 tags need none), and beside it the image tokens matched against the label
+embeddings: from scratch the tag head alone does not find out for long which token to look at (``docs/log.md``). RAM
+itself starts from a pretrained Swin and is taught CLIP's image features. B batch, N tags.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +22,13 @@ from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.policy import best_f1_thresholds
 from lion.tagging.ram_tagger import normalize
+from lion.train.matching import matching_logits, matching_loss
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.recipe import Recipe
 from lion.train.world_batches import WorldBatches
 from lion.world import CATEGORIES, Scene, tags
+
+_SCALE, _BIAS = 10.0, -6.0  # of the matching logits: 64 tokens unlike a label give about -2, one equal to it gives +4
 
 
 class PretrainTagger:
@@ -46,7 +54,12 @@ class PretrainTagger:
         return Batch({"pixel_values": normalize(pictures), "present": _present(scenes)}, [each.id for each in scenes])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        return Loss(asymmetric_loss(model(batch.tensors["pixel_values"]).logits.float(), batch.tensors["present"]))
+        output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]
+        tagging = asymmetric_loss(output.logits.float(), present_BN, gamma_negative=0.0, margin=0.0)
+        (tokens_BLE,) = output.hidden_states
+        labels_NE = model.get_buffer("label_embed")
+        matching = matching_loss(matching_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
+        return Loss(tagging + matching, {"tagging": tagging.detach(), "matching": matching.detach()})
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean average precision on the val split."""
@@ -64,6 +77,7 @@ class PretrainTagger:
     @torch.no_grad()
     def export(self, model: nn.Module, out: Path) -> None:
         """The tagger with thresholds calibrated on the val split."""
+        assert isinstance(model, RamModel)
         scores_MN, present_MN = self._scores(model.eval())
         model.config.thresholds = best_f1_thresholds(scores_MN, present_MN).tolist()
         RamTagger(model).save_pretrained(out)

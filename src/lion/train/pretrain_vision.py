@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
+from lion.train.matching import matching_logits, matching_loss
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import save_part
 from lion.train.presets import preset_config, world_processor
@@ -55,37 +55,45 @@ def known_phrases() -> list[Phrase]:
     return phrases
 
 
+class PhraseHeads(nn.Module):
+    """What holds patches against phrases during pretraining, and is thrown away after it."""
+
+    phrases_W3: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        words = ("", *SIZES, *COLOURS, *CATEGORIES)
+        ids = {word: index for index, word in enumerate(words)}
+        padded = [(*("",) * (3 - len(phrase)), *phrase) for phrase in known_phrases()]
+        self.norm = nn.LayerNorm(width)
+        self.patches = nn.Linear(width, width)
+        self.words = nn.Embedding(len(words), width, padding_idx=0)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.bias = nn.Parameter(torch.tensor(-6.0))
+        self.register_buffer("phrases_W3", torch.tensor([[ids[word] for word in phrase] for phrase in padded]))
+
+    def forward(self, patches_BPV: Tensor) -> Tensor:
+        """Patches without CLS, (B, P - 1, V), to one logit per phrase, (B, W)."""
+        phrases_WV = self.words(self.phrases_W3).sum(dim=1)
+        return matching_logits(self.patches(self.norm(patches_BPV)), phrases_WV, self.log_scale.exp(), self.bias)
+
+
 class PhraseMatching(nn.Module):
-    """A Vision Encoder and the two small heads that hold pictures against phrases; the heads are thrown away."""
+    """The Vision Encoder, started with fixed 2-D positions, and the heads."""
 
     def __init__(self, config: LionConfig) -> None:
         super().__init__()
         vision = config.vision_config
         self.vision_encoder = VisionEncoder(vision, [vision.num_hidden_layers], config.patch_stem)
-        embeddings = self.vision_encoder.vit.embeddings
         positions = sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size)
-        embeddings.position_embedding = nn.Parameter(positions)
-        words = ("", *SIZES, *COLOURS, *CATEGORIES)
-        ids = {word: index for index, word in enumerate(words)}
-        padded = [(*("",) * (3 - len(phrase)), *phrase) for phrase in known_phrases()]
-        self.heads = nn.ModuleDict(
-            {
-                "norm": nn.LayerNorm(vision.hidden_size),
-                "patches": nn.Linear(vision.hidden_size, vision.hidden_size),
-                "words": nn.Embedding(len(words), vision.hidden_size, padding_idx=0),
-            }
-        )
-        self.heads.register_parameter("log_scale", nn.Parameter(torch.tensor(math.log(10.0))))
-        self.heads.register_parameter("bias", nn.Parameter(torch.tensor(-6.0)))
-        self.register_buffer("phrases_W3", torch.tensor([[ids[word] for word in phrase] for phrase in padded]))
+        self.vision_encoder.vit.embeddings.position_embedding = nn.Parameter(positions)
+        self.heads = PhraseHeads(vision.hidden_size)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """(B, 3, S, S) to one logit per phrase, (B, W): the similarity of the best patches, pooled smoothly."""
+        """(B, 3, S, S) to one logit per phrase, (B, W)."""
         (last_BPV,) = self.vision_encoder(pixel_values)
-        patches_BPV = functional.normalize(self.heads["patches"](self.heads["norm"](last_BPV[:, 1:])), dim=-1)
-        phrases_WV = functional.normalize(self.heads["words"](self.phrases_W3).sum(dim=1), dim=-1)
-        similarity_BPW = patches_BPV @ phrases_WV.T * self.heads.log_scale.exp()
-        return torch.logsumexp(similarity_BPW.float(), dim=1) + self.heads.bias
+        logits: Tensor = self.heads(last_BPV[:, 1:])
+        return logits
 
 
 class PretrainVision:
@@ -125,10 +133,7 @@ class PretrainVision:
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BW = model(batch.tensors["pixel_values"])
-        shown_BW = batch.tensors["shown"]
-        # A sum over phrases, not a mean: nearly all are absent, and their easy zeros must not thin out the rest.
-        total = functional.binary_cross_entropy_with_logits(logits_BW, shown_BW, reduction="none").sum(1).mean() / 10
-        return Loss(total)
+        return Loss(matching_loss(logits_BW, batch.tensors["shown"]) / 10)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
@@ -148,4 +153,5 @@ class PretrainVision:
         return scores
 
     def export(self, model: nn.Module, out: Path) -> None:
+        assert isinstance(model, PhraseMatching)
         save_part(model.vision_encoder, self.config, "vision_encoder", out)
