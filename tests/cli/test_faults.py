@@ -34,3 +34,8 @@ def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, monkeypatch):
     monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", interrupted)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert (ran.code, ran.out, ran.err) == (130, "", "")
+
+
+def test_the_bare_command_is_a_question_for_help(run):
+    ran = run()
+    assert (ran.code, ran.err) == (0, "") and "caption" in ran.out
