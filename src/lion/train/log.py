@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from lion.atomic import atomic_write
 from lion.data.sample import BadSample
+from lion.metrics import Estimate
 
 
 class RunLog:
@@ -73,6 +74,11 @@ class RunLog:
 
     def _line(self, name: str, row: Mapping[str, Any]) -> None:
         self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
+    """Scores as plain numbers for a log, each called `name/score`."""
+    return {f"{name}/{key}": round(score.value, 4) for key, score in scores.items()}
 
 
 def _keep_up_to(path: Path, step: int) -> None:

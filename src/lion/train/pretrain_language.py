@@ -27,13 +27,14 @@ from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
 from lion.prompts import Task, tag_prompt
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.log import log_values
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import save_part
 from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe, WorldData
-from lion.train.scoring import score_answers
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import CATEGORIES, COLOURS, SIZES, THEMES, Scene, noisy_tags, scene
+from lion.world.scoring import score_answers
 
 _WAVES = 16
 _SYMBOL_OCTAVES, _ROW_OCTAVES = 3.5, 6.0
@@ -214,7 +215,8 @@ class PretrainLanguage:
                     inputs_embeds=inputs_embeds, attention_mask=mask, task_levels=_any_level(mask), max_new_tokens=80
                 )
                 texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            scores |= score_answers(task, texts, [row["answer"] for row in rows], [row["meta"] for row in rows], shown)
+            answers, metas = [row["answer"] for row in rows], [row["meta"] for row in rows]
+            scores |= log_values(task, score_answers(task, texts, answers, metas, shown))
         return scores
 
     def export(self, model: nn.Module, out: Path) -> None:

@@ -18,13 +18,14 @@ from lion.data.mixture import Mixture
 from lion.data.sample import Sample
 from lion.data.source import Source
 from lion.data.sources.world import NoisyTags
-from lion.metrics import exact_match, pope, rec
+from lion.metrics import exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.prompts import Task
-from lion.train.scoring import score_answers
+from lion.train.log import log_values
 from lion.world import noisy_tags, render
 from lion.world.chance import chance, stream
 from lion.world.questions import test_questions
+from lion.world.scoring import score_answers
 
 _BATCH = 100
 _POPE = "pope-adversarial"
@@ -54,10 +55,7 @@ class Validator:
         for name, samples in self._world.items():
             texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
             metas = [sample.meta for sample in samples]
-            if name == _POPE:
-                scores |= {f"{name}/{key}": round(value.value, 4) for key, value in pope(texts, truths).items()}
-            else:
-                scores |= score_answers(Task(name), texts, truths, metas, [meta["scene"] for meta in metas])
+            scores |= log_values(name, score_answers(name, texts, truths, metas, [meta["scene"] for meta in metas]))
         if self.held_out:
             scores |= self._own_scores(model)
         return scores
@@ -109,5 +107,5 @@ class Validator:
                 found = rec(said, [sample.meta["box"] for _, sample in rows])
             else:
                 found = exact_match(said, [sample.answer for _, sample in rows])
-            scores |= {f"held_out/{task}/{name}": round(score.value, 4) for name, score in found.items()}
+            scores |= log_values(f"held_out/{task}", found)
         return scores

@@ -1,0 +1,55 @@
+"""What an answer about a drawn scene is worth: texts and the truth in, named estimates out.
+
+Used by training's validation and by evaluation, so that the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lion.metrics import Estimate, caption_objects, exact_match, pope, rec, reg
+from lion.prompts import Task
+from lion.world.questions import POPE_TASKS
+from lion.world.scene import Scene
+from lion.world.vocabulary import CATEGORIES, COLOURS, plural
+
+CATEGORY_FORMS = {form: category for category in CATEGORIES for form in (category, plural(category))}
+COLOUR_FORMS = {colour: colour for colour in COLOURS}
+_OVERLAPS = (0.5, 0.75)
+
+
+def score_answers(
+    name: str, texts: Sequence[str], answers: Sequence[str], metas: Sequence[Mapping[str, Any]], shown: Sequence[Scene]
+) -> dict[str, Estimate]:
+    """The scores of a set of questions, by name.
+
+    Args:
+        name: a task or one of POPE_TASKS.
+        texts: what the model said.
+        answers: what is true.
+        metas: for REC and REG the true `box`; for VQA and dialog the `kind` of each question, if each kind is to be
+            scored apart as well.
+        shown: the scenes.
+    """
+    if name in POPE_TASKS:
+        return pope(texts, answers)
+    match Task(name):
+        case Task.REC:
+            return rec(texts, [meta["box"] for meta in metas], _OVERLAPS)
+        case Task.REG:
+            pairs = zip(shown, metas, strict=True)
+            meant = [next(thing for thing in scene.objects if thing.box == meta["box"]) for scene, meta in pairs]
+            return reg(
+                texts,
+                [thing.category for thing in meant],
+                [thing.colour for thing in meant],
+                category_forms=CATEGORY_FORMS,
+                colour_forms=COLOUR_FORMS,
+            )
+        case Task.CAPTION:
+            present = [{thing.category for thing in scene.objects} for scene in shown]
+            return caption_objects(texts, present, CATEGORY_FORMS)
+        case Task.VQA | Task.DIALOG:
+            kinds = [meta["kind"] for meta in metas if "kind" in meta]
+            return exact_match(texts, answers, kinds or None)
