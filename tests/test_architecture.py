@@ -17,8 +17,8 @@ PACKAGE = ROOT / "src" / "lion"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
-errors, atomic, stem ◄ boxes, images ◄ prompts, metrics ◄ model, tagging ◄ world, convert ◄ data ◄ pipeline
-◄ train, eval, serve ◄ scale ◄ cli
+errors, atomic, provenance, stem ◄ boxes, images ◄ prompts, metrics ◄ model, tagging ◄ world, convert ◄ data
+◄ pipeline ◄ train, eval, serve ◄ scale ◄ cli
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it
 hands out public names and nothing here imports it."""

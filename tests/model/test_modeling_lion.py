@@ -163,7 +163,9 @@ def test_start_values():
             assert part.output.weight.abs().max() == 0
     width, heads = 32, 16 * 2
     query = model.language_model.encoder.block[1].layer[0].SelfAttention.q.weight
-    assert float(query.std()) == pytest.approx((width * heads / 2) ** -0.5, rel=0.2)  # T5's own rule, kept for our blocks
+    assert float(query.std()) == pytest.approx(
+        (width * heads / 2) ** -0.5, rel=0.2
+    )  # T5's own rule, kept for our blocks
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

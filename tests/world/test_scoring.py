@@ -12,9 +12,7 @@ SCENE = Scene("by-hand", "test", "street", 0, (CAT, BUS))
 
 def scores(name, texts, answers, metas=None):
     metas = metas or [{}] * len(texts)
-    return {
-        key: score.value for key, score in score_answers(name, texts, answers, metas, [SCENE] * len(texts)).items()
-    }
+    return {key: score.value for key, score in score_answers(name, texts, answers, metas, [SCENE] * len(texts)).items()}
 
 
 def test_rec():

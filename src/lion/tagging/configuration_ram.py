@@ -16,7 +16,8 @@ class RamConfig(PreTrainedConfig):
     """Everything :class:`~lion.tagging.RamTagger` needs to build itself; the tags are ``id2label``.
 
     Raises:
-        ValueError: two tags share a name, there is not one threshold per tag, or the heads do not divide the width.
+        ValueError: two tags share a name, there is not one threshold per tag, the heads do not divide the
+            width, or ``patch_stem`` is unknown.
 
     Source: "Recognize Anything" (arXiv 2306.03514); released ``ram`` configuration, recorded in
     ``tests/golden/ram_tiny``.
@@ -62,6 +63,8 @@ class RamConfig(PreTrainedConfig):
             raise ValueError(
                 f"{len(self.thresholds)} thresholds for {len(tags)} tags; give one per tag, in their order"
             )
+        if self.patch_stem not in ("linear", "convolutional"):
+            raise ValueError(f"patch_stem={self.patch_stem!r} is neither 'linear' nor 'convolutional'")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size={self.hidden_size} is not a multiple of num_attention_heads={self.num_attention_heads}"
@@ -91,7 +94,7 @@ class RamConfig(PreTrainedConfig):
     def mini(cls, tags: Sequence[str]) -> RamConfig:
         """The tagger of lion-mini: 128 px, two Swin stages ending at 8 x 8 patches (about 0.3 M parameters).
 
-        It sees fresh pictures at every step, so nothing is dropped out.
+        Unlike RAM it has a convolutional stem and no dropout: it starts from nothing and sees fresh pictures all along.
         """
         return cls(
             id2label=dict(enumerate(tags)),

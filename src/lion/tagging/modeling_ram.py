@@ -110,9 +110,9 @@ class RamModel(PreTrainedModel):
             init.normal_(module.label_embed)
 
     def forward(self, pixel_values: Tensor, **kwargs: Any) -> ImageClassifierOutput:
-        """Normalised pixels (B, 3, S, S) to ``.logits`` (B, N), in class order, and the image tokens the head read,
+        """Normalised pixels (B, 3, S, S) to ``.logits`` (B, N), in class order; for the loss see `asymmetric_loss`.
 
-        (B, L, E), as the one entry of ``.hidden_states``. For the loss see `asymmetric_loss`.
+        The one entry of ``.hidden_states`` is what the head read: the image tokens, (B, L, E).
         """
         seen = self.swin(pixel_values, **kwargs)
         tokens_BLC = torch.cat([seen.pooler_output.unsqueeze(1), seen.last_hidden_state], dim=1)

@@ -37,17 +37,16 @@ from lion.world import CATEGORIES, COLOURS, SIZES, THEMES, Scene, noisy_tags, sc
 from lion.world.scoring import score_answers
 
 _WAVES = 16
-_SYMBOL_OCTAVES, _ROW_OCTAVES = 3.5, 6.0
-"""Symbols code boxes coarsely, so that a connector can learn to; coordinate pieces must be told apart finely."""
+_OCTAVES = 6.0
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
 _COPIES = 3
 """Most symbols a thing is told in: visual tokens will repeat it, too."""
 
 
-def fourier(values: Tensor, octaves: float) -> Tensor:
-    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave up by `octaves`."""
-    frequencies = 2 ** torch.linspace(0, octaves, _WAVES, device=values.device) * math.pi / 2
+def fourier(values: Tensor) -> Tensor:
+    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 16 waves."""
+    frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES, device=values.device) * math.pi / 2
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
@@ -62,35 +61,23 @@ class SymbolReader(nn.Module):
         self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width)})
         nn.init.normal_(self.heads.get_parameter("box.weight"), std=(4 * _WAVES) ** -0.5)
         self._smooth_coordinates(coordinates, width)
-        self._match_like_with_like()
 
     @torch.no_grad()
     def _smooth_coordinates(self, coordinates: Tensor, width: int) -> None:
         """Neighbouring coordinates start as neighbours, in the embedding and in the output layer (``docs/log.md``)."""
-        codes = fourier(torch.linspace(0, 1, len(coordinates)), _ROW_OCTAVES)
+        codes = fourier(torch.linspace(0, 1, len(coordinates)))
         smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
         self.language_model.shared.weight[coordinates] = smooth
         head = self.language_model.lm_head.weight
         head.mul_(width**-0.5)  # T5's own start is made for a scaled output, which LION's is not
         head[coordinates] = smooth * width**-0.5
 
-    @torch.no_grad()
-    def _match_like_with_like(self) -> None:
-        """Keys start as the queries' own projection in the first encoder blocks: a word looks at its like.
-
-        From independent ones the step from "say any box" to "say the box of what was asked for" took far longer
-        (``docs/log.md``).
-        """
-        for block in self.language_model.encoder.block[:2]:
-            attention = block.get_submodule("layer.0.SelfAttention")
-            attention.k.weight.copy_(attention.q.weight * attention.key_value_proj_dim**0.5)
-
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
         words_BM3, text_BTD = batch["symbol_words"], shared(batch["input_ids"])
         named_BMD = (shared(words_BM3) * (words_BM3 > 0)[..., None]).sum(dim=2)
-        boxes_BMD = self.heads["box"](fourier(batch["symbol_boxes"], _SYMBOL_OCTAVES).flatten(-2))
+        boxes_BMD = self.heads["box"](fourier(batch["symbol_boxes"]).flatten(-2))
         symbols_BMD = named_BMD + boxes_BMD * batch["symbol_is_thing"][..., None]
         # As much as a connector's tokens may miss by, more for some scenes than for others.
         strength_B = batch["noise"] * torch.rand_like(batch["noise"])
@@ -156,16 +143,21 @@ class PretrainLanguage:
         edges = np.cumsum(weights) / weights.sum()
         rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
+        finding = step < self.options.find_first * self.recipe.steps
+        task = Task.REC if finding else task
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
         mess = _mess(step, self.recipe.steps)
-        rows = [self._row(scene(self.data.split, i, max_objects=cap), task, rng, mess) for i in indices]
+        scenes = [scene(self.data.split, index, max_objects=cap) for index in indices]
+        rows = [self._row(shown, task, rng, mess, bare=finding) for shown in scenes]
         return self._collate(rows, self.options.noise * mess)
 
-    def _row(self, shown: Scene, task: Task, rng: np.random.Generator, mess: float) -> dict[str, Any]:
+    def _row(
+        self, shown: Scene, task: Task, rng: np.random.Generator, mess: float, bare: bool = False
+    ) -> dict[str, Any]:
         """One scene, told, and one instruction with its answer."""
-        text, answer, meta = say(shown, task, rng, self.processor.box_decimals)
+        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare)
         tags = None
-        if self.data.tags is not None and rng.random() < self.data.tags.share:
+        if self.data.tags is not None and not bare and rng.random() < self.data.tags.share:
             tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
         if self.options.scene_as == "text":
             text = f"{_told(shown, rng)} {text}"

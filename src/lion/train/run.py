@@ -5,14 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 import yaml
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -20,6 +16,7 @@ from accelerate.utils import set_seed
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.errors import LionError
+from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
@@ -112,7 +109,7 @@ def finish(run: Run) -> dict[str, Any]:
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
         "hardware": hardware(run.accelerator.device),
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": versions(),
         "commit": commit(),
     }
     if run.accelerator.is_main_process:
@@ -160,20 +157,3 @@ def last_scores(recipe: Recipe[Any]) -> dict[str, float]:
     path = recipe.folder / "validation.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
     return {k: v for k, v in json.loads(lines[-1]).items() if k not in ("step", "seconds")} if lines else {}
-
-
-def hardware(device: torch.device) -> str:
-    """What the run ran on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {os.cpu_count()} CPU cores ({platform.machine()})"
-
-
-def commit() -> str | None:
-    """The commit of the source tree this module lies in, or None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None

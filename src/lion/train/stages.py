@@ -44,6 +44,12 @@ class PretrainLanguageOptions(Options):
         default="symbols", description="how a scene is told: one vector a thing (a departure), or in words (the paper)"
     )
     soft_coordinates: float = Field(default=0.0, ge=0, description="as in stages 1 to 3")
+    find_first: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the run, at its start, that only finds bare phrases: the skill all other tasks stand on",
+    )
     noise: float = Field(
         default=0.3,
         ge=0,

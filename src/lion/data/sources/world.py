@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lion.boxes import format_box
+from lion.boxes import Box, format_box
 from lion.data.pictures import Pictures
 from lion.data.sample import Sample
 from lion.model.image_processing_lion import LionImageProcessor
@@ -141,7 +141,7 @@ def _scene(split: str, number: int, seed: int, cap: int | None) -> Scene:
 Said = tuple[str, str, dict[str, Any]]
 
 
-def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3) -> Said:
+def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *, bare: bool = False) -> Said:
     """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
     Args:
@@ -149,47 +149,54 @@ def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3) -
         task: any.
         rng: chooses what is asked and in which wording.
         decimals: decimals of boxes in text.
+        bare: the phrase, the question or the box alone instead of an instruction around it.
     """
-    return _SAY[task](shown, rng, decimals)
+    slots, answer, meta = _CONTENT[task](shown, rng)
+    spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
+    if bare:
+        box = slots.get("box")
+        text = slots.get("question") or slots.get("expression") or (format_box(box, decimals) if box else str(task))
+        return text, spoken, meta
+    template = below(rng, len(INSTRUCTIONS[task]))
+    if task == Task.DIALOG:
+        return dialog_instruction(slots["history"], slots["question"], template=template), spoken, meta
+    return instruction(task, template=template, decimals=decimals, **slots), spoken, meta
 
 
-def _template(task: Task, rng: np.random.Generator) -> int:
-    return below(rng, len(INSTRUCTIONS[task]))
+Content = tuple[dict[str, Any], str | Box, dict[str, Any]]
+"""What fills an instruction's slots, the answer, and what scoring needs."""
 
 
-def _caption(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
-    return instruction(Task.CAPTION, template=_template(Task.CAPTION, rng)), language.caption(shown, rng), {}
+def _caption(shown: Scene, rng: np.random.Generator) -> Content:
+    return {}, language.caption(shown, rng), {}
 
 
-def _vqa(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+def _vqa(shown: Scene, rng: np.random.Generator) -> Content:
     asked = language.vqa(shown, rng)
-    text = instruction(Task.VQA, question=asked.question, template=_template(Task.VQA, rng))
-    return text, asked.answer, {"kind": asked.kind}
+    return {"question": asked.question}, asked.answer, {"kind": asked.kind}
 
 
-def _dialog(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     rounds = dialog(shown, rng)
     now = below(rng, len(rounds))
     history = [(before.question, before.answer) for before in rounds[:now]]
-    text = dialog_instruction(history, rounds[now].question, template=_template(Task.DIALOG, rng))
-    return text, rounds[now].answer, {"kind": rounds[now].kind, "round": now}
+    meta = {"kind": rounds[now].kind, "round": now}
+    return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
 
 
-def _rec(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+def _rec(shown: Scene, rng: np.random.Generator) -> Content:
     meant = language.expression(shown, rng)
     box = shown.objects[meant.target].box
-    text = instruction(Task.REC, expression=meant.text, template=_template(Task.REC, rng))
-    return text, format_box(box, decimals), {"kind": meant.kind, "box": box}
+    return {"expression": meant.text}, box, {"kind": meant.kind, "box": box}
 
 
-def _reg(shown: Scene, rng: np.random.Generator, decimals: int) -> Said:
+def _reg(shown: Scene, rng: np.random.Generator) -> Content:
     target = below(rng, len(shown.objects))
     box = shown.objects[target].box
-    text = instruction(Task.REG, box=box, template=_template(Task.REG, rng), decimals=decimals)
-    return text, language.describe(shown, target), {"box": box}
+    return {"box": box}, language.describe(shown, target), {"box": box}
 
 
-_SAY = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
+_CONTENT = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
 
 
 def _key(split: str, seed: int, cap: int | None, pixels: int, processor: LionImageProcessor) -> str:

@@ -1,0 +1,39 @@
+"""What a measured number has to name: the hardware, the commit and the versions that gave it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def hardware(device: torch.device) -> str:
+    """What ran, in words: the GPU's name, or threads and cores of the CPU."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of {os.cpu_count()} CPU cores ({platform.machine()})"
+
+
+def commit() -> str | None:
+    """The commit of the source tree this package lies in, or None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that numbers depend on."""
+    import torch
+    import transformers
+
+    return {"torch": torch.__version__, "transformers": transformers.__version__}

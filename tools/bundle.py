@@ -1,0 +1,82 @@
+"""Make the bundled lion-mini out of a finished chain: ``python tools/bundle.py runs/mini [scores folder]``.
+
+Casts weights to bfloat16 (half the size; scores are measured on what is shipped), leaves logs behind, and writes the
+model card from the runs' own records and, once there are some, the scores of ``lion eval world``.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from lion.atomic import atomic_directory, atomic_write
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.tagging import RamTagger
+
+BUNDLED = Path(__file__).parent.parent / "src" / "lion" / "bundled" / "lion-mini"
+RUNS = ("vit", "t5", "tagger", "stage1", "stage2", "lion-mini")
+
+CARD = """---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+
+# lion-mini
+
+A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. Its Vision Encoder and
+language model are pretrained and then frozen, and the three stages train what the paper trains by the language-model
+loss alone. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols (one vector
+a thing, the sum of its words and a code of its box), not on text; the Vision Encoder and the tagger have a small
+convolutional stem instead of a patch projection; and there is one vocabulary piece per 0.01 of a coordinate, with
+labels softened over neighbouring coordinates. Without the first departure: not run to the end (`docs/log.md`).
+
+Weights are bfloat16, {megabytes:.1f} MB with the tagger. Made by `lion train mini` and `tools/bundle.py`:
+
+| recipe | steps | minutes | hardware | commit |
+| --- | --- | --- | --- | --- |
+{runs}
+
+{scores}
+"""
+
+
+def run_rows(chain: Path) -> str:
+    """One table row for each run of the chain, from its own record."""
+    rows = []
+    for name in RUNS:
+        record = json.loads((chain / name / "finished.json").read_text())
+        minutes, commit = record["seconds"] / 60, (record["commit"] or "unknown")[:10]
+        rows.append(f"| {record['name']} | {record['steps']} | {minutes:.0f} | {record['hardware']} | {commit} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("chain", type=Path, help="folder of the finished chain, as lion train mini leaves it")
+    parser.add_argument("scores", type=Path, nargs="?", help="folder that lion eval world wrote")
+    options = parser.parse_args()
+    source = options.chain / "lion-mini"
+    model = LionForConditionalGeneration.from_pretrained(source, dtype=torch.bfloat16)
+    tagger = RamTagger.from_pretrained(source / "tagger")
+    tagger.model.to(torch.bfloat16)
+    shutil.rmtree(BUNDLED, ignore_errors=True)
+    BUNDLED.parent.mkdir(exist_ok=True)
+    with atomic_directory(BUNDLED) as folder:
+        model.save_pretrained(folder)
+        LionProcessor.from_pretrained(source).save_pretrained(folder)
+        tagger.save_pretrained(folder / "tagger")
+        shutil.copy(source / "finished.json", folder)
+    size = sum(file.stat().st_size for file in BUNDLED.rglob("*") if file.is_file()) / 1e6
+    report = (options.scores / "report.md").read_text() if options.scores else "Scores: not measured yet."
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = CARD.format(
+        parameters=f"{parameters / 1e6:.1f} million", megabytes=size, runs=run_rows(options.chain), scores=report
+    )
+    atomic_write(BUNDLED / "README.md", card)
+
+
+if __name__ == "__main__":
+    main()
