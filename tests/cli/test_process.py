@@ -56,6 +56,8 @@ def test_an_interrupt_is_quiet(checkpoint, pictures):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        # A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     process.stdin.write("what is it?\n")
     process.stdin.flush()

@@ -1,0 +1,114 @@
+"""The pretraining objectives: they run, they learn what they should from, and stages can start from what they leave."""
+
+import numpy as np
+import pytest
+import torch
+
+from lion.model import LionForConditionalGeneration
+from lion.prompts import Task
+from lion.tagging import RamTagger
+from lion.train.matching import matching_logits, matching_loss
+from lion.train.mini_tokenizers import COORDINATES, bert_tokenizer, t5_tokenizer
+from lion.train.parts import load_part
+from lion.train.presets import preset_config, world_processor
+from lion.train.pretrain_language import PretrainLanguage
+from lion.train.pretrain_vision import known_phrases, phrases_of
+from lion.train.recipe import load
+from lion.train.run import train
+from lion.world import render, scene, vocabulary
+from lion.world.vocabulary import held_out_pair
+
+SHORT = ["steps=2", "batch_size=3", "optimiser.warmup=1", "precision=fp32", "data.0.scenes=8"]
+SHORT += ["validation.every=2", "validation.samples=4"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LION_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(("name", "part"), [("mini-vit", "vision_encoder"), ("mini-t5", "language_model")])
+def test_a_stage_can_start_from_the_part(name, part, tmp_path):
+    more = ["curriculum=null"] if name == "mini-t5" else []
+    recipe = load(name, [*SHORT, *more, "model=tiny", f"root={tmp_path}"])
+    record = train(recipe)
+    assert record["steps"] == 2 and record["scores"]
+    model = LionForConditionalGeneration(preset_config("tiny", world_processor("tiny")))
+    before = {name: p.clone() for name, p in model.component_parameters(part)}
+    load_part(model, part, recipe.folder)
+    assert any(not torch.equal(before[name], p) for name, p in model.component_parameters(part))
+
+
+def test_the_tagger_it_leaves_tags(tmp_path):
+    recipe = load("mini-tagger", [*SHORT, f"root={tmp_path}"])
+    train(recipe)
+    tagger = RamTagger.from_pretrained(recipe.folder)
+    assert tagger.scores([render(scene("val", 0))]).shape == (1, len(tagger.tags))
+
+
+def test_no_held_out_pair_is_among_the_phrases():
+    phrases = set(known_phrases())
+    assert not any(held_out_pair(phrase[-1], phrase[-2]) for phrase in phrases if len(phrase) > 1)
+    for index in range(50):
+        assert phrases_of(scene("train", index)) <= phrases
+
+
+def test_finding_comes_first_and_bare():
+    overrides = ["batch_size=4", "options.find_first=0.5", "steps=400"]
+    objective = PretrainLanguage(load("mini-t5", overrides))
+    tokenizer = objective.processor.tokenizer
+    first, later = objective.batch(0), [objective.batch(step) for step in range(390, 400)]
+    assert set(first.tasks) == {Task.REC}
+    assert all(
+        "locate" not in text and "image" not in text for text in tokenizer.batch_decode(first.tensors["input_ids"])
+    )
+    assert len({task for batch in later for task in batch.tasks}) > 1
+
+
+@pytest.mark.parametrize("step", [0, 399])
+def test_batches_are_a_function_of_the_step(step):
+    one, two = (PretrainLanguage(load("mini-t5", ["batch_size=4", "steps=400"])).batch(step) for _ in range(2))
+    assert one.ids == two.ids
+    assert all(torch.equal(one.tensors[name], two.tensors[name]) for name in one.tensors)
+
+
+def test_symbols_hold_every_thing_and_its_box():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=6", "steps=100"]))
+    batch = objective.batch(99)
+    for row, name in enumerate(batch.ids):
+        split, seed, index = name.split(":")[0].split("-")[:3]
+        shown = scene(split, int(index), seed=int(seed))
+        things = batch.tensors["symbol_is_thing"][row].bool()
+        boxes = {tuple(np.round(box, 5)) for box in batch.tensors["symbol_boxes"][row][things].tolist()}
+        assert boxes == {tuple(np.round(thing.box.xyxy(), 5)) for thing in shown.objects}
+
+
+def test_told_in_words_there_are_no_symbols():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=2", "steps=100", "options.scene_as=text"]))
+    batch = objective.batch(99)
+    assert batch.tensors["symbol_mask"].shape[1] == 0
+    texts = objective.processor.tokenizer.batch_decode(batch.tensors["input_ids"])
+    assert all("0." in text for text in texts)
+    model = objective.build()
+    assert torch.isfinite(objective.loss(model, batch).total)
+
+
+def test_matching_finds_the_word_whose_token_is_there():
+    words = torch.eye(3)
+    tokens = torch.stack([words[[0, 0, 1]], words[[2, 2, 2]]])
+    logits = matching_logits(tokens, words, 10.0, -6.0)
+    shown = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert ((logits > 0) == shown.bool()).all()
+    assert matching_loss(logits, shown) < matching_loss(-logits, shown)
+
+
+def test_tokenizers_hold_the_world_and_lose_no_text():
+    words = vocabulary()
+    t5, bert = t5_tokenizer(words), bert_tokenizer(words)
+    for text in ("What color is the Cat?", "zebra's 42!", "[0.12,0.34,0.56,1.00]"):
+        assert t5.decode(t5(text)["input_ids"], skip_special_tokens=True) == text.lower()
+    assert len(t5("[0.12,0.34,0.56,1.00]")["input_ids"]) == 10
+    for word in words:
+        if not word.startswith("<"):
+            assert t5.unk_token_id not in t5(word)["input_ids"] and bert.unk_token_id not in bert(word)["input_ids"]
+    assert t5.convert_tokens_to_ids(list(COORDINATES))[-1] - t5.convert_tokens_to_ids(list(COORDINATES))[0] == 100
