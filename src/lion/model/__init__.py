@@ -1,5 +1,7 @@
 """The LION model: configuration, network and processor, registered with transformers' Auto classes."""
 
+from contextlib import suppress
+
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -18,7 +20,8 @@ AutoConfig.register("lion", LionConfig, exist_ok=True)
 AutoModel.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
 AutoModelForImageTextToText.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
 AutoProcessor.register(LionConfig, LionProcessor, exist_ok=True)
-AutoImageProcessor.register(LionConfig, slow_image_processor_class=LionImageProcessor, exist_ok=True)
+with suppress(ImportError):  # up to 5.17 or so, transformers has this class only beside torchvision
+    AutoImageProcessor.register(LionConfig, slow_image_processor_class=LionImageProcessor, exist_ok=True)
 
 __all__ = [
     "FROZEN",

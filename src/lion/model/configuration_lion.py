@@ -28,6 +28,14 @@ class VisionAggregatorConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
 
+_PARTS: dict[str, type[PreTrainedConfig]] = {
+    "vision_config": InstructBlipVisionConfig,
+    "qformer_config": InstructBlipQFormerConfig,
+    "aggregator_config": VisionAggregatorConfig,
+    "text_config": T5Config,
+}
+
+
 class LionConfig(PreTrainedConfig):
     """Everything :class:`LionForConditionalGeneration` needs to build itself.
 
@@ -39,12 +47,7 @@ class LionConfig(PreTrainedConfig):
 
     model_type = "lion"
     is_encoder_decoder = True
-    sub_configs_defaults = {  # noqa: RUF012 - the name and form transformers reads
-        "vision_config": InstructBlipVisionConfig,
-        "qformer_config": InstructBlipQFormerConfig,
-        "aggregator_config": VisionAggregatorConfig,
-        "text_config": T5Config,
-    }
+    sub_configs = _PARTS
 
     # Sub-configurations: given as such, as dictionaries (from a file), or not at all.
     vision_config: Any = None
@@ -72,6 +75,10 @@ class LionConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for name, kind in _PARTS.items():
+            part = getattr(self, name)
+            if not isinstance(part, PreTrainedConfig):
+                setattr(self, name, kind(**(part or {})))
         super().__post_init__(**kwargs)
         self.taps = tuple(self.taps)
         # FLAN-T5 as LION was trained with it: exact GELU, and logits neither tied to the embeddings nor scaled.
