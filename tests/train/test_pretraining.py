@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lion.data.sources.world import say
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
 from lion.tagging import RamTagger
@@ -112,3 +113,9 @@ def test_tokenizers_hold_the_world_and_lose_no_text():
         if not word.startswith("<"):
             assert t5.unk_token_id not in t5(word)["input_ids"] and bert.unk_token_id not in bert(word)["input_ids"]
     assert t5.convert_tokens_to_ids(list(COORDINATES))[-1] - t5.convert_tokens_to_ids(list(COORDINATES))[0] == 100
+
+
+def test_bare_phrases_name_and_do_not_place():
+    rng = np.random.default_rng(0)
+    kinds = {say(scene("train", index), Task.REC, rng, 2, bare=True)[2]["kind"] for index in range(200)}
+    assert kinds <= {"unique", "attribute"} and len(kinds) == 2

@@ -149,9 +149,10 @@ def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *
         task: any.
         rng: chooses what is asked and in which wording.
         decimals: decimals of boxes in text.
-        bare: the phrase, the question or the box alone instead of an instruction around it.
+        bare: the phrase, the question or the box alone instead of an instruction around it; phrases then name the
+            thing ("the red cat") and do not place it ("the second cat from the left").
     """
-    slots, answer, meta = _CONTENT[task](shown, rng)
+    slots, answer, meta = _named(shown, rng) if bare and task == Task.REC else _CONTENT[task](shown, rng)
     spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
     if bare:
         box = slots.get("box")
@@ -184,8 +185,17 @@ def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
 
 
+def _named(shown: Scene, rng: np.random.Generator) -> Content:
+    kinds = ("unique", "attribute") if chance(rng, 0.5) else ("attribute", "unique")
+    found = (language.expression(shown, rng, kind) for kind in kinds)
+    return _meaning(shown, next((meant for meant in found if meant), None) or language.expression(shown, rng))
+
+
 def _rec(shown: Scene, rng: np.random.Generator) -> Content:
-    meant = language.expression(shown, rng)
+    return _meaning(shown, language.expression(shown, rng))
+
+
+def _meaning(shown: Scene, meant: language.Expression) -> Content:
     box = shown.objects[meant.target].box
     return {"expression": meant.text}, box, {"kind": meant.kind, "box": box}
 
