@@ -112,6 +112,16 @@ def test_tags_reach_the_model(pipeline, picture):
     assert [prompt.tags for prompt in prompts] == [("car", "tree", "sun"), None, ("dog",)]
 
 
+def test_an_instruction_of_ones_own_is_read_word_for_word(pipeline, picture):
+    look = pipeline.look(picture)
+    own = pipeline._prompt(look, Request(picture, Verb.ASK, instruction="Question: what is it?"), Verb.ASK.task)
+    assert own.instruction == "Question: what is it?" and own.tags == look.tags
+    usual = pipeline._prompt(look, Request(picture, Verb.ASK, "what is it?"), Verb.ASK.task).instruction
+    asked = [Request(picture, Verb.ASK, "what is it?"), Request(picture, Verb.ASK, instruction=usual)]
+    one, other = pipeline.answer(asked)
+    assert one.text == other.text
+
+
 def test_without_a_tagger(parts, picture):
     pipeline = LionPipeline(*parts[:2], name="tiny")
     assert pipeline.caption(picture).tags == ()

@@ -49,6 +49,8 @@ class Request:
     """Earlier rounds of a chat, (question, answer), oldest first."""
     tags: Sequence[str] | None = None
     """Tags to give the model; None for the tagger's, an empty list for a prompt without tags."""
+    instruction: str | None = None
+    """What the model reads, word for word, in place of the wording that the verb gives to the fields above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,8 @@ class LionPipeline:
 
     def _prompt(self, look: Look, request: Request, task: Task) -> _Prompt:
         tags = look.evidence.tags if request.tags is None else tuple(request.tags) or None
+        if request.instruction is not None:
+            return _Prompt(look, request, task, request.instruction, tags, None)
         words, note = instruction_of(
             request.verb, self.processor, look.size, tags, request.text, request.box, request.history
         )
