@@ -136,7 +136,7 @@ class RamTagger:
         digest = hashlib.blake2b(json.dumps([shape, swin], sort_keys=True).encode(), digest_size=16)
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
     def scores(self, images: Sequence[ImageSource]) -> Tensor:
