@@ -17,6 +17,7 @@ from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
 from lion.cli.describe import describe
+from lion.cli.eval import evaluation
 from lion.cli.info import info
 from lion.cli.locate import locate
 from lion.cli.output import say
@@ -35,6 +36,7 @@ app = typer.Typer(
 for verb in (caption, ask, locate, describe, tag, chat, world, info):
     app.command()(verb)
 app.command(epilog=recipes())(train)
+app.add_typer(evaluation, name="eval")
 
 USER, OURS, INTERRUPTED = 2, 1, 130
 

@@ -1,0 +1,116 @@
+"""A model's answers on disk, one line each, written as they come.
+
+FOLDER/run.json                  whose answers they are: model, benchmark, world, settings, hardware, commit
+FOLDER/predictions/<part>.jsonl  the answers, keyed by the question's id
+
+A killed run loses at most the batch it was at; a last line cut in half is dropped and asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lion.atomic import atomic_write, atomic_write_json
+from lion.errors import LionError
+
+Row = dict[str, Any]
+"""An answer: ``id``, ``text`` (or ``scores``) and ``seconds``, and what helps people who read the file."""
+
+FIXED = ("benchmark", "model_fingerprint", "settings", "decoding")
+"""What all answers of a folder have in common; the number of questions may grow."""
+
+
+class Predictions:
+    """The answers in one folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def claim(self, run: Mapping[str, Any]) -> None:
+        """Make the folder that of a run, or go on with the same run's; what the first call noted down stays.
+
+        Raises:
+            LionError: it holds another run's answers, or other files.
+        """
+        note = self.folder / "run.json"
+        if note.is_file():
+            found = self.run()
+            differing = [key for key in FIXED if found.get(key) != run[key]]
+            if differing:
+                raise LionError(f"{self.folder} holds {_whose(found, run, differing[0])}; choose another --out")
+            run = {**found, "samples": run["samples"], "blind_run": found["blind_run"] or run["blind_run"]}
+        elif self.folder.is_file():
+            raise LionError(f"{self.folder} is a file; choose a folder with --out")
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            raise LionError(f"{self.folder} is not empty and holds no answers of ours; choose another --out")
+        atomic_write_json(note, run)
+
+    def run(self) -> dict[str, Any]:
+        """What run.json says.
+
+        Raises:
+            LionError: there is none, or it is unreadable.
+        """
+        note = self.folder / "run.json"
+        try:
+            found = json.loads(note.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise LionError(f"{self.folder} holds no run.json; name the folder that lion eval wrote") from error
+        except ValueError as error:
+            raise LionError(f"{note} is not readable JSON; ask again into another folder") from error
+        return dict(found)
+
+    def rows(self, part: str) -> dict[str, Row]:
+        """The answers of a part by id, in the order they came; empty if there is no such file.
+
+        Raises:
+            LionError: a line in the middle is damaged.
+        """
+        path = self._path(part)
+        if not path.is_file():
+            return {}
+        rows: dict[str, Row] = {}
+        for number, line in enumerate(_whole_lines(path), start=1):
+            try:
+                row = json.loads(line)
+                rows.setdefault(row["id"], row)
+            except (ValueError, KeyError, TypeError) as error:
+                raise LionError(f"{path}, line {number} is damaged; delete the line, and it is asked again") from error
+        return rows
+
+    def mend(self, part: str) -> None:
+        """Drop a last line that a kill cut short, so that the next one starts on its own."""
+        path = self._path(part)
+        if path.is_file() and not path.read_bytes().endswith(b"\n"):
+            atomic_write(path, "".join(_whole_lines(path)))
+
+    def add(self, part: str, rows: Sequence[Row]) -> None:
+        """Append answers; call `mend` once before."""
+        path = self._path(part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def _path(self, part: str) -> Path:
+        return self.folder / "predictions" / f"{part}.jsonl"
+
+
+def _whole_lines(path: Path) -> list[str]:
+    text = path.read_bytes().decode("utf-8", errors="replace")  # the cut may run through a letter
+    return [line + "\n" for line in text.split("\n")[:-1]]
+
+
+def _whose(found: Mapping[str, Any], run: Mapping[str, Any], key: str) -> str:
+    """In words, how the run that is there differs from the one that is wanted."""
+    if key == "model_fingerprint":
+        if found.get("model") == run["model"]:
+            return f"answers of another {run['model']} (its weights have changed since)"
+        return f"answers of another model ({found.get('model')}, not {run['model']})"
+    there, here = found.get(key), run[key]
+    if isinstance(there, dict) and isinstance(here, dict):
+        key = next(inner for inner in {**there, **here} if there.get(inner) != here.get(inner))
+        there, here = there.get(key), here.get(key)
+    return f"answers with another {key.replace('_', ' ')} ({there}, not {here})"

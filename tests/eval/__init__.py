@@ -1,0 +1,1 @@
+"""Tests of lion.eval, on a tiny model with random weights and on one that knows the truth."""

@@ -1,0 +1,26 @@
+"""Guessers that learn from few scenes, so that tests are quick, and the parts of one tiny model."""
+
+import pytest
+
+from lion.eval.benchmarks import guessers
+from tests.eval import tiny_world
+
+
+def _forget():
+    for value in vars(guessers).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_scenes():
+    usual, guessers.TRAIN_SCENES = guessers.TRAIN_SCENES, 60
+    _forget()
+    yield
+    guessers.TRAIN_SCENES = usual
+    _forget()
+
+
+@pytest.fixture(scope="session")
+def parts():
+    return tiny_world.parts()

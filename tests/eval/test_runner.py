@@ -1,0 +1,196 @@
+"""Asking goes on where it stopped, answers of two models never mix, and scoring needs no model."""
+
+import json
+
+import pytest
+import torch
+
+from lion.errors import LionError
+from lion.eval import Evaluation, WorldBenchmark, rescore
+from lion.eval.benchmarks.world import SETS
+from lion.eval.runner import model_fingerprint
+from lion.pipeline import LionPipeline
+from tests.eval import tiny_world
+from tests.eval.tiny_world import Oracle
+
+N = 6
+ALL = N * (len(SETS) + 1)
+
+
+@pytest.fixture
+def tiny(parts):
+    return tiny_world.pipeline(parts)
+
+
+def evaluate(pipeline, folder, samples=N, **settings):
+    run = Evaluation(pipeline, WorldBenchmark(samples=samples), folder, **settings)
+    counts = []
+    run.ask(lambda part, count: counts.append(count))
+    assert run.pending == 0
+    return sum(counts), run.finish()
+
+
+def said(folder):
+    """Every answer in a folder, without its time."""
+    files = sorted((folder / "predictions").rglob("*.jsonl"))
+    rows = [(file.name, json.loads(line)) for file in files for line in file.read_text().splitlines()]
+    return [(name, {key: value for key, value in row.items() if key != "seconds"}) for name, row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(parts, tmp_path_factory):
+    """A finished run of the tiny model."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    asked, record = evaluate(tiny_world.pipeline(parts), folder)
+    assert asked == ALL
+    return folder, record
+
+
+def test_scores_and_report_are_written(whole):
+    folder, record = whole
+    assert json.loads((folder / "scores.json").read_text()) == record
+    assert record.keys() == {
+        "benchmark", "model", "model_fingerprint", "settings", "samples", "blind_run", "decoding", "commit", "date",
+        "hardware", "versions", "seconds", "scores",
+    }  # fmt: skip
+    assert record["settings"].keys() == {"split", "tags", "world_version", "world_fingerprint"}
+    assert record["scores"]["rec/mean_iou"].keys() == {
+        "value", "standard_error", "n", "blind", "random", "blind_run", "above_blind", "bar", "met",
+    }  # fmt: skip
+    assert record["seconds"] > 0 and record["scores"]["rec/mean_iou"]["n"] == N
+    report = (folder / "report.md").read_text()
+    for name in WorldBenchmark.table:
+        assert f"| {name} | {record['scores'][name]['n']} | {record['scores'][name]['value']:.3f} |" in report
+    assert "itself blind" not in report.split("*n*")[0] and "## Slices" in report
+    assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
+    assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
+
+
+def test_a_finished_run_asks_nothing(whole, tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "answer", None)
+    assert evaluate(tiny, whole[0]) == (0, whole[1])
+
+
+@pytest.mark.parametrize("cut", [1, 40, 0])
+def test_a_killed_run_goes_on(whole, tiny, tmp_path, cut, monkeypatch):
+    answer, left = tiny.answer, [5]
+
+    def dies(requests):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return answer(requests)
+
+    monkeypatch.setattr(tiny, "answer", dies)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny, tmp_path)
+    monkeypatch.setattr(tiny, "answer", answer)
+    with pytest.raises(LionError, match="not answered yet"):
+        rescore(tmp_path)
+    path = tmp_path / "predictions" / "dialog.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - cut])
+    lost = 1 if cut else 0
+    asked, record = evaluate(tiny, tmp_path)
+    assert asked == ALL - (4 + 2 + 4 + 2 + 4 - lost)
+    assert sorted(map(str, said(tmp_path))) == sorted(map(str, said(whole[0])))
+    assert record["scores"] == whole[1]["scores"]
+
+
+def test_more_questions_and_a_blind_run_join_what_is_there(parts, tmp_path):
+    oracle = Oracle(parts, N)
+    assert evaluate(oracle, tmp_path, samples=4)[0] == 4 * (len(SETS) + 1)
+    asked, record = evaluate(oracle, tmp_path, blind=True)
+    assert asked == ALL - 4 * (len(SETS) + 1) + N * len(SETS)
+    assert record["samples"] == N and record["scores"]["vqa/accuracy"]["blind_run"]["value"] == 0
+    asked, record = evaluate(oracle, tmp_path, samples=3)
+    assert asked == 0 and record["samples"] == 3 and record["blind_run"]
+    assert "itself blind" in (tmp_path / "report.md").read_text().split("*n*")[0]
+
+
+def test_scoring_again_needs_no_model(whole, monkeypatch):
+    monkeypatch.setattr(LionPipeline, "__init__", None)
+    monkeypatch.setattr(LionPipeline, "answer", None)
+    assert rescore(whole[0]) == whole[1]
+
+
+def test_another_model_is_an_error(whole, parts):
+    _, processor, tagger = parts
+    other = tiny_world.parts()[0]
+    with torch.no_grad():
+        next(iter(other.parameters())).add_(1)
+    with pytest.raises(LionError, match=r"answers of another tiny \(its weights have changed since\); .*--out"):
+        evaluate(tiny_world.pipeline((other, processor, tagger)), whole[0])
+    with pytest.raises(LionError, match="another model \\(tiny, not big\\)"):
+        evaluate(tiny_world.pipeline((other, processor, tagger), name="big"), whole[0])
+    assert evaluate(tiny_world.pipeline(parts, name="renamed"), whole[0])[0] == 0
+
+
+def test_another_setting_is_an_error(whole, tiny):
+    for benchmark, words in (
+        (WorldBenchmark("val", N), r"another split \(test, not val\)"),
+        (WorldBenchmark("test", N, tagged=False), r"another tags \(True, not False\)"),
+    ):
+        with pytest.raises(LionError, match=words):
+            Evaluation(tiny, benchmark, whole[0])
+    tiny.decoding = {}
+    with pytest.raises(LionError, match="answers with another caption"):
+        Evaluation(tiny, WorldBenchmark(samples=N), whole[0])
+
+
+def test_folders_that_will_not_do(whole, tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("")
+    for name, words in (("file", "is a file"), ("full", "is not empty")):
+        with pytest.raises(LionError, match=words):
+            evaluate(tiny, tmp_path / name)
+    with pytest.raises(LionError, match=r"no run\.json"):
+        rescore(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"benchmark": "moon"}, "'moon'; known are world"),
+        ({"settings": {"split": "test", "tags": True, "world_version": "0"}}, "questions have changed"),
+    ],
+)
+def test_answers_to_other_questions_are_not_scored(whole, tmp_path, change, words):
+    run = json.loads((whole[0] / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**run, **change}))
+    with pytest.raises(LionError, match=words):
+        rescore(tmp_path)
+
+
+def test_a_damaged_line_is_named(parts, tmp_path):
+    oracle = Oracle(parts, 2)
+    evaluate(oracle, tmp_path, samples=2)
+    path = tmp_path / "predictions" / "vqa.jsonl"
+    first, second = path.read_text().splitlines()
+    path.write_text(f"{first[:9]}\n{second}\n")
+    with pytest.raises(LionError, match=r"vqa\.jsonl, line 1 is damaged"):
+        rescore(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(LionError, match="not readable JSON"):
+        rescore(tmp_path)
+
+
+def test_without_a_tagger_none_is_scored(parts, tmp_path):
+    asked, record = evaluate(tiny_world.pipeline((*parts[:2], None)), tmp_path, samples=2)
+    assert asked == 2 * len(SETS) and "tagger/map" not in record["scores"]
+    assert "tagger/map" not in (tmp_path / "report.md").read_text()
+
+
+def test_the_fingerprint_follows_weights_tagger_and_ways(parts):
+    model, processor, tagger = parts
+    known = model_fingerprint(tiny_world.pipeline(parts))
+    assert known == model_fingerprint(tiny_world.pipeline(parts, name="other", batch_size=2))
+    assert known != model_fingerprint(tiny_world.pipeline((model, processor, None)))
+    threshold = float(tagger.thresholds[0])
+    try:
+        tagger.thresholds[0] = 0.9
+        assert known != model_fingerprint(tiny_world.pipeline(parts))
+    finally:
+        tagger.thresholds[0] = threshold
+    assert known == model_fingerprint(tiny_world.pipeline(tiny_world.parts()))
