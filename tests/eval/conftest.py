@@ -6,19 +6,13 @@ from lion.eval.benchmarks import guessers
 from tests.eval import tiny_world
 
 
-def _forget():
-    for value in vars(guessers).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
-
-
 @pytest.fixture(autouse=True, scope="session")
 def few_scenes():
     usual, guessers.TRAIN_SCENES = guessers.TRAIN_SCENES, 60
-    _forget()
+    tiny_world.forget()
     yield
     guessers.TRAIN_SCENES = usual
-    _forget()
+    tiny_world.forget()
 
 
 @pytest.fixture(scope="session")

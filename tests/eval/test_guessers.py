@@ -1,11 +1,15 @@
 """The baselines see the question and nothing else, answer in kind, and are what they say they are."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lion.boxes import Box, parse_boxes
+from lion.eval import WorldBenchmark
+from lion.eval.benchmarks import guessers
 from lion.eval.benchmarks.guessers import (
     _nearest_shape,
     _objects,
@@ -20,6 +24,9 @@ from lion.eval.benchmarks.guessers import (
 from lion.prompts import Task
 from lion.world import CATEGORIES, COLOURS, POPE_TASKS, QUESTION_SETS, test_questions
 from lion.world.scoring import CATEGORY_FORMS, score_answers
+from tests.eval.tiny_world import forget
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", QUESTION_SETS)
@@ -85,6 +92,22 @@ def test_the_shape_of_a_region_gives_its_category_away():
 def test_pope_says_no_only_where_no_pays():
     for name in POPE_TASKS:
         assert _rarely_there(name) < set(CATEGORIES)
+
+
+@pytest.mark.slow
+def test_the_baselines_of_the_docs(monkeypatch):
+    monkeypatch.setattr(guessers, "TRAIN_SCENES", 1000)
+    forget()
+    blank = {"text": "", "seconds": 0.0, "scores": {}}
+    ids = [one.id for name in QUESTION_SETS for one in test_questions(name)] + [f"test-0-{i}" for i in range(1000)]
+    scores = WorldBenchmark().score(lambda part: dict.fromkeys(ids, blank), blind=False)
+    rows = re.findall(
+        r"^\| (\S+/\S+) \| ([\d.]+) \| ([\d.]+) \|$", (ROOT / "docs" / "world.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == 13
+    for name, blind, chance in rows:
+        assert (f"{scores[name].blind.value:.3f}", f"{scores[name].random.value:.3f}") == (blind, chance), name
+    forget()
 
 
 def test_tag_scores():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from lion.eval.benchmarks import guessers
 from lion.images import image_hash
 from lion.model import LionForConditionalGeneration
 from lion.pipeline import Answer, DecodingPreset, LionPipeline
@@ -14,6 +15,13 @@ from lion.train.presets import preset_config, world_processor
 from lion.world import CATEGORIES, QUESTION_SETS, render, tags, test_questions
 
 SHORT = DecodingPreset(num_beams=1, max_new_tokens=4)
+
+
+def forget():
+    """Let the guessers learn anew."""
+    for value in vars(guessers).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
 
 
 def parts():

@@ -94,15 +94,17 @@ def _print(record: Mapping[str, Any], benchmark: Benchmark, folder: Path, json: 
     if json:
         print(json_module.dumps(record, ensure_ascii=False))
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from lion.eval.report import header, table
 
     columns = header(record["blind_run"])
-    shown = Table(title=f"{record['model']} on {benchmark.label}")
-    for column in columns:
-        shown.add_column(column, justify="left" if column == columns[0] else "right", no_wrap=True)
+    shown = Table(title=f"{record['model']} on {benchmark.label}", box=SIMPLE_HEAD)
+    shown.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        shown.add_column(column, justify="right", no_wrap=True)
     for row in table(record, benchmark.table):
         shown.add_row(*row)
     console = Console() if sys.stdout.isatty() else Console(width=140)
