@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lion.boxes import Box, format_box
 from lion.data.sources.world import say
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
@@ -58,12 +59,11 @@ def test_finding_comes_first_and_bare():
     overrides = ["batch_size=4", "options.find_first=0.5", "steps=400"]
     objective = PretrainLanguage(load("mini-t5", overrides))
     tokenizer = objective.processor.tokenizer
-    first, later = objective.batch(0), [objective.batch(step) for step in range(390, 400)]
-    assert set(first.tasks) == {Task.REC}
-    assert all(
-        "locate" not in text and "image" not in text for text in tokenizer.batch_decode(first.tensors["input_ids"])
-    )
-    assert len({task for batch in later for task in batch.tasks}) > 1
+    first, later = ([objective.batch(step) for step in range(start, start + 30)] for start in (0, 370))
+    assert {task for batch in first for task in batch.tasks} == {Task.REC, Task.REG, Task.VQA}
+    texts = [text for batch in first for text in tokenizer.batch_decode(batch.tensors["input_ids"])]
+    assert not any(word in text for text in texts for word in ("locate", "region", "answer"))
+    assert {task for batch in later for task in batch.tasks} == set(objective.data.tasks)
 
 
 @pytest.mark.parametrize("step", [0, 399])
@@ -82,6 +82,28 @@ def test_symbols_hold_every_thing_and_its_box():
         things = batch.tensors["symbol_is_thing"][row].bool()
         boxes = {tuple(np.round(box, 5)) for box in batch.tensors["symbol_boxes"][row][things].tolist()}
         assert boxes == {tuple(np.round(thing.box.xyxy(), 5)) for thing in shown.objects}
+
+
+def test_symbols_that_are_meant_are_those_of_the_answer():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=16", "steps=200"]))
+    batches = {batch.tasks[0]: batch for batch in map(objective.batch, range(150, 200))}
+    assert not batches[Task.CAPTION].tensors["asked"].any()
+    rec = batches[Task.REC].tensors
+    decode = objective.processor.tokenizer.decode
+    for labels, boxes, about in zip(rec["labels"], rec["symbol_boxes"], rec["symbol_about"].bool(), strict=True):
+        [meant] = {tuple(box) for box in boxes[about].tolist()}
+        assert decode(labels[labels >= 0], skip_special_tokens=True) == format_box(Box(*meant), 2)
+
+
+def test_who_is_meant_counts_in_the_loss():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=4", "steps=100", "model=tiny"]))
+    batch = next(batch for batch in map(objective.batch, range(90, 100)) if Task.REC in batch.tasks)
+    model = objective.build()
+    told = objective.loss(model, batch)
+    torch.nn.init.constant_(model.heads["about"].bias, 9.0)
+    assert objective.loss(model, batch).total > told.total + 1
+    told.total.backward()
+    assert model.heads["about"].weight.grad.any()
 
 
 def test_told_in_words_there_are_no_symbols():
@@ -113,6 +135,14 @@ def test_tokenizers_hold_the_world_and_lose_no_text():
         if not word.startswith("<"):
             assert t5.unk_token_id not in t5(word)["input_ids"] and bert.unk_token_id not in bert(word)["input_ids"]
     assert t5.convert_tokens_to_ids(list(COORDINATES))[-1] - t5.convert_tokens_to_ids(list(COORDINATES))[0] == 100
+
+
+def test_nothing_is_meant_by_a_question_for_what_is_absent():
+    rng = np.random.default_rng(0)
+    asked = [say(scene("train", index), Task.VQA, rng, 2) for index in range(300)]
+    absent = [meta for _, answer, meta in asked if (meta["kind"], answer) == ("exists", "no")]
+    assert absent and not any(meta["about"] for meta in absent)
+    assert all(meta["about"] for _, answer, meta in asked if (meta["kind"], answer) == ("exists", "yes"))
 
 
 def test_bare_phrases_name_and_do_not_place():

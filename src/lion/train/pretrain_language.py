@@ -5,6 +5,10 @@ FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be tau
 embeddings and of a code of its box, between fillers that only name the scenery. The instruction follows, and the
 answer is text. Option ``scene_as: text`` tells the scene in words instead, the paper's premise to the letter.
 
+Saying *some* box is easy and saying that of the thing asked for is not: left to the answers alone, the model sits for
+thousands of steps without a notion of who is meant. So a head on the encoder, thrown away afterwards, also has to say
+which symbols an instruction is about (``docs/log.md``).
+
 B batch, M symbols, T text tokens, A answer tokens, D width.
 """
 
@@ -18,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lion.boxes import format_box
 from lion.data.sources.world import say
@@ -40,6 +45,8 @@ _WAVES = 16
 _OCTAVES = 6.0
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
+_FINDING = (Task.REC, Task.REG, Task.VQA)
+"""Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
 _COPIES = 3
 """Most symbols a thing is told in: visual tokens will repeat it, too."""
 
@@ -52,13 +59,13 @@ def fourier(values: Tensor) -> Tensor:
 
 
 class SymbolReader(nn.Module):
-    """The language model and, under ``heads``, what codes a symbol's box; the head is thrown away."""
+    """The language model and, under ``heads``, what is thrown away: a symbol's box code, and who is meant."""
 
     def __init__(self, config: LionConfig, coordinates: Tensor) -> None:
         super().__init__()
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
-        self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width)})
+        self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width), "about": nn.Linear(width, 1)})
         nn.init.normal_(self.heads.get_parameter("box.weight"), std=(4 * _WAVES) ** -0.5)
         self._smooth_coordinates(coordinates, width)
 
@@ -87,8 +94,8 @@ class SymbolReader(nn.Module):
             torch.cat([batch["symbol_mask"], batch["attention_mask"]], dim=1),
         )
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Answer logits (B, A, vocabulary)."""
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Answer logits (B, A, vocabulary) and logits that an instruction is about a symbol (B, M)."""
         inputs_embeds, mask = self.embed(batch)
         output = self.language_model(
             inputs_embeds=inputs_embeds,
@@ -97,7 +104,15 @@ class SymbolReader(nn.Module):
             decoder_attention_mask=batch["decoder_attention_mask"],
             task_levels=_any_level(mask),
         )
-        return output.logits
+        symbols_BMD = output.encoder_last_hidden_state[:, : batch["symbol_mask"].shape[1]]
+        return output.logits, self.heads["about"](symbols_BMD)[..., 0]
+
+
+def _about_loss(logits_BM: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Mean over symbols, of rows whose instruction is about some and not about all, as a caption is."""
+    counted_BM = batch["symbol_mask"] * batch["asked"][:, None]
+    losses_BM = functional.binary_cross_entropy_with_logits(logits_BM, batch["symbol_about"], reduction="none")
+    return (losses_BM * counted_BM).sum() / counted_BM.sum().clamp(min=1)
 
 
 def _any_level(mask: Tensor) -> Tensor:
@@ -139,12 +154,12 @@ class PretrainLanguage:
         """One task a batch: their texts differ in length several times, and padding would be most of the work."""
         curriculum = self.recipe.curriculum
         cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
-        tasks, weights = list(self.data.tasks), np.array(list(self.data.tasks.values()))
+        finding = step < self.options.find_first * self.recipe.steps
+        tasks = [task for task in self.data.tasks if task in _FINDING or not finding]
+        weights = np.array([self.data.tasks[task] for task in tasks])
         edges = np.cumsum(weights) / weights.sum()
         rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
-        finding = step < self.options.find_first * self.recipe.steps
-        task = Task.REC if finding else task
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
         mess = _mess(step, self.recipe.steps)
         scenes = [scene(self.data.split, index, max_objects=cap) for index in indices]
@@ -174,21 +189,29 @@ class PretrainLanguage:
         words = torch.zeros(len(rows), longest, 3, dtype=torch.long)
         boxes, is_thing = torch.zeros(len(rows), longest, 4), torch.zeros(len(rows), longest)
         mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        about, asked = torch.zeros(len(rows), longest), torch.zeros(len(rows))
         for index, row in enumerate(rows):
-            for place, (names, box) in enumerate(row["symbols"]):
+            asked[index] = "about" in row["meta"]
+            for place, (names, box, thing) in enumerate(row["symbols"]):
                 words[index, place, : len(names)] = torch.tensor([self.word_ids[name] for name in names])
                 mask[index, place] = 1
                 if box is not None:
                     boxes[index, place], is_thing[index, place] = torch.tensor(box), 1.0
+                    about[index, place] = thing in row["meta"].get("about", ())
         tensors = {
             "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
             "symbol_words": words, "symbol_boxes": boxes, "symbol_is_thing": is_thing, "symbol_mask": mask,
-            "noise": torch.full((len(rows),), noise),
+            "symbol_about": about, "asked": asked, "noise": torch.full((len(rows),), noise),
         }  # fmt: skip
         return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        return self.answer_loss(model(batch.tensors), batch)
+        logits_BAW, about_BM = model(batch.tensors)
+        answers = self.answer_loss(logits_BAW, batch)
+        if not batch.tensors["asked"].any():
+            return answers
+        about = _about_loss(about_BM.float(), batch.tensors)
+        return Loss(answers.total + about, {**answers.per_task, "about": about.detach()})
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of generated answers about told scenes of the val split."""
@@ -222,15 +245,17 @@ def _mess(step: int, steps: int) -> float:
     return min(max((step / steps - 0.4) / 0.3, 0.0), 1.0)
 
 
-def _symbols(
-    shown: Scene, rng: np.random.Generator, mess: float
-) -> list[tuple[tuple[str, ...], tuple[float, ...] | None]]:
-    """A scene as (words, box or None) in any order; in full mess each thing up to three times, fillers in between."""
-    symbols: list[tuple[tuple[str, ...], tuple[float, ...] | None]] = []
-    for thing in shown.objects:
+_Symbol = tuple[tuple[str, ...], tuple[float, ...] | None, int | None]
+"""Words, and for a thing its box and its index."""
+
+
+def _symbols(shown: Scene, rng: np.random.Generator, mess: float) -> list[_Symbol]:
+    """A scene as symbols in any order; in full mess each thing up to three times, fillers in between."""
+    symbols: list[_Symbol] = []
+    for index, thing in enumerate(shown.objects):
         words = (thing.size, thing.colour, thing.category)
-        symbols += [(words, thing.box.xyxy())] * (1 + int(rng.random() * mess * _COPIES))
-    symbols += [((shown.theme,), None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
+        symbols += [(words, thing.box.xyxy(), index)] * (1 + int(rng.random() * mess * _COPIES))
+    symbols += [((shown.theme,), None, None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
     return [symbols[place] for place in rng.permutation(len(symbols))]
 
 

@@ -48,7 +48,8 @@ class PretrainLanguageOptions(Options):
         default=0.0,
         ge=0,
         lt=1,
-        description="share of the run, at its start, that only finds bare phrases: the skill all other tasks stand on",
+        description="share of the run, at its start, whose texts are bare and ask for no captions or dialogs: finding "
+        "what is meant is the skill that all tasks stand on",
     )
     noise: float = Field(
         default=0.3,

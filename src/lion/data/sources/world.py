@@ -144,6 +144,8 @@ Said = tuple[str, str, dict[str, Any]]
 def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *, bare: bool = False) -> Said:
     """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
+    `about` in the third part lists the objects that are meant; it is missing for captions, which mean all of them.
+
     Args:
         shown: the scene.
         task: any.
@@ -164,6 +166,11 @@ def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *
     return instruction(task, template=template, decimals=decimals, **slots), spoken, meta
 
 
+def _meant(asked: language.Question) -> tuple[int, ...]:
+    """Objects that a question speaks of; none where it asks for what is not there, however alike others are."""
+    return () if (asked.kind, asked.answer) == ("exists", "no") else asked.about
+
+
 Content = tuple[dict[str, Any], str | Box, dict[str, Any]]
 """What fills an instruction's slots, the answer, and what scoring needs."""
 
@@ -174,14 +181,14 @@ def _caption(shown: Scene, rng: np.random.Generator) -> Content:
 
 def _vqa(shown: Scene, rng: np.random.Generator) -> Content:
     asked = language.vqa(shown, rng)
-    return {"question": asked.question}, asked.answer, {"kind": asked.kind}
+    return {"question": asked.question}, asked.answer, {"kind": asked.kind, "about": _meant(asked)}
 
 
 def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     rounds = dialog(shown, rng)
     now = below(rng, len(rounds))
     history = [(before.question, before.answer) for before in rounds[:now]]
-    meta = {"kind": rounds[now].kind, "round": now}
+    meta = {"kind": rounds[now].kind, "about": _meant(rounds[now]), "round": now}
     return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
 
 
@@ -197,13 +204,13 @@ def _rec(shown: Scene, rng: np.random.Generator) -> Content:
 
 def _meaning(shown: Scene, meant: language.Expression) -> Content:
     box = shown.objects[meant.target].box
-    return {"expression": meant.text}, box, {"kind": meant.kind, "box": box}
+    return {"expression": meant.text}, box, {"kind": meant.kind, "about": (meant.target,), "box": box}
 
 
 def _reg(shown: Scene, rng: np.random.Generator) -> Content:
     target = below(rng, len(shown.objects))
     box = shown.objects[target].box
-    return {"box": box}, language.describe(shown, target), {"box": box}
+    return {"box": box}, language.describe(shown, target), {"about": (target,), "box": box}
 
 
 _CONTENT = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
