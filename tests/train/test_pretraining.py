@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lion.boxes import Box, format_box
+from lion.boxes import Box
 from lion.data.sources.world import say
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
@@ -17,6 +17,7 @@ from lion.train.pretrain_language import PretrainLanguage
 from lion.train.pretrain_vision import known_phrases, phrases_of
 from lion.train.recipe import load
 from lion.train.run import train
+from lion.train.symbols import Symbols, embed_symbols
 from lion.world import render, scene, vocabulary
 from lion.world.vocabulary import held_out_pair
 
@@ -73,15 +74,25 @@ def test_batches_are_a_function_of_the_step(step):
     assert all(torch.equal(one.tensors[name], two.tensors[name]) for name in one.tensors)
 
 
+def told(objective, ids_7):
+    """A symbol's words and its box as text, read back from its ids."""
+    words, corners = ids_7[:3].tolist(), ids_7[3:].tolist()
+    decode = objective.processor.tokenizer.decode
+    return decode([i for i in words if i]), [decode([i]).strip() for i in corners if i]
+
+
 def test_symbols_hold_every_thing_and_its_box():
     objective = PretrainLanguage(load("mini-t5", ["batch_size=6", "steps=100"]))
     batch = objective.batch(99)
     for row, name in enumerate(batch.ids):
         split, seed, index = name.split(":")[0].split("-")[:3]
         shown = scene(split, int(index), seed=int(seed))
-        things = batch.tensors["symbol_is_thing"][row].bool()
-        boxes = {tuple(np.round(box, 5)) for box in batch.tensors["symbol_boxes"][row][things].tolist()}
-        assert boxes == {tuple(np.round(thing.box.xyxy(), 5)) for thing in shown.objects}
+        symbols = [told(objective, ids) for ids in batch.tensors["symbol_ids"][row] if ids.any()]
+        things = {(words, *corners) for words, corners in symbols if corners}
+        assert things == {
+            (f"{t.size} {t.colour} {t.category}", *(f"{corner:.2f}" for corner in t.box.xyxy())) for t in shown.objects
+        }
+        assert {words for words, corners in symbols if not corners} <= {shown.theme}
 
 
 def test_symbols_that_are_meant_are_those_of_the_answer():
@@ -90,9 +101,18 @@ def test_symbols_that_are_meant_are_those_of_the_answer():
     assert not batches[Task.CAPTION].tensors["asked"].any()
     rec = batches[Task.REC].tensors
     decode = objective.processor.tokenizer.decode
-    for labels, boxes, about in zip(rec["labels"], rec["symbol_boxes"], rec["symbol_about"].bool(), strict=True):
-        [meant] = {tuple(box) for box in boxes[about].tolist()}
-        assert decode(labels[labels >= 0], skip_special_tokens=True) == format_box(Box(*meant), 2)
+    for labels, ids, about in zip(rec["labels"], rec["symbol_ids"], rec["symbol_about"].bool(), strict=True):
+        [meant] = {tuple(told(objective, one)[1]) for one in ids[about]}
+        assert decode(labels[labels >= 0], skip_special_tokens=True) == f"[{','.join(meant)}]"
+
+
+def test_a_symbol_tells_the_corners_apart():
+    symbols = Symbols(world_processor("mini").tokenizer, 2)
+    embedding = torch.nn.Embedding(1000, 16)
+    boxes = [Box(0.1, 0.2, 0.3, 0.4), Box(0.2, 0.1, 0.3, 0.4), Box(0.1, 0.2, 0.3, 0.4)]
+    one, other, same = embed_symbols(symbols.ids([[(("red", "cat"), box) for box in boxes]]), embedding)[0]
+    assert torch.equal(one, same) and (one - other).abs().max() > 0.1
+    assert not embed_symbols(symbols.ids([[((), None)]]), embedding).any()
 
 
 def test_who_is_meant_counts_in_the_loss():

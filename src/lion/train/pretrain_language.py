@@ -1,9 +1,9 @@
 """Pretraining of lion-mini's language model, before it is frozen: answering about scenes it is told, not shown.
 
 FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be taught first. It reads a scene as symbols
-(a departure from the paper, named in the model card): each thing is one or more vectors, the sum of its words'
-embeddings and of a code of its box, between fillers that only name the scenery. The instruction follows, and the
-answer is text. Option ``scene_as: text`` tells the scene in words instead, the paper's premise to the letter.
+(a departure from the paper, named in the model card; ``symbols.py``): each thing is one or more vectors, between
+fillers that only name the scenery. The instruction follows, and the answer is text. Option ``scene_as: text`` tells the
+scene in words instead, the paper's premise to the letter.
 
 Saying *some* box is easy and saying that of the thing asked for is not: left to the answers alone, the model sits for
 thousands of steps without a notion of who is meant. So a head on the encoder, thrown away afterwards, also has to say
@@ -24,25 +24,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lion.boxes import format_box
+from lion.boxes import Box, format_box
 from lion.data.sources.world import say
 from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
 from lion.prompts import Task, tag_prompt
-from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.answer_loss import AnswerLoss
 from lion.train.log import log_values
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import save_part
 from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
-from lion.world import CATEGORIES, COLOURS, SIZES, THEMES, Scene, noisy_tags, scene
+from lion.train.symbols import Symbols, embed_symbols
+from lion.world import Scene, noisy_tags, scene
 from lion.world.scoring import score_answers
 
 _WAVES = 16
-_OCTAVES = 6.0
+_OCTAVES = 4.0
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
 _FINDING = (Task.REC, Task.REG, Task.VQA)
@@ -52,21 +53,20 @@ _COPIES = 3
 
 
 def fourier(values: Tensor) -> Tensor:
-    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 16 waves."""
+    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 4 waves."""
     frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES, device=values.device) * math.pi / 2
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class SymbolReader(nn.Module):
-    """The language model and, under ``heads``, what is thrown away: a symbol's box code, and who is meant."""
+    """The language model and, under ``heads``, what says who is meant and is thrown away."""
 
     def __init__(self, config: LionConfig, coordinates: Tensor) -> None:
         super().__init__()
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
-        self.heads = nn.ModuleDict({"box": nn.Linear(4 * 2 * _WAVES, width), "about": nn.Linear(width, 1)})
-        nn.init.normal_(self.heads.get_parameter("box.weight"), std=(4 * _WAVES) ** -0.5)
+        self.heads = nn.ModuleDict({"about": nn.Linear(width, 1)})
         self._smooth_coordinates(coordinates, width)
 
     @torch.no_grad()
@@ -82,10 +82,7 @@ class SymbolReader(nn.Module):
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
-        words_BM3, text_BTD = batch["symbol_words"], shared(batch["input_ids"])
-        named_BMD = (shared(words_BM3) * (words_BM3 > 0)[..., None]).sum(dim=2)
-        boxes_BMD = self.heads["box"](fourier(batch["symbol_boxes"]).flatten(-2))
-        symbols_BMD = named_BMD + boxes_BMD * batch["symbol_is_thing"][..., None]
+        symbols_BMD, text_BTD = embed_symbols(batch["symbol_ids"], shared), shared(batch["input_ids"])
         # As much as a connector's tokens may miss by, more for some scenes than for others.
         strength_B = batch["noise"] * torch.rand_like(batch["noise"])
         symbols_BMD = symbols_BMD + strength_B[:, None, None] * torch.randn_like(symbols_BMD)
@@ -127,12 +124,8 @@ class PretrainLanguage:
         self.recipe, self.options = recipe, recipe.options
         self.processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, self.processor)
-        self.coordinates = coordinate_ids(self.processor.tokenizer, self.processor.box_decimals)
-        self.answer_loss = AnswerLoss(self.coordinates, self.options.soft_coordinates)
-        self.word_ids = {
-            word: self.processor.tokenizer.convert_tokens_to_ids(f"▁{word}")
-            for word in (*SIZES, *COLOURS, *CATEGORIES, *THEMES)
-        }
+        self.symbols = Symbols(self.processor.tokenizer, self.processor.box_decimals)
+        self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
         self.data = recipe.data[0]
@@ -141,7 +134,7 @@ class PretrainLanguage:
         """Nothing: scenes are told, not drawn."""
 
     def build(self) -> nn.Module:
-        return SymbolReader(self.config, self.coordinates)
+        return SymbolReader(self.config, torch.tensor(self.symbols.coordinates))
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         named = [(name, parameter) for name, parameter in model.named_parameters() if ".mixture." not in name]
@@ -185,22 +178,16 @@ class PretrainLanguage:
     def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
         prompts = self.processor.tokenizer([row["text"] for row in rows], padding=True, return_tensors="pt")
         answers = self.processor.encode_answers([row["answer"] for row in rows])
-        longest = max(len(row["symbols"]) for row in rows)
-        words = torch.zeros(len(rows), longest, 3, dtype=torch.long)
-        boxes, is_thing = torch.zeros(len(rows), longest, 4), torch.zeros(len(rows), longest)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        about, asked = torch.zeros(len(rows), longest), torch.zeros(len(rows))
+        symbol_ids = self.symbols.ids([[(words, box) for words, box, _ in row["symbols"]] for row in rows])
+        mask = (symbol_ids[..., 0] > 0).long()
+        about, asked = torch.zeros(mask.shape), torch.zeros(len(rows))
         for index, row in enumerate(rows):
             asked[index] = "about" in row["meta"]
-            for place, (names, box, thing) in enumerate(row["symbols"]):
-                words[index, place, : len(names)] = torch.tensor([self.word_ids[name] for name in names])
-                mask[index, place] = 1
-                if box is not None:
-                    boxes[index, place], is_thing[index, place] = torch.tensor(box), 1.0
-                    about[index, place] = thing in row["meta"].get("about", ())
+            for place, (_, _, thing) in enumerate(row["symbols"]):
+                about[index, place] = thing in row["meta"].get("about", ())
         tensors = {
             "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
-            "symbol_words": words, "symbol_boxes": boxes, "symbol_is_thing": is_thing, "symbol_mask": mask,
+            "symbol_ids": symbol_ids, "symbol_mask": mask,
             "symbol_about": about, "asked": asked, "noise": torch.full((len(rows),), noise),
         }  # fmt: skip
         return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
@@ -245,7 +232,7 @@ def _mess(step: int, steps: int) -> float:
     return min(max((step / steps - 0.4) / 0.3, 0.0), 1.0)
 
 
-_Symbol = tuple[tuple[str, ...], tuple[float, ...] | None, int | None]
+_Symbol = tuple[tuple[str, ...], Box | None, int | None]
 """Words, and for a thing its box and its index."""
 
 
@@ -254,7 +241,7 @@ def _symbols(shown: Scene, rng: np.random.Generator, mess: float) -> list[_Symbo
     symbols: list[_Symbol] = []
     for index, thing in enumerate(shown.objects):
         words = (thing.size, thing.colour, thing.category)
-        symbols += [(words, thing.box.xyxy(), index)] * (1 + int(rng.random() * mess * _COPIES))
+        symbols += [(words, thing.box, index)] * (1 + int(rng.random() * mess * _COPIES))
     symbols += [((shown.theme,), None, None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
     return [symbols[place] for place in rng.permutation(len(symbols))]
 
