@@ -23,6 +23,7 @@ from lion.data.sources.world import NoisyTags, WorldSource
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.loading import load_model
+from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import load_part
@@ -40,6 +41,7 @@ class LanguageModelling:
         self.processor = self._processor()
         width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
+        self.alignment = Alignment(self.processor) if recipe.options.alignment else None
         self.sources = [(self._source(data), data.weight) for data in recipe.data]
         self.mixture = Mixture(self.sources, recipe.seed, recipe.one_task)
 
@@ -73,21 +75,31 @@ class LanguageModelling:
         cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size, cap)
         tensors = collate(samples, self.processor)
+        if self.alignment:
+            tensors |= self.alignment.targets(samples)
         return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Cross entropy of the answers."""
+        """Cross entropy of the answers, and the alignment of visual tokens where the recipe gives it a weight."""
         inputs = dict(batch.tensors)
+        targets = {name: inputs.pop(name) for name in THING_TENSORS if name in inputs}
         labels, pixels = inputs.pop("labels"), inputs.pop("pixels")
-        start = self._unwrapped(model).config.text_config.decoder_start_token_id
+        bare = self._unwrapped(model)
+        start = bare.config.text_config.decoder_start_token_id
         # Shifted here rather than in the model, which would compute a loss of its own from labels.
         before = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
-        output = model(
-            pixel_values=self.processor.image_processor.normalize(pixels),
-            decoder_input_ids=before.masked_fill(before < 0, self.processor.tokenizer.pad_token_id),
-            **inputs,
-        )
-        return self.answer_loss(output.logits, batch)
+        with visual_tokens(bare) as tokens:
+            output = model(
+                pixel_values=self.processor.image_processor.normalize(pixels),
+                decoder_input_ids=before.masked_fill(before < 0, self.processor.tokenizer.pad_token_id),
+                **inputs,
+            )
+        answers = self.answer_loss(output.logits, batch)
+        if self.alignment is None:
+            return answers
+        alignment = self.alignment.loss(tokens, targets, bare.language_model.shared)
+        total = answers.total + self.recipe.options.alignment * alignment
+        return Loss(total, {**answers.per_task, "alignment": alignment.detach()})
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of answers to frozen val questions and held-out lines of your own."""

@@ -35,6 +35,12 @@ class LanguageModellingOptions(Options):
         description="width, in steps of the last decimal, over which the label of a coordinate piece is spread "
         "(0 = the paper's hard labels); helps a tiny model whose vocabulary has one piece a coordinate",
     )
+    alignment: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of a loss that pulls visual tokens towards the symbols of the drawn things under them, "
+        "beside the paper's language-model loss (0 = that alone)",
+    )
 
 
 class PretrainLanguageOptions(Options):

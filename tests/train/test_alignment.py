@@ -1,0 +1,76 @@
+"""The alignment loss: which token answers for which thing, and that training with it moves visual tokens to symbols."""
+
+import pytest
+import torch
+
+from lion.data import pictures
+from lion.model import LionForConditionalGeneration
+from lion.train.alignment import THING_TENSORS, Alignment, cells, visual_tokens
+from lion.train.language_modelling import LanguageModelling
+from lion.train.recipe import parse
+from lion.train.symbols import embed_symbols
+
+WORLD = {"source": "world", "scenes": 8, "pixels": 64, "tasks": {"rec": 1}}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LION_CACHE", str(tmp_path))
+    monkeypatch.setattr(pictures, "BLOCK", 8)
+
+
+def objective(alignment, **fields):
+    recipe = {"name": "a", "out": "a", "stage": "stage2", "model": "tiny", "data": [WORLD], "steps": 1, "batch_size": 4}
+    options = {"alignment": alignment, "soft_coordinates": 1.0}
+    return LanguageModelling(parse({**recipe, "optimiser": {"lr": 0.01}, "options": options, **fields}))
+
+
+def test_a_cell_is_the_one_a_centre_lies_in():
+    centres = torch.tensor([[[0.0, 0.0], [0.99, 0.0], [0.0, 0.99], [1.0, 1.0], [0.26, 0.51]]])
+    assert cells(centres, 16).tolist() == [[0, 3, 12, 15, 9]]
+    with pytest.raises(ValueError, match="12 visual tokens are no square grid"):
+        cells(centres, 12)
+
+
+def test_a_token_that_says_the_thing_costs_nothing():
+    made = objective(1.0)
+    alignment = Alignment(made.processor)
+    samples, _ = made.mixture.batch(0, 0, 4)
+    targets = alignment.targets(samples)
+    model = made.build()
+    shared = model.language_model.shared
+    ids, centres = (targets[name] for name in THING_TENSORS)
+    grid = torch.randn(4, 1 + 64 * 64, shared.embedding_dim)  # so fine that no two things share a cell
+    assert alignment.loss({"mlp": grid}, targets, shared) > 1
+    for row in range(4):
+        for place in range(ids.shape[1]):
+            if ids[row, place].any():
+                cell = 1 + cells(centres[row, place], 64 * 64)
+                grid[row, cell] = embed_symbols(ids[row : row + 1, place : place + 1], shared)[0, 0].detach()
+    assert alignment.loss({"mlp": grid}, targets, shared) == 0
+
+
+def test_pictures_that_were_not_drawn_have_nothing_to_align():
+    made = objective(1.0)
+    [sample] = made.mixture.batch(0, 0, 1)[0]
+    targets = made.alignment.targets([type(sample)("own", sample.image, sample.task, "x", "y")])
+    assert targets["thing_ids"].shape == (1, 0, 7)
+    tokens = {"mlp": torch.randn(1, 5, 8, requires_grad=True)}
+    assert made.alignment.loss(tokens, targets, torch.nn.Embedding(500, 8)) == 0
+
+
+def test_its_weight_counts_and_it_teaches_the_connector_alone():
+    plain, aligned = objective(0.0), objective(2.0)
+    batch = aligned.batch(0)
+    torch.manual_seed(0)
+    model = aligned.build()
+    model.set_trainable(aligned.recipe.row.trainable)
+    loss = aligned.loss(model, batch)
+    bare = plain.loss(model, plain.batch(0))
+    assert loss.total.item() == pytest.approx(bare.total.item() + 2 * loss.per_task["alignment"].item(), rel=1e-5)
+    with visual_tokens(model) as tokens:
+        model.look(torch.zeros(1, 3, 56, 56))
+    assert set(tokens) == {"mlp"} and not model.mlp._forward_hooks
+    (loss.total - bare.total).backward()
+    assert model.mlp.output.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for name, p in LionForConditionalGeneration.named_parameters(model) if "shared" in name)
