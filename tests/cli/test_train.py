@@ -1,5 +1,8 @@
 """``lion train``: dry runs of every shipped recipe, chains that skip what is finished, mistakes in one line."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 import yaml
@@ -52,6 +55,20 @@ def test_a_chain_trains_in_order_and_skips_what_is_finished(run, chain):
     refused = run("train", chain, "steps=3")
     assert refused.code == 2 and "another recipe" in refused.err and "--restart" in refused.err
     assert run("train", chain, "steps=3", "--restart").code == 0
+
+
+def test_a_chain_can_end_with_questions(run, chain, tmp_path):
+    fields = yaml.safe_load(Path(chain).read_text())
+    Path(chain).write_text(yaml.safe_dump({**fields, "questions": 2}))
+    ran = run("train", chain, f"root={tmp_path}/runs")
+    assert ran.code == 0, ran.err
+    assert "out2 on world-test" in ran.out and "blind" in ran.out
+    scores = json.loads((tmp_path / "runs/scores/scores.json").read_text())
+    assert scores["samples"] == 2 and "rec" in str(scores)
+    for wrong in ("many", -1):
+        Path(chain).write_text(yaml.safe_dump({**fields, "questions": wrong}))
+        ran = run("train", chain)
+        assert ran.code == 2 and "is not a number of test questions" in ran.err
 
 
 def test_mistakes_are_one_line(run, chain):

@@ -42,7 +42,7 @@ def world(
     with waiting("waking up"):
         quiet_libraries(debug)
         from lion.eval import WorldBenchmark
-    _evaluate(WorldBenchmark(split, samples, not tags_off), model, out, blind, json, device, batch_size)
+    evaluate(WorldBenchmark(split, samples, not tags_off), model, out, blind, json, device, batch_size)
 
 
 @evaluation.command()
@@ -60,16 +60,24 @@ def score(
     _print(record, BENCHMARKS[record["benchmark"]].of(record), folder, json)
 
 
-def _evaluate(
+def evaluate(
     benchmark: Benchmark,
     model: str | None,
     out: Path | None,
-    blind: bool,
-    json: bool,
-    device: str | None,
-    batch_size: int,
+    blind: bool = False,
+    json: bool = False,
+    device: str | None = None,
+    batch_size: int = 32,
 ) -> None:
-    """Load the model, ask what is unanswered, score and print."""
+    """Load the model, ask what is unanswered, score and print.
+
+    Args:
+        benchmark: what to ask.
+        model, out, blind, json, device, batch_size: as on the command line.
+
+    Raises:
+        LionError: no such model, a folder of another run, or one that cannot be written.
+    """
     from lion.eval import Evaluation
     from lion.pipeline import LionPipeline
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lion.cli.eval import evaluate
 from lion.cli.options import Debug, Json
 from lion.cli.output import quiet_libraries, say
 from lion.errors import LionError
@@ -44,10 +45,13 @@ def train(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train: run a recipe, or all recipes of a chain; what is finished is skipped, what was stopped goes on."""
-    from lion.train.recipe import load_chain
+    """Train: run a recipe, or all recipes of a chain; what is finished is skipped, what was stopped goes on.
 
-    chain = load_chain(recipe, overrides or [])
+    A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
+    """
+    from lion.train.recipe import final_questions, load_chain
+
+    chain, questions = load_chain(recipe, overrides or []), final_questions(recipe)
     quiet_libraries(debug)
     try:
         from lion.train import run
@@ -69,6 +73,12 @@ def train(
     except Stopped as stopped:
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None
+    if questions and os.environ.get("RANK", "0") == "0":
+        from lion.eval import WorldBenchmark
+
+        last = chain[-1]
+        benchmark = WorldBenchmark("test", questions)
+        evaluate(benchmark, str(last.folder), last.root / "scores", json=json)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

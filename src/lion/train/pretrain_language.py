@@ -43,17 +43,17 @@ from lion.world import Scene, noisy_tags, scene
 from lion.world.scoring import score_answers
 
 _WAVES = 16
-_OCTAVES = 4.0
+_OCTAVES = 4.5
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
 _FINDING = (Task.REC, Task.REG, Task.VQA)
 """Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
-_COPIES = 3
-"""Most symbols a thing is told in: visual tokens will repeat it, too."""
+_COPIES = 2
+"""Most symbols a thing is told in: the two kinds of visual tokens will repeat it, too."""
 
 
 def fourier(values: Tensor) -> Tensor:
-    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 4 waves."""
+    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 6 waves."""
     frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES, device=values.device) * math.pi / 2
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
@@ -229,7 +229,7 @@ class PretrainLanguage:
 
 def _mess(step: int, steps: int) -> float:
     """How messy symbols are at a step, 0 to 1: clean ones until the model can match words, then more and more so."""
-    return min(max((step / steps - 0.4) / 0.3, 0.0), 1.0)
+    return min(max((step / steps - 0.35) / 0.25, 0.0), 1.0)
 
 
 _Symbol = tuple[tuple[str, ...], Box | None, int | None]
@@ -237,7 +237,7 @@ _Symbol = tuple[tuple[str, ...], Box | None, int | None]
 
 
 def _symbols(shown: Scene, rng: np.random.Generator, mess: float) -> list[_Symbol]:
-    """A scene as symbols in any order; in full mess each thing up to three times, fillers in between."""
+    """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
     symbols: list[_Symbol] = []
     for index, thing in enumerate(shown.objects):
         words = (thing.size, thing.colour, thing.category)

@@ -2,7 +2,7 @@
 
 `load("mini-stage1", ["steps=100", "optimiser.lr=1e-3"])` reads a shipped recipe (or a file's path), applies dotted
 overrides and validates; whatever is wrong becomes one LionError line that names the field and the fix. A file whose one
-field is `chain` lists recipes that run in order (`load_chain`).
+field is `chain` lists recipes that run in order (`load_chain`), and may name how many test `questions` end it.
 """
 
 from __future__ import annotations
@@ -224,8 +224,11 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe
     fields = read(recipe)
     if "chain" not in fields:
         return [load(recipe, overrides)]
-    if extra := sorted(set(fields) - {"chain"}):
-        raise LionError(f"{recipe}: {extra[0]}: a chain file holds `chain` alone; put settings under an entry's `with`")
+    if extra := sorted(set(fields) - {"chain", "questions"}):
+        raise LionError(
+            f"{recipe}: {extra[0]}: a chain file holds `chain` and `questions` alone; put settings under an entry's "
+            "`with`"
+        )
     own: list[str] = []
     common: list[str] = []
     for override in overrides:
@@ -240,6 +243,18 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe
     if unknown := [o for o in own if o.split(":", 1)[0] not in {r.name for r in recipes}]:
         raise LionError(f"{unknown[0]}: the chain's recipes are {', '.join(r.name for r in recipes)}")
     return recipes
+
+
+def final_questions(recipe: str | Path) -> int:
+    """How many test questions of each set the last model of a chain is to answer (`questions`); 0 for none.
+
+    Raises:
+        LionError: it is no number from 0 on.
+    """
+    number = read(recipe).get("questions", 0)
+    if not isinstance(number, int) or number < 0:
+        raise LionError(f"{recipe}: questions: {number!r} is not a number of test questions")
+    return number
 
 
 def read(recipe: str | Path) -> dict[str, Any]:

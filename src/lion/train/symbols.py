@@ -58,11 +58,10 @@ class Symbols:
 def embed_symbols(ids_BM7: Tensor, embedding: nn.Embedding) -> Tensor:
     """Vectors of symbols, (B, M, D); zero for ids that are all 0.
 
-    Coordinates are turned a quarter of the width further from corner to corner, so that the sum tells left from top,
-    and halved, so that a box weighs as much as a word.
+    Coordinates are turned a quarter of the width further from corner to corner, so that the sum tells left from top.
     """
     vectors = embedding(ids_BM7) * (ids_BM7 > 0)[..., None]
     words_BMD = vectors[:, :, :_WORDS].sum(2)
     turn = vectors.shape[-1] // _CORNERS
     corners = [vectors[:, :, _WORDS + corner].roll(corner * turn, dims=-1) for corner in range(_CORNERS)]
-    return words_BMD + 0.5 * torch.stack(corners).sum(0)
+    return words_BMD + torch.stack(corners).sum(0)
