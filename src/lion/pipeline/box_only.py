@@ -51,32 +51,29 @@ class BoxOnly(LogitsProcessor):
         """What is written so far; None for a row that has ended, or a beam that never was a box."""
         if any(number not in self.pieces for number in ids):
             return None
-        text = "".join(self.pieces[number] for number in ids)
-        return text.removeprefix(" ")  # T5's pieces begin with the blank before a word; decoding drops the first
+        return "".join(self.pieces[number] for number in ids)
 
     def _find_admitted(self, text: str | None) -> Tensor:
-        found = [] if text is None else [number for number, piece in self.pieces.items() if self._follows(text, piece)]
-        return torch.tensor(found or [self.end])
-
-    def _follows(self, text: str, piece: str) -> bool:
-        # The one blank that decoding drops may stand alone, once.
-        written = text + (piece if text else piece.removeprefix(" "))
-        return is_beginning(written, self.decimals) and self._leads_to_box(written)
+        longer = {} if text is None else {number: text + piece for number, piece in self.pieces.items()}
+        return torch.tensor([number for number, one in longer.items() if self._leads_to_box(one)] or [self.end])
 
     def _find_box(self, text: str) -> bool:
-        """Whether the tokenizer has pieces to end this beginning of a box: no way leads to where it cannot go on."""
+        """Whether `text` begins a box that the tokenizer has the pieces to end."""
+        # One blank may come first: T5's pieces begin with the one before a word, and decoding drops it.
+        if not is_beginning(text.removeprefix(" "), self.decimals):
+            return False
         if self._spells_all or text.endswith("]"):
             return True
-        longer = (text + piece for piece in self.pieces.values() if piece.strip())
-        return any(is_beginning(one, self.decimals) and self._leads_to_box(one) for one in longer)
+        return any(self._leads_to_box(text + piece) for piece in self.pieces.values())
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     """What each piece of the vocabulary adds to a text, for those that boxes are made of; special tokens add nothing."""
     comma = tokenizer(",", add_special_tokens=False)["input_ids"][-1:]
-    before = tokenizer.decode(comma)
     numbers = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
-    texts = tokenizer.batch_decode([[*comma, number] for number in numbers], clean_up_tokenization_spaces=False)
+    before, *texts = tokenizer.batch_decode(
+        [comma, *([*comma, number] for number in numbers)], clean_up_tokenization_spaces=False
+    )
     added = {number: text.removeprefix(before) for number, text in zip(numbers, texts, strict=True)}
     return {number: text for number, text in added.items() if text and set(text.removeprefix(" ")) <= _LETTERS}
 
