@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import typer
-
 from lion.cli.inputs import expand, open_picture
 from lion.cli.options import Options
 from lion.cli.output import Meter, print_answer, quiet_libraries, say, waiting
@@ -58,8 +56,8 @@ def answer_pictures(
 ) -> int:
     """Answer the verb for every picture meant by ``names``, print and save the answers, and return the exit code.
 
-    A picture that cannot be opened, that does not hold the box or is not in the file of tags gets a line on stderr and a
-    row that is not ok; the others are answered. The model is loaded once there is a picture for it.
+    A picture that cannot be opened, that does not hold the box or is not in the file of tags gets a line on stderr and
+    a row that is not ok; the others are answered. The model is loaded once there is a picture for it.
     """
     with waiting("waking up"):
         quiet_libraries(options.debug)

@@ -6,6 +6,7 @@ is still the beginning of a box. R rows (pictures times beams), T tokens written
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import torch
@@ -15,6 +16,8 @@ from transformers import LogitsProcessor, PreTrainedTokenizerBase
 from lion.errors import LionError
 
 _LETTERS = frozenset("[],.0123456789")
+_BOX_LETTERS = re.compile(r" ?(?:\[[],.0-9]*)?|[],.0-9]+")
+"""A piece of a box; a blank stands before its bracket at most."""
 
 
 class BoxOnly(LogitsProcessor):
@@ -55,7 +58,8 @@ class BoxOnly(LogitsProcessor):
 
     def _find_admitted(self, text: str | None) -> Tensor:
         longer = {} if text is None else {number: text + piece for number, piece in self.pieces.items()}
-        return torch.tensor([number for number, one in longer.items() if self._leads_to_box(one)] or [self.end])
+        leading = [number for number, one in longer.items() if self._leads_to_box(self._essence(one))]
+        return torch.tensor(leading or [self.end])
 
     def _find_box(self, text: str) -> bool:
         """Whether `text` begins a box that the tokenizer has the pieces to end."""
@@ -64,18 +68,25 @@ class BoxOnly(LogitsProcessor):
             return False
         if self._spells_all or text.endswith("]"):
             return True
-        return any(self._leads_to_box(text + piece) for piece in self.pieces.values())
+        return any(self._leads_to_box(self._essence(text + piece)) for piece in self.pieces.values())
+
+    def _essence(self, text: str) -> str:
+        """A text that goes on as `text` does, the same for many: once x2 is written, x1 and x2 no longer matter."""
+        numbers = text.split(",")
+        if len(numbers) == 4 and is_beginning(text, self.decimals):
+            numbers[0], numbers[2] = f"[{0:.{self.decimals}f}", f"{1:.{self.decimals}f}"
+        return ",".join(numbers)
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """What each piece of the vocabulary adds to a text, for those that boxes are made of; special tokens add nothing."""
+    """What a piece adds to a text, for each piece of the vocabulary that boxes are made of."""
     comma = tokenizer(",", add_special_tokens=False)["input_ids"][-1:]
     numbers = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
     before, *texts = tokenizer.batch_decode(
         [comma, *([*comma, number] for number in numbers)], clean_up_tokenization_spaces=False
     )
     added = {number: text.removeprefix(before) for number, text in zip(numbers, texts, strict=True)}
-    return {number: text for number, text in added.items() if text and set(text.removeprefix(" ")) <= _LETTERS}
+    return {number: text for number, text in added.items() if text and _BOX_LETTERS.fullmatch(text)}
 
 
 def is_beginning(text: str, decimals: int) -> bool:

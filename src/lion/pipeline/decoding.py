@@ -43,9 +43,9 @@ DECODING: Mapping[str, Mapping[Task, DecodingPreset]] = {
     "official": dict.fromkeys(Task, DecodingPreset(max_new_tokens=256, repetition_penalty=1.5)),
     "boxes": {**_OURS, Task.REC: DecodingPreset(box_only=True)},
 }
-"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults; ``boxes``, as
-``lion`` except that a phrase is always answered with a box that can be read. The released code's ``min_length=1`` has no
-effect and is left out."""
+"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults (but for a
+``min_length=1`` that has no effect); ``boxes``, as ``lion`` except that a phrase is always answered with a box that can
+be read."""
 
 
 def decoding(name: str) -> dict[Task, DecodingPreset]:

@@ -1,7 +1,7 @@
 """Tags in one file, so that a tagger runs once for all that comes after: training, evaluation, serving.
 
 A row is a picture: its name, the hash of what is seen, its tags in class order and the model that found them. Pictures
-are known by their hash, so files may move and change their format. ``.parquet`` needs pyarrow; ``.jsonl`` needs nothing.
+are known by their hash, so files may move and change their format. ``.parquet`` needs pyarrow, ``.jsonl`` nothing.
 """
 
 from __future__ import annotations
