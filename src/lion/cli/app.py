@@ -18,6 +18,7 @@ from lion.cli.caption import caption
 from lion.cli.chat import chat
 from lion.cli.convert_ram import ram
 from lion.cli.describe import describe
+from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
 from lion.cli.locate import locate
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (caption, ask, locate, describe, tag, chat, world, info):
+for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
 app.command(epilog=recipes())(train)
 app.add_typer(evaluation, name="eval")

@@ -54,7 +54,7 @@ def load_tagger(model: str | Path | None, device: str | None = None) -> tuple[Ra
     Raises: LionError as `load`, or if the model has no tagger.
     """
     folder, name = find_folder(model)
-    kind = _kind(folder, name)
+    kind = kind_of(folder, name)
     if kind == RamConfig.model_type:
         home = folder
     else:
@@ -71,7 +71,7 @@ def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
     Raises: LionError if there is no such model, or it is not a LION checkpoint.
     """
     folder, name = find_folder(model)
-    _check_is_lion(_kind(folder, name), name)
+    _check_is_lion(kind_of(folder, name), name)
     return folder, name
 
 
@@ -84,7 +84,7 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
-    elif _HUB_ID.fullmatch(name) and not Path(name).exists():
+    elif is_hub_id(name):
         folder = _fetch(name)
     else:
         raise LionError(f"no model folder '{name}'; give a folder with a config.json, or a Hub id like owner/name")
@@ -108,8 +108,16 @@ def _fetch(name: str) -> Path:
         raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_line(error)})") from error
 
 
-def _kind(folder: Path, name: str) -> str | None:
-    """What config.json says the folder's model is."""
+def is_hub_id(name: str) -> bool:
+    """Whether a model of this name would be looked for on the Hub."""
+    return bool(_HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+
+
+def kind_of(folder: Path, name: str) -> str | None:
+    """What config.json says the folder's model is.
+
+    Raises: LionError if there is none, or it cannot be read.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise LionError(f"'{name}' holds no config.json; give the folder that save_pretrained or lion train wrote")
