@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from lion.pipeline import Look
+from lion.tagging import TagRow, write_tags
+from tests.tagging.released import released_weights
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
@@ -26,6 +31,11 @@ def place(tmp_path, pictures, checkpoint, monkeypatch):
     bundle = tmp_path / "package" / "bundled"
     bundle.mkdir(parents=True)
     (bundle / "lion-mini").symlink_to(checkpoint)
+    (tmp_path / "ram").symlink_to(Path(checkpoint) / "tagger")
+    released = {**released_weights(), "label_embed": torch.zeros(4585, 512)}
+    torch.save({"model": released}, tmp_path / "ram_swin_large_14m.pth")
+    look = Look.open(tmp_path / "scene.png")
+    write_tags(tmp_path / "tags.parquet", [TagRow("scene.png", look.hash, ("boat", "sea"), "ram")])
     monkeypatch.setattr("lion.pipeline.loading.files", lambda package: tmp_path / "package")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -40,6 +50,8 @@ def test_command_of_the_docs(run, says, place, monkeypatch, command):
     says("[0.10,0.20,0.50,0.80]")
     if command.startswith("world"):
         shutil.rmtree(place / "scenes", ignore_errors=True)
+    if command.startswith("convert"):
+        (place / "ram").unlink()
     words = shlex.split(command)
     if "<" in words:
         monkeypatch.setattr("sys.stdin", io.StringIO((place / words[-1]).read_text()))
@@ -48,7 +60,9 @@ def test_command_of_the_docs(run, says, place, monkeypatch, command):
     assert ran.code == 0 and ran.out
     notes = ran.err.splitlines()
     assert all(line.startswith("lion: note: lion-mini knows drawn scenes only") for line in notes)
-    assert len(notes) == (words[0] not in ("info", "world") and "--model" not in words)
+    silent = words[0] in ("info", "world", "convert", "doctor")
+    assert len(notes) == (not silent and "--model" not in words)
+    assert "--out" not in words or (place / words[words.index("--out") + 1]).stat().st_size > 0
     if "--save" in words:
         assert list(place.glob("located.png")) + list(place.glob("boxes/*")) + list(place.glob("conversation.png"))
 
@@ -57,7 +71,8 @@ def test_python_of_the_docs(place, says, capsys):
     says("[0.10,0.20,0.50,0.80]")
     exec(compile("\n".join(BLOCKS), "docs/pipeline.md", "exec"), {})
     assert (place / "annotated.png").exists()
-    assert capsys.readouterr().out.startswith("(512, 512) ('car', 'tree', 'sun')\n")
+    out = capsys.readouterr().out
+    assert out.startswith("(512, 512) ('car', 'tree', 'sun')\n") and "('boat', 'sea')\n" in out
 
 
 @pytest.mark.parametrize(

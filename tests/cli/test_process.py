@@ -24,7 +24,7 @@ def test_help_is_instant_and_wakes_no_heavy_library():
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
     end = os.times()
     assert ran.returncode == 0 and ran.stderr == ""
-    for verb in ("caption", "ask", "locate", "describe", "tag", "chat", "world", "train", "info"):
+    for verb in ("caption", "ask", "locate", "describe", "tag", "chat", "world", "train", "info", "convert", "doctor"):
         assert f"│ {verb}" in ran.stdout
     modules = set(ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
     assert not modules & {"torch", "transformers", "numpy", "PIL", "pydantic"}
