@@ -71,6 +71,8 @@ def main() -> None:
         LionProcessor.from_pretrained(source).save_pretrained(folder)
         tagger.save_pretrained(folder / "tagger")
         shutil.copy(source / "finished.json", folder)
+    for file in BUNDLED.rglob("*.safetensors"):
+        file.chmod(0o644)  # the library writes them for their owner alone
     size = sum(file.stat().st_size for file in BUNDLED.rglob("*") if file.is_file()) / 1e6
     report = (options.scores / "report.md").read_text() if options.scores else "Scores: not measured yet."
     parameters = sum(parameter.numel() for parameter in model.parameters())
