@@ -27,8 +27,8 @@ pipeline_tag: image-text-to-text
 # lion-mini
 
 A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. Its Vision Encoder
-(coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train what
-the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
+(coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train
+what the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
 (one vector a thing, the sum of its words' and coordinates' embeddings), with a head beside it that says which symbols a
 question is about; the stages pull visual tokens towards the symbols of the things under them (`options.alignment`)
 beside the language-model loss; the Vision Encoder and the tagger have a small convolutional stem instead of a patch
