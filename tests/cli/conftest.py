@@ -8,6 +8,7 @@ from PIL import Image
 
 from lion.cli import main
 from lion.pipeline import DECODING, DecodingPreset
+from lion.prompts import Task
 from tests.pipeline import tiny
 
 
@@ -33,8 +34,8 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def short_answers(monkeypatch):
     """Random weights never stop by themselves."""
-    short = dict.fromkeys(DECODING, DecodingPreset(num_beams=2, max_new_tokens=6))
-    monkeypatch.setattr("lion.pipeline.pipeline.DECODING", short)
+    short = {name: dict.fromkeys(Task, DecodingPreset(num_beams=2, max_new_tokens=6)) for name in DECODING}
+    monkeypatch.setattr("lion.pipeline.decoding.DECODING", short)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ LION = [sys.executable, "-m", "lion.cli"]
 SHORT = [  # random weights never stop by themselves
     sys.executable,
     "-c",
-    "import sys, lion.pipeline.pipeline as p; from lion.cli import main; "
-    "p.DECODING = dict.fromkeys(p.DECODING, p.DecodingPreset(num_beams=2, max_new_tokens=4)); sys.exit(main())",
+    "import sys, lion.pipeline.decoding as d; from lion.cli import main; "
+    "short = dict.fromkeys(d.Task, d.DecodingPreset(num_beams=2, max_new_tokens=4)); "
+    "d.DECODING = dict.fromkeys(d.DECODING, short); sys.exit(main())",
 ]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 

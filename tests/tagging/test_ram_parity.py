@@ -5,8 +5,6 @@ comparison, tanh instead of erf GELU moves the logits by 1.4e-4 and a wrong numb
 epsilons move them by 1e-6 to 8e-6 only, so those are compared as settings instead.
 """
 
-import gzip
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,10 +20,9 @@ from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.policy import TagPolicy
 from lion.tagging.ram_tagger import RamTagger, preprocess
-from tests.tagging.ram_keys import GOLDEN, golden_weights, our_names, used
+from tests.tagging.released import FOLDER, GOLDEN, golden_weights, read_json
 
 BOUND = 1e-5
-FOLDER = GOLDEN / "ram_tiny"
 
 # golden tensor -> our module whose output it is
 MODULES = {
@@ -44,10 +41,6 @@ MODULES = {
     "tagging_head.layer1.crossattn": "layers.1.cross_attention",
     "tagging_head.layer1": "layers.1",
 }
-
-
-def read_json(name: str) -> Any:
-    return json.loads((FOLDER / name).read_text())
 
 
 def golden_config() -> RamConfig:
@@ -75,7 +68,7 @@ def golden() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def model() -> RamModel:
     model = RamModel(golden_config()).eval()
-    model.load_state_dict(golden_weights(read_json("state_dict_keys.json")))  # strict: nothing left over or missing
+    model.load_state_dict(golden_weights())  # strict: nothing left over or missing
     return model
 
 
@@ -146,20 +139,3 @@ def test_full_size_has_the_settings_no_tensor_shows() -> None:
     assert released.vision_config.layer_norm_eps == golden.vision_config.layer_norm_eps == 1e-5
     assert (released.num_attention_heads, released.hidden_act) == (4, "gelu")
     assert (released.vision_config.window_size, list(released.vision_config.num_heads)) == (12, [6, 12, 24, 48])
-
-
-def test_full_size_takes_every_released_tensor_once() -> None:
-    keys = json.loads(gzip.decompress((FOLDER / "ram_full_keys.json.gz").read_bytes()))
-    counts = read_json("ram_full_counts.json")
-    with torch.device("meta"):
-        model = RamModel(RamConfig.swin_large([f"tag {index}" for index in range(counts["num_class"])]))
-    ours = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    filled: dict[str, list[int]] = {}
-    for name in used(keys):
-        names = our_names(name)
-        for our_name in names:
-            assert our_name not in filled
-            rows, *rest = keys[name]["shape"]
-            filled[our_name] = [rows // len(names), *rest]
-    assert filled == ours
-    assert sum(tensor.numel() for tensor in model.state_dict().values()) == counts["used_for_tagging_total"]

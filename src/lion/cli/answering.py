@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-
-import typer
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from lion.cli.inputs import expand, open_picture
 from lion.cli.options import Options
@@ -18,27 +16,48 @@ if TYPE_CHECKING:
 
     from lion.boxes import Box
     from lion.pipeline import Answer, LionPipeline, Look, Request, Verb
+    from lion.tagging import TagFile
+
+
+class Answering(Protocol):
+    """What pictures are put to: LionPipeline, or for ``lion tag`` the tagger alone."""
+
+    def answer(self, requests: Sequence[Request], /) -> list[Answer]:
+        """An answer to each request, in order."""
 
 
 def load_pipeline(options: Options) -> LionPipeline:
     """The model the options name, with a note on stderr where it is lion-mini."""
     from lion.pipeline import LionPipeline
-    from lion.pipeline.loading import BUNDLED
 
     with waiting("loading the model"):
-        pipeline = LionPipeline.from_pretrained(options.model, device=options.device, batch_size=options.batch_size)
-    if pipeline.name == BUNDLED:
-        say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
+        pipeline = LionPipeline.from_pretrained(
+            options.model, device=options.device, batch_size=options.batch_size, decoding=options.decoding
+        )
+    introduce(pipeline.name)
     return pipeline
 
 
-def answer_pictures(
-    names: Sequence[str], verb: str, options: Options, text: str | None = None, box: Box | None = None
-) -> None:
-    """Answer the verb for every picture meant by ``names``, print and save the answers, and exit with their code.
+def introduce(model: str) -> None:
+    """A note on stderr where the model is lion-mini."""
+    from lion.pipeline.loading import BUNDLED
 
-    A picture that cannot be opened, or that does not hold the box, gets a line on stderr and a row that is not ok; the
-    others are answered. The model is loaded once there is a picture for it.
+    if model == BUNDLED:
+        say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
+
+
+def answer_pictures(
+    names: Sequence[str],
+    verb: str,
+    options: Options,
+    text: str | None = None,
+    box: Box | None = None,
+    load: Callable[[Options], Answering] = load_pipeline,
+) -> int:
+    """Answer the verb for every picture meant by ``names``, print and save the answers, and return the exit code.
+
+    A picture that cannot be opened, that does not hold the box or is not in the file of tags gets a line on stderr and
+    a row that is not ok; the others are answered. The model is loaded once there is a picture for it.
     """
     with waiting("waking up"):
         quiet_libraries(options.debug)
@@ -48,7 +67,8 @@ def answer_pictures(
         unit_box(box, (1, 1))  # wrong for one picture is wrong for all: say it once
     pictures = expand(names)
     targets = plan_saves(options.save, pictures)
-    pipeline: LionPipeline | None = None
+    tag_file = read_tags(options)
+    pipeline: Answering | None = None
     code = 0
     with Meter("answering", len(pictures)) as meter:
         for start in range(0, len(pictures), options.batch_size):
@@ -57,7 +77,7 @@ def answer_pictures(
             requests: list[Request] = []
             for name in batch:
                 try:
-                    look = open_picture(name)
+                    look = open_picture(name, tag_file)
                     where = None if box is None else unit_box(box, look.size)
                     requests.append(Request(look, Verb(verb), text, where, tags=options.tags))
                     rows.append(look)
@@ -65,13 +85,22 @@ def answer_pictures(
                     rows.append(_failed(name, Verb(verb), error, options))
             if requests and pipeline is None:
                 with meter.aside():
-                    pipeline = load_pipeline(options)
+                    pipeline = load(options)
             answers = iter(pipeline.answer(requests) if pipeline else [])
             with meter.aside():
                 for row, target in zip(rows, targets[start : start + len(rows)], strict=True):
                     code = max(code, _finish(row, answers, target, options, len(pictures) > 1))
             meter.advance(len(batch))
-    raise typer.Exit(code)
+    return code
+
+
+def read_tags(options: Options) -> TagFile | None:
+    """The file of ``--tags-from``, if the options name one."""
+    if options.tags_from is None:
+        return None
+    from lion.tagging import TagFile
+
+    return TagFile.read(options.tags_from)
 
 
 def _failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:

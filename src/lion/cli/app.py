@@ -16,7 +16,9 @@ import typer
 from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
+from lion.cli.convert_ram import ram
 from lion.cli.describe import describe
+from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
 from lion.cli.locate import locate
@@ -33,10 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (caption, ask, locate, describe, tag, chat, world, info):
+for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
 app.command(epilog=recipes())(train)
 app.add_typer(evaluation, name="eval")
+conversion = typer.Typer(help="Turn released checkpoints into folders that lion reads.", no_args_is_help=True)
+conversion.command()(ram)
+app.add_typer(conversion, name="convert")
 
 USER, OURS, INTERRUPTED = 2, 1, 130
 

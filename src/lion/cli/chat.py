@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lion.cli.answering import load_pipeline
+from lion.cli.answering import load_pipeline, read_tags
 from lion.cli.inputs import expand, open_picture
-from lion.cli.options import BatchSize, Debug, Device, Json, Model, NoTags, Options, Save, Tags, tag_list
+from lion.cli.options import (
+    BatchSize,
+    Debug,
+    Decoding,
+    Device,
+    Json,
+    Model,
+    NoTags,
+    Options,
+    Save,
+    Tags,
+    TagsFrom,
+    tag_list,
+)
 from lion.cli.output import print_answer, quiet_libraries, say, waiting
 from lion.cli.saving import plan_saves
 from lion.errors import LionError
@@ -27,6 +40,8 @@ def chat(
     save: Save = None,
     tags: Tags = None,
     no_tags: NoTags = False,
+    tags_from: TagsFrom = None,
+    decoding: Decoding = "lion",
     device: Device = None,
     batch_size: BatchSize = 8,
     debug: Debug = False,
@@ -35,7 +50,7 @@ def chat(
 
     Earlier rounds are remembered; an empty line or the end of input ends a typed conversation.
     """
-    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug)
+    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug, decoding, tags_from)
     with waiting("waking up"):
         quiet_libraries(debug)
         from lion.pipeline.drawing import annotate, save_picture
@@ -44,7 +59,7 @@ def chat(
         raise LionError(f"chat talks about one picture, and {image} means {len(pictures)}; name one")
     target = plan_saves(save, pictures)[0]
     try:
-        look = open_picture(pictures[0])
+        look = open_picture(pictures[0], read_tags(options))
     except OSError as error:
         raise LionError(f"{image}: {error}; name a picture") from error
     pipeline = load_pipeline(options)

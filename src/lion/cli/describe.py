@@ -8,7 +8,21 @@ import typer
 
 from lion.cli.answering import answer_pictures
 from lion.cli.inputs import parse_box
-from lion.cli.options import BatchSize, Debug, Device, Images, Json, Model, NoTags, Options, Save, Tags, tag_list
+from lion.cli.options import (
+    BatchSize,
+    Debug,
+    Decoding,
+    Device,
+    Images,
+    Json,
+    Model,
+    NoTags,
+    Options,
+    Save,
+    Tags,
+    TagsFrom,
+    tag_list,
+)
 
 
 def describe(
@@ -20,10 +34,12 @@ def describe(
     save: Save = None,
     tags: Tags = None,
     no_tags: NoTags = False,
+    tags_from: TagsFrom = None,
+    decoding: Decoding = "lion",
     device: Device = None,
     batch_size: BatchSize = 8,
     debug: Debug = False,
 ) -> None:
     """Say what is in a box of each picture."""
-    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug)
-    answer_pictures(images, "describe", options, box=parse_box(box, pixels))
+    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug, decoding, tags_from)
+    raise typer.Exit(answer_pictures(images, "describe", options, box=parse_box(box, pixels)))

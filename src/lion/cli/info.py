@@ -29,7 +29,8 @@ def info(
 
         found = model_info(model)
     if json:
-        print(json_module.dumps({**asdict(found), "parameters": found.parameters, "trained": found.trained}))
+        more = {"parameters": found.parameters, "trained": found.trained, "decoding": _presets()}
+        print(json_module.dumps({**asdict(found), **more}))
     else:
         _print(found)
 
@@ -45,9 +46,20 @@ def _print(found: ModelInfo) -> None:
         print(_row(row, found.tagger, "beside"))
     sizes = f"{_size(4 * found.parameters)} in float32, {_size(2 * found.parameters)} in bfloat16"
     print(f"\nmemory of the weights: {sizes}")
+    for name, tasks in _presets().items():
+        alike = {words: [task for task in tasks if tasks[task] == words] for words in tasks.values()}
+        for words, of in alike.items():
+            print(f"decoding {name}{'' if len(alike) == 1 else ', ' + ' '.join(of)}: {words}")
     for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores"):
         if key in found.record:
             print(f"{'recipe' if key == 'name' else key}: {_plain(found.record[key])}")
+
+
+def _presets() -> dict[str, dict[str, str]]:
+    """The decoding presets by name and task, in words."""
+    from lion.pipeline import DECODING
+
+    return {name: {task.value: str(preset) for task, preset in table.items()} for name, table in DECODING.items()}
 
 
 def _row(row: str, part: ComponentInfo, share: str) -> str:

@@ -12,6 +12,7 @@ from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.pipeline import Look
+    from lion.tagging import TagFile
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
 """What counts as a picture inside a folder; a file named outright is tried whatever its name."""
@@ -36,10 +37,10 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def open_picture(name: str) -> Look:
-    """Open one of the pictures :func:`expand` found.
+def open_picture(name: str, tags: TagFile | None = None) -> Look:
+    """Open one of the pictures :func:`expand` found, with the tags that a file knows of it.
 
-    Raises: LionError or OSError, with what is wrong with it.
+    Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file.
     """
     from lion.pipeline import Look
 
@@ -47,7 +48,10 @@ def open_picture(name: str) -> Look:
         raise LionError(f"the folder holds no pictures ({', '.join(sorted(SUFFIXES))})")
     if has_magic(name) and not Path(name).exists():
         raise LionError("no file matches this pattern")
-    return Look.open(name)
+    look = Look.open(name)
+    if tags is not None:
+        look.evidence.tags = tuple(tags.of(look.hash))
+    return look
 
 
 def split_last(words: Sequence[str], what: str) -> tuple[list[str], str]:

@@ -8,7 +8,20 @@ import typer
 
 from lion.cli.answering import answer_pictures
 from lion.cli.inputs import split_last
-from lion.cli.options import BatchSize, Debug, Device, Json, Model, NoTags, Options, Save, Tags, tag_list
+from lion.cli.options import (
+    BatchSize,
+    Debug,
+    Decoding,
+    Device,
+    Json,
+    Model,
+    NoTags,
+    Options,
+    Save,
+    Tags,
+    TagsFrom,
+    tag_list,
+)
 
 
 def locate(
@@ -21,6 +34,8 @@ def locate(
     save: Save = None,
     tags: Tags = None,
     no_tags: NoTags = False,
+    tags_from: TagsFrom = None,
+    decoding: Decoding = "lion",
     device: Device = None,
     batch_size: BatchSize = 8,
     debug: Debug = False,
@@ -29,6 +44,6 @@ def locate(
 
     LION answers every phrase with a box, also that of a thing that is not there; ask whether it is there first.
     """
-    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug)
+    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug, decoding, tags_from)
     images, phrase = split_last(words, "phrase")
-    answer_pictures(images, "locate", options, text=phrase)
+    raise typer.Exit(answer_pictures(images, "locate", options, text=phrase))

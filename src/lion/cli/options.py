@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,18 @@ Save = Annotated[
 ]
 Tags = Annotated[str | None, typer.Option(metavar="'A, B'", help="Give the model these tags instead of the tagger's.")]
 NoTags = Annotated[bool, typer.Option("--no-tags", help="Give the model no tags.")]
+TagsFrom = Annotated[
+    Path | None,
+    typer.Option("--tags-from", metavar="FILE", help="Give the model the tags in a file of lion tag --out."),
+]
+Decoding = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How answers are written: lion; official, as the released code does; "
+        "boxes, as lion but locate can write nothing but a box.",
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: a GPU if there is one)")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
@@ -40,6 +53,12 @@ class Options:
     device: str | None = None
     batch_size: int = 8
     debug: bool = False
+    decoding: str = "lion"
+    tags_from: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.tags_from is not None and self.tags is not None:
+            raise LionError("--tags-from does not go with --tags or --no-tags; use one")
 
 
 def tag_list(tags: str | None, no_tags: bool) -> list[str] | None:

@@ -5,6 +5,7 @@ No tensors here. Boxes carry both of their spaces, so nobody needs the picture's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -82,6 +83,11 @@ class Answer:
     model: str = ""
     image: str | None = None
     """The picture's name as it was given; None if it came as pixels."""
+
+    @classmethod
+    def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Answer:
+        """The answer to ``tag``; a picture in which nothing was recognised is one too."""
+        return cls(", ".join(tags), Verb.TAG, tuple(tags), model=model, image=image)
 
     def to_json(self) -> dict[str, Any]:
         """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model."""

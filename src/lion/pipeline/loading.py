@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.tagging import RamTagger, Tagger
+from lion.tagging import RamConfig, RamTagger, Tagger
 
 BUNDLED = "lion-mini"
 """Name of the model inside the package: the default, and what ``--model lion-mini`` means."""
@@ -48,11 +48,35 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     return LoadedModel(lion, processor, tagger, name)
 
 
+def load_tagger(model: str | Path | None, device: str | None = None) -> tuple[RamTagger, str]:
+    """A tagger alone, from its own folder or Hub repository or from that of a LION; and the model's name.
+
+    Raises: LionError as `load`, or if the model has no tagger.
+    """
+    folder, name = find_folder(model)
+    kind = kind_of(folder, name)
+    if kind == RamConfig.model_type:
+        home = folder
+    else:
+        _check_is_lion(kind, name)
+        home = folder / "tagger"
+        if not home.is_dir():
+            raise LionError(f"'{name}' has no tagger: put one in its sub-folder tagger/, or name another model")
+    return RamTagger.from_pretrained(home, device=find_device(device)), name
+
+
 def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
-    """The folder of a model, fetched from the Hub if need be, and the name to call it by.
+    """The folder of a LION model, fetched from the Hub if need be, and the name to call it by.
 
     Raises: LionError if there is no such model, or it is not a LION checkpoint.
     """
+    folder, name = find_folder(model)
+    _check_is_lion(kind_of(folder, name), name)
+    return folder, name
+
+
+def find_folder(model: str | Path | None) -> tuple[Path, str]:
+    """As `find_checkpoint`, whatever kind of model the folder holds."""
     name = BUNDLED if model is None else str(model)
     if name == BUNDLED and not Path(name).is_dir():
         folder = Path(str(files("lion"))) / "bundled" / BUNDLED
@@ -60,11 +84,10 @@ def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
-    elif _HUB_ID.fullmatch(name) and not Path(name).exists():
+    elif is_hub_id(name):
         folder = _fetch(name)
     else:
         raise LionError(f"no model folder '{name}'; give a folder with a config.json, or a Hub id like owner/name")
-    _check_is_lion(folder, name)
     return folder, name
 
 
@@ -85,14 +108,28 @@ def _fetch(name: str) -> Path:
         raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_line(error)})") from error
 
 
-def _check_is_lion(folder: Path, name: str) -> None:
+def is_hub_id(name: str) -> bool:
+    """Whether a model of this name would be looked for on the Hub."""
+    return bool(_HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+
+
+def kind_of(folder: Path, name: str) -> str | None:
+    """What config.json says the folder's model is.
+
+    Raises: LionError if there is none, or it cannot be read.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise LionError(f"'{name}' holds no config.json; give the folder that save_pretrained or lion train wrote")
     try:
-        kind = json.loads(path.read_text()).get("model_type")
+        return json.loads(path.read_text()).get("model_type")
     except (ValueError, AttributeError, UnicodeDecodeError) as error:
         raise LionError(f"{path} is not readable JSON; copy or save the checkpoint again") from error
+
+
+def _check_is_lion(kind: str | None, name: str) -> None:
+    if kind == RamConfig.model_type:
+        raise LionError(f"'{name}' is a tagger alone, for lion tag; name a LION checkpoint")
     if kind != "lion":
         raise LionError(f"'{name}' is a {kind or 'nameless'} model, not LION; name a LION checkpoint")
 

@@ -70,12 +70,13 @@ def model_info(model: str | Path | None = None) -> ModelInfo:
         by_component[component_of(key)][key] = tensor
     components = tuple(_component(part, inside, part in TRAINABLE) for part, inside in by_component.items())
     tagger = folder / "tagger"
-    return ModelInfo(
-        name,
-        components,
-        _component("tagger", _headers(tagger, f"{name}/tagger"), False) if tagger.is_dir() else None,
-        _record(folder),
-    )
+    beside = tagger_info(tagger, f"{name}/tagger") if tagger.is_dir() else None
+    return ModelInfo(name, components, beside, _record(folder))
+
+
+def tagger_info(folder: Path, name: str) -> ComponentInfo:
+    """Sum up a tagger's own folder. Raises: LionError if its files are unreadable."""
+    return _component("tagger", _headers(folder, name), False)
 
 
 def _headers(folder: Path, name: str) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -19,7 +20,9 @@ from lion.boxes import Box, parse_boxes
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.answer import Answer, LabelledBox, Verb
-from lion.pipeline.decoding import DECODING, DecodingPreset
+from lion.pipeline.box_only import BoxOnly
+from lion.pipeline.decoding import DecodingPreset
+from lion.pipeline.decoding import decoding as decoding_of
 from lion.pipeline.instructions import Round, instruction_of, unit_box
 from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
@@ -86,6 +89,7 @@ class LionPipeline:
         *,
         name: str = "lion",
         batch_size: int = 8,
+        decoding: str = "lion",
     ) -> None:
         if batch_size < 1:
             raise LionError(f"batch_size={batch_size} must be at least 1")
@@ -94,7 +98,7 @@ class LionPipeline:
         self.tagger = tagger
         self.name = name
         self.batch_size = batch_size
-        self.decoding = dict(DECODING)
+        self.decoding = decoding_of(decoding)
         self._remembered: OrderedDict[str, Evidence] = OrderedDict()
 
     @classmethod
@@ -105,6 +109,7 @@ class LionPipeline:
         device: str | None = None,
         dtype: torch.dtype | None = None,
         batch_size: int = 8,
+        decoding: str = "lion",
     ) -> LionPipeline:
         """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
 
@@ -114,12 +119,17 @@ class LionPipeline:
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for float32 on a CPU and the checkpoint's own (never float16) elsewhere.
             batch_size: pictures, or prompts, that go through the model together.
+            decoding: a preset of :mod:`lion.pipeline.decoding`: ``lion``, ``official`` or ``boxes``.
 
         Raises:
-            LionError: no such model or device, not a LION checkpoint, or weights that do not fit its configuration.
+            LionError: no such model, device or preset, not a LION checkpoint, or weights that do not fit its
+                configuration.
         """
+        decoding_of(decoding)  # a mistake is told before the model is loaded
         loaded = load(model, device, dtype)
-        return cls(loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size)
+        return cls(
+            loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
+        )
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -232,7 +242,7 @@ class LionPipeline:
         for row, (look, request) in enumerate(pairs):
             task = request.verb.task
             if task is None:
-                answers[row] = self._answer(request, look, ", ".join(look.tags), look.tags)
+                answers[row] = Answer.of_tags(look.tags, self.name, look.name)
             else:
                 prompt = self._prompt(look, request, task)
                 groups[self.decoding[task], prompt.tags is None][row] = prompt
@@ -279,15 +289,23 @@ class LionPipeline:
             tasks=[prompt.task for prompt in prompts],
         ).to(self.model.device)
         vision = VisualFeatures.concatenate([look.evidence.vision for look in looks if look.evidence.vision])
-        ids = self.model.generate(vision=vision, **inputs, do_sample=False, **preset.as_kwargs())
+        limits = [self._box_only] if preset.box_only else []
+        ids = self.model.generate(
+            vision=vision, **inputs, do_sample=False, logits_processor=limits, **preset.as_kwargs()
+        )
         return [text.strip() for text in self.processor.batch_decode(ids, skip_special_tokens=True)]
+
+    @cached_property
+    def _box_only(self) -> BoxOnly:
+        """Reading the vocabulary takes a moment, so it is done once, when first needed."""
+        return BoxOnly(self.processor.tokenizer, self.processor.box_decimals)
 
     def _answer(
         self, request: Request, look: Look, text: str, tags: tuple[str, ...], note: str | None = None
     ) -> Answer:
         """What the model wrote, read: boxes for ``locate``, and whether there is an answer at all."""
         boxes: list[LabelledBox] = []
-        reason = None if text or request.verb is Verb.TAG else "the model wrote nothing"
+        reason = None if text else "the model wrote nothing"
         if request.verb is Verb.LOCATE:
             parsed = parse_boxes(text)
             reason = None if parsed.ok else parsed.reason

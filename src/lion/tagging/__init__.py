@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from lion.tagging.ram_tagger import RamTagger as RamTagger
     from lion.tagging.ram_tagger import preprocess as preprocess
     from lion.tagging.tag_cache import TagCache as TagCache
+    from lion.tagging.tag_file import TagFile as TagFile
+    from lion.tagging.tag_file import TagRow as TagRow
+    from lion.tagging.tag_file import write_tags as write_tags
+    from lion.tagging.vocabulary import Vocabulary as Vocabulary
 
 
 class Tagger(Protocol):
@@ -33,10 +37,14 @@ _HOMES = {
     "RamModel": "modeling_ram",
     "RamTagger": "ram_tagger",
     "TagCache": "tag_cache",
+    "TagFile": "tag_file",
     "TagPolicy": "policy",
+    "TagRow": "tag_file",
+    "Vocabulary": "vocabulary",
     "asymmetric_loss": "loss",
     "best_f1_thresholds": "policy",
     "preprocess": "ram_tagger",
+    "write_tags": "tag_file",
 }
 
 __all__ = [
@@ -44,11 +52,15 @@ __all__ = [
     "RamModel",
     "RamTagger",
     "TagCache",
+    "TagFile",
     "TagPolicy",
+    "TagRow",
     "Tagger",
+    "Vocabulary",
     "asymmetric_loss",
     "best_f1_thresholds",
     "preprocess",
+    "write_tags",
 ]
 
 

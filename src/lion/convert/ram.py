@@ -1,0 +1,221 @@
+"""The released RAM checkpoint to a tagger folder: `convert_ram`.
+
+The file is read without running anything it holds and mapped into memory, not copied. The configuration follows from
+the shapes of its tensors. Nothing is written unless every tensor of ours was filled, once, with finite numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import SwinConfig
+
+from lion.atomic import atomic_directory
+from lion.convert.ram_key_map import CAPTIONING, REBUILT, our_names, translate
+from lion.errors import LionError
+from lion.tagging import RamConfig, RamModel, RamTagger
+from lion.tagging.vocabulary import Vocabulary
+
+_AGAIN = "download or copy it again"
+_TABLE = "relative_position_bias_table"
+
+
+@dataclass(frozen=True, slots=True)
+class RamReport:
+    """Both sides of a conversion: what became of the released tensors, and what ours were filled with."""
+
+    source: str
+    out: str
+    tags: int
+    image_size: int
+    parameters: int
+    """Numbers that the tagger holds, label embeddings included."""
+    filled: int
+    """Tensors of ours, each filled exactly once."""
+    used: int
+    """Released tensors that filled them."""
+    captioning: int
+    """Released tensors of the captioning half, left behind."""
+    rebuilt: int
+    """Released index and mask buffers, which follow from the shape."""
+    unknown: tuple[str, ...]
+    """Released tensors that are none of these, left behind: none in the checkpoints known to us."""
+    interpolated: int
+    """Bias tables resized to another window, for another picture size than the checkpoint's."""
+
+
+def convert_ram(
+    source: str | Path,
+    out: str | Path,
+    *,
+    tags: str | Path | None = None,
+    thresholds: str | Path | None = None,
+    image_size: int | None = None,
+) -> RamReport:
+    """Convert a released RAM checkpoint (``ram_swin_large_14m.pth``) into the folder `RamTagger.from_pretrained` reads.
+
+    Args:
+        source: the checkpoint.
+        out: a folder that does not exist yet; ``MODEL/tagger`` gives a LION checkpoint its tagger.
+        tags, thresholds: files with an entry a line, for a RAM with other tags than the 4,585 released ones.
+        image_size: side of the pictures the tagger is to see, other than the checkpoint's own (384).
+
+    Raises:
+        LionError: no such file, a damaged one, one of another model or size, or a place that cannot be written.
+    """
+    target = Path(out).expanduser()
+    if target.exists():
+        raise LionError(f"{out} is there already; name a folder that is not, or remove it")
+    released = _read(Path(source).expanduser(), str(source))
+    vocabulary = Vocabulary.read(tags, thresholds)
+    state = translate(released)
+    config = _configure(state, vocabulary, str(source), image_size)
+    interpolated = _fit_windows(state, config.vision_config.window_size)
+    with torch.device("meta"):
+        model = RamModel(config)
+    _check(state, model.state_dict(), str(source))
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    try:
+        with atomic_directory(target) as folder:
+            RamTagger(model).save_pretrained(folder)
+    except OSError as error:
+        raise LionError(f"cannot write {out}: {error.strerror or error}; name another place") from error
+    captioning = [name for name in released if name.startswith(CAPTIONING)]
+    rebuilt = [name for name in released if name.endswith(REBUILT)]
+    used = [name for name in released if our_names(name) and not name.endswith(REBUILT)]
+    return RamReport(
+        source=str(source),
+        out=str(out),
+        tags=len(vocabulary.names),
+        image_size=config.vision_config.image_size,
+        parameters=sum(tensor.numel() for tensor in state.values()),
+        filled=len(state),
+        used=len(used),
+        captioning=len(captioning),
+        rebuilt=len(rebuilt),
+        unknown=tuple(sorted(released.keys() - {*captioning, *rebuilt, *used})),
+        interpolated=interpolated,
+    )
+
+
+def _read(path: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, mapped into memory; under ``model`` where it has such an entry, as RAM's has."""
+    if not path.is_file():
+        raise LionError(f"{name}: there is no such file; check the path")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a damaged file fails in every way that unpacking and unpickling know
+        if type(error).__name__ == "UnpicklingError" and path.stat().st_size and _is_zip(path):
+            raise LionError(
+                f"{name} holds more than tensors and was not opened, as it might run code; {_AGAIN} from its authors"
+            ) from error
+        if _is_zip(path):
+            raise LionError(
+                f"{name} cannot be read as a PyTorch checkpoint: it is cut off or damaged; {_AGAIN}"
+            ) from error
+        raise LionError(
+            f"{name} is no checkpoint in PyTorch's format of version 1.6 or later; {_AGAIN}, or save it anew"
+        ) from error
+    inner = stored.get("model", stored) if isinstance(stored, dict) else None
+    if not isinstance(inner, dict) or not inner or not all(isinstance(value, Tensor) for value in inner.values()):
+        raise LionError(f"{name} holds no table of tensors; name a checkpoint like ram_swin_large_14m.pth")
+    return {str(key): tensor for key, tensor in inner.items()}
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether the file begins as PyTorch's checkpoints do; a whole one also ends so."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, image_size: int | None) -> RamConfig:
+    """The configuration that the shapes of the tensors mean; what no shape shows is as released."""
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+    def shape(key: str, dimensions: int) -> tuple[int, ...]:
+        found = shapes.get(key)
+        if found is None or len(found) != dimensions:
+            what = "lacks" if found is None else f"has another shape {found} of"
+            raise LionError(f"{name} {what} {key}; it is not the checkpoint of a RAM tagger (ram_swin_large_14m.pth)")
+        return found
+
+    def count(pattern: str) -> int:
+        number = 0
+        while any(key.startswith(pattern.format(number)) for key in shapes):
+            number += 1
+        return number
+
+    labels, label_width = shape("label_embed", 2)
+    if labels != len(vocabulary.names):
+        raise LionError(
+            f"{name} knows {labels} tags and the list has {len(vocabulary.names)}; it may be another model "
+            "(Tag2Text, RAM++), or give its list with --tags FILE"
+        )
+    width, _, patch, _ = shape("swin.embeddings.patch_embeddings.projection.weight", 4)
+    stages = count("swin.encoder.layers.{}.")
+    depths = [count(f"swin.encoder.layers.{stage}.blocks.{{}}.") for stage in range(stages)]
+    block = "swin.encoder.layers.{}.blocks.0."
+    tables = [shape(block.format(stage) + f"attention.relative_position_bias.{_TABLE}", 2) for stage in range(stages)]
+    window, step = (isqrt(tables[0][0]) + 1) // 2, patch * 2 ** (stages - 1)
+    if image_size is not None and (image_size < step or image_size % step):
+        raise LionError(
+            f"image size {image_size} does not come apart in {step} x {step} pixels; give a multiple of {step}"
+        )
+    side = image_size or window * step
+    swin = SwinConfig(
+        image_size=side,
+        patch_size=patch,
+        embed_dim=width,
+        depths=depths,
+        num_heads=[heads for _, heads in tables],
+        window_size=side // step,
+        mlp_ratio=shape(block.format(0) + "mlp.fc1.weight", 2)[0] / width,
+    )
+    feed_forward, head_width = shape("layers.0.feed_forward.input.weight", 2)
+    return RamConfig(
+        id2label=dict(enumerate(vocabulary.names)),
+        thresholds=None if vocabulary.thresholds is None else list(vocabulary.thresholds),
+        vision_config=swin,
+        label_width=label_width,
+        hidden_size=head_width,
+        num_hidden_layers=count("layers.{}."),
+        intermediate_size=feed_forward,
+    )
+
+
+def _fit_windows(state: dict[str, Tensor], window: int) -> int:
+    """Resize, in place, bias tables of another window than `window`; returns how many.
+
+    A table is a picture of the bias by relative place, (2w - 1)^2 x heads; its middle and its corners stay what they
+    are (bicubic).
+    """
+    side, resized = 2 * window - 1, 0
+    for key, table in state.items():
+        if not key.endswith(_TABLE) or table.ndim != 2 or len(table) == side**2:
+            continue
+        before = isqrt(len(table))
+        if before**2 != len(table):
+            continue  # no window at all: the check of shapes names it
+        picture = table.float().T.reshape(1, -1, before, before)
+        picture = functional.interpolate(picture, size=(side, side), mode="bicubic", align_corners=True)
+        state[key] = picture.reshape(-1, side**2).T.contiguous()
+        resized += 1
+    return resized
+
+
+def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str) -> None:
+    """Raise LionError unless the tensors are exactly those of the model, and finite."""
+    for key in sorted(wanted.keys() | state.keys()):
+        found = tuple(state[key].shape) if key in state else "missing"
+        expected = tuple(wanted[key].shape) if key in wanted else "not wanted"
+        if found != expected:
+            raise LionError(f"{name}: {key} is {found}, not {expected}; the file mixes sizes or is cut down, {_AGAIN}")
+    for key, tensor in state.items():
+        if not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise LionError(f"{name}: {key} holds values that are no finite numbers; {_AGAIN}")

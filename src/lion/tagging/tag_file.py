@@ -1,0 +1,135 @@
+"""Tags in one file, so that a tagger runs once for all that comes after: training, evaluation, serving.
+
+A row is a picture: its name, the hash of what is seen, its tags in class order and the model that found them. Pictures
+are known by their hash, so files may move and change their format. ``.parquet`` needs pyarrow, ``.jsonl`` nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from lion.atomic import atomic_write
+from lion.errors import LionError
+from lion.images import image_hash
+
+FORMATS = (".parquet", ".jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class TagRow:
+    """The tags of one picture; the fields are the columns of the file."""
+
+    image: str
+    """The picture's name when it was tagged."""
+    hash: str
+    """`lion.images.image_hash` of it."""
+    tags: tuple[str, ...]
+    model: str
+    """What the tagger was called."""
+
+
+class TagFile:
+    """A :class:`~lion.tagging.Tagger` that has its tags from a file and finds none that are not in it."""
+
+    def __init__(self, tags: Mapping[str, Sequence[str]], name: str = "the tag file") -> None:
+        self._tags = {key: list(found) for key, found in tags.items()}
+        self.name = name
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def __call__(self, images: Sequence[Image]) -> list[list[str]]:
+        """The tags of each picture.
+
+        Raises:
+            LionError: a picture that the file does not hold.
+        """
+        return [list(self.of(image_hash(image))) for image in images]
+
+    def of(self, picture: str) -> list[str]:
+        """The tags of the picture with this `lion.images.image_hash`. Raises as the call."""
+        if picture not in self._tags:
+            raise LionError(f"{self.name} has no tags of this picture; tag it too: lion tag IMAGE... --out FILE")
+        return self._tags[picture]
+
+    @classmethod
+    def read(cls, path: str | Path) -> TagFile:
+        """What `write_tags` wrote.
+
+        Raises:
+            LionError: no such file, an unknown or damaged one, or pyarrow is needed and missing.
+        """
+        check_format(path)
+        try:
+            rows = _read_parquet(Path(path)) if Path(path).suffix == ".parquet" else _read_lines(Path(path))
+            return cls({row["hash"]: _tags(row["tags"]) for row in rows}, str(path))
+        except FileNotFoundError as error:
+            raise LionError(f"{path}: there is no such file; write one with lion tag IMAGE... --out {path}") from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LionError(f"{path} is no whole file of tags; write it again with lion tag --out") from error
+
+
+def check_format(path: str | Path) -> None:
+    """Raise LionError unless a file of this name can be read and written here."""
+    if Path(path).suffix not in FORMATS:
+        raise LionError(f"{path}: a file of tags ends in {' or '.join(FORMATS)}")
+    if Path(path).suffix == ".parquet":
+        _parquet()
+
+
+def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
+    """Write a file of tags, in the format its name ends in, whole or not at all.
+
+    Raises:
+        LionError: an unknown format, pyarrow is needed and missing, or the place cannot be written.
+    """
+    check_format(path)
+    entries = [{**asdict(row), "tags": list(row.tags)} for row in rows]
+    if Path(path).suffix == ".parquet":
+        arrow, parquet = _parquet()
+        text = arrow.string()
+        columns = {"image": text, "hash": text, "tags": arrow.list_(text), "model": text}
+        buffer = io.BytesIO()
+        parquet.write_table(arrow.Table.from_pylist(entries, schema=arrow.schema(columns)), buffer)
+        data = buffer.getvalue()
+    else:
+        data = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode()
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise LionError(f"cannot write {path}: {error.strerror or error}; name another place") from error
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    _, parquet = _parquet()
+    with path.open("rb") as file:
+        return parquet.read_table(file, columns=["hash", "tags"]).to_pylist()
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _tags(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise TypeError(f"{value!r} is no list of tags")
+    return value
+
+
+def _parquet() -> tuple[Any, Any]:
+    """pyarrow, which nothing else here needs."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise LionError(
+            "Parquet needs pyarrow; install the package with its extra: lion-vlm[parquet], or name a .jsonl file"
+        ) from error
+    return pyarrow, pyarrow.parquet

@@ -1,0 +1,129 @@
+"""``lion tag`` with the tagger alone, its file of tags, and the verbs that read it."""
+
+import io
+import json
+import shutil
+
+import pytest
+
+from lion.pipeline import DecodingPreset, decoding
+from lion.prompts import Task
+from lion.tagging import TagFile
+
+
+@pytest.fixture
+def words(monkeypatch):
+    """The tags each prompt held, in place of what the model writes."""
+
+    def words(tags):
+        return "no tags" if tags is None else "; ".join(tags) or "nothing found"
+
+    monkeypatch.setattr(
+        "lion.pipeline.pipeline.LionPipeline._generate",
+        lambda self, prompts, preset: [words(prompt.tags) for prompt in prompts],
+    )
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_tags_go_through_a_file(run, words, checkpoint, pictures, tmp_path, suffix):
+    path = tmp_path / f"tags.{suffix}"
+    ran = run("tag", *pictures[:2], "--top-k", 1, "--out", path, "-m", checkpoint, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = [row["tags"] for row in ran.rows]
+    assert all(len(tags) == 1 for tags in found)
+    read = run("caption", *pictures[:2], "--tags-from", path, "-m", checkpoint, "--json")
+    assert (read.code, read.err) == (0, "")
+    assert [row["tags"] for row in read.rows] == found
+    assert [row["text"] for row in read.rows] == [tags[0] for tags in found]
+    moved = tmp_path / "moved.png"
+    shutil.copy(pictures[0], moved)  # known by what is seen, not by its name
+    for verb in (["ask", moved, "what is it?"], ["locate", moved, "it"], ["describe", moved, "--box", "0,0,1,1"]):
+        assert run(*verb, "--tags-from", path, "-m", checkpoint, "--json").rows[0]["tags"] == found[0]
+
+
+def test_a_picture_that_is_not_in_the_file_is_named_and_the_others_answered(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    path = tmp_path / "tags.jsonl"
+    run("tag", pictures[0], "--out", path, "-m", checkpoint)
+    ran = run("caption", *pictures, "--tags-from", path, "-m", checkpoint, "--json")
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [True, False, False]
+    lines = ran.err.splitlines()
+    assert len(lines) == 2 and all("has no tags of this picture" in line for line in lines)
+    assert str(pictures[1]) in lines[0] and str(pictures[2]) in lines[1]
+
+
+def test_chat_reads_the_file_too(run, words, checkpoint, pictures, tmp_path, monkeypatch):
+    path = tmp_path / "tags.jsonl"
+    run("tag", pictures[0], "--top-k", 2, "--out", path, "-m", checkpoint)
+    monkeypatch.setattr("sys.stdin", io.StringIO("what is it?\n"))
+    ran = run("chat", pictures[0], "--tags-from", path, "-m", checkpoint, "--json")
+    assert ran.code == 0 and len(ran.rows[0]["tags"]) == 2
+
+
+def test_a_picture_without_tags_is_told_so(run, words, checkpoint, pictures, tmp_path):
+    """An empty row is a tagger that found nothing, not a prompt without tags."""
+    path = tmp_path / "tags.jsonl"
+    run("tag", pictures[0], "--threshold", 1, "--out", path, "-m", checkpoint)
+    ran = run("caption", pictures[0], "--tags-from", path, "-m", checkpoint, "--json")
+    assert ran.rows[0]["tags"] == [] and ran.rows[0]["text"] == "nothing found"
+
+
+def test_the_language_model_stays_asleep(run, checkpoint, pictures, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("LION was loaded")
+
+    monkeypatch.setattr("lion.pipeline.loading.load_model", refuse)
+    whole, alone = (run("tag", pictures[0], "-m", model, "--json") for model in (checkpoint, f"{checkpoint}/tagger"))
+    assert whole.code == alone.code == 0
+    assert whole.rows[0]["tags"] == alone.rows[0]["tags"] == ["car", "tree", "sun"]
+    assert (whole.rows[0]["model"], alone.rows[0]["model"]) == (checkpoint, f"{checkpoint}/tagger")
+
+
+def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_path):
+    ran = run("tag", pictures[0], tmp_path / "none.png", "--out", tmp_path / "tags.jsonl", "-m", checkpoint)
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1
+    assert len(TagFile.read(tmp_path / "tags.jsonl")) == 1
+    assert run("tag", tmp_path / "none.png", "--out", tmp_path / "other.jsonl", "-m", checkpoint).code == 2
+    assert not (tmp_path / "other.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["tag", "PICTURE", "--threshold", "0.5", "--top-k", "3"], "exclude each other"),
+        (["tag", "PICTURE", "--threshold", "1.5"], "not between 0 and 1"),
+        (["tag", "PICTURE", "--top-k", "0"], "keeps no tag"),
+        (["tag", "PICTURE", "--out", "tags.csv"], "ends in .parquet or .jsonl"),
+        (["caption", "PICTURE", "--tags-from", "none.jsonl"], "no such file; write one with lion tag"),
+        (["caption", "PICTURE", "--tags-from", "PICTURE"], "ends in .parquet or .jsonl"),
+        (["caption", "PICTURE", "--tags-from", "a.jsonl", "--no-tags"], "use one"),
+        (["caption", "PICTURE", "--tags-from", "a.jsonl", "--tags", "a"], "use one"),
+        (["caption", "PICTURE", "--decoding", "greedy"], "no decoding 'greedy'; there are lion, official, boxes"),
+    ],
+)
+def test_mistakes(run, checkpoint, pictures, command, says):
+    ran = run(*(str(pictures[0]) if word == "PICTURE" else word for word in command), "-m", checkpoint)
+    assert ran.code == 2 and ran.out == "" and says in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_a_model_without_a_tagger_and_a_tagger_without_a_model(run, checkpoint, pictures, tmp_path):
+    folder = tmp_path / "untagged"
+    shutil.copytree(checkpoint, folder)
+    shutil.rmtree(folder / "tagger")
+    ran = run("tag", pictures[0], "-m", folder)
+    assert ran.code == 2 and "has no tagger" in ran.err
+    ran = run("caption", pictures[0], "-m", f"{checkpoint}/tagger")
+    assert ran.code == 2 and "is a tagger alone, for lion tag" in ran.err
+
+
+def test_decoding_is_chosen_and_shown(run, checkpoint, pictures, monkeypatch):
+    table = dict.fromkeys(Task, DecodingPreset(num_beams=2, max_new_tokens=40, box_only=True))
+    monkeypatch.setitem(decoding.DECODING, "boxes", table)
+    free, bound = (run("locate", pictures[0], "it", "--decoding", name, "-m", checkpoint) for name in ("lion", "boxes"))
+    assert free.code == 1 and bound.code == 0 and bound.out.startswith("[")
+    helped = run("locate", "--help")
+    shown = run("info", checkpoint)
+    for name in ("lion", "official", "boxes"):
+        assert name in helped.out and f"decoding {name}" in shown.out
+    presets = json.loads(run("info", checkpoint, "--json").out)["decoding"]
+    assert "one box and nothing else" in presets["boxes"]["rec"]
