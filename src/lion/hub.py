@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub: what a name of one looks like, and how it is fetched. The only network there is."""
+"""Repositories of the Hugging Face Hub: what a name of one looks like, and how it is fetched."""
 
 from __future__ import annotations
 

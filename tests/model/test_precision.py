@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from transformers import BitsAndBytesConfig
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
@@ -66,12 +65,9 @@ def test_the_residual_stream_is_float32_from_the_first_mixture_on(folder):
 @pytest.mark.parametrize("skip", [None, ["mlp"]])
 def test_what_8_and_4_bit_loading_leaves_alone(skip):
     """transformers' own choice for bitsandbytes, made without it: every Linear but wo, the mixtures and lm_head."""
-    chosen = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
     with torch.device("meta"):
         model = LionForConditionalGeneration(LionConfig.tiny())
-    patterns = HfQuantizer.get_modules_to_not_convert(
-        model, chosen.llm_int8_skip_modules, model._keep_in_fp32_modules, add_default_skips=True
-    )
+    patterns = HfQuantizer.get_modules_to_not_convert(model, skip, model._keep_in_fp32_modules, add_default_skips=True)
     linear = {name for name, module in model.named_modules() if type(module) is nn.Linear}
     left_alone = {name for name in linear if not should_convert_module(name, patterns)}
     assert left_alone == {
@@ -82,7 +78,10 @@ def test_what_8_and_4_bit_loading_leaves_alone(skip):
     assert any(name.startswith("vision_encoder") for name in linear - left_alone)
 
 
-@pytest.mark.parametrize("device_map", ["auto", "cpu", {"": "cpu"}, {"vision_encoder": "disk", "": "cpu"}])
+PARTS = ("vision_encoder", "qformer", "vision_aggregator", "mlp", "tag_soft_prompt", "language_model")
+
+
+@pytest.mark.parametrize("device_map", ["auto", "cpu", {"": "cpu"}, dict.fromkeys(PARTS, "cpu") | {"mlp": "disk"}])
 def test_device_map(folder, tmp_path, device_map):
     plain = LionForConditionalGeneration.from_pretrained(folder).eval()
     placed = LionForConditionalGeneration.from_pretrained(folder, device_map=device_map, offload_folder=tmp_path).eval()
@@ -94,4 +93,4 @@ def test_device_map(folder, tmp_path, device_map):
 def test_blocks_that_must_stay_whole_are_named_as_they_are():
     model = LionForConditionalGeneration(LionConfig.tiny())
     present = {type(module).__name__ for module in model.modules()}
-    assert set(model._no_split_modules) <= present
+    assert set(LionForConditionalGeneration._no_split_modules) <= present

@@ -16,6 +16,7 @@ import typer
 from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
+from lion.cli.convert import conversion
 from lion.cli.describe import describe
 from lion.cli.eval import evaluation
 from lion.cli.info import info
@@ -37,6 +38,7 @@ for verb in (caption, ask, locate, describe, tag, chat, world, info):
     app.command()(verb)
 app.command(epilog=recipes())(train)
 app.add_typer(evaluation, name="eval")
+app.add_typer(conversion, name="convert")
 
 USER, OURS, INTERRUPTED = 2, 1, 130
 
