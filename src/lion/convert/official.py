@@ -209,12 +209,12 @@ def _write_configs(folder: Path, config: LionConfig, dtype: torch.dtype) -> None
     ).save_pretrained(folder)
 
 
-def read_config(path: Path) -> LionConfig:
+def read_config(path: str | Path) -> LionConfig:
     """A LION configuration from a file.
 
     Raises: LionError if it is none.
     """
-    fields = read_json(path)
+    fields = read_json(Path(path))
     if fields.get("model_type") != LionConfig.model_type:
         raise LionError(f"{path} describes a {fields.get('model_type', 'nameless')} model; give a LION's config.json")
     try:
