@@ -187,8 +187,7 @@ def _download(name: str, room: int) -> Finding:
 
 def hub() -> Finding:
     """Whether the Hugging Face Hub answers; uses the network."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return Finding("Hub", "problem", "not asked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE")
