@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from transformers.utils import logging
+
 from lion import LionPipeline
 from lion.errors import LionError
 from lion.pipeline import annotate, save_picture
@@ -20,6 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/demo.png"), help="where the annotated picture goes")
     options = parser.parse_args()
 
+    logging.disable_progress_bar()  # nothing here takes long enough
     lion = LionPipeline.from_pretrained()
     look = lion.look(options.picture)
     thing = f"the {look.tags[0]}" if look.tags else "the object"

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "lion"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
-errors, atomic, provenance, stem ◄ boxes, images ◄ prompts, metrics ◄ model, tagging ◄ world, convert ◄ data
+errors, atomic, provenance, stem ◄ boxes, hub, images ◄ prompts, metrics ◄ model, tagging ◄ world, convert ◄ data
 ◄ pipeline ◄ train, eval, serve ◄ scale ◄ cli
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it

@@ -27,8 +27,8 @@ pipeline_tag: image-text-to-text
 # lion-mini
 
 A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. Its Vision Encoder
-(coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train what
-the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
+(coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train
+what the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
 (one vector a thing, the sum of its words' and coordinates' embeddings), with a head beside it that says which symbols a
 question is about; the stages pull visual tokens towards the symbols of the things under them (`options.alignment`)
 beside the language-model loss; the Vision Encoder and the tagger have a small convolutional stem instead of a patch
@@ -71,6 +71,8 @@ def main() -> None:
         LionProcessor.from_pretrained(source).save_pretrained(folder)
         tagger.save_pretrained(folder / "tagger")
         shutil.copy(source / "finished.json", folder)
+    for file in BUNDLED.rglob("*.safetensors"):
+        file.chmod(0o644)  # the library writes them for their owner alone
     size = sum(file.stat().st_size for file in BUNDLED.rglob("*") if file.is_file()) / 1e6
     report = (options.scores / "report.md").read_text() if options.scores else "Scores: not measured yet."
     parameters = sum(parameter.numel() for parameter in model.parameters())

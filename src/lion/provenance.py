@@ -18,7 +18,8 @@ def hardware(device: torch.device) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {os.cpu_count()} CPU cores ({platform.machine()})"
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' * (threads > 1)} of {os.cpu_count()} CPU cores ({platform.machine()})"
 
 
 def commit() -> str | None:

@@ -1,0 +1,1 @@
+"""Conversion of released checkpoints."""

@@ -176,7 +176,7 @@ def test_save_and_load_round_trip_is_silent(lion, tmp_path, dtype):
         again, report = LionForConditionalGeneration.from_pretrained(tmp_path, dtype=dtype, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     for (name, old), (_, new) in zip(lion.state_dict().items(), again.state_dict().items(), strict=True):
-        assert torch.equal(old.to(dtype), new), name
+        assert torch.equal(old.to(new.dtype), new), name
     assert not again.config.text_config.scale_decoder_outputs and again.config.text_config.dense_act_fn == "gelu"
     with torch.no_grad():
         logits = again(**inputs() | {"pixel_values": inputs()["pixel_values"].to(dtype)}, labels=labels()).logits

@@ -16,6 +16,7 @@ import typer
 from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
+from lion.cli.convert import conversion
 from lion.cli.convert_ram import ram
 from lion.cli.describe import describe
 from lion.cli.doctor import doctor
@@ -39,7 +40,6 @@ for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
 app.command(epilog=recipes())(train)
 app.add_typer(evaluation, name="eval")
-conversion = typer.Typer(help="Turn released checkpoints into folders that lion reads.", no_args_is_help=True)
 conversion.command()(ram)
 app.add_typer(conversion, name="convert")
 

@@ -90,12 +90,48 @@ _MIXTURE: tuple[tuple[str, str], ...] = (
     ("mixture.router_ratio2", "mixture.router.gates"),
 )
 
+# A transformers BLIP-2 or InstructBLIP checkpoint: its ViT is LION's, its Q-Former what LION's started from. The norm
+# it applies after the ViT is the one before LION's Q-Former; BLIP-2's Q-Former knows no text.
+BLIP_TABLE: tuple[tuple[str, str], ...] = (
+    ("vision_model.embeddings.", f"{_VIT}.embeddings."),
+    ("vision_model.encoder.", f"{_VIT}.encoder."),
+    ("vision_model.post_layernorm.", "qformer.vision_norm."),
+    ("query_tokens", "qformer.queries"),
+    ("qformer.layernorm.", f"{_BERT}.embeddings.layernorm."),
+    ("qformer.embeddings.", f"{_BERT}.embeddings."),
+    ("qformer.encoder.", f"{_BERT}.encoder."),
+    ("language_projection.", "qformer.projection."),
+)
+
 # Released entries that carry no information of their own: tied copies and an index buffer.
 REDUNDANT = (
     "t5_model.encoder.embed_tokens.weight",
     "t5_model.decoder.embed_tokens.weight",
     "Qformer.bert.embeddings.position_ids",
 )
+
+# What may be left behind, by input (patterns on the released name); anything else left over is an error.
+LEFT_BEHIND: dict[str, tuple[str, ...]] = {
+    "lion": (
+        r"ram_model\.",  # the tagger, once the released code has loaded it; --ram converts it
+        r"Qformer\.cls\.",  # BERT's head for masked words, which LION takes off
+    ),
+    "vit": (
+        r"blocks\.39\.",  # EVA has 40 blocks, LION uses 39
+        r"(fc_)?norm\.",  # EVA's norm after the last block, and its classifier
+        r"head\.",
+    ),
+    "blip": (r"language_model\.",),  # the FLAN-T5 comes from --llm
+    "llm": (r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.",),  # in old T5 files; unused
+}
+
+# What may be missing and then gets its start value, by what the language model of the checkpoint read (our names). The
+# one-adapter checkpoints of stages 1 and 2 hold what their stage trained and nothing of the other's.
+MAY_START: dict[str, tuple[str, ...]] = {
+    "both": (),
+    "qformer": (r"vision_aggregator\.", r"mlp\.", r".*\.mixture\.(region_adapter|router)\."),
+    "aggregator": (r"qformer\.", r".*\.mixture\.(image_adapter|router)\."),
+}
 
 _PATTERNS = tuple(
     (re.compile("^" + re.escape(released).replace(re.escape("{n}"), r"(?P<n>\d+)")), ours) for released, ours in TABLE
@@ -120,6 +156,26 @@ def our_name(released: str) -> str | None:
     raise LionError(f"{released!r} is not a tensor of LION; is this its checkpoint?")
 
 
+def our_name_of_vit(released: str) -> str | None:
+    """Our name of a tensor of ``eva_vit_g.pth``, which names them as LION does but for the prefix."""
+    return our_name(f"visual_encoder.{released}")
+
+
+def our_name_of_t5(released: str) -> str | None:
+    """Our name of a tensor of a transformers FLAN-T5, which names them as LION does but for the prefix."""
+    return our_name(f"t5_model.{released}")
+
+
+def our_name_of_blip(released: str) -> str | None:
+    """Our name of a tensor of a transformers BLIP-2 or InstructBLIP; raises as :func:`our_name`."""
+    if released == "qformer.embeddings.position_ids":
+        return None
+    for prefix, ours in BLIP_TABLE:
+        if released.startswith(prefix):
+            return ours + released.removeprefix(prefix)
+    raise LionError(f"{released!r} is no tensor of BLIP's ViT or Q-Former")
+
+
 def translate(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Released tensors under our names, biases fused and router rows stacked.
 
@@ -130,12 +186,17 @@ def translate(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in released.items():
         ours = our_name(name)
         if ours is not None:
-            groups.setdefault(ours, {})[name.rsplit(".", 1)[-1]] = tensor
-    return {ours: _join(ours, parts) for ours, parts in groups.items()}
+            groups.setdefault(ours, {})[name] = tensor
+    return {ours: join(ours, parts) for ours, parts in groups.items()}
 
 
-def _join(ours: str, parts: Mapping[str, Tensor]) -> Tensor:
-    if ours.endswith("qkv.bias"):
+def join(ours: str, parts: Mapping[str, Tensor]) -> Tensor:
+    """The tensor of ours that released tensors, by their names, make up: nearly always the only one itself.
+
+    Raises:
+        LionError: half of a pair is missing.
+    """
+    if ours.endswith("qkv.bias") and not next(iter(parts)).endswith("qkv.bias"):
         query, value = _both(ours, parts, ("q_bias", "v_bias"))
         return torch.cat([query, torch.zeros_like(value), value])
     if ours.endswith("router.gates"):
@@ -146,7 +207,8 @@ def _join(ours: str, parts: Mapping[str, Tensor]) -> Tensor:
 
 
 def _both(ours: str, parts: Mapping[str, Tensor], names: Iterable[str]) -> list[Tensor]:
-    missing = [name for name in names if name not in parts]
+    known = {name.rsplit(".", 1)[-1]: tensor for name, tensor in parts.items()}
+    missing = [name for name in names if name not in known]
     if missing:
         raise LionError(f"the checkpoint lacks {', '.join(missing)} of {ours}")
-    return [parts[name] for name in names]
+    return [known[name] for name in names]

@@ -14,6 +14,9 @@ from transformers.models.t5.modeling_t5 import T5Block, T5Stack
 
 from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
 
+KEPT_IN_FLOAT32 = (r"DenseReluDense\.wo",)
+"""What overflows in float16; a pattern, as transformers' own ``wo`` would also mean ``word_embeddings``."""
+
 
 class AdaptedT5Block(T5Block):
     """A T5 block whose feed-forward runs beside the mixture: ``O = h + FFN(norm(h)) + mixture(h, levels)``.
@@ -35,6 +38,8 @@ class AdaptedT5Block(T5Block):
 
 class AdaptedT5Stack(T5Stack):
     """Encoder or decoder made of adapted blocks; hands ``task_levels`` to them like any extra keyword argument."""
+
+    _keep_in_fp32_modules = KEPT_IN_FLOAT32
 
     def __init__(self, config: T5Config, bottleneck: int) -> None:
         super().__init__(config)
@@ -72,11 +77,13 @@ class LionLanguageModel(T5ForConditionalGeneration):
         "decoder.embed_tokens.weight": "shared.weight",
     }
     _no_split_modules = ["AdaptedT5Block"]  # noqa: RUF012
+    _keep_in_fp32_modules = KEPT_IN_FLOAT32
 
     def __init__(self, config: T5Config, bottleneck: int) -> None:
         super().__init__(config)
         for name in ("encoder", "decoder"):
             setattr(self, name, AdaptedT5Stack(getattr(self, name).config, bottleneck))
+        self._keep_in_fp32_modules = KEPT_IN_FLOAT32  # T5's constructor has collected those of the stacks just replaced
         self.post_init()
 
     @classmethod

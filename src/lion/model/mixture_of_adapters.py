@@ -42,6 +42,9 @@ class Router(nn.Module):
 class MixtureOfAdapters(nn.Module):
     """``sum_k G_k^t * adapter_k(h)`` for each row's own task level t, with no softmax and no hidden state.
 
+    Computed in its own precision: beside a half-precision language model it stays float32 (as released), and so does
+    the residual stream that its output joins.
+
     Levels are an argument, never module state: a batch may mix them, and gradient checkpointing recomputes with the
     levels of its own batch.
 
@@ -58,6 +61,7 @@ class MixtureOfAdapters(nn.Module):
     def forward(self, hidden_BTD: Tensor, task_levels_B: Tensor) -> Tensor:
         """Un-normalised feed-forward input (B, T, D) and levels (B,) to what is added beside it, (B, T, D)."""
         gates_BKD = self.router(task_levels_B)
+        hidden_BTD = hidden_BTD.to(gates_BKD.dtype)
         region = self.region_adapter(hidden_BTD) * gates_BKD[:, TaskLevel.REGION, None]
         image = self.image_adapter(hidden_BTD) * gates_BKD[:, TaskLevel.IMAGE, None]
         return region + image

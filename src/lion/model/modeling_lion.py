@@ -27,7 +27,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from lion.model.configuration_lion import LionConfig
-from lion.model.language_model import LionLanguageModel
+from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel
 from lion.model.mlp import MLP
 from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
@@ -39,6 +39,9 @@ FROZEN = ("vision_encoder", "language_model")
 
 TRAINABLE = ("qformer", "vision_aggregator", "mlp", "image_adapter", "region_adapter", "router", "tag_soft_prompt")
 """Components that stages name as trainable."""
+
+ALWAYS_FLOAT32 = (r".+\.mixture", r".+\.(vision_)?norm(?=\.|$)")
+"""Parameters that half precision and quantisation leave in float32: adapters, routers and our own norms."""
 
 
 @dataclass
@@ -81,6 +84,10 @@ class LionPreTrainedModel(PreTrainedModel):
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
     _supports_sdpa = True
+    # Two lists because transformers reads two: the first in float16 and as what 8- and 4-bit loading leaves alone, the
+    # second in bfloat16 too. Patterns must fit both readings: searched in a parameter's name, matched to a module's.
+    _keep_in_fp32_modules = (*KEPT_IN_FLOAT32, *ALWAYS_FLOAT32)
+    _keep_in_fp32_modules_strict = ALWAYS_FLOAT32
     _no_split_modules = ["AdaptedT5Block", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer", "VisionAggregator"]  # noqa: RUF012
 
     @classmethod

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
+from lion.model.layer_norm import LayerNorm
+
 
 class QFormer(nn.Module):
     """LayerNorm of the deepest tap, queries, BERT with cross-attention, projection to the language model.
@@ -21,7 +23,7 @@ class QFormer(nn.Module):
     ) -> None:
         super().__init__()
         # Ours and trained; the ViT's own final norm has another epsilon and is not used.
-        self.vision_norm = nn.LayerNorm(vision_width, eps=norm_eps)
+        self.vision_norm = LayerNorm(vision_width, eps=norm_eps)
         self.queries = nn.Parameter(torch.zeros(1, queries, config.hidden_size))
         self.bert = InstructBlipQFormerModel(config)
         self.projection = nn.Linear(config.hidden_size, language_width)

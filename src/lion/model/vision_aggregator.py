@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from lion.model.configuration_lion import VisionAggregatorConfig
+from lion.model.layer_norm import LayerNorm
 
 
 class Attention(nn.Module):
@@ -25,7 +26,7 @@ class Attention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.norm = LayerNorm(width, eps=config.layer_norm_eps)
 
     def forward(self, stream_BPV: Tensor, source_BPV: Tensor) -> Tensor:
         query, key, value = (
@@ -44,7 +45,7 @@ class FeedForward(nn.Module):
         self.input = nn.Linear(width, config.intermediate_size)
         self.activation = ACT2FN[config.hidden_act]
         self.output = nn.Linear(config.intermediate_size, width)
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.norm = LayerNorm(width, eps=config.layer_norm_eps)
 
     def forward(self, stream_BPV: Tensor) -> Tensor:
         return self.norm(stream_BPV + self.output(self.activation(self.input(stream_BPV))))
@@ -76,7 +77,7 @@ class VisionAggregator(nn.Module):
     def __init__(self, width: int, taps: int, config: VisionAggregatorConfig, norm_eps: float) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(VisionAggregatorBlock(width, config) for _ in range(taps - 1))
-        self.norm = nn.LayerNorm(width, eps=norm_eps)
+        self.norm = LayerNorm(width, eps=norm_eps)
 
     def fuse(self, taps_BPV: Sequence[Tensor]) -> Tensor:
         """Taps to the un-normalised stream, (B, P, V)."""

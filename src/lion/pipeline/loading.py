@@ -7,7 +7,6 @@ re-initialise with a warning is an error here.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,13 +15,15 @@ import torch
 from safetensors import SafetensorError
 
 from lion.errors import LionError
+from lion.hub import HUB_ID, fetch
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamConfig, RamTagger, Tagger
 
 BUNDLED = "lion-mini"
 """Name of the model inside the package: the default, and what ``--model lion-mini`` means."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
+"""What is fetched of a Hub repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +86,15 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
     elif is_hub_id(name):
-        folder = _fetch(name)
+        folder = fetch(name, WANTED)
     else:
         raise LionError(f"no model folder '{name}'; give a folder with a config.json, or a Hub id like owner/name")
     return folder, name
 
 
-def _fetch(name: str) -> Path:
-    """Download a Hub repository (or find it in the cache)."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "README.md"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except LocalEntryNotFoundError as error:
-        raise LionError(
-            f"no folder '{name}' here, and no Hub model of that name in the cache or within reach; "
-            "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
-        ) from error
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_line(error)})") from error
-
-
 def is_hub_id(name: str) -> bool:
     """Whether a model of this name would be looked for on the Hub."""
-    return bool(_HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+    return bool(HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
 
 
 def kind_of(folder: Path, name: str) -> str | None:

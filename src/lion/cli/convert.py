@@ -1,0 +1,95 @@
+"""``lion convert``: released checkpoints into folders that every other command reads."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lion.cli.options import Debug
+from lion.cli.output import Meter, quiet_libraries, say, waiting
+from lion.errors import LionError
+
+if TYPE_CHECKING:
+    from lion.convert.official import Plan
+
+conversion = typer.Typer(help="Convert released checkpoints.", no_args_is_help=True)
+
+
+class StoredAs(StrEnum):
+    """Precisions a model can be stored in; float16 is none, as T5 overflows in it."""
+
+    bf16 = "bf16"
+    fp32 = "fp32"
+
+
+@conversion.callback()
+def _convert() -> None:
+    """Convert released checkpoints."""
+
+
+@conversion.command()
+def official(
+    lion: Annotated[str, typer.Option(metavar="CKPT", help="The released LION, whole or only what was trained.")],
+    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="A new folder.")] = None,
+    vit: Annotated[
+        str | None, typer.Option(metavar="CKPT", help="eva_vit_g.pth, or a BLIP-2 / InstructBLIP of transformers.")
+    ] = None,
+    llm: Annotated[
+        str | None, typer.Option(metavar="FLAN-T5", help="(default: google/flan-t5-xl or -xxl, by LION's size)")
+    ] = None,
+    bert: Annotated[str, typer.Option(metavar="BERT", help="The Q-Former's tokenizer.")] = "bert-base-uncased",
+    ram: Annotated[str | None, typer.Option(metavar="CKPT", help="A RAM checkpoint: the tagger.")] = None,
+    dtype: Annotated[StoredAs, typer.Option(help="Precision to store.")] = StoredAs.bf16,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="config.json of a LION that is neither XL nor XXL.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of every key.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Convert the authors' LION. Each input is a local path or a Hub id (owner/name, or owner/name/file.pth).
+
+    What CKPT holds of the frozen parts is used; what it lacks comes from --vit and --llm. The report of every key is
+    written beside the model as conversion.txt.
+    """
+    if out is None and not dry_run:
+        raise LionError("name the folder to write, or ask for --dry-run")
+    with waiting("waking up"):
+        quiet_libraries(debug)
+        import torch
+
+        from lion.convert.official import Inputs, plan_official, read_config
+
+        stored = {StoredAs.bf16: torch.bfloat16, StoredAs.fp32: torch.float32}[dtype]
+        shapes = read_config(config) if config else None
+        plan = plan_official(Inputs(lion, vit, llm, bert, ram), config=shapes, dtype=stored)
+    if dry_run:
+        print(plan.report.text(), end="")
+        plan.report.check()
+        return
+    assert out is not None
+    _write(plan, out)
+    print(plan.report.summary())
+    print(f"{plan.bytes / 1e9:.2f} GB in {out}; conversion.txt there names every key")
+    if not ram:
+        say("note", "without --ram the model has no tagger: its prompts hold no tags unless you give them")
+
+
+def _write(plan: Plan, out: Path) -> None:
+    """Convert under a progress bar that counts megabytes."""
+    from lion.convert.official import write_plan
+
+    done = 0
+    try:
+        with Meter("converting, MB", plan.bytes // 1_000_000) as meter:
+
+            def told(count: int) -> None:
+                nonlocal done
+                before, done = done, done + count
+                meter.advance(done // 1_000_000 - before // 1_000_000)
+
+            write_plan(plan, out, told)
+    except OSError as error:
+        raise LionError(f"cannot write {out}: {error.strerror or error}; name another folder, or make room") from error

@@ -1,0 +1,32 @@
+"""Repositories of the Hugging Face Hub: what a name of one looks like, and how it is fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lion.errors import LionError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""``owner/name``."""
+
+
+def fetch(name: str, patterns: Sequence[str]) -> Path:
+    """Download the files of a repository that match (or find them in the cache), and return its folder.
+
+    Raises: LionError if the Hub has no such repository or is out of reach.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+    except LocalEntryNotFoundError as error:
+        raise LionError(
+            f"no folder '{name}' here, and no Hub model of that name in the cache or within reach; "
+            "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
+        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({reason})") from error
