@@ -102,7 +102,7 @@ def test_hub_ids(the_hub):
     assert same(read("someone/lion"), WEIGHTS)
     assert same(read("someone/lion/lion.pth"), WEIGHTS)
     assert asked[-1] == ("someone/lion", ("lion.pth",))
-    with pytest.raises(LionError, match="holds no other.pth"):
+    with pytest.raises(LionError, match=r"holds no other\.pth"):
         open_source("someone/lion/other.pth")
 
 
