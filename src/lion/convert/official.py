@@ -197,7 +197,8 @@ def _convert_tagger(source: str, folder: Path) -> None:
 
 def _write_configs(folder: Path, config: LionConfig, dtype: torch.dtype) -> None:
     config.architectures = [LionForConditionalGeneration.__name__]
-    config.dtype = str(dtype).removeprefix("torch.")
+    for part in (config, *(getattr(config, name) for name in config.sub_configs)):
+        part.dtype = str(dtype).removeprefix("torch.")
     config.save_pretrained(folder)
     text = config.text_config
     GenerationConfig(

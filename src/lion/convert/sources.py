@@ -181,7 +181,7 @@ def _stored(tensor: Tensor) -> Stored:
 
 def _why(file: Path, name: str, error: Exception) -> str:
     """What is wrong with a file that torch does not read."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, PermissionError):
         return f"cannot read {name}: {error.strerror}; check the path and its permissions"
     with file.open("rb") as opened:
         zipped = opened.read(4) == b"PK\x03\x04"

@@ -14,7 +14,7 @@ from transformers.models.t5.modeling_t5 import T5Block, T5Stack
 
 from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
 
-KEPT_IN_FLOAT32 = (r"DenseReluDense\.wo",)
+KEPT_IN_FLOAT32 = (r".+\.DenseReluDense\.wo",)
 """What overflows in float16; a pattern, as transformers' own ``wo`` would also mean ``word_embeddings``."""
 
 
