@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from tests.parity import released
 from tests.parity.released import batch, tensors
 from tests.parity.test_lion import TENSOR_BOUND, relative_error, until_end
 
+ROOT = Path(__file__).parents[2]
 LEVEL = {"both": "region_level", "qformer": "image_level", "aggregator": "region_level"}
 
 
@@ -199,6 +201,11 @@ def test_the_folder_is_complete(converted):
     assert str(folder.parent) not in card  # a folder of this machine says nothing on another
     for name in ("vision_encoder.vit.embeddings.class_embedding", "t5_model.lm_head.weight"):
         assert name in (folder / "conversion.txt").read_text()
+
+
+def test_nobody_has_to_trust_remote_code():
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").rglob("*.md")]
+    assert len(sources) > 100 and [file for file in sources if "trust_remote_code" in file.read_text()] == []
 
 
 def test_the_pipeline_answers(converted):
