@@ -71,9 +71,14 @@ Data = Annotated[WorldData | JsonlData, Field(discriminator="source")]
 
 
 class Optimiser(_Strict):
-    """AdamW and its learning rate over time: linear warm-up, constant, then a fall to zero over the last share."""
+    """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, then a fall to zero."""
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
+    muon: float = Field(
+        default=0.0,
+        ge=0,
+        description="train matrices between hidden layers by Muon instead, at so many times the learning rate (0: not)",
+    )
     betas: tuple[float, float] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
