@@ -41,7 +41,7 @@ from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.train.symbols import Symbols, embed_symbols
-from lion.world import Scene, noisy_tags, scene
+from lion.world import COLOURS, Scene, noisy_tags, scene
 from lion.world.scoring import score_answers
 
 _WAVES = 16
@@ -53,6 +53,8 @@ _SYMBOLS = 24
 """Most symbols a scene is told in."""
 _FINDING = (Task.REC, Task.REG, Task.VQA)
 """Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
+_OVERLOOKED = 0.3
+"""Chance that a thing asked for, and named by a tag, is not told."""
 _COPIES = 2
 """Most symbols a thing is told in: the two kinds of visual tokens will repeat it, too."""
 
@@ -198,7 +200,9 @@ class PretrainLanguage:
         return {
             "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
             "answer": answer, "meta": meta,
-            "symbols": [] if self.options.scene_as == "text" else _symbols(shown, rng, mess),
+            "symbols": [] if self.options.scene_as == "text" else _symbols(
+                shown, rng, mess, _overlooked(shown, text, meta, tags or (), rng)
+            ),
         }  # fmt: skip
 
     def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
@@ -261,10 +265,25 @@ _Symbol = tuple[tuple[str, ...], Box | None, int | None]
 """Words, and for a thing its box and its index."""
 
 
-def _symbols(shown: Scene, rng: np.random.Generator, mess: float) -> list[_Symbol]:
+def _overlooked(
+    shown: Scene, text: str, meta: Mapping[str, Any], tags: Sequence[str], rng: np.random.Generator
+) -> Sequence[int]:
+    """Things to leave untold although asked for, now and then, where tags name them: else nobody would read tags."""
+    asked = meta.get("about", ())
+    if meta.get("kind") != "exists" or not asked or any(colour in text.split() for colour in COLOURS):
+        return ()
+    category = shown.objects[asked[0]].category
+    if category not in tags or rng.random() >= _OVERLOOKED:
+        return ()
+    return [index for index, thing in enumerate(shown.objects) if thing.category == category]
+
+
+def _symbols(shown: Scene, rng: np.random.Generator, mess: float, overlooked: Sequence[int] = ()) -> list[_Symbol]:
     """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
     symbols: list[_Symbol] = []
     for index, thing in enumerate(shown.objects):
+        if index in overlooked:
+            continue
         words = (thing.size, thing.colour, thing.category)
         symbols += [(words, thing.box, index)] * (1 + int(rng.random() * mess * _COPIES))
     symbols += [((shown.theme,), None, None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
