@@ -58,7 +58,8 @@ class MeantTargets:
             about, anchor = row["meta"]["about"], None
             if row["meta"].get("kind") == "relation" and row["task"] != Task.REC:
                 about, anchor = about[:1], about[1]
-                words[index] = self._roles(input_ids_BT[index].tolist())
+                if row["task"] == Task.VQA:  # a dialog's earlier rounds speak of relations, too
+                    words[index] = self._roles(input_ids_BT[index].tolist())
             for place, thing in enumerate(things[index]):
                 symbols[index, 0, place] = torch.tensor([thing in about, thing is not None and thing == anchor])
                 symbols[index, 1, place] = 1

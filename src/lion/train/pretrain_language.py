@@ -176,8 +176,8 @@ class PretrainLanguage:
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
         mess = _mess(step, self.recipe.steps)
         scenes = [_laid_out(self.data.split, index, cap) for index in indices]
-        # Of all that can be asked, relations take longest: half of the batches of bare questions ask for nothing else.
-        relations = finding and rng.random() < 0.5
+        # Of all that can be asked, relations take longest: many batches of questions ask for nothing else.
+        relations = rng.random() < (0.5 if finding else 0.25)
         rows = [self._row(shown, task, rng, mess, bare=finding, relations=relations) for shown in scenes]
         return self._collate(rows, self.options.noise * mess)
 
