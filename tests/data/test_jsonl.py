@@ -8,7 +8,8 @@ from PIL import Image
 
 from lion.boxes import Box, parse_boxes
 from lion.data.augment import Augment
-from lion.data.sources.jsonl import JsonlSource
+from lion.data.record_source import RecordSource
+from lion.data.sources.jsonl import read
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -27,7 +28,7 @@ def source(tmp_path):
 
     def make(*lines, **settings):
         (tmp_path / "own.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-        return JsonlSource(tmp_path / "own.jsonl", **settings)
+        return RecordSource(read(tmp_path / "own.jsonl"), **settings)
 
     return make
 
@@ -51,7 +52,7 @@ def test_each_line_serves_the_tasks_it_has_everything_for(source):
 def test_samples_say_what_the_line_says(source):
     own = source(*LINES, decimals=2)
     assert said(own, Task.CAPTION).answer == "a dog"
-    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ["dog"]
+    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ("dog",)
     dialog = said(own, Task.DIALOG)
     assert dialog.instruction.index("a dog") < dialog.instruction.index("is it red?") and dialog.answer == "no"
     assert said(own, Task.REC).answer == "[0.10,0.20,0.50,0.90]" and "the dog" in said(own, Task.REC).instruction
@@ -85,8 +86,8 @@ def test_a_malformed_line_is_named(source, line, message):
 
 def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
     with pytest.raises(LionError, match=r"no file .*gone\.jsonl"):
-        JsonlSource(tmp_path / "gone.jsonl")
+        read(tmp_path / "gone.jsonl")
     with pytest.raises(LionError, match="holds no samples"):
         source()
-    with pytest.raises(LionError, match="no line for the task rec; it has caption"):
+    with pytest.raises(LionError, match="no record for the task rec; it has caption"):
         source(LINES[0], weights={Task.REC: 1.0})
