@@ -249,9 +249,10 @@ def _reason(error: Exception) -> str:
     return f"it is not built as in the original ({error})"
 
 
-def ident(row: Any, *keys: str) -> Any:
+def ident(row: Any, *keys: str) -> str:
     """What to call a row in messages, however it is built: the first of these ids that it has."""
-    return next((row[key] for key in keys if key in row), "without an id") if isinstance(row, dict) else row
+    name = next((row[key] for key in keys if key in row), "without an id") if isinstance(row, dict) else row
+    return " ".join(str(name).split())[:60]
 
 
 def text(value: Any, what: str) -> str:

@@ -27,7 +27,7 @@ def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Datas
     data = reading.json(file, kind=dict)
     tables = (("images", "image"), ("categories", "category"))
     images, categories = (reading.table(file, reading.member(file, data, key), "id", noun) for key, noun in tables)
-    rows = [row for row in reading.member(file, data, "annotations") if ident(row, "iscrowd") != 1]
+    rows = [row for row in reading.member(file, data, "annotations") if ident(row, "iscrowd") != "1"]
     alike = Counter((ident(row, "image_id"), ident(row, "category_id")) for row in rows)
     for row in rows:
         with reading.record(file, ident(row, "id"), "annotation"):
@@ -41,7 +41,7 @@ def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Datas
                 "bbox": tuple(row["bbox"]),
                 "size": size,
             }
-            alone = alike[row["image_id"], row["category_id"]] == 1
+            alone = alike[ident(row, "image_id"), ident(row, "category_id")] == 1
             record = Record(
                 str(row["id"]),
                 reading.image(f"{split.rsplit('_', 1)[-1]}/{image['file_name']}", image["file_name"]),

@@ -38,7 +38,7 @@ def visdial(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
         with reading.record(file, ident(dialog, "image_id"), "dialog"):
             rounds = len(dialog["dialog"])
         for number in range(1, rounds + 1):
-            with reading.record(file, f"{dialog['image_id']}_{number}", "round"):
+            with reading.record(file, f"{ident(dialog, 'image_id')}_{number}", "round"):
                 if split != "test" or "answer_options" in dialog["dialog"][number - 1]:
                     reading.add(_round(reading, data, dialog, number, relevance))
     return reading.finish()
