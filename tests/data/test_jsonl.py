@@ -84,6 +84,38 @@ def test_a_malformed_line_is_named(source, line, message):
         source(line)
 
 
+def test_lines_with_several_facts_make_a_record_for_each(source):
+    own = source({**LINES[0], **LINES[1], **LINES[3]})
+    assert set(own.tasks) == {Task.CAPTION, Task.VQA, Task.REC, Task.REG}
+    assert {record.id for record in own.dataset.records} == {"1"} and len(own.dataset.records) == 3
+
+
+def test_bad_lines_are_listed_when_they_are_to_be_skipped(source, tmp_path):
+    own = source(LINES[0])
+    bad = ["{", '{"image": "gone.png", "caption": "x"}', '{"image": "a.png"}']
+    (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(LINES[0]), "", *bad]))
+    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*--skip-bad"):
+        read(tmp_path / "own.jsonl")
+    dataset = read(tmp_path / "own.jsonl", skip_bad=True)
+    assert dataset.records == own.dataset.records
+    assert [line for line, _ in dataset.skipped] == ["3", "4", "5"] and "gone.png" in dataset.skipped[1][1]
+
+
+def test_a_table_of_questions(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    table = 'image,question,answer,caption\na.png,"what,\nthen?",a dog,\na.png,,,a dog\n'
+    (tmp_path / "own.csv").write_text(table)
+    vqa, caption = read(tmp_path / "own.csv").records
+    assert (vqa.question, vqa.answers, vqa.task) == ("what,\nthen?", ("a dog",), Task.VQA)
+    assert (caption.answers, caption.task) == (("a dog",), Task.CAPTION)
+    (tmp_path / "own.csv").write_text("image,label\na.png,dog\n")
+    with pytest.raises(LionError, match=r"own\.csv: unknown column label; known are answer, caption, image, question"):
+        read(tmp_path / "own.csv")
+    (tmp_path / "own.csv").write_text("image,question,answer\na.png,what?,\n")
+    with pytest.raises(LionError, match=r"own\.csv line 2: needs caption, or question and answer"):
+        read(tmp_path / "own.csv")
+
+
 def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
     with pytest.raises(LionError, match=r"no file .*gone\.jsonl"):
         read(tmp_path / "gone.jsonl")
