@@ -46,6 +46,11 @@ def test_answers_come_as_often_as_annotators_gave_them(picture):
     assert counts["dog"] / 300 == pytest.approx(0.1, abs=0.06)
 
 
+def test_blanks_that_annotators_left_are_not_learnt(picture):
+    own = source(Record("1", picture, Task.VQA, "what?", answers=("", " ", "a\n cat ")))
+    assert {draw(own, Task.VQA, seed).answer for seed in range(9)} == {"a cat"}
+
+
 def test_wordings_vary_and_history_is_told(picture):
     history = (("is it day?", "yes"),)
     own = source(Record("1", picture, Task.DIALOG, "what?", history=history, answers=("a cat",)))

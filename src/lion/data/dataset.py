@@ -20,8 +20,8 @@ from lion.boxes import Box
 from lion.data.record import Record
 from lion.errors import LionError
 
-_SLACK = 1.0
-"""Pixels that a box may reach outside its picture: some official boxes were rounded outwards."""
+_SLACK = 0.5
+"""Pixels that a box may reach outside its picture: official boxes may be rounded outwards."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Dataset:
     skipped: Sequence[tuple[str, str]] = ()
     """(record id, reason) of the bad records that were left out."""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of every annotation file read, by file name."""
+    """SHA-256 of every annotation file read, by its path below the folder."""
 
 
 class Reader(Protocol):
@@ -109,11 +109,15 @@ class Reading:
         """As `find`. Raises: LionError that names the file, where it comes from and the flag."""
         found = self.find(*names)
         if found is None:
-            raise LionError(
-                f"{self.origin.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
-                f"{self.homes[0]}; it comes from {self.origin.annotations}: name its folder with --data DIR"
-            )
+            raise self.missing(*names)
         return found
+
+    def missing(self, *names: str) -> LionError:
+        """The error that none of these is there."""
+        return LionError(
+            f"{self.origin.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
+            f"{self.homes[0]}; it comes from {self.origin.annotations}: name its folder with --data DIR"
+        )
 
     def bytes(self, path: Path) -> bytes:
         """A file's content, its hash remembered."""
@@ -121,7 +125,7 @@ class Reading:
             data = path.read_bytes()
         except OSError as error:
             raise LionError(f"{path} cannot be read: {error.strerror or error}") from error
-        self.hashes[path.name] = hashlib.sha256(data).hexdigest()
+        self.hashes[path.relative_to(self.folder).as_posix()] = hashlib.sha256(data).hexdigest()
         return data
 
     def json(self, path: Path, *keys: str, kind: type = list) -> Any:
@@ -263,10 +267,12 @@ def text(value: Any, what: str) -> str:
 
 
 def texts(values: Any, what: str) -> tuple[str, ...]:
-    """One text or more. Raises: LionError if there is none, or an empty one."""
-    if not isinstance(values, (list, tuple)) or not values:
+    """Texts as they are: some annotators leave blanks, but not all may. Raises: LionError."""
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise LionError(f"its {what} are not a list of texts")
+    if not any(value.strip() for value in values):
         raise LionError(f"it has no {what}")
-    return tuple(text(value, what) for value in values)
+    return tuple(values)
 
 
 def entry(table: Mapping[Any, Any], key: Any, what: str) -> Any:
@@ -289,6 +295,8 @@ def unit_box(bbox: Sequence[float], width: float, height: float) -> Box:
     Raises: LionError if it has no area or reaches outside the picture.
     """
     x, y, w, h = bbox
+    if not (width > 0 and height > 0):
+        raise LionError(f"the size of its picture is given as {width} x {height} pixels")
     if not (w > 0 and h > 0):
         raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area")
     box = Box.from_xywh(x, y, w, h, "pixel")

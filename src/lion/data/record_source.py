@@ -73,7 +73,7 @@ class RecordSource:
         image, box = self.augment(open_image(record.image), record.box, _words(record), rng)
         box = box and box.clamp()
         text = self._instruction(record, task, box, int(rng.random() * len(INSTRUCTIONS[task])))
-        answers = record.answers
+        answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
         answer = answers[int(rng.random() * len(answers))] if len(answers) > 1 else answers[0]
         if task == Task.REC:
             assert box is not None

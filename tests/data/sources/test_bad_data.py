@@ -434,6 +434,8 @@ CHANGES = {
     "no area": ("refcoco", BOXES, ["annotations", 0, "bbox"], [9, 0, 0, 9]),
     "negative": ("refcoco", BOXES, ["annotations", 0, "bbox"], [-9, 0, 20, 9]),
     "three numbers": ("refcoco", BOXES, ["annotations", 0, "bbox"], [9, 0, 9]),
+    "a picture of no size": ("refcoco", BOXES, ["images", 0, "width"], 0),
+    "one pixel outside": ("refcoco", BOXES, ["annotations", 0, "bbox"], [0, 0, 101, 9]),
     "no size": ("refcoco", BOXES, ["images", 0, "width"], GONE),
     "detected outside": ("coco-detection", "annotations/boxes.json", ["annotations", 0, "bbox"], [0, 0, 9, 99]),
     "not of the choices": ("aokvqa", "aokvqa_v1p0_val.json", [0, "correct_choice_idx"], 2),
@@ -479,6 +481,28 @@ def test_keyed_by_id_the_same_key_twice_is_told_and_the_first_one_kept(folder):
     loaded = read("gqa", folder.path, "testdev", skip_bad=True)
     assert [record.question for record in loaded.records] == ["first?", "x?"]
     assert loaded.skipped == [("7", "it is there twice")]
+
+
+def test_blanks_among_the_answers_are_as_in_the_original(folder):
+    case = next(case for case in CASES if case.name == "okvqa")
+    files = copy.deepcopy(case.files)
+    files[QUESTIONS]["annotations"][0]["answers"][3] = {"answer": "", "answer_id": 4}
+    case.put(folder, files)
+    assert case.read(folder).records[0].answers == ("cat",) * 3 + ("",) + ("cat",) * 6
+
+
+def test_an_empty_sentence_is_bad_and_its_neighbours_are_good(folder):
+    case = next(case for case in CASES if case.name == "refcoco")
+    case.put(folder, case.changed(lambda rows: rows[0]["sentences"][0].update(sent="")))
+    fails(case, folder, "sentence 10", skip=1)
+
+
+def test_a_box_rounded_outwards_is_kept_as_it_is(folder):
+    case = next(case for case in CASES if case.name == "refcoco")
+    files = copy.deepcopy(case.files)
+    files[BOXES]["annotations"][0]["bbox"] = [0, 0, 100.25, 50]
+    case.put(folder, files)
+    assert case.read(folder).records[0].box.xyxy() == (0, 0, 1.0025, 1)
 
 
 def test_a_round_that_cannot_be_read_makes_those_after_it_bad_too(folder):

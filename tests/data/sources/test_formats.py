@@ -150,7 +150,7 @@ CASES = [
         "visual_genome/*.json",
         "visual-genome",
         "train",
-        112,
+        111,
         None,
         "VG_100K/1.jpg",
         {"id": "1382", "expression": "the clock is green in colour"},
@@ -222,6 +222,11 @@ def test_mmbench_rotations_share_their_picture_and_their_right_answer(load, name
         assert record.answers == base.answers and sorted(record.choices) == sorted(base.choices)
     assert "\n" in loaded.records[0].choices[0]
     assert {record.meta["ability"] for record in loaded.records} == {"CP", "FP-S", "FP-C", "LR", "RR", "AR"}
+
+
+def test_regions_outside_their_pictures_are_listed(load):
+    loaded = load("visual_genome/*.json", "visual-genome", "train", skip_bad=True)
+    assert len(loaded.skipped) == 2 and all("outside the picture" in reason for _, reason in loaded.skipped)
 
 
 def test_llava_turns_become_a_question_and_rounds_with_history(load):

@@ -39,13 +39,11 @@ def iconqa(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
 
 
 def _folders(reading: Reading) -> Dataset:
-    below = f"iconqa/{reading.split}/choose_txt"
-    found = next(
-        (home / place for home in reading.homes for place in (below, below[7:]) if (home / place).is_dir()), None
-    )
+    below = f"{reading.split}/choose_txt"
+    places = (home / place for home in reading.homes for place in (f"iconqa/{below}", below))
+    found = next((place for place in places if place.is_dir()), None)
     if found is None:
-        reading.file("problems.json", f"{below}/<pid>/data.json")
-        raise AssertionError("such a file is never there")
+        raise reading.missing("problems.json", f"iconqa/{below}/PID/data.json")
     for place in sorted(found.iterdir(), key=lambda path: (len(path.name), path.name)):
         file = place / "data.json"
         with reading.record(file, place.name, "problem"):

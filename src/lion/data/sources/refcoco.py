@@ -83,7 +83,7 @@ def _read(reading: Reading, refs: str) -> Dataset:
         with reading.record(file, ident(row, "ref_id"), "ref"):
             if row["split"] == reading.split:
                 sentences = row["sentences"]
-                expressions = texts([one["sent"] for one in sentences], "sentences")
+                expressions = texts([one["sent"] for one in sentences if "sent" in one], "sentences")
         for sentence in sentences:
             with reading.record(file, ident(sentence, "sent_id"), "sentence"):
                 annotation = entry(annotations, row["ann_id"], "annotation")
