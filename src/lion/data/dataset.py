@@ -134,7 +134,7 @@ class Reading:
             value = json.loads(self.bytes(path), object_pairs_hook=self._object(path))
         except LionError:
             raise
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LionError(f"{path} is not JSON ({error}): it may be cut off, get it again") from error
         for key in keys:
             value = self.member(path, value, key, dict if key != keys[-1] else kind)

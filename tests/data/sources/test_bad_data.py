@@ -251,6 +251,7 @@ CASES = [
                 "data": [
                     {
                         "image_id": f"a{number}",
+                        "caption_id": number,
                         "image_path": f"train/a{number}.jpg",
                         "image_width": 1,
                         "image_height": 1,
@@ -374,7 +375,7 @@ def test_no_usable_record_is_an_error_even_when_bad_ones_are_skipped(case, folde
 
 @by_name
 def test_the_same_id_twice_is_named(case, folder):
-    if case.name in ("vsr", "llava", "textcaps"):  # lines have no ids of their own; captions repeat their picture
+    if case.name in ("vsr", "llava"):  # lines and rows have no ids of their own
         return
     case.put(folder, case.changed(lambda rows: rows.append(copy.deepcopy(rows[0]))))
     fails(case, folder, case.rows[0], "twice")
@@ -521,6 +522,39 @@ def test_refcoco_files_are_not_taken_for_those_of_another_of_the_three(folder):
         read("refcoco+", folder.path, "val")
     with pytest.raises(LionError, match=r"there is no refs\(unc\)"):
         read("refcoco+", folder.path / "refcoco", "val")
+
+
+@pytest.mark.parametrize(
+    "place", ["images/mscoco/images/train2014", "coco/train2014", "coco/images/train2014", "images"]
+)
+def test_pictures_may_lie_in_the_usual_places(folder, place):
+    case = next(case for case in CASES if case.name == "refcoco")
+    case.put(folder, pictures=False)
+    folder.pictures(f"{place}/1.jpg", f"{place}/2.jpg")
+    assert len(case.read(folder).records) == 4
+
+
+def test_a_line_of_flickr_that_is_there_twice(folder):
+    folder.put("results_20130124.token", "1.jpg#0\ta cat\n1.jpg#0\ta dog\n")
+    folder.put("karpathy_test_images.txt", "1.jpg\n")
+    folder.pictures("flickr30k_images/1.jpg")
+    with pytest.raises(LionError, match=r"results_20130124\.token line 2: 1\.jpg#0 is there twice"):
+        read("flickr30k", folder.path, "test")
+    assert read("flickr30k", folder.path, "test", skip_bad=True).records[0].answers == ("a cat",)
+
+
+def test_plain_captions_twice_or_for_no_picture(folder):
+    images = [{"id": 1, "file_name": "1.jpg"}]
+    captions = [{"id": 1, "image_id": 1, "caption": "a"}, {"id": 1, "image_id": 1, "caption": "b"}]
+    folder.put("annotations/captions_val2017.json", {"images": images, "annotations": captions})
+    folder.pictures("val2017/1.jpg")
+    with pytest.raises(LionError, match=r"captions_val2017\.json caption 1: it is there twice"):
+        read("coco-caption", folder.path, "val2017")
+    captions[1] = {"id": 2, "image_id": 7, "caption": "b"}
+    folder.put("annotations/captions_val2017.json", {"images": images, "annotations": captions})
+    with pytest.raises(LionError, match="caption 2: it refers to the image 7, which is not there"):
+        read("coco-caption", folder.path, "val2017")
+    assert read("coco-caption", folder.path, "val2017", skip_bad=True).records[0].answers == ("a",)
 
 
 def test_an_evil_pickle_is_refused_and_does_nothing(folder, tmp_path):

@@ -147,6 +147,15 @@ CASES = [
         {"question": "What is the position of the skateboard in the image?"},
     ),
     (
+        "visual_genome/original_excerpt/question_answers.json",
+        "visual-genome",
+        "questions",
+        8,
+        None,
+        "VG_100K/4.jpg",
+        {"id": "987278", "question": "What is on the curtains?", "answers": ("Sailboats.",)},
+    ),
+    (
         "visual_genome/*.json",
         "visual-genome",
         "train",

@@ -88,9 +88,13 @@ def flickr30k(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     else:
         names = reading.file(f"karpathy_{split}_images.txt")
         references = {line.strip(): [] for _, line in reading.lines(names)}
+        places: set[str] = set()
         for number, line in reading.lines(file):
             with reading.record(file, number, "line"):
                 place, caption = line.split("\t")
+                if place in places:
+                    raise LionError(f"{place} is there twice")
+                places.add(place)
                 references.get(place.rsplit("#", 1)[0], []).append(caption)
     for name, captions in references.items():
         with reading.record(file, name, "image"):
@@ -105,9 +109,10 @@ def textcaps(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     """
     reading = Reading(TEXTCAPS, folder, split, skip_bad)
     file = reading.file(f"TextCaps_0.1_{split}.json")
-    rows: dict[Any, dict[str, Any]] = {}
-    for place, row in enumerate(reading.json(file, "data"), start=1):
-        with reading.record(file, place, "row"):
+    rows: dict[str, dict[str, Any]] = {}
+    key = "image_id" if split == "test" else "caption_id"
+    for number, row in reading.table(file, reading.json(file, "data"), key, "row").items():
+        with reading.record(file, number, "row"):
             rows.setdefault(text(row["image_id"], "image_id"), row)
     for number, row in rows.items():
         with reading.record(file, number, "image"):
@@ -141,8 +146,8 @@ def _plain(reading: Reading, file: Path, folder: str) -> None:
     data = reading.json(file, kind=dict)
     images = reading.table(file, reading.member(file, data, "images"), "id", "image")
     references: dict[Any, list[Any]] = {number: [] for number in images}
-    for row in reading.member(file, data, "annotations"):
-        with reading.record(file, ident(row, "id"), "caption"):
+    for number, row in reading.table(file, reading.member(file, data, "annotations"), "id", "caption").items():
+        with reading.record(file, number, "caption"):
             entry(references, row["image_id"], "image").append(row["caption"])
     for number, image in images.items():
         with reading.record(file, number, "image"):

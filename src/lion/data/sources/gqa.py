@@ -20,7 +20,7 @@ GQA = Origin(
 def gqa(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     """`<split>_balanced_questions.json`. `meta`: `imageId`, `types`, `groups`, `fullAnswer`."""
     reading = Reading(GQA, folder, split, skip_bad)
-    file = reading.file(f"{split}_balanced_questions.json")
+    file = reading.file(f"{split}_balanced_questions.json", f"questions/{split}_balanced_questions.json")
     for number, row in reading.json(file, kind=dict).items():
         with reading.record(file, number, "question"):
             picture = reading.image(f"images/{row['imageId']}.jpg")

@@ -17,6 +17,7 @@ from lion.errors import LionError
 from lion.prompts import Task
 
 _REFER = "https://github.com/lichengunc/refer"
+_PICTURES = ("train2014", "mscoco/images/train2014")
 _UNC = ("train", "val", "testA", "testB")
 REFCOCO = Origin(
     "refcoco",
@@ -100,8 +101,8 @@ def _read(reading: Reading, refs: str) -> Dataset:
                 }
                 record = Record(
                     str(sentence["sent_id"]),
-                    # The ref's own file_name has a suffix that no picture has.
-                    reading.image(f"train2014/{image['file_name']}"),
+                    # The ref's own file_name has a suffix that no picture has. The second place is REFER's own.
+                    reading.image(*(f"{place}/{image['file_name']}" for place in _PICTURES)),
                     Task.REC,
                     expression=text(sentence["sent"], "sent"),
                     box=unit_box(annotation["bbox"], *size),
