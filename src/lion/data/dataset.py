@@ -205,6 +205,7 @@ class Reading:
             self._bad(file, ident, noun, _reason(error))
 
     def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:
+        reason = " ".join(reason.split())
         if not self.skip_bad:
             raise LionError(f"{file} {noun} {ident}: {reason} (mend it, or skip bad records with --skip-bad)")
         self.skipped.append((str(ident), reason))
