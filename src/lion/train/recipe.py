@@ -17,6 +17,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lion.data.sources import READERS, DatasetName
 from lion.errors import LionError
 from lion.prompts import Task
 from lion.train.stages import STAGES, Options, Stage
@@ -56,18 +57,34 @@ class WorldData(_Strict):
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
 
 
-class JsonlData(_Strict):
-    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box."""
+class RecordData(_Strict):
+    """What all sources made of records share."""
 
-    source: Literal["jsonl"] = Field(description="this kind of source")
-    path: Path = Field(description="the JSONL file; relative picture paths in it start at its folder")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; empty: as often as in the file")
     flip: float = Field(default=0.0, ge=0, le=1, description="chance to mirror a picture (never where words say left)")
     crop: float = Field(default=0.0, ge=0, lt=1, description="most that a random crop may cut off each side")
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
+    skip_bad: bool = Field(
+        default=False, description="leave bad records out (bad_samples.jsonl names them); false: stop"
+    )
 
 
-Data = Annotated[WorldData | JsonlData, Field(discriminator="source")]
+class JsonlData(RecordData):
+    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box; or a CSV."""
+
+    source: Literal["jsonl"] = Field(description="this kind of source")
+    path: Path = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
+
+
+class DatasetData(RecordData):
+    """A dataset in its original files; docs/datasets.md says which, and where its pictures go."""
+
+    source: DatasetName = Field(description="the dataset")
+    folder: Path = Field(description="folder that holds the dataset, or several of them")
+    split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
+
+
+Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
 
 
 class Optimiser(_Strict):
@@ -322,7 +339,7 @@ def _first_problem(error: ValidationError) -> str:
     """Pydantic's first complaint as `field: what is wrong (what was given)`."""
     problem = error.errors()[0]
     # The union's tag ('world') is in the path and means nothing to a reader of the file.
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl"))
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl", *READERS))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         names = {} if where.startswith("options.") else _setting_names()
