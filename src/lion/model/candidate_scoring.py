@@ -1,15 +1,19 @@
-"""How likely the language model finds given answers, with each prompt encoded once for all of its candidates.
+"""How likely the language model finds given answers, with each prompt encoded once for all of them.
 
-The encoder runs once. The decoder reads all candidates teacher-forced; its cross-attention makes a prompt's keys and
-values in the first pass, keeps them in a cache, and never repeats them
-(:class:`~lion.model.language_model.SharedCrossAttention`).
+The encoder runs once; the decoder reads the candidates teacher-forced. A prompt's keys and values are made in the first
+pass, kept in a cache for the others, and not repeated for its candidates
+(:class:`~lion.model.language_model.SharedCrossAttention`). Short candidates stand behind each other in a line, and a
+mask keeps each from seeing the others: T5 knows relative positions only, so a candidate reads the same wherever it
+stands, and hardly any padding is computed.
 
-B prompts, K candidates of a prompt, A answer tokens, N input tokens, D width.
+B prompts, K candidates of a prompt, L lines of a prompt in one pass, T tokens of a line, N input tokens, D width,
+W vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +25,28 @@ from lion.model.language_model import LionLanguageModel
 Candidates = Sequence[Sequence[Sequence[int]]]
 """For each prompt, for each of its candidates: the token ids, ``</s>`` last."""
 
-TOKENS_PER_PASS = 1024
-"""Answer tokens, padding included, that the decoder reads together: they bound the memory for logits and attention."""
+TOKENS_PER_LINE = 48
+"""Long enough to hold several candidates, short enough that what is masked costs little; a longer candidate makes all
+lines as long as itself."""
+
+TOKENS_PER_PASS = 2048
+"""Answer tokens that the decoder reads together; they bound the memory for logits and attention."""
 
 IGNORED = -100
 """Label of padding."""
+
+NOBODY = -1
+"""The candidate that padding belongs to."""
+
+
+@dataclass
+class _Pass:
+    """Some candidates of every prompt, one line after the other, those of a prompt together; each (B * L, T)."""
+
+    inputs: Tensor
+    labels: Tensor
+    candidates: Tensor
+    """Which of its prompt's candidates a token belongs to."""
 
 
 @torch.no_grad()
@@ -41,45 +62,64 @@ def negative_log_likelihoods(
     Summed over a candidate's tokens, with no division by their number. B and K are at least 1; K may differ.
     """
     encoded = language_model.encoder(inputs_embeds=inputs_BND, attention_mask=mask_BN, task_levels=task_levels_B)
-    prompts = BaseModelOutput(last_hidden_state=encoded.last_hidden_state)
-    prompt_keys_and_values = DynamicCache()
-    # Candidates of like length share a pass, so that little of it is padding.
-    orders = [sorted(range(len(row)), key=[len(ids) for ids in row].__getitem__) for row in candidates]
-    by_length = [[row[place] for place in order] for row, order in zip(candidates, orders, strict=True)]
-    scores = []
-    for labels_BKA in _passes(by_length):
-        labels_BKA = labels_BKA.to(inputs_BND.device)
-        labels_RA = labels_BKA.flatten(0, 1)
-        logits_RAW = language_model(
-            encoder_outputs=prompts,
+    keys_and_values_of_prompts = DynamicCache()
+    # Equal candidates are read once, or rounding would tell them apart.
+    distinct = [{ids: place for place, ids in enumerate(dict.fromkeys(map(tuple, row)))} for row in candidates]
+    prompts, most = len(distinct), max(map(len, distinct))
+    scores_BK = torch.zeros(prompts, most, device=inputs_BND.device)
+    for part in _passes(list(map(list, distinct)), language_model.config.decoder_start_token_id):
+        owners = part.candidates.to(inputs_BND.device)
+        logits = language_model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state),
             attention_mask=mask_BN,
-            decoder_input_ids=language_model.prepare_decoder_input_ids_from_labels(labels_RA),
-            past_key_values=EncoderDecoderCache(DynamicCache(), prompt_keys_and_values),
+            decoder_input_ids=part.inputs.to(inputs_BND.device),
+            decoder_attention_mask=_own_past_only(owners, language_model.dtype),
+            past_key_values=EncoderDecoderCache(DynamicCache(), keys_and_values_of_prompts),
             use_cache=True,
-            task_levels=task_levels_B.repeat_interleave(labels_BKA.shape[1]),
+            task_levels=task_levels_B.repeat_interleave(len(owners) // prompts),
         ).logits
         losses = nn.functional.cross_entropy(
-            logits_RAW.flatten(0, 1).float(), labels_RA.flatten(), ignore_index=IGNORED, reduction="none"
+            logits.flatten(0, 1).float(), part.labels.flatten().to(logits.device), reduction="none"
+        ).to(owners.device)
+        # Padding has no loss (cross_entropy passes over -100), so it does not matter where it goes.
+        scores_BK.scatter_add_(1, owners.clamp(min=0).view(prompts, -1), losses.view(prompts, -1))
+    places = [[known[tuple(ids)] for ids in row] for row, known in zip(candidates, distinct, strict=True)]
+    return [row[torch.tensor(place, device=row.device)] for row, place in zip(scores_BK, places, strict=True)]
+
+
+def _own_past_only(owners: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to the decoder's self-attention, (B * L, 1, T, T): a token sees its own candidate up to itself."""
+    seen = (owners[:, :, None] == owners[:, None, :]).tril()
+    return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+
+
+def _passes(candidates: Candidates, start_id: int) -> Iterator[_Pass]:
+    """All candidates, those of a prompt in order; a prompt that has no more gets lines of padding."""
+    room = max(TOKENS_PER_LINE, *(len(ids) for row in candidates for ids in row))
+    lines = [list(_lines(row, room)) for row in candidates]
+    step = max(1, TOKENS_PER_PASS // (room * len(candidates)))
+    most = max(map(len, lines))
+    lines = [own + [range(0)] * (most - len(own)) for own in lines]
+    for start in range(0, most, step):
+        part = [(row, line) for row, own in zip(candidates, lines, strict=True) for line in own[start : start + step]]
+        yield _Pass(
+            _padded([[token for k in line for token in (start_id, *row[k][:-1])] for row, line in part], start_id),
+            _padded([[token for k in line for token in row[k]] for row, line in part], IGNORED),
+            _padded([[k for k in line for _ in row[k]] for row, line in part], NOBODY),
         )
-        scores.append(losses.view_as(labels_BKA).sum(-1))
-    scores_BK = torch.cat(scores, dim=1)
-    places = [torch.tensor(order, device=scores_BK.device).argsort() for order in orders]
-    return [row[place] for row, place in zip(scores_BK, places, strict=True)]
 
 
-def _passes(candidates: Candidates) -> Iterator[Tensor]:
-    """Labels (B, K, A) of consecutive candidates of all prompts; a prompt that has no more gets rows of padding."""
-    most = max(len(row) for row in candidates)
-    longest = [max(len(row[place]) for row in candidates if place < len(row)) for place in range(most)]
-    start = 0
-    while start < most:
-        end, length = start + 1, longest[start]
-        while end < most and len(candidates) * (end + 1 - start) * max(length, longest[end]) <= TOKENS_PER_PASS:
-            length = max(length, longest[end])
-            end += 1
-        labels_BKA = torch.full((len(candidates), end - start, length), IGNORED)
-        for labels_KA, row in zip(labels_BKA, candidates, strict=True):
-            for labels_A, ids in zip(labels_KA, row[start:end], strict=False):
-                labels_A[: len(ids)] = torch.tensor(ids)
-        yield labels_BKA
-        start = end
+def _lines(candidates: Sequence[Sequence[int]], room: int) -> Iterator[range]:
+    """A prompt's candidates cut into runs of at most ``room`` tokens."""
+    start = tokens = 0
+    for place, ids in enumerate(candidates):
+        if tokens + len(ids) > room:
+            yield range(start, place)
+            start, tokens = place, 0
+        tokens += len(ids)
+    yield range(start, len(candidates))
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+    return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
