@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import measure_ranking
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration, TaskLevel, candidate_scoring
 from lion.pipeline.loading import load
@@ -215,3 +216,10 @@ def test_bad_inputs_are_those_of_forward(lion):
         lion.score_candidates(**inputs(rows=2) | {"task_levels": None}, candidates=[some(3)] * 2)
     with pytest.raises(ValueError, match="pixel_values or vision"):
         lion.score_candidates(**inputs(rows=2) | {"pixel_values": None}, candidates=[some(3)] * 2)
+
+
+def test_what_is_measured_agrees(monkeypatch):
+    """The benchmark's two ways on lion-mini, untimed."""
+    monkeypatch.setattr(measure_ranking, "seconds", lambda run: (1.0, run()))
+    cells = measure_ranking.row("lion-mini", *measure_ranking.mini(), batch=50).split(" | ")
+    assert cells[3] == "1.0" and float(cells[4]) < BOUND

@@ -30,7 +30,8 @@ TOKENS_PER_LINE = 48
 lines as long as itself."""
 
 TOKENS_PER_PASS = 2048
-"""Answer tokens that the decoder reads together; they bound the memory for logits and attention."""
+"""Answer tokens that the decoder reads together, but at least a line of each prompt; this bounds the memory for logits
+and attention."""
 
 IGNORED = -100
 """Label of padding."""
