@@ -3,12 +3,11 @@
 Prints rows for docs/numerics.md: lion-mini with a drawn scene, and random weights around a language model of middle
 size that reads as many visual tokens as LION's (257 + 32). Both ways get the same pixels, prompt and candidates of one
 to eight random tokens and ``</s>``; the full forward passes take ``--batch`` candidates at a time, each with its own
-copy of pixels and prompt. The ratio is of times in the same run; what else the machine does slows both.
+copy of pixels and prompt. Both ways take turns, so that what else the machine does slows both.
 """
 
 import argparse
 import datetime
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -79,36 +78,39 @@ def middle() -> tuple[LionForConditionalGeneration, Inputs]:
 
 
 @torch.no_grad()
-def full_passes(model: LionForConditionalGeneration, inputs: Inputs, candidates: list[list[int]], batch: int) -> Tensor:
-    """Negative log-likelihoods (K,) by ``forward``, which sees picture and prompt with every candidate."""
-    scores = []
-    for start in range(0, len(candidates), batch):
-        rows = [torch.tensor(ids) for ids in candidates[start : start + batch]]
-        labels = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
-        repeated = {name: value.repeat(len(rows), *[1] * (value.ndim - 1)) for name, value in inputs.items()}
-        logits = model(**repeated, labels=labels).logits
-        scores.append(torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1))
-    return torch.cat(scores)
+def full_pass(model: LionForConditionalGeneration, inputs: Inputs, candidates: list[list[int]]) -> Tensor:
+    """Negative log-likelihoods (K,) by ``forward``, which sees pixels and prompt with every candidate."""
+    labels = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, candidates)), True, padding_value=-100)
+    repeated = {name: value.repeat(len(labels), *[1] * (value.ndim - 1)) for name, value in inputs.items()}
+    logits = model(**repeated, labels=labels).logits
+    return (
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        .view_as(labels)
+        .sum(1)
+    )
 
 
-def seconds(run: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """Median time of as many runs as begin within three seconds, and the result."""
-    taken: list[float] = []
-    while sum(taken) < 3:
-        begin = time.perf_counter()
-        result = run()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken), result
+def timed(run: Callable[[], Tensor]) -> tuple[float, Tensor]:
+    """Seconds, and the result."""
+    begin = time.perf_counter()
+    result = run()
+    return time.perf_counter() - begin, result
 
 
-def row(name: str, model: LionForConditionalGeneration, inputs: Inputs, batch: int) -> str:
-    """A row of the table in docs/numerics.md."""
+def row(name: str, model: LionForConditionalGeneration, inputs: Inputs, batch: int, rounds: int) -> str:
+    """A row of the table in docs/numerics.md: means over rounds, in which both ways take turns."""
     lengths = torch.randint(1, LONGEST + 1, (CANDIDATES,)).tolist()
     vocabulary = model.config.text_config.vocab_size
     candidates = [[*torch.randint(3, vocabulary, (length,)).tolist(), END] for length in lengths]
-    shared, ours = seconds(lambda: model.score_candidates(**inputs, candidates=[candidates])[0])
-    full, theirs = seconds(lambda: full_passes(model, inputs, candidates, batch))
-    error = float(((ours - theirs) / theirs).abs().max())
+    starts = range(0, CANDIDATES, batch)
+    shared = full = error = 0.0
+    for start in [*starts] * rounds:
+        part = slice(start, start + batch)
+        seconds, theirs = timed(lambda part=part: full_pass(model, inputs, candidates[part]))
+        full += seconds / rounds
+        seconds, ours = timed(lambda: model.score_candidates(**inputs, candidates=[candidates])[0])
+        shared += seconds / rounds / len(starts)
+        error = max(error, float(((ours[part] - theirs) / theirs).abs().max()))
     where = f"{hardware(torch.device('cpu'))}, {datetime.date.today()}, {(commit() or 'no commit')[:7]}"
     return f"| {name} | {full:.2f} | {shared:.3f} | {full / shared:.1f} | {error:.0e} | {where} |"
 
@@ -121,8 +123,8 @@ def main() -> None:
     print(", ".join(f"{name} {number}" for name, number in versions().items()))
     print("| model | full passes, s | candidates ranked, s | ratio | largest relative difference | where |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, make in (("lion-mini", mini), ("middle size, random weights", middle)):
-        print(row(name, *make(), batch), flush=True)
+    for name, make, rounds in (("lion-mini", mini, 10), ("middle size, random weights", middle, 2)):
+        print(row(name, *make(), batch, rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -218,8 +218,7 @@ def test_bad_inputs_are_those_of_forward(lion):
         lion.score_candidates(**inputs(rows=2) | {"pixel_values": None}, candidates=[some(3)] * 2)
 
 
-def test_what_is_measured_agrees(monkeypatch):
-    """The benchmark's two ways on lion-mini, untimed."""
-    monkeypatch.setattr(measure_ranking, "seconds", lambda run: (1.0, run()))
-    cells = measure_ranking.row("lion-mini", *measure_ranking.mini(), batch=50).split(" | ")
-    assert cells[3] == "1.0" and float(cells[4]) < BOUND
+def test_what_is_measured_agrees():
+    """The benchmark's two ways on lion-mini."""
+    cells = measure_ranking.row("lion-mini", *measure_ranking.mini(), batch=50, rounds=1).split(" | ")
+    assert float(cells[4]) < BOUND
