@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from lion.boxes import Box
 from lion.errors import LionError
 from lion.prompts import (
+    BENCHMARK_PROMPTS,
     HELD_OUT_INSTRUCTIONS,
     INSTRUCTIONS,
     SOFT_TOKEN,
     Task,
+    benchmark_prompt,
     dialog_instruction,
     instruction,
     tag_prompt,
@@ -29,6 +31,13 @@ SLOTS = {
     Task.DIALOG: {"question": "Is it red?"},
     Task.REC: {"expression": "the red car near the tall building"},
     Task.REG: {"box": BOX},
+}
+BENCHMARK_SLOTS = {
+    "question": "Is it red?",
+    "options": "(a) yes (b) no",
+    "caption": "a car by a house",
+    "expression": "the red car",
+    "box": "[0.440,0.060,0.650,0.367]",
 }
 HISTORY = [("Is there a dog?", "yes"), ("Where is it?", "left of the tree")]
 
@@ -46,6 +55,7 @@ def every_prompt() -> dict[str, object]:
             task: [instruction(task, template=i, held_out=True, **SLOTS[task]) for i, _ in enumerate(wordings)]
             for task, wordings in HELD_OUT_INSTRUCTIONS.items()
         },
+        "benchmarks": {name: benchmark_prompt(name, BENCHMARK_SLOTS, HISTORY) for name in BENCHMARK_PROMPTS},
     }
 
 
@@ -94,6 +104,15 @@ def test_dialog_is_one_line_and_keeps_the_order():
         "Question: Is it red? Short answer:"
     )
     assert dialog_instruction([], "Is it red?") == instruction(Task.DIALOG, question="Is it red?")
+
+
+def test_benchmarks_speak_as_models_are_tuned_where_they_can():
+    for name, task in (("caption", Task.CAPTION), ("question", Task.VQA), ("locate", Task.REC), ("describe", Task.REG)):
+        slots = {**BENCHMARK_SLOTS, "box": "[0.440,0.060,0.650,0.367]"}
+        assert benchmark_prompt(name, slots) == INSTRUCTIONS[task][0].format(**slots)
+    assert benchmark_prompt("dialog", BENCHMARK_SLOTS, HISTORY) == dialog_instruction(HISTORY, "Is it red?")
+    assert benchmark_prompt("dialog", BENCHMARK_SLOTS) == dialog_instruction([], "Is it red?")
+    assert benchmark_prompt("dialog-caption", BENCHMARK_SLOTS).startswith('This image has the caption "a car by a')
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,36 @@ DIALOG_HISTORY = "Dialog history: {rounds} "
 DIALOG_ROUND = "Question: {question} Answer: {answer}"
 
 
+BENCHMARK_PROMPTS: Mapping[str, str] = {
+    "caption": INSTRUCTIONS[Task.CAPTION][0],
+    "caption-instructblip": "A short image description:",
+    "question": INSTRUCTIONS[Task.VQA][0],
+    "short-answer": INSTRUCTIONS[Task.VQA][1],
+    "options": "Question: {question} Options: {options}. Short answer:",
+    "statement": 'Based on the image, is this statement true or false? "{question}" Answer:',
+    "dialog": "{rounds}Question: {question} Short answer:",
+    "dialog-caption": 'This image has the caption "{caption}". {rounds}Question: {question} Short answer:',
+    "locate": INSTRUCTIONS[Task.REC][0],
+    "describe": INSTRUCTIONS[Task.REG][0],
+}
+"""What benchmarks can be put in, by name: LION's own where its released code shows one (caption, question, locate),
+else InstructBLIP's, which it builds on. `{rounds}` is DIALOG_HISTORY with the rounds so far; nothing before the
+first."""
+
+
+def benchmark_prompt(name: str, slots: Mapping[str, str], rounds: Sequence[tuple[str, str]] = ()) -> str:
+    """The bare instruction of a benchmark: a wording of BENCHMARK_PROMPTS filled in, on one line.
+
+    Args:
+        name: of the wording.
+        slots: question, options, expression, box or caption, as the wording needs; others change nothing.
+        rounds: earlier rounds (question, answer) of a dialog, oldest first.
+    """
+    said = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in rounds)
+    history = DIALOG_HISTORY.format(rounds=said) if rounds else ""
+    return " ".join(BENCHMARK_PROMPTS[name].format(rounds=history, **slots).split())
+
+
 def instruction(
     task: Task,
     *,

@@ -1,35 +1,95 @@
-"""``lion eval``: a benchmark's questions put to a model, and its answers scored."""
+"""``lion eval``: a benchmark's questions put to a model, its answers scored, and reports of many runs."""
 
 from __future__ import annotations
 
 import json as json_module
-import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from lion.cli.eval_tables import print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Device, Json, Model
 from lion.cli.output import Meter, quiet_libraries, say, waiting
 from lion.errors import LionError
 
 if TYPE_CHECKING:
+    from lion.eval import DatasetBenchmark, Processes
     from lion.eval.benchmark import Benchmark
+    from lion.pipeline import LionPipeline
 
-evaluation = typer.Typer(help="Ask a benchmark's questions and score the answers.", no_args_is_help=True)
+ASK = "ask"
+
+
+class _Names(TyperGroup):
+    """What is not a verb of `lion eval` is the name of a benchmark to ask."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [ASK, *args]
+        return super().parse_args(ctx, args)
+
+
+evaluation = typer.Typer(
+    cls=_Names,
+    help="Ask a benchmark's questions and score the answers. The paper's benchmarks go by their names: "
+    "lion eval okvqa refcoco … --data DIR; lion eval okvqa --help shows the options.",
+    no_args_is_help=True,
+)
+
+Out = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Folder for answers and scores. (default: under outputs/eval)")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask the first so many samples of each. (default: all)")]
+TagsOff = Annotated[bool, typer.Option("--tags-off", help="Give the model no tags.")]
+
+
+@evaluation.command(ASK, hidden=True)
+def ask(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Benchmarks: okvqa, refcoco, pope, …")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that the datasets lie in.")],
+    model: Model = None,
+    out: Out = None,
+    limit: Limit = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop if there are fewer samples than officially.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad records out, count and list them.")] = False,
+    prompt: Annotated[str | None, typer.Option(metavar="NAME", help="Another of a benchmark's prompts.")] = None,
+    decoding: Annotated[str | None, typer.Option(metavar="NAME", help="Another decoding: see lion info.")] = None,
+    tags_off: TagsOff = False,
+    json: Json = False,
+    device: Device = None,
+    batch_size: BatchSize = 16,
+    debug: Debug = False,
+) -> None:
+    """Ask benchmarks of the paper, from their original files, and score as their official evaluators do.
+
+    Each has its own folder below RUN. A run that was stopped goes on where it was when it is started again with the
+    same folder; torchrun and accelerate launch share it among processes.
+    """
+    if strict and limit is not None:
+        raise LionError("--strict wants all samples and --limit only some; leave one out")
+    with waiting("waking up"):
+        quiet_libraries(debug)
+        from lion.eval import DatasetBenchmark, named
+
+        rows = named(names)
+    with waiting("reading the data"):
+        chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
+        for benchmark in chosen:
+            _check(benchmark, strict)
+    _ask_all(chosen, model, out, json, device, batch_size)
 
 
 @evaluation.command()
 def world(
     model: Model = None,
-    samples: Annotated[int, typer.Option(min=1, help="Questions of each set.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Questions of each set.")] = 1000,
     split: Annotated[str, typer.Option(help="test, or val for choosing between models.")] = "test",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for answers and scores. (default: under outputs/eval)")
-    ] = None,
+    out: Out = None,
     blind: Annotated[bool, typer.Option("--blind", help="Ask everything once more before a grey picture.")] = False,
-    tags_off: Annotated[bool, typer.Option("--tags-off", help="Give the model no tags.")] = False,
+    tags_off: TagsOff = False,
     json: Json = False,
     device: Device = None,
     batch_size: BatchSize = 32,
@@ -41,23 +101,78 @@ def world(
     """
     with waiting("waking up"):
         quiet_libraries(debug)
-        from lion.eval import WorldBenchmark
-    evaluate(WorldBenchmark(split, samples, not tags_off), model, out, blind, json, device, batch_size)
+        from lion.eval import Processes, WorldBenchmark
+
+        processes = Processes.launched()
+    benchmark = WorldBenchmark(split, limit, not tags_off)
+    evaluate(benchmark, model, out, blind, json, device, batch_size, processes)
+
+
+@evaluation.command("all-mini")
+def all_mini(
+    model: Model = None,
+    limit: Annotated[int, typer.Option(min=1, help="Samples of each benchmark.")] = 200,
+    out: Out = None,
+    json: Json = False,
+    device: Device = None,
+    batch_size: BatchSize = 16,
+    debug: Debug = False,
+) -> None:
+    """Draw the world in every dataset's files, and ask every benchmark on it.
+
+    Shows that files, prompts, ways of answering and scores work, on pictures that lion-mini knows. The numbers are not
+    those of the real datasets.
+    """
+    with waiting("waking up"):
+        quiet_libraries(debug)
+        from lion.eval.mini import benchmarks, draw
+
+    out = out or Path("outputs", "eval", "all-mini")
+    with Meter("drawing", None) as meter:
+        data = draw(out, limit, meter.advance)
+    _ask_all(benchmarks(data, limit), model, out, json, device, batch_size)
 
 
 @evaluation.command()
 def score(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that lion eval wrote.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders that lion eval wrote.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the datasets lie, if they have moved.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Score the answers in a folder again, without a model."""
     with waiting("scoring"):
         quiet_libraries(debug)
-        from lion.eval import BENCHMARKS, rescore
+        from lion.eval import rescore
+        from lion.eval.report import run_folders
 
-        record = rescore(folder)
-    _print(record, BENCHMARKS[record["benchmark"]].of(record), folder, json)
+        records = [(folder, rescore(folder, data)) for folder in run_folders(folders)]
+    _print(records, json)
+
+
+@evaluation.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders that lion eval wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the report goes. (default: report/ in the first RUN)")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the datasets lie, if they have moved.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Put runs into the paper's tables, with a gallery of the worst errors: report.md, report.json and report.html."""
+    with waiting("writing the report"):
+        quiet_libraries(debug)
+        from lion.eval.report import write_report
+
+        place = out or folders[0] / "report"
+        written = write_report(folders, place, data)
+    print(json_module.dumps(written.data, ensure_ascii=False) if json else written.markdown.rstrip())
+    say("note", f"with pictures in {place / 'report.html'}")
 
 
 def evaluate(
@@ -68,53 +183,103 @@ def evaluate(
     json: bool = False,
     device: str | None = None,
     batch_size: int = 32,
+    processes: Processes | None = None,
 ) -> None:
     """Load the model, ask what is unanswered, score and print.
 
     Args:
         benchmark: what to ask.
         model, out, blind, json, device, batch_size: as on the command line.
+        processes: those that share the work.
 
     Raises:
         LionError: no such model, a folder of another run, or one that cannot be written.
     """
-    from lion.eval import Evaluation
+    from lion.eval import Processes
+
+    processes = processes or Processes()
+    pipeline = _load(model, device, batch_size, processes)
+    folder = out or Path("outputs", "eval", f"{benchmark.label}-{Path(pipeline.name).name}")
+    if record := _evaluate(pipeline, benchmark, folder, processes, "asking", blind):
+        _print([(folder, record)], json)
+
+
+def _check(benchmark: DatasetBenchmark, strict: bool) -> None:
+    """Read the data, and say what is missing of it."""
+    skipped = benchmark.dataset.skipped
+    if strict:
+        benchmark.check_complete()
+    if skipped:
+        say("note", f"{benchmark.name}: {len(skipped)} bad records left out, the first is {': '.join(skipped[0])}")
+
+
+def _ask_all(
+    benchmarks: Sequence[DatasetBenchmark],
+    model: str | None,
+    out: Path | None,
+    json: bool,
+    device: str | None,
+    batch_size: int,
+) -> None:
+    """Load the model, ask every benchmark into a folder of its own below `out`, and print the scores."""
+    from lion.eval import Processes
+
+    processes = Processes.launched()
+    pipeline = _load(model, device, batch_size, processes)
+    out = out or Path("outputs", "eval", Path(pipeline.name).name)
+    records = []
+    for number, benchmark in enumerate(benchmarks, start=1):
+        what = f"{benchmark.name} ({number} of {len(benchmarks)})"
+        record = _evaluate(pipeline, benchmark, out / benchmark.label, processes, what)
+        if record:
+            records.append((out / benchmark.label, record))
+    if records:
+        _print(records, json)
+
+
+def _load(model: str | None, device: str | None, batch_size: int, processes: Processes) -> LionPipeline:
     from lion.pipeline import LionPipeline
 
     with waiting("loading the model"):
-        pipeline = LionPipeline.from_pretrained(model, device=device, batch_size=batch_size)
-    folder = out or Path("outputs", "eval", f"{benchmark.label}-{Path(pipeline.name).name}")
-    if pipeline.tagger is None:
+        pipeline = LionPipeline.from_pretrained(model, device=processes.device(device), batch_size=batch_size)
+    if pipeline.tagger is None and processes.main:
         say("note", f"{pipeline.name} has no tagger: its prompts hold no tags, and none are scored")
+    return pipeline
+
+
+def _evaluate(
+    pipeline: LionPipeline,
+    benchmark: Benchmark,
+    folder: Path,
+    processes: Processes,
+    what: str,
+    blind: bool = False,
+) -> dict[str, Any] | None:
+    """Ask what is unanswered and score; None in all processes but the main one.
+
+    Raises:
+        LionError: a folder of another run, or one that cannot be written.
+    """
+    from lion.eval import Evaluation
+
     try:
         with waiting("writing the questions"):
-            run = Evaluation(pipeline, benchmark, folder, blind=blind)
-        with Meter("asking", run.pending) as meter:
+            run = Evaluation(pipeline, benchmark, folder, blind=blind, processes=processes)
+        with Meter(what, run.pending, shown=processes.main) as meter:
             run.ask(lambda part, count: meter.advance(count))
         with waiting("scoring"):
-            record = run.finish()
+            return run.finish()
     except OSError as error:
         raise LionError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
-    _print(record, benchmark, folder, json)
 
 
-def _print(record: Mapping[str, Any], benchmark: Benchmark, folder: Path, json: bool) -> None:
+def _print(records: Sequence[tuple[Path, dict[str, Any]]], json: bool) -> None:
     if json:
-        print(json_module.dumps(record, ensure_ascii=False))
+        for _, record in records:
+            print(json_module.dumps(record, ensure_ascii=False))
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    from lion.eval.report import header, table
-
-    columns = header(record["blind_run"])
-    shown = Table(title=f"{record['model']} on {benchmark.label}", box=SIMPLE_HEAD)
-    shown.add_column(columns[0], overflow="fold")
-    for column in columns[1:]:
-        shown.add_column(column, justify="right", no_wrap=True)
-    for row in table(record, benchmark.table):
-        shown.add_row(*row)
-    console = Console() if sys.stdout.isatty() else Console(width=140)
-    console.print(shown)
-    print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
+    for folder, record in records:
+        if record["benchmark"] == "world":
+            print_world(folder, record)
+    if papers := [record for _, record in records if record["benchmark"] != "world"]:
+        print_paper(papers)

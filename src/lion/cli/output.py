@@ -56,9 +56,15 @@ def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
 
 
 class Meter:
-    """A progress bar on a terminal's stderr that shows itself once the work has lasted, with the time left."""
+    """A progress bar on a terminal's stderr that shows itself once the work has lasted, with the time left.
 
-    def __init__(self, what: str, total: int) -> None:
+    Args:
+        what: is done.
+        total: how much of it; None if nobody knows.
+        shown: whether to show it at all.
+    """
+
+    def __init__(self, what: str, total: int | None, *, shown: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -68,7 +74,7 @@ class Meter:
         self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        self._patience = Timer(PATIENCE_SECONDS, self._show) if console.is_terminal else None
+        self._patience = Timer(PATIENCE_SECONDS, self._show) if shown and console.is_terminal else None
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""

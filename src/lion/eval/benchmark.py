@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lion.eval.predictions import Row
 from lion.eval.score import Score
 from lion.pipeline import LionPipeline
+from lion.prompts import Task
+
+Rows = Callable[[str], Mapping[str, Row]]
+"""The answers of a part, by its name: each by the id of its question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +21,23 @@ class Part:
 
     name: str
     ids: Sequence[str]
-    """Names the questions, in the order they are asked."""
+    """Names the questions, in their own order."""
     ask: Callable[[Sequence[int]], list[Row]]
     """Answers the questions with these numbers (places in ``ids``), a row each."""
+    pictures: Sequence[Hashable] = ()
+    """What names each question's picture: all about one is asked while it is remembered; empty: in the given order."""
+    lengths: Sequence[int] = ()
+    """How long each question is, in any unit; given with ``pictures``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the answers are worth."""
+
+    scores: Mapping[str, Score]
+    """By name: ``set/score`` or ``set/score/slice``, or just ``score``."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What scores.json says besides: on how many samples the scores stand, which were skipped."""
 
 
 class Benchmark(Protocol):
@@ -28,10 +46,10 @@ class Benchmark(Protocol):
     Attributes:
         name: what ``lion eval`` calls it.
         label: name and settings in a few words joined by dashes, for folders and titles.
-        samples: how many questions of each set are asked.
-        settings: what else determines the questions, as plain values: answers of other settings are not mixed.
-        table: the scores that the printed table shows, in its order.
-        detailed: the scores whose slices the report shows as well.
+        limit: how many questions of each set are asked; None for all.
+        tasks: whose decoding settings the answers depend on.
+        settings: what else determines the answers, as plain values: answers of other settings are not mixed.
+        notes: what run.json says besides.
     """
 
     @property
@@ -39,27 +57,30 @@ class Benchmark(Protocol):
     @property
     def label(self) -> str: ...
     @property
-    def samples(self) -> int: ...
+    def limit(self) -> int | None: ...
+    @property
+    def tasks(self) -> Sequence[Task]: ...
     @property
     def settings(self) -> dict[str, Any]: ...
     @property
-    def table(self) -> Sequence[str]: ...
-    @property
-    def detailed(self) -> Sequence[str]: ...
+    def notes(self) -> dict[str, Any]: ...
 
-    @classmethod
-    def of(cls, run: Mapping[str, Any]) -> Benchmark:
-        """The benchmark of a recorded run."""
+    def prepare(self, pipeline: LionPipeline) -> None:
+        """Give the pipeline the benchmark's own way of answering."""
         ...
 
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
         """Everything to ask; with ``blind`` everything once more before a grey picture."""
         ...
 
-    def score(self, rows: Callable[[str], Mapping[str, Row]], *, blind: bool) -> dict[str, Score]:
-        """The scores by name (``set/score`` or ``set/score/slice``) from each part's answers by id.
+    def score(self, rows: Rows, *, blind: bool) -> Outcome:
+        """The scores of the answers.
 
         Raises:
             LionError: questions are still unanswered.
         """
+        ...
+
+    def files(self, record: Mapping[str, Any], rows: Rows) -> Mapping[str, str]:
+        """Texts of further files by their names, to lie beside scores.json: `record` is what that holds and more."""
         ...

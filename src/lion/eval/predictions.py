@@ -1,7 +1,8 @@
 """A model's answers on disk, one line each, written as they come.
 
-FOLDER/run.json                  whose answers they are: model, benchmark, world, settings, hardware, commit
-FOLDER/predictions/<part>.jsonl  the answers, keyed by the question's id
+FOLDER/run.json                         whose answers they are: model, benchmark, settings, hardware, commit
+FOLDER/predictions/<part>.jsonl         the answers, keyed by the question's id
+FOLDER/predictions/<part>.rank1.jsonl   those of a second process, and so on
 
 A killed run loses at most the batch it was at; a last line cut in half is dropped and asked again.
 """
@@ -21,13 +22,15 @@ Row = dict[str, Any]
 
 FIXED = ("benchmark", "model_fingerprint", "settings", "decoding")
 """What all answers of a folder have in common; the number of questions may grow."""
+NOTED = ("model", "commit", "date", "hardware", "versions")
+"""What run.json keeps of the call that began it."""
 
 
 class Predictions:
-    """The answers in one folder."""
+    """The answers in one folder; those that come are written into the file of this process."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, rank: int = 0) -> None:
+        self.folder, self._suffix = Path(folder), f".rank{rank}.jsonl" if rank else ".jsonl"
 
     def claim(self, run: Mapping[str, Any]) -> None:
         """Make the folder that of a run, or go on with the same run's; what the first call noted down stays.
@@ -41,7 +44,8 @@ class Predictions:
             differing = [key for key in FIXED if found.get(key) != run[key]]
             if differing:
                 raise LionError(f"{self.folder} holds {_whose(found, run, differing[0])}; choose another --out")
-            run = {**found, "samples": run["samples"], "blind_run": found["blind_run"] or run["blind_run"]}
+            kept = {key: found[key] for key in NOTED if key in found}
+            run = {**run, **kept, "blind_run": found["blind_run"] or run["blind_run"]}
         elif self.folder.is_file():
             raise LionError(f"{self.folder} is a file; choose a folder with --out")
         elif self.folder.is_dir() and any(self.folder.iterdir()):
@@ -64,21 +68,25 @@ class Predictions:
         return dict(found)
 
     def rows(self, part: str) -> dict[str, Row]:
-        """The answers of a part by id, in the order they came; empty if there is no such file.
+        """The answers of a part by id, in the order they came, those of all processes; empty if there are none.
 
         Raises:
-            LionError: a line in the middle is damaged.
+            LionError: a line in the middle is damaged, or two lines answer one question.
         """
-        path = self._path(part)
-        if not path.is_file():
-            return {}
+        own = self.folder / "predictions" / f"{part}.jsonl"
         rows: dict[str, Row] = {}
-        for number, line in enumerate(_whole_lines(path), start=1):
-            try:
-                row = json.loads(line)
-                rows.setdefault(row["id"], row)
-            except (ValueError, KeyError, TypeError) as error:
-                raise LionError(f"{path}, line {number} is damaged; delete the line, and it is asked again") from error
+        for path in (own, *sorted(own.parent.glob(f"{own.stem}.rank*.jsonl"))):
+            for number, line in enumerate(_whole_lines(path) if path.is_file() else (), start=1):
+                try:
+                    row = json.loads(line)
+                    name = row["id"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise LionError(
+                        f"{path}, line {number} is damaged; delete the line, and it is asked again"
+                    ) from error
+                if name in rows:
+                    raise LionError(f"{path}, line {number}: {name} is answered twice; delete one of the lines")
+                rows[name] = row
         return rows
 
     def mend(self, part: str) -> None:
@@ -95,7 +103,7 @@ class Predictions:
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
     def _path(self, part: str) -> Path:
-        return self.folder / "predictions" / f"{part}.jsonl"
+        return self.folder / "predictions" / f"{part}{self._suffix}"
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -1,100 +1,233 @@
-"""How a model did, written down: scores.json for programs, report.md for people."""
+"""Many runs in the paper's tables: the paper's number, ours, on how many samples, in which setting, of which commit.
+
+Written as Markdown for reading, JSON for programs and one HTML file with pictures for looking: a gallery of the worst
+errors stands below its tables.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
-from lion.eval.benchmark import Benchmark
+from lion.errors import LionError
+from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark, benchmark_of, world_report
+from lion.eval.benchmarks.paper import PAPER, ROWS
+from lion.eval.document import Heading, Items, Table, markdown
+from lion.eval.gallery import Error, html_page, worst_errors
 from lion.eval.predictions import Predictions
+from lion.pipeline import DecodingPreset
 
-_LEGEND = """\
-*n*: questions. *±*: standard error, for independent questions. *itself blind*: this model before a grey picture and
-without tags. *blind*: a guesser that reads the question, never the picture. *random*: a draw from the possible answers.
-*above blind*: difference to the blind guesser in standard errors. *bar*: what was to be reached."""
+NOT_RUN = "not run"
+_AVERAGED = "accuracy@0.5"
 
 
-def write_report(predictions: Predictions, benchmark: Benchmark, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Score the answers, write scores.json and report.md beside them, and return what scores.json holds.
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One line of a table."""
+
+    table: str
+    benchmark: str
+    score: str
+    paper: Mapping[str, float]
+    """What the paper reports, by model; percent, or times 100."""
+    value: float | None = None
+    """Ours, on the same scale; None where it was not run."""
+    standard_error: float | None = None
+    samples: int | None = None
+    official: int | None = None
+    skipped: int = 0
+    model: str = ""
+    setting: str = ""
+    commit: str = ""
+    date: str = ""
+    hardware: str = ""
+
+    @property
+    def ours(self) -> str:
+        """Value and standard error."""
+        return NOT_RUN if self.value is None else f"{self.value:.2f} ± {self.standard_error:.2f}"
+
+    @property
+    def count(self) -> str:
+        """On how many samples of how many."""
+        if self.samples is None:
+            return ""
+        left = f", {self.skipped} skipped" if self.skipped else ""
+        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + left
+
+    def paper_of(self, model: str) -> str:
+        """What the paper reports of a model."""
+        return f"{self.paper[model]:.2f}" if model in self.paper else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written."""
+
+    markdown: str
+    data: dict[str, Any]
+
+
+def run_folders(folders: Sequence[Path]) -> list[Path]:
+    """The folders of single runs: these, or those one level below them.
 
     Raises:
-        LionError: questions are still unanswered.
+        LionError: a folder is none and holds none.
     """
-    read: dict[str, dict[str, Any]] = {}
-
-    def rows(part: str) -> dict[str, Any]:
-        return read.setdefault(part, predictions.rows(part))
-
-    scores = benchmark.score(rows, blind=run["blind_run"])
-    seconds = sum(row["seconds"] for part in read.values() for row in part.values())
-    record = {
-        **run,
-        "seconds": round(seconds, 1),
-        "scores": {name: score.to_json() for name, score in scores.items()},
-    }
-    atomic_write(predictions.folder / "report.md", _markdown(record, benchmark))
-    atomic_write_json(predictions.folder / "scores.json", record)
-    return record
+    found: dict[Path, None] = {}
+    for folder in folders:
+        runs = (
+            [folder] if (folder / "run.json").is_file() else sorted(path.parent for path in folder.glob("*/run.json"))
+        )
+        if not runs:
+            raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
+        found |= dict.fromkeys(runs)
+    return list(found)
 
 
-def header(blind_run: bool) -> list[str]:
-    """Column names of `table`."""
-    return ["score", "n", "ours", "±", *(["itself blind"] if blind_run else []), "blind", "random", "above blind",
-            "bar", "met"]  # fmt: skip
-
-
-def table(record: Mapping[str, Any], names: Sequence[str]) -> list[list[str]]:
-    """The rows of the scores with these names, those that there are, as text under `header`."""
-    scores = record["scores"]
-    return [_row(name, scores[name], record["blind_run"]) for name in names if name in scores]
-
-
-def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
-    own = [_number(score["blind_run"]["value"])] if blind_run and score["blind_run"] else ["-"] * blind_run
-    above = score["above_blind"]
+def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
+    """A scored run of a benchmark of the paper as lines of its table."""
+    row = PAPER[record["benchmark"]]
+    settings = record["settings"]
+    way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
+    tags = "with tags" if settings["tags"] else "without tags"
     return [
-        name,
-        str(score["n"]),
-        _number(score["value"]),
-        _number(score["standard_error"]),
-        *own,
-        _number(score["blind"]["value"]),
-        _number(score["random"]["value"]),
-        "" if above is None else f"{above:+.1f}",
-        "" if score["bar"] is None else f"{score['bar']:.2f}",
-        {True: "yes", False: "NO", None: ""}[score["met"]],
+        ScoreRow(
+            row.table,
+            row.name,
+            name,
+            row.paper.get(name, {}),
+            100 * record["scores"][name]["value"],
+            100 * record["scores"][name]["standard_error"],
+            record["samples"],
+            record["official"],
+            len(record["skipped"]),
+            record["model"],
+            f"prompt {settings['prompt']}, {way}, {tags}",
+            (record["commit"] or "unknown")[:10],
+            record["date"][:10],
+            record["hardware"],
+        )
+        for name in row.headline
+        if name in record["scores"]
     ]
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}"
+def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> Report:
+    """Write report.md, report.json and report.html for these runs.
+
+    Args:
+        folders: of single runs, or folders of such.
+        out: where the three files go.
+        data: where the datasets lie now, if they have moved.
+
+    Raises:
+        LionError: a folder holds no run, a run is not scored, or its data is gone.
+    """
+    runs = [(folder, _record(folder)) for folder in run_folders(folders)]
+    papers = [(folder, record) for folder, record in runs if record["benchmark"] != WorldBenchmark.name]
+    rows = _with_missing([row for _, record in papers for row in score_rows(record)])
+    worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
+    errors = [error for folder, record in papers for error in _errors(folder, record, data)]
+    document = _document(rows, worlds, [record for _, record in papers])
+    found = {
+        "rows": [asdict(row) for row in rows],
+        "runs": [{"folder": str(folder), **record} for folder, record in runs],
+        "errors": [error.to_json() for error in errors],
+    }
+    atomic_write(out / "report.md", markdown(document))
+    atomic_write_json(out / "report.json", found)
+    atomic_write(out / "report.html", html_page(document, errors))
+    return Report(markdown(document), found)
 
 
-def _markdown(record: Mapping[str, Any], benchmark: Benchmark) -> str:
-    slices = [
-        name
-        for name in record["scores"]
-        if name not in benchmark.table and any(name.startswith(f"{whole}/") for whole in benchmark.detailed)
-    ]
-    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
+def _record(folder: Path) -> dict[str, Any]:
+    run = Predictions(folder).run()
+    try:
+        return {**run, **json.loads((folder / "scores.json").read_text("utf-8"))}
+    except FileNotFoundError as error:
+        raise LionError(f"{folder} is not scored yet; go on with the same lion eval, or lion eval score") from error
+    except ValueError as error:
+        raise LionError(f"{folder / 'scores.json'} is not readable JSON; run lion eval score {folder}") from error
+
+
+def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """All lines of the paper's tables in their order, those that were not run included, and the average of REC."""
+    out: list[ScoreRow] = []
+    for one in ROWS:
+        run = [row for row in rows if row.benchmark == one.name]
+        first = one.headline[0]
+        if not run and one.paper:
+            run = [ScoreRow(one.table, one.name, first, one.paper.get(first, {}))]
+        out += run
+        if one.name == "refcocog-test":
+            out += _average([row for row in out if row.score == _AVERAGED])
+    return out
+
+
+def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """The plain mean of the eight splits, of each model that has them all in one setting."""
+    splits = [one.name for one in ROWS if one.headline[0] == _AVERAGED]
+    models = dict.fromkeys(name for one in splits for name in PAPER[one].paper[_AVERAGED])
+    paper = {name: sum(PAPER[one].paper[_AVERAGED][name] for one in splits) / len(splits) for name in models}
+    title = (rows[0].table, "average of the eight", _AVERAGED, paper)
+    whole = []
+    for model, setting in dict.fromkeys((row.model, row.setting) for row in rows if row.value is not None):
+        own = {row.benchmark: row for row in rows if (row.model, row.setting) == (model, setting)}
+        if own.keys() >= set(splits):
+            values = [own[one].value or 0.0 for one in splits]
+            errors = [own[one].standard_error or 0.0 for one in splits]
+            error = sum(value**2 for value in errors) ** 0.5 / len(splits)
+            last = own[splits[-1]]
+            mean = ScoreRow(*title, sum(values) / len(splits), error, model=model, setting=setting, commit=last.commit)
+            whole.append(mean)
+    return whole or [ScoreRow(*title)]
+
+
+def _errors(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[Error]:
+    benchmark = benchmark_of(record, data)
+    assert isinstance(benchmark, DatasetBenchmark)
+    return worst_errors(benchmark, Predictions(folder).rows, str(record["model"]))
+
+
+def _document(
+    rows: Sequence[ScoreRow], worlds: Sequence[Mapping[str, Any]], papers: Sequence[Mapping[str, Any]]
+) -> list[Heading | Table | Items]:
+    blocks: list[Heading | Table | Items] = [Heading("Evaluation", 1)]
+    for title in dict.fromkeys(row.table for row in rows):
+        blocks += [Heading(title), _table([row for row in rows if row.table == title])]
+    for record in worlds:
+        cells = [world_report.header(record["blind_run"]), *world_report.table(record, WorldBenchmark.table)]
+        blocks += [Heading(f"The drawn world: {record['model']}"), Table(cells)]
+    if papers:
+        blocks += [Heading("Settings"), Items([_settings(record) for record in papers])]
+    return blocks
+
+
+def _settings(record: Mapping[str, Any]) -> str:
+    """All that a run's numbers depend on, in a line."""
+    settings = record["settings"]
+    decoded = record["decoding"].get(str(PAPER[record["benchmark"]].task))
+    decoding = str(DecodingPreset(**decoded)) if decoded else "candidates ranked"
+    rules = "; ".join(f"{name}: {rule}" for name, rule in record["rules"].items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    lines = [
-        f"# {record['model']} on {benchmark.label}",
-        "",
-        f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
-        f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
-        "",
-        *_markdown_table(record, benchmark.table),
-        "",
-        _LEGEND,
+    made = f"{record['hardware']}, {record['date'][:10]}, {versions}"
+    return f"{record['benchmark']}: {record['model']}, {settings['wording']!r}, {decoding}; {rules}; {made}"
+
+
+def _table(rows: Sequence[ScoreRow]) -> Table:
+    models = list(dict.fromkeys(name for row in rows for name in row.paper))
+    columns = ["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]
+    cells = [
+        [
+            *(row.benchmark, row.score),
+            *(row.paper_of(model) for model in models),
+            *(row.ours, row.count, row.model, row.setting, row.commit),
+        ]
+        for row in rows
     ]
-    if slices:
-        lines += ["", "## Slices", "", *_markdown_table(record, slices)]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_table(record: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    columns = header(record["blind_run"])
-    rows = [columns, ["---", *["---:"] * (len(columns) - 2), "---"], *table(record, names)]
-    return [f"| {' | '.join(row)} |" for row in rows]
+    return Table([columns, *cells])

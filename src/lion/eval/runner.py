@@ -13,14 +13,19 @@ from typing import Any
 
 import torch
 
+from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
+from lion.eval.batches import Batch, plan
 from lion.eval.benchmark import Benchmark, Part
-from lion.eval.benchmarks import BENCHMARKS
+from lion.eval.benchmarks import benchmark_of
 from lion.eval.predictions import Predictions
-from lion.eval.report import write_report
+from lion.eval.processes import Processes
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, versions
 from lion.tagging import RamTagger
+
+PASSING = ("data", "date", "hardware", "seconds")
+"""What two runs of the same thing differ in, so scores.json leaves it to run.json."""
 
 
 class Evaluation:
@@ -31,29 +36,45 @@ class Evaluation:
         benchmark: what to ask.
         folder: where answers and scores go; if it holds some of the same run, that run goes on.
         blind: ask everything once more before a grey picture, without tags.
+        processes: those that share the work; each has a pipeline of its own.
 
     Raises:
         LionError: the folder holds answers of another model or with other settings, or other files.
     """
 
     def __init__(
-        self, pipeline: LionPipeline, benchmark: Benchmark, folder: str | Path, *, blind: bool = False
+        self,
+        pipeline: LionPipeline,
+        benchmark: Benchmark,
+        folder: str | Path,
+        *,
+        blind: bool = False,
+        processes: Processes | None = None,
     ) -> None:
-        self.predictions = Predictions(folder)
-        self.predictions.claim(_run(pipeline, benchmark, blind))
-        self._batch_size = pipeline.batch_size
-        self._todo: list[tuple[Part, list[int]]] = []
+        self.benchmark, self.processes = benchmark, processes or Processes()
+        self.predictions = Predictions(folder, self.processes.rank)
+        benchmark.prepare(pipeline)
+        if self.processes.main:
+            self.predictions.claim(_run(pipeline, benchmark, blind))
+        self.processes.wait()
+        self._todo: list[tuple[Part, Batch, frozenset[int]]] = []
         for part in benchmark.parts(pipeline, blind=self.predictions.run()["blind_run"]):
             done = self.predictions.rows(part.name)
-            self._todo.append((part, [number for number, name in enumerate(part.ids) if name not in done]))
+            own = plan(part, pipeline.batch_size)[self.processes.rank :: self.processes.count]
+            for batch in (batch for group in own for batch in group):
+                if open_ := frozenset(number for number in batch if part.ids[number] not in done):
+                    self._todo.append((part, batch, open_))
 
     @property
     def pending(self) -> int:
-        """How many questions are unanswered."""
-        return sum(len(numbers) for _, numbers in self._todo)
+        """How many of this process's questions are unanswered."""
+        return sum(len(unanswered) for _, _, unanswered in self._todo)
 
     def ask(self, progress: Callable[[str, int], None] = lambda part, count: None) -> None:
         """Ask what is unanswered, and keep each batch's answers as they come.
+
+        A batch of which some are answered is asked whole, as it was: what an answer is can depend on its neighbours in
+        the last bit.
 
         Args:
             progress: told the part and the number of questions after each batch.
@@ -61,41 +82,68 @@ class Evaluation:
         Raises:
             LionError: a question that the model cannot take.
         """
-        for part, numbers in self._todo:
+        for part in {part.name: part for part, _, _ in self._todo}.values():
             self.predictions.mend(part.name)
-            while numbers:
-                batch = numbers[: self._batch_size]
-                start = time.perf_counter()
-                answers = part.ask(batch)
-                seconds = round((time.perf_counter() - start) / len(batch), 4)
-                rows = [
-                    {"id": part.ids[number], **answer, "seconds": seconds}
-                    for number, answer in zip(batch, answers, strict=True)
-                ]
-                self.predictions.add(part.name, rows)
-                del numbers[: len(batch)]
-                progress(part.name, len(batch))
+        while self._todo:
+            part, batch, unanswered = self._todo[0]
+            start = time.perf_counter()
+            answers = part.ask(batch)
+            seconds = round((time.perf_counter() - start) / len(batch), 4)
+            rows = [
+                {"id": part.ids[number], **answer, "seconds": seconds}
+                for number, answer in zip(batch, answers, strict=True)
+                if number in unanswered
+            ]
+            self.predictions.add(part.name, rows)
+            del self._todo[0]
+            progress(part.name, len(rows))
 
-    def finish(self) -> dict[str, Any]:
-        """Score the answers, write scores.json and report.md, and return what scores.json holds."""
-        return rescore(self.predictions.folder)
+    def finish(self) -> dict[str, Any] | None:
+        """Wait for all processes; then the main one scores the answers as `rescore` does, and the others get None."""
+        self.processes.wait()
+        return _score(self.predictions, self.benchmark) if self.processes.main else None
 
 
-def rescore(folder: str | Path) -> dict[str, Any]:
-    """Score the answers that a folder holds, without a model; writes and returns as `Evaluation.finish`.
+def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
+    """Score the answers that a folder holds, without a model.
+
+    Args:
+        folder: of a run; scores.json and what else the benchmark writes go there.
+        data: where its dataset lies now, if it has moved.
+
+    Returns:
+        What scores.json and run.json hold, with the `seconds` of asking.
 
     Raises:
         LionError: the folder holds no answers, too few, or answers to questions that have changed since.
     """
     predictions = Predictions(folder)
     run = predictions.run()
-    kind = BENCHMARKS.get(run.get("benchmark", ""))
-    if kind is None:
-        raise LionError(f"{folder} is about {run.get('benchmark')!r}; known are {', '.join(BENCHMARKS)}")
-    benchmark = kind.of(run)
+    benchmark = benchmark_of(run, data)
     if benchmark.settings != run["settings"]:
         raise LionError(f"{folder}: the questions have changed since they were answered; ask again into another folder")
-    return write_report(predictions, benchmark, run)
+    return _score(predictions, benchmark)
+
+
+def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
+    run = predictions.run()
+    read: dict[str, dict[str, Any]] = {}
+
+    def rows(part: str) -> dict[str, Any]:
+        return read.setdefault(part, predictions.rows(part))
+
+    outcome = benchmark.score(rows, blind=run["blind_run"])
+    record = {
+        **run,
+        **outcome.facts,
+        "seconds": round(sum(row["seconds"] for part in read.values() for row in part.values()), 1),
+        "scores": {name: score.to_json() for name, score in outcome.scores.items()},
+    }
+    for name, text in benchmark.files(record, rows).items():
+        atomic_write(predictions.folder / name, text)
+    stable = {key: value for key, value in record.items() if key not in PASSING}
+    atomic_write_json(predictions.folder / "scores.json", stable)
+    return record
 
 
 def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str, Any]:
@@ -105,9 +153,10 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
         "model": pipeline.name,
         "model_fingerprint": model_fingerprint(pipeline),
         "settings": benchmark.settings,
-        "samples": benchmark.samples,
+        "limit": benchmark.limit,
         "blind_run": blind,
-        "decoding": {str(task): asdict(preset) for task, preset in pipeline.decoding.items()},
+        "decoding": {str(task): asdict(way) for task, way in pipeline.decoding.items() if task in benchmark.tasks},
+        **benchmark.notes,
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(pipeline.model.device),

@@ -11,12 +11,12 @@ from lion.metrics import Estimate
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A model's score, the same score of guessers, and the bar."""
+    """A model's score, the same score of guessers where there are some, and the bar."""
 
     ours: Estimate
-    blind: Estimate
+    blind: Estimate | None = None
     """Of a guesser that reads the question but sees no picture."""
-    random: Estimate
+    random: Estimate | None = None
     """Of answers drawn at random from those that are possible."""
     blind_run: Estimate | None = None
     """Of the model itself before a grey picture, where that was asked for."""
@@ -32,16 +32,20 @@ class Score:
 
     @property
     def above_blind(self) -> float | None:
-        """How many standard errors (of the difference) it lies above the blind guesser; None without an error."""
+        """How many standard errors (of the difference) it lies above the blind guesser; None without either."""
+        if self.blind is None:
+            return None
         error = hypot(self.ours.standard_error, self.blind.standard_error)
         return (self.ours.value - self.blind.value) / error if error and self.directed else None
 
     def to_json(self) -> dict[str, Any]:
-        """Stable keys: value, standard_error, n, blind, random, blind_run, above_blind, bar, met."""
+        """Stable keys: value, standard_error, n; with guessers also blind, random, blind_run, above_blind, bar, met."""
+        own = {**_plain(self.ours), "n": self.ours.n}
+        if self.blind is None or self.random is None:
+            return own
         above = self.above_blind
         return {
-            **_plain(self.ours),
-            "n": self.ours.n,
+            **own,
             "blind": _plain(self.blind),
             "random": _plain(self.random),
             "blind_run": None if self.blind_run is None else _plain(self.blind_run),

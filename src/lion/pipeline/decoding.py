@@ -37,15 +37,18 @@ class DecodingPreset:
 
 
 _OURS = dict.fromkeys(Task, DecodingPreset())
+_SHORT = DecodingPreset(max_new_tokens=10, length_penalty=-1.0)
 
 DECODING: Mapping[str, Mapping[Task, DecodingPreset]] = {
     "lion": _OURS,
     "official": dict.fromkeys(Task, DecodingPreset(max_new_tokens=256, repetition_penalty=1.5)),
+    "short": {**_OURS, Task.VQA: _SHORT, Task.DIALOG: _SHORT},
     "boxes": {**_OURS, Task.REC: DecodingPreset(box_only=True)},
 }
 """Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults (but for a
-``min_length=1`` that has no effect); ``boxes``, as ``lion`` except that a phrase is always answered with a box that can
-be read."""
+``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are answered in a word or few, as
+InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is always answered with a box that
+can be read."""
 
 
 def decoding(name: str) -> dict[Task, DecodingPreset]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lion.boxes import Box
 from lion.errors import LionError
@@ -12,6 +12,8 @@ from lion.prompts import Task, dialog_instruction, instruction, tag_prompt
 
 Round = tuple[str, str]
 """A question and the answer it got."""
+Wording = Callable[[Sequence[Round]], str]
+"""Puts a dialog into words, given the rounds that shall be told."""
 
 
 def instruction_of(
@@ -39,7 +41,7 @@ def instruction_of(
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
         return instruction(Task.VQA, question=text), None
-    return _chat_instruction(processor, tags, text or "", history)
+    return fitting(processor, tags, history, lambda rounds: dialog_instruction(rounds, text or ""))
 
 
 def unit_box(box: Box, size: tuple[int, int]) -> Box:
@@ -61,18 +63,18 @@ def _numbers(box: Box) -> str:
     return ",".join(f"{value:g}" for value in box.xyxy())
 
 
-def _chat_instruction(
-    processor: LionProcessor, tags: Sequence[str] | None, question: str, history: Sequence[Round]
+def fitting(
+    processor: LionProcessor, tags: Sequence[str] | None, history: Sequence[Round], wording: Wording
 ) -> tuple[str, str | None]:
-    """The question with as many of the latest rounds as fit beside it and the tags."""
+    """A dialog with as many of its latest rounds as fit beside the rest and the tags, and a note if some do not."""
     low, high = 0, len(history)  # the fewest rounds to drop; fewer rounds always fit if more do
     while low < high:
         middle = (low + high) // 2
-        if _fits(processor, tags, dialog_instruction(history[middle:], question)):
+        if _fits(processor, tags, wording(history[middle:])):
             high = middle
         else:
             low = middle + 1
-    words = dialog_instruction(history[low:], question)
+    words = wording(history[low:])
     if low == 0:
         return words, None
     limit = processor.max_text_tokens

@@ -22,7 +22,7 @@ from lion.pipeline.answer import Answer, Candidate, LabelledBox, Verb
 from lion.pipeline.box_only import BoxOnly
 from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.decoding import decoding as decoding_of
-from lion.pipeline.instructions import Round, instruction_of, unit_box
+from lion.pipeline.instructions import Round, fitting, instruction_of, unit_box
 from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
 from lion.pipeline.ranking import candidate_ids, ranked
@@ -289,6 +289,8 @@ class LionPipeline:
             words, note = instruction_of(
                 request.verb, self.processor, look.size, tags, request.text, request.box, request.history
             )
+        elif callable(words):
+            words, note = fitting(self.processor, tags, request.history, words)
         candidates = None if request.candidates is None else candidate_ids(self.processor, request.candidates)
         return _Prompt(look, request, task, words, tags, note, candidates)
 

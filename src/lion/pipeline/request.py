@@ -10,7 +10,7 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.pipeline.answer import Verb
-from lion.pipeline.instructions import Round
+from lion.pipeline.instructions import Round, Wording
 from lion.pipeline.look import Look
 
 Picture = str | Path | bytes | Image.Image | Look
@@ -32,7 +32,8 @@ class Request:
     """Earlier rounds of a chat, (question, answer), oldest first."""
     tags: Sequence[str] | None = None
     """Tags to give the model; None for the tagger's, an empty list for a prompt without tags."""
-    instruction: str | None = None
-    """What the model reads, word for word, in place of the wording that the verb gives to the fields above."""
+    instruction: str | Wording | None = None
+    """What the model reads, word for word, in place of the wording that the verb gives to the fields above; or a
+    function that words as many of the `history`'s latest rounds as fit."""
     candidates: Sequence[str] | None = None
     """Answers to choose from by likelihood, where the model shall not write its own."""

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from lion.errors import LionError
-from lion.eval.benchmark import Part
-from lion.eval.benchmarks import guessers
+from lion.eval.benchmark import Outcome, Part, Rows
+from lion.eval.benchmarks import guessers, world_report
 from lion.eval.predictions import Row
 from lion.eval.score import Score
 from lion.metrics import Estimate, mean_average_precision
@@ -102,30 +102,34 @@ class WorldBenchmark:
 
     Args:
         split: "test", or "val" for choosing between models.
-        samples: the first so many questions of each set.
+        limit: the first so many questions of each set.
         tagged: whether the prompts hold the tagger's tags.
 
     Raises:
-        LionError: no samples, or a split that has no frozen questions.
+        LionError: a limit of none, or a split that has no frozen questions.
     """
 
     name: ClassVar[str] = "world"
+    tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
+    notes: ClassVar[dict[str, Any]] = {}
     table: ClassVar[tuple[str, ...]] = _TABLE
+    """The scores that the printed table shows, in its order."""
     detailed: ClassVar[tuple[str, ...]] = _DETAILED
+    """The scores whose slices report.md shows as well."""
 
     split: str = "test"
-    samples: int = 1000
+    limit: int = 1000
     tagged: bool = True
 
     def __post_init__(self) -> None:
         if self.split not in ("test", "val"):
             raise LionError(f"the world has frozen questions for test and val, not for {self.split!r}; choose one")
-        if self.samples < 1:
-            raise LionError(f"samples={self.samples} asks nothing; give at least 1")
+        if self.limit < 1:
+            raise LionError(f"limit={self.limit} asks nothing; give at least 1")
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> WorldBenchmark:
-        return cls(run["settings"]["split"], run["samples"], run["settings"]["tags"])
+        return cls(run["settings"]["split"], run["limit"], run["settings"]["tags"])
 
     @property
     def label(self) -> str:
@@ -143,6 +147,9 @@ class WorldBenchmark:
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
+    def prepare(self, pipeline: LionPipeline) -> None:
+        """Nothing: it is asked the way people ask."""
+
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
         parts = [self._part(pipeline, name, False) for name in SETS]
         if isinstance(pipeline.tagger, RamTagger):
@@ -153,7 +160,7 @@ class WorldBenchmark:
 
     def questions(self, name: str) -> tuple[Question, ...]:
         """The questions of one of SETS."""
-        return _questions(name, self.samples, self.split)
+        return _questions(name, self.limit, self.split)
 
     def _part(self, pipeline: LionPipeline, name: str, blind: bool) -> Part:
         asked = self.questions(name)
@@ -183,7 +190,7 @@ class WorldBenchmark:
         )
 
     def _tagger_part(self, tagger: RamTagger) -> Part:
-        shown = [scene(self.split, index) for index in range(self.samples)]
+        shown = [scene(self.split, index) for index in range(self.limit)]
         columns = {tag: column for column, tag in enumerate(tagger.tags)}
 
         def ask(numbers: Sequence[int]) -> list[Row]:
@@ -200,15 +207,18 @@ class WorldBenchmark:
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
-    def score(self, rows: Callable[[str], Mapping[str, Row]], *, blind: bool) -> dict[str, Score]:
+    def score(self, rows: Rows, *, blind: bool) -> Outcome:
         scores: dict[str, Score] = {}
         for name in SETS:
             scores |= self._score_set(name, rows, blind)
         if found := rows(TAGGER):
             scores |= self._score_tagger(found)
-        return scores
+        return Outcome(scores)
 
-    def _score_set(self, name: str, rows: Callable[[str], Mapping[str, Row]], blind: bool) -> dict[str, Score]:
+    def files(self, record: Mapping[str, Any], rows: Rows) -> Mapping[str, str]:
+        return {"report.md": world_report.markdown(record, self.label, _TABLE, _DETAILED)}
+
+    def _score_set(self, name: str, rows: Rows, blind: bool) -> dict[str, Score]:
         asked = self.questions(name)
         ids, base = [one.id for one in asked], _base(name)
         texts = {
@@ -231,7 +241,7 @@ class WorldBenchmark:
         return scores
 
     def _score_tagger(self, found: Mapping[str, Row]) -> dict[str, Score]:
-        shown = [_scene(self.split, index) for index in range(self.samples)]
+        shown = [_scene(self.split, index) for index in range(self.limit)]
         _check_complete(TAGGER, [one.id for one in shown], found)
         given = [found[one.id]["scores"] for one in shown]
         tables = {
@@ -274,7 +284,7 @@ def _file(name: str, blind: bool) -> str:
     return f"blind/{name}" if blind else name
 
 
-def _texts(rows: Callable[[str], Mapping[str, Row]], part: str, ids: Sequence[str]) -> list[str]:
+def _texts(rows: Rows, part: str, ids: Sequence[str]) -> list[str]:
     found = rows(part)
     _check_complete(part, ids, found)
     return [found[name]["text"] for name in ids]

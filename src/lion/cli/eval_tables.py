@@ -1,0 +1,48 @@
+"""Scores as tables on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def print_world(folder: Path, record: Mapping[str, Any]) -> None:
+    """The drawn world's scores beside the guessers' and the bars."""
+    from lion.eval import WorldBenchmark
+    from lion.eval.benchmarks.world_report import header, table
+
+    title = f"{record['model']} on {WorldBenchmark.of(record).label}"
+    _print(title, header(record["blind_run"]), table(record, WorldBenchmark.table))
+    print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
+
+
+def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
+    """Scores of the paper's benchmarks, beside the paper's."""
+    from lion.eval.report import score_rows
+
+    rows = [
+        [row.benchmark, row.score, row.ours, row.count, *(row.paper_of(model) for model in ("LION-4B", "LION-12B"))]
+        for record in records
+        for row in score_rows(record)
+    ]
+    models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
+    _print(models, ["benchmark", "score", "ours", "samples", "LION-4B", "LION-12B"], rows)
+    seconds = sum(record["seconds"] for record in records)
+    print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
+
+
+def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=title, box=SIMPLE_HEAD)
+    shown.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        shown.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    console.print(shown)

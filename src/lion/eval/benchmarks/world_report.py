@@ -1,0 +1,74 @@
+"""How a model did in the drawn world, for people: each score beside the guessers' and the bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_LEGEND = """\
+*n*: questions. *±*: standard error, for independent questions. *itself blind*: this model before a grey picture and
+without tags. *blind*: a guesser that reads the question, never the picture. *random*: a draw from the possible answers.
+*above blind*: difference to the blind guesser in standard errors. *bar*: what was to be reached."""
+
+
+def header(blind_run: bool) -> list[str]:
+    """Column names of `table`."""
+    return ["score", "n", "ours", "±", *(["itself blind"] if blind_run else []), "blind", "random", "above blind",
+            "bar", "met"]  # fmt: skip
+
+
+def table(record: Mapping[str, Any], names: Sequence[str]) -> list[list[str]]:
+    """The rows of the scores with these names, those that there are, as text under `header`."""
+    scores = record["scores"]
+    return [_row(name, scores[name], record["blind_run"]) for name in names if name in scores]
+
+
+def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
+    own = [_number(score["blind_run"]["value"])] if blind_run and score["blind_run"] else ["-"] * blind_run
+    above = score["above_blind"]
+    return [
+        name,
+        str(score["n"]),
+        _number(score["value"]),
+        _number(score["standard_error"]),
+        *own,
+        _number(score["blind"]["value"]),
+        _number(score["random"]["value"]),
+        "" if above is None else f"{above:+.1f}",
+        "" if score["bar"] is None else f"{score['bar']:.2f}",
+        {True: "yes", False: "NO", None: ""}[score["met"]],
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def markdown(record: Mapping[str, Any], label: str, shown: Sequence[str], detailed: Sequence[str]) -> str:
+    """The report: the scores `shown`, and the slices of those that are `detailed`."""
+    slices = [
+        name
+        for name in record["scores"]
+        if name not in shown and any(name.startswith(f"{whole}/") for whole in detailed)
+    ]
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    lines = [
+        f"# {record['model']} on {label}",
+        "",
+        f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
+        f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
+        "",
+        *_markdown_table(record, shown),
+        "",
+        _LEGEND,
+    ]
+    if slices:
+        lines += ["", "## Slices", "", *_markdown_table(record, slices)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(record: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    columns = header(record["blind_run"])
+    rows = [columns, ["---", *["---:"] * (len(columns) - 2), "---"], *table(record, names)]
+    return [f"| {' | '.join(row)} |" for row in rows]

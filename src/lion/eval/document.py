@@ -1,0 +1,67 @@
+"""A report's headings, tables and lists, and how they look as Markdown and as HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading; level 1 is the title."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells; the first row names the columns."""
+
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    lines: Sequence[str]
+
+
+Document = Sequence[Heading | Table | Items]
+
+
+def markdown(document: Document) -> str:
+    """The document as Markdown."""
+    blocks = []
+    for block in document:
+        match block:
+            case Heading(text, level):
+                blocks.append(f"{'#' * level} {text}")
+            case Table(rows):
+                ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+                table = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in ruled]
+                blocks.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+            case Items(lines):
+                blocks.append("\n".join(f"* {line}" for line in lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def html_body(document: Document) -> str:
+    """The document as HTML, without the page around it."""
+    blocks = []
+    for block in document:
+        match block:
+            case Heading(text, level):
+                blocks.append(f"<h{level}>{html.escape(text)}</h{level}>")
+            case Table(rows):
+                lines = [_row(rows[0], "th"), *(_row(row, "td") for row in rows[1:])]
+                blocks.append("\n".join(["<table>", *lines, "</table>"]))
+            case Items(lines):
+                blocks.append("\n".join(["<ul>", *(f"<li>{html.escape(line)}</li>" for line in lines), "</ul>"]))
+    return "\n".join(blocks)
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
