@@ -34,8 +34,6 @@ class _Rule(NamedTuple):
 
 _LINE_ENDS = re.compile("[\n\r\x0b\x0c\u2028\u2029]")
 _SPLIT_WORDS = "cannot|dunno|gonna|gotta|gimme|lemme|wanna|nno"
-_PLAIN_WORD = re.compile(rf"(?!(?i:{_SPLIT_WORDS})[ \n])[A-Za-z]+(?=[ \n])")
-"""Most of every caption: letters and then a blank. No rule but that of words can match there, which saves the trial."""
 
 
 def tokenize(captions: Iterable[str]) -> list[str]:
@@ -49,7 +47,7 @@ def tokenize(captions: Iterable[str]) -> list[str]:
     line: list[str] = []
     at = 0
     while at < len(text):
-        if plain := _PLAIN_WORD.match(text, at):
+        if plain := _PLAIN.match(text, at):
             token, at = plain.group(), plain.end()
         elif text[at] == "\n":
             done.append(" ".join(line))
@@ -152,6 +150,13 @@ _SENTENCE_STARTS = (
     r"Mr\.|Ms\.|Now|Once|One|Other|Our|She|Since|So|Some|Such|That|The|Their|Then|There|These|They|This|We|When|While|"
     "What|Who|Why|Yet|You"
 )
+
+_PLAIN = re.compile(
+    rf"(?!(?i:{_SPLIT_WORDS})[^A-Za-z])(?!(?:{_ABBREVIATION}|{_BEFORE_NUMBERS}|(?i:so)|[A-Za-z])\.)"
+    r"(?:[A-Za-z]+(?=(?:[.,]|'s)?[ \n])|(?:[.,]|'s)(?=[ \n]))"
+)
+"""Nearly all of every caption: ordinary words, full stops, commas and 's where a blank follows. No rule finds anything
+else there (a test compares), so the trial of all is saved."""
 
 _NOT_URL = r' \t\n"<>|()'
 _URL = rf"(?i:ftp|svn|svn\+ssh|https?|mailto)://[^{_NOT_URL}{{}}\[\]]+[^{_NOT_URL}{{}}\[\]'.!?,;:&-]"
