@@ -1,6 +1,6 @@
 """The frozen language model: a T5 with a mixture of adapters beside every feed-forward, encoder and decoder alike.
 
-B batch, N input tokens, T answer tokens, D width.
+B prompts, K answers of a prompt, N input tokens, T answer tokens, D width.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.models.t5.modeling_t5 import T5Block, T5Stack
+from transformers.models.t5.modeling_t5 import T5Block, T5LayerCrossAttention, T5Stack
 
 from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
 
@@ -18,15 +18,43 @@ KEPT_IN_FLOAT32 = (r".+\.DenseReluDense\.wo",)
 """What overflows in float16; a pattern, as transformers' own ``wo`` would also mean ``word_embeddings``."""
 
 
+class SharedCrossAttention(T5LayerCrossAttention):
+    """T5's cross-attention for several answers to one prompt, whose keys and values exist once for all of them.
+
+    No answer token sees another one here, so a prompt's answers may stand behind each other in one long row. Where
+    there is one answer to a prompt, as in training and generation, this is T5's own layer, whose parts it takes over.
+    """
+
+    def __init__(self, layer: T5LayerCrossAttention) -> None:
+        nn.Module.__init__(self)  # T5's constructor would draw start values a second time
+        for name, part in layer.named_children():
+            self.add_module(name, part)
+
+    def forward(
+        self, hidden_states: Tensor, key_value_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor, ...]:
+        """Answers (B * K, T, D), those of a prompt together, attend to prompts (B, N, D) with the mask of B rows."""
+        if len(hidden_states) == len(key_value_states):
+            return super().forward(hidden_states, key_value_states, attention_mask=attention_mask, **kwargs)
+        joined = hidden_states.reshape(len(key_value_states), -1, hidden_states.shape[-1])
+        if attention_mask is not None:
+            attention_mask = attention_mask[:, :, :1]  # a prompt's padding is hidden from all alike
+        output, *others = super().forward(joined, key_value_states, attention_mask=attention_mask, **kwargs)
+        return output.view_as(hidden_states), *others
+
+
 class AdaptedT5Block(T5Block):
     """A T5 block whose feed-forward runs beside the mixture: ``O = h + FFN(norm(h)) + mixture(h, levels)``.
 
-    transformers' block keeps its attention; its last layer becomes the identity, so that its output is h, the
-    feed-forward's un-normalised input, which both the feed-forward and the mixture read.
+    transformers' block keeps its attention (the decoder's goes into :class:`SharedCrossAttention`); its last layer
+    becomes the identity, so that its output is h, the feed-forward's un-normalised input, which both the feed-forward
+    and the mixture read.
     """
 
     def __init__(self, config: T5Config, first: bool, layer_idx: int, bottleneck: int) -> None:
         super().__init__(config, has_relative_attention_bias=first, layer_idx=layer_idx)
+        if self.is_decoder:
+            self.layer[1] = SharedCrossAttention(self.layer[1])
         self.feed_forward = self.layer.pop(-1)
         self.layer.append(nn.Identity())
         self.mixture = MixtureOfAdapters(config.d_model, bottleneck)

@@ -7,7 +7,9 @@
 5. ``[Q | P | T]`` enters the frozen **language model**, whose every feed-forward carries a **Mixture-of-Adapters**
    gated by each row's own task level; out comes the answer, boxes included, as text.
 
-Steps 1 and 2 depend on the picture alone (:meth:`LionForConditionalGeneration.look`): look once, ask many times.
+Steps 1 and 2 depend on the picture alone (:meth:`LionForConditionalGeneration.look`): look once, ask many times. To
+choose among given answers (:meth:`LionForConditionalGeneration.score_candidates`), steps 3 to 5 up to the decoder run
+once for all of them.
 
 B batch, P patches + CLS (257), Q queries (32), T text tokens, N = Q + P + T, V vision width (1408), D language-model
 width (2048 XL, 4096 XXL).
@@ -26,6 +28,8 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from lion.errors import LionError
+from lion.model.candidate_scoring import Candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel
 from lion.model.mlp import MLP
@@ -227,6 +231,49 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
             generation_config=generation_config,
             **other_kwargs,
         )
+
+    @torch.no_grad()
+    def score_candidates(
+        self,
+        pixel_values: Tensor | None = None,
+        input_ids: Tensor = None,  # type: ignore[assignment]  # needed, as above
+        attention_mask: Tensor = None,  # type: ignore[assignment]
+        qformer_input_ids: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        task_levels: Tensor | None = None,
+        vision: VisualFeatures | None = None,
+        *,
+        candidates: Candidates,
+    ) -> list[Tensor]:
+        """How likely each prompt's candidate answers are; picture and prompt are encoded once for all of them.
+
+        Args:
+            candidates: for each of the B rows one or more answers as token ids, ``</s>`` last; their number may differ
+                from row to row, and duplicates are fine. The other inputs are as for :meth:`forward`.
+
+        Returns:
+            For each row (K,) float32: each candidate's negative log-likelihood in nats, summed over its tokens with
+            ``</s>``, in the given order. Divide by the number of ids for a mean. Equal to what :meth:`forward` gives
+            one by one, in evaluation mode.
+
+        Raises:
+            LionError: a row without candidates, a candidate without tokens.
+            ValueError: as :meth:`forward`; candidates of more or fewer rows than there are.
+
+        Source: how InstructBLIP ranks VisDial's answers (LAVIS ``predict_class``): sums, no length normalisation.
+        """
+        vision = self._checked(pixel_values, vision, task_levels, input_ids)
+        assert task_levels is not None
+        if len(candidates) != len(input_ids):
+            raise ValueError(
+                f"candidates for {len(candidates)} rows and {len(input_ids)} prompts; give a list for each"
+            )
+        for row, answers in enumerate(candidates):
+            if not answers or not all(map(len, answers)):
+                lack = "has no candidates" if not answers else "has a candidate without tokens"
+                raise LionError(f"row {row} {lack}; give each prompt answers that end in </s>")
+        inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
+        return negative_log_likelihoods(self.language_model, inputs_embeds, mask, task_levels, candidates)
 
     def _checked(
         self,

@@ -63,11 +63,30 @@ class LabelledBox:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the answers that LION was to choose from, and how likely it finds it."""
+
+    text: str
+    nll: float
+    """Negative log-likelihood in nats, summed over the tokens: 0 is certain. Candidates are ranked by it."""
+    tokens: int
+    """How many tokens the sum runs over, ``</s>`` included."""
+    index: int
+    """Its place among the candidates as they were given, from 0."""
+
+    @property
+    def mean_nll(self) -> float:
+        """Nats a token, for rankings that do not favour short answers."""
+        return self.nll / self.tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer about one picture."""
 
     text: str
-    """What the model wrote, untouched; for ``tag`` the tags joined by commas; empty if the picture was not read."""
+    """What the model wrote, untouched, or the likeliest of the candidates it was to choose from; for ``tag`` the tags
+    joined by commas; empty if the picture was not read."""
     task: Verb
     tags: tuple[str, ...] = ()
     """The tags the model was given (for ``tag``: the tags found)."""
@@ -83,6 +102,8 @@ class Answer:
     model: str = ""
     image: str | None = None
     """The picture's name as it was given; None if it came as pixels."""
+    candidates: tuple[Candidate, ...] = ()
+    """The candidates of the request, likeliest first, equally likely ones in the given order; empty without."""
 
     @classmethod
     def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Answer:

@@ -14,46 +14,26 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import torch
-from PIL import Image
 
 from lion.boxes import Box, parse_boxes
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
-from lion.pipeline.answer import Answer, LabelledBox, Verb
+from lion.pipeline.answer import Answer, Candidate, LabelledBox, Verb
 from lion.pipeline.box_only import BoxOnly
 from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.decoding import decoding as decoding_of
 from lion.pipeline.instructions import Round, instruction_of, unit_box
 from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
+from lion.pipeline.ranking import candidate_ids, ranked
+from lion.pipeline.request import Picture, Pictures, Request
 from lion.prompts import Task
 from lion.tagging import Tagger
 
 T = TypeVar("T")
-Picture = str | Path | bytes | Image.Image | Look
-"""Whatever names a picture: a path, the bytes of a file, a PIL image or an earlier look."""
-Pictures = list[str] | list[Path] | list[bytes] | list[Image.Image] | list[Look] | list[Picture] | tuple[Picture, ...]
 
 REMEMBERED_PICTURES = 64
 """Pictures whose evidence a pipeline keeps, the latest asked about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One thing to say about one picture."""
-
-    image: Picture
-    verb: Verb
-    text: str | None = None
-    """The question (ask, chat) or the phrase (locate)."""
-    box: Box | None = None
-    """The region to describe, in either space."""
-    history: Sequence[Round] = ()
-    """Earlier rounds of a chat, (question, answer), oldest first."""
-    tags: Sequence[str] | None = None
-    """Tags to give the model; None for the tagger's, an empty list for a prompt without tags."""
-    instruction: str | None = None
-    """What the model reads, word for word, in place of the wording that the verb gives to the fields above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +47,8 @@ class _Prompt:
     tags: tuple[str, ...] | None
     """None for a prompt without tags; empty where the tagger found nothing, which the model is told."""
     note: str | None
+    candidates: list[list[int]] | None
+    """Token ids of the request's candidates."""
 
 
 class LionPipeline:
@@ -221,6 +203,29 @@ class LionPipeline:
         """
         return self._each(Verb.TAG, image)
 
+    @overload
+    def rank(
+        self, image: Picture, question: str, candidates: Sequence[str], *, tags: Sequence[str] | None = None
+    ) -> tuple[Candidate, ...]: ...
+    @overload
+    def rank(
+        self, image: Any, question: Any, candidates: Sequence[Any], *, tags: Sequence[str] | None = None
+    ) -> list[tuple[Candidate, ...]]: ...
+    def rank(self, image: Any, question: Any, candidates: Sequence[Any], *, tags: Sequence[str] | None = None) -> Any:
+        """Sort given answers to a question by their likelihood, likeliest first; picture and question are read once.
+
+        The question is worded as for :meth:`ask`; for other tasks and wordings see :attr:`Request.candidates`. With
+        lists of pictures or questions, ``candidates`` is one list for all or holds one list each.
+
+        Raises: LionError as :meth:`ask`, and if there are no candidates or one is empty.
+        """
+        each = any(map(_is_many, candidates))
+        rows = next((len(value) for value in (image, question) if _is_many(value)), 0 if each else None)
+        if rows is None:
+            return self.answer([Request(image, Verb.ASK, question, tags=tags, candidates=candidates)])[0].candidates
+        lists = candidates if each else [candidates] * rows
+        return [row.candidates for row in self._each(Verb.ASK, image, text=question, tags=tags, candidates=lists)]
+
     # -- the one path -------------------------------------------------------------------------------------------------
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
@@ -231,25 +236,33 @@ class LionPipeline:
         return [answer for batch in _batches(requests, self.batch_size) for answer in self._answer_batch(batch)]
 
     def _answer_batch(self, requests: Sequence[Request]) -> list[Answer]:
-        """One batch; rows with equal decoding settings go through the model together, whatever their tasks."""
+        """One batch; rows that are decoded alike, or choose among about as many, go together, whatever their tasks."""
         looks = [self._open(request.image) for request in requests]
         pairs = list(zip(looks, requests, strict=True))
         if self.tagger is None and any(request.verb is Verb.TAG for request in requests):
             raise LionError(f"'{self.name}' has no tagger: put one in its sub-folder tagger/, or name another model")
         self._tag(look for look, request in pairs if request.verb is Verb.TAG or request.tags is None)
         answers: dict[int, Answer] = {}
-        groups: dict[tuple[DecodingPreset, bool], dict[int, _Prompt]] = defaultdict(dict)
+        groups: dict[tuple[DecodingPreset | int, bool], dict[int, _Prompt]] = defaultdict(dict)
         for row, (look, request) in enumerate(pairs):
             task = request.verb.task
             if task is None:
                 answers[row] = Answer.of_tags(look.tags, self.name, look.name)
             else:
                 prompt = self._prompt(look, request, task)
-                groups[self.decoding[task], prompt.tags is None][row] = prompt
-        for (preset, _), members in groups.items():
-            texts = self._generate(list(members.values()), preset)
-            for (row, prompt), text in zip(members.items(), texts, strict=True):
-                answers[row] = self._answer(prompt.request, prompt.look, text, prompt.tags or (), prompt.note)
+                # Numbers of candidates in a group differ by less than a factor of 2: the fewer are padded.
+                kind = self.decoding[task] if prompt.candidates is None else len(prompt.candidates).bit_length()
+                groups[kind, prompt.tags is None][row] = prompt
+        for (kind, _), members in groups.items():
+            prompts = list(members.values())
+            if isinstance(kind, int):
+                chosen = self._rank(prompts)
+                texts = [candidates[0].text for candidates in chosen]
+            else:
+                chosen = [()] * len(prompts)
+                texts = self._generate(prompts, kind)
+            for (row, prompt), text, candidates in zip(members.items(), texts, chosen, strict=True):
+                answers[row] = self._answer(prompt, text, candidates)
         return [answers[row] for row in range(len(requests))]
 
     def _each(self, verb: Verb, image: Any, *, tags: Sequence[str] | None = None, **values: Any) -> Any:
@@ -271,16 +284,16 @@ class LionPipeline:
 
     def _prompt(self, look: Look, request: Request, task: Task) -> _Prompt:
         tags = look.evidence.tags if request.tags is None else tuple(request.tags) or None
-        if request.instruction is not None:
-            return _Prompt(look, request, task, request.instruction, tags, None)
-        words, note = instruction_of(
-            request.verb, self.processor, look.size, tags, request.text, request.box, request.history
-        )
-        return _Prompt(look, request, task, words, tags, note)
+        words, note = request.instruction, None
+        if words is None:
+            words, note = instruction_of(
+                request.verb, self.processor, look.size, tags, request.text, request.box, request.history
+            )
+        candidates = None if request.candidates is None else candidate_ids(self.processor, request.candidates)
+        return _Prompt(look, request, task, words, tags, note, candidates)
 
-    @torch.no_grad()
-    def _generate(self, prompts: Sequence[_Prompt], preset: DecodingPreset) -> list[str]:
-        """What the model writes for each prompt; all have tags or none has."""
+    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Any]:
+        """What the model reads for prompts of which all have tags or none has."""
         looks = [prompt.look for prompt in prompts]
         self._see(looks)
         inputs = self.processor(
@@ -289,21 +302,31 @@ class LionPipeline:
             tasks=[prompt.task for prompt in prompts],
         ).to(self.model.device)
         vision = VisualFeatures.concatenate([look.evidence.vision for look in looks if look.evidence.vision])
+        return {"vision": vision, **inputs}
+
+    def _generate(self, prompts: Sequence[_Prompt], preset: DecodingPreset) -> list[str]:
+        """What the model writes for each prompt."""
         limits = [self._box_only] if preset.box_only else []
         ids = self.model.generate(
-            vision=vision, **inputs, do_sample=False, logits_processor=limits, **preset.as_kwargs()
+            **self._inputs(prompts), do_sample=False, logits_processor=limits, **preset.as_kwargs()
         )
         return [text.strip() for text in self.processor.batch_decode(ids, skip_special_tokens=True)]
+
+    def _rank(self, prompts: Sequence[_Prompt]) -> list[tuple[Candidate, ...]]:
+        """Each prompt's candidates, likeliest first."""
+        ids = [prompt.candidates or [] for prompt in prompts]
+        scores = self.model.score_candidates(**self._inputs(prompts), candidates=ids)
+        rows = zip(prompts, ids, scores, strict=True)
+        return [ranked(prompt.request.candidates or (), own, nlls.tolist()) for prompt, own, nlls in rows]
 
     @cached_property
     def _box_only(self) -> BoxOnly:
         """Reading the vocabulary takes a moment, so it is done once, when first needed."""
         return BoxOnly(self.processor.tokenizer, self.processor.box_decimals)
 
-    def _answer(
-        self, request: Request, look: Look, text: str, tags: tuple[str, ...], note: str | None = None
-    ) -> Answer:
-        """What the model wrote, read: boxes for ``locate``, and whether there is an answer at all."""
+    def _answer(self, prompt: _Prompt, text: str, candidates: tuple[Candidate, ...]) -> Answer:
+        """What the model wrote or chose, read: boxes for ``locate``, and whether there is an answer at all."""
+        request, look, tags = prompt.request, prompt.look, prompt.tags or ()
         boxes: list[LabelledBox] = []
         reason = None if text else "the model wrote nothing"
         if request.verb is Verb.LOCATE:
@@ -313,7 +336,7 @@ class LionPipeline:
         elif request.verb is Verb.DESCRIBE and request.box is not None:
             boxes = [LabelledBox.of(text, unit_box(request.box, look.size), look.size)]
         ok = reason is None
-        return Answer(text, request.verb, tags, tuple(boxes), ok, reason, note, self.name, look.name)
+        return Answer(text, request.verb, tags, tuple(boxes), ok, reason, prompt.note, self.name, look.name, candidates)
 
     # -- evidence -----------------------------------------------------------------------------------------------------
 
