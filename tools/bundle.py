@@ -29,11 +29,12 @@ pipeline_tag: image-text-to-text
 A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. Its Vision Encoder
 (coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train
 what the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
-(one vector a thing, the sum of its words' and coordinates' embeddings), with a head beside it that says which symbols a
-question is about; the stages pull visual tokens towards the symbols of the things under them (`options.alignment`)
-beside the language-model loss; the Vision Encoder and the tagger have a small convolutional stem instead of a patch
-projection; and there is one vocabulary piece per 0.01 of a coordinate, with labels softened over neighbours. What the
-model does without each of these, as far as it was tried, is in `docs/log.md`.
+(one vector a thing, the sum of its words' and coordinates' embeddings), with heads beside it that say which symbols a
+question is about and how they stand to each other; the stages pull visual tokens towards the symbols of what is under
+them (`options.alignment`) beside the language-model loss, and the Q-Former's queries start as a grid of positions; the
+Vision Encoder and the tagger have a small convolutional stem instead of a patch projection; and there is one vocabulary
+piece per 0.01 of a coordinate, with labels softened over neighbours. What the model does without each of these, as far
+as it was tried, is in `docs/log.md`.
 
 Weights are bfloat16, {megabytes:.1f} MB with the tagger. Made by `lion train mini` and `tools/bundle.py`:
 

@@ -40,7 +40,7 @@ def test_one_token_that_says_the_thing_is_enough():
     targets = alignment.targets(samples)
     model = made.build()
     shared = model.language_model.shared
-    ids, boxes = (targets[name] for name in THING_TENSORS)
+    ids, boxes, scenery = (targets[name] for name in THING_TENSORS)
     grid = torch.full((4, 1 + 64 * 64, shared.embedding_dim), 50.0)
     assert alignment.loss({"mlp": grid}, targets, shared) > 100
     cells = covered(boxes, 64 * 64)
@@ -51,6 +51,9 @@ def test_one_token_that_says_the_thing_is_enough():
                 own = next(cell for cell in cells[row, place].nonzero().flatten().tolist() if cell not in taken)
                 taken.add(own)
                 grid[row, 1 + own] = embed_symbols(ids[row : row + 1, place : place + 1], shared)[0, 0].detach()
+        assert alignment.loss({"mlp": grid}, targets, shared) > 1  # bare cells do not say the scenery yet
+        nothing = ~cells[row][ids[row, :, 0] > 0].any(0)
+        grid[row, 1:][nothing] = embed_symbols(scenery, shared)[row].detach()
     assert alignment.loss({"mlp": grid}, targets, shared) < 1e-6
 
 

@@ -11,6 +11,7 @@ from lion.data import pictures
 from lion.data.writers import write_as
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration
+from lion.model.vision_encoder import sincos_positions
 from lion.pipeline import LionPipeline
 from lion.train.dry_run import dry_run
 from lion.train.language_modelling import LanguageModelling
@@ -79,6 +80,14 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     shutil.rmtree(tmp_path / "stage3/tagger")
     answer = LionPipeline.from_pretrained(tmp_path / "stage3").look(render(scene("val", 0)))
     assert answer.size == (256, 256)
+
+
+def test_queries_of_a_model_from_nothing_start_as_a_grid_where_they_make_one(tmp_path):
+    made = LanguageModelling(recipe("stage1", tmp_path, model="mini")).build()
+    queries = made.qformer.queries
+    assert torch.equal(queries[0], sincos_positions(8, 128, 4)) and queries.requires_grad
+    tiny = LanguageModelling(recipe("stage1", tmp_path)).build()  # 8 queries are no square
+    assert float(tiny.qformer.queries.detach().std()) == pytest.approx(tiny.config.initializer_range, rel=0.3)
 
 
 def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):

@@ -7,6 +7,7 @@ import torch
 from lion.boxes import Box
 from lion.data.sources.world import say
 from lion.model import LionForConditionalGeneration
+from lion.model.vision_encoder import sincos_positions
 from lion.prompts import Task
 from lion.tagging import RamTagger
 from lion.train.matching import matching_logits, matching_loss
@@ -14,12 +15,12 @@ from lion.train.mini_tokenizers import COORDINATES, bert_tokenizer, t5_tokenizer
 from lion.train.parts import load_part
 from lion.train.presets import preset_config, world_processor
 from lion.train.pretrain_language import PretrainLanguage
-from lion.train.pretrain_vision import known_phrases, phrases_of
+from lion.train.pretrain_vision import PretrainVision, known_phrases, phrases_of, undecided
 from lion.train.recipe import load
 from lion.train.run import train
 from lion.train.symbols import Symbols, embed_symbols
 from lion.world import render, scene, vocabulary
-from lion.world.vocabulary import held_out_pair
+from lion.world.vocabulary import HELD_OUT, held_out_pair
 
 SHORT = ["steps=2", "batch_size=3", "optimiser.warmup=1", "precision=fp32", "data.0.scenes=8"]
 SHORT += ["validation.every=2", "validation.samples=4"]
@@ -218,3 +219,30 @@ def test_bare_phrases_name_and_do_not_place():
     rng = np.random.default_rng(0)
     kinds = {say(scene("train", index), Task.REC, rng, 2, bare=True)[2]["kind"] for index in range(200)}
     assert kinds <= {"unique", "attribute"} and len(kinds) == 2
+
+
+def test_what_training_never_shows_is_neither_shown_nor_denied():
+    shown = next(one for one in (scene("train", i) for i in range(99)) if any(t.colour == "red" for t in one.objects))
+    there = {thing.category for thing in shown.objects}
+    names = undecided(shown)
+    assert names and not names & {(category,) for category in there}
+    assert {category for category, colour in HELD_OUT.items() if colour == "red"} - there <= {c for (c,) in names}
+    objective = PretrainVision(load("mini-vit", ["batch_size=8", "data.0.scenes=8"]))
+    tensors = objective.batch(0).tensors
+    assert 0 < (tensors["known"] == 0).float().mean() < 0.05
+    assert not (tensors["shown"] * (1 - tensors["known"])).any()
+
+
+def test_what_is_unknown_costs_nothing():
+    logits, shown = torch.tensor([[9.0, -9.0]]), torch.tensor([[0.0, 0.0]])
+    assert matching_loss(logits, shown) > 8
+    assert matching_loss(logits, shown, torch.tensor([[0.0, 1.0]])) < 0.01
+
+
+def test_cells_are_coded_where_their_middles_lie():
+    patches, cells = sincos_positions(8, 64), sincos_positions(8, 64, 4)
+    assert patches.shape == (64, 64) and cells.shape == (16, 64)
+    assert float(patches.square().mean()) == pytest.approx(1)
+    # The first of 4 x 4 cells lies between the first two patches of each side, and nearest to those four.
+    nearest = (patches - cells[0]).square().sum(-1).argsort()[:4]
+    assert sorted(nearest.tolist()) == [0, 1, 8, 9]

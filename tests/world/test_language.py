@@ -28,6 +28,8 @@ from lion.world import (
     words,
 )
 from lion.world.chance import stream
+from lion.world.language import relation
+from lion.world.relations import OPPOSITE
 from lion.world.templates import Wording, all_templates
 from lion.world.vocabulary import HELD_OUT, SPLITS, likely_absent, plural, popular_absent
 from tests.world import oracle
@@ -59,6 +61,17 @@ def test_answers_are_true(one, rng, kind):
         return
     assert asked.kind == kind and not asked.needs_history
     assert oracle.answer(one, asked.question) == asked.answer, asked
+
+
+def test_a_first_lesson_in_relations_names_things_by_category_alone(val):
+    said = [(one, relation(one, stream("plain", one.id), plain=True)) for one in val[:400]]
+    said = [(one, asked) for one, asked in said if asked]
+    assert len(said) > 200
+    for one, asked in said:
+        assert not set(asked.question.rstrip("?").split()) & {*COLOURS, *SIZES}
+        assert oracle.answer(one, asked.question) == asked.answer
+    sides = sum(asked.answer in OPPOSITE for _, asked in said)
+    assert sides / len(said) == pytest.approx(2 / 3, abs=0.1)
 
 
 @given(ANY_SCENE, SEEDS, st.sampled_from(EXPRESSION_KINDS))

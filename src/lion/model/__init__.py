@@ -1,14 +1,9 @@
 """The LION model: configuration, network and processor, registered with transformers' Auto classes."""
 
-from contextlib import suppress
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModel,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-)
+# Not from the top: up to 5.17 or so, what stands there under this name without torchvision is a dummy.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
 from lion.model.image_processing_lion import LionImageProcessor
@@ -20,8 +15,7 @@ AutoConfig.register("lion", LionConfig, exist_ok=True)
 AutoModel.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
 AutoModelForImageTextToText.register(LionConfig, LionForConditionalGeneration, exist_ok=True)
 AutoProcessor.register(LionConfig, LionProcessor, exist_ok=True)
-with suppress(ImportError):  # up to 5.17 or so, transformers has this class only beside torchvision
-    AutoImageProcessor.register(LionConfig, slow_image_processor_class=LionImageProcessor, exist_ok=True)
+AutoImageProcessor.register(LionConfig, slow_image_processor_class=LionImageProcessor, exist_ok=True)
 
 __all__ = [
     "FROZEN",

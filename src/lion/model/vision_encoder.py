@@ -54,17 +54,22 @@ class VisionEncoder(nn.Module):
         return tuple(kept[tap] for tap in self.taps)
 
 
-def sincos_positions(patches_per_side: int, width: int) -> Tensor:
-    """Fixed 2-D position code of unit variance for CLS and patches, (1, P, V); the row of CLS is zero.
+def sincos_positions(patches_per_side: int, width: int, cells_per_side: int | None = None) -> Tensor:
+    """Fixed 2-D position code of unit variance for a grid of cells over the picture, row by row, (cells, V).
 
     A start value for a small ViT's learnt positions: from random ones lion-mini did not learn to place things
-    (``docs/log.md``). Half of the channels code the row, half the column.
+    (``docs/log.md``). Half of the channels code the row, half the column, in units of a patch.
+
+    Args:
+        patches_per_side: how many patches the side of the picture has.
+        width: V, a multiple of 4.
+        cells_per_side: how many cells; as many as patches by default. Other cells are coded where their middles lie.
     """
-    quarter = width // 4
+    quarter, side = width // 4, cells_per_side or patches_per_side
     frequencies = 1.0 / (100.0 ** (torch.arange(quarter) / quarter))
-    angles = torch.arange(patches_per_side)[:, None] * frequencies[None, :]
+    middles = (torch.arange(side) + 0.5) * (patches_per_side / side) - 0.5
+    angles = middles[:, None] * frequencies[None, :]
     axis = torch.cat([angles.sin(), angles.cos()], dim=1) * 2**0.5
-    rows = axis[:, None, :].expand(-1, patches_per_side, -1)
-    columns = axis[None, :, :].expand(patches_per_side, -1, -1)
-    grid = torch.cat([rows, columns], dim=-1).reshape(-1, width)
-    return torch.cat([torch.zeros(1, width), grid])[None]
+    rows = axis[:, None, :].expand(-1, side, -1)
+    columns = axis[None, :, :].expand(side, -1, -1)
+    return torch.cat([rows, columns], dim=-1).reshape(-1, width)

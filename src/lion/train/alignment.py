@@ -4,8 +4,9 @@ A departure from the paper, which trains by the language-model loss alone; off u
 (`options.alignment`). The released LION does not need it: its Q-Former comes pretrained, and its language model has
 seen the world's text. Both kinds of visual tokens are taken as grids over the picture (the Q-Former's Q queries as
 sqrt(Q) a side, the aggregator's patches as they lie). Of the tokens of the cells that a thing covers those nearest to
-the thing's symbol (``symbols.py``) are pulled towards it, the nearest most; all others are free. Which patch of a thing
-says what it is, the frozen Vision Encoder has settled long before.
+the thing's symbol (``symbols.py``) are pulled towards it, the nearest most: which patch of a thing says what it is, the
+frozen Vision Encoder has settled long before. Tokens of cells that nothing covers are pulled, less, towards the filler
+that scenes are told with; all others are free.
 
 B batch, M things, N visual tokens of a kind (Q queries, or P patches + CLS), D the language model's width.
 """
@@ -26,9 +27,11 @@ from lion.train.symbols import Symbols, embed_symbols
 _SPECIAL = {"qformer": 0, "mlp": 1}
 """Components whose output are visual tokens, and how many tokens before the grid (the aggregator's CLS)."""
 
-THING_TENSORS = ("thing_ids", "thing_boxes")
+THING_TENSORS = ("thing_ids", "thing_boxes", "scenery_ids")
 """What :meth:`Alignment.targets` adds to a batch."""
 
+_SCENERY = 0.3
+"""Weight of tokens that nothing is under."""
 _SHARPNESS = 3.0
 """How much more the nearest token of a thing is pulled than one whose mean squared distance is 1 larger: e times."""
 
@@ -44,27 +47,38 @@ class Alignment:
         self.symbols = Symbols(processor.tokenizer, processor.box_decimals)
 
     def targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Symbols' ids (B, M, 7) and boxes (B, M, 4) of all things; none for pictures that are not drawn ones."""
-        things = [sample.meta["scene"].objects if "scene" in sample.meta else () for sample in samples]
+        """Symbols' ids (B, M, 7) and boxes (B, M, 4) of all things, the ids (B, 1, 7) of the filler; ids are 0 where
+        there is nothing, and for pictures that are not drawn ones."""
+        scenes = [sample.meta.get("scene") for sample in samples]
+        things = [scene.objects if scene else () for scene in scenes]
         ids = self.symbols.ids([[((t.size, t.colour, t.category), t.box) for t in row] for row in things])
+        scenery = self.symbols.ids([[((scene.theme,) if scene else (), None)] for scene in scenes])
         boxes = torch.zeros(*ids.shape[:2], 4)
         for index, row in enumerate(things):
             for place, thing in enumerate(row):
                 boxes[index, place] = torch.tensor(thing.box.xyxy())
-        return dict(zip(THING_TENSORS, (ids, boxes), strict=True))
+        return dict(zip(THING_TENSORS, (ids, boxes, scenery), strict=True))
 
     def loss(self, tokens: Mapping[str, Tensor], targets: Mapping[str, Tensor], embedding: nn.Embedding) -> Tensor:
-        """Mean squared distance, over things and dimensions, summed over the kinds of visual tokens."""
-        ids_BM7, there_BM = targets["thing_ids"], (targets["thing_ids"][..., 0] > 0).float()
+        """Mean squared distance, over things (or cells) and dimensions, summed over the kinds of visual tokens."""
+        ids_BM7, scenery_B17 = targets["thing_ids"], targets["scenery_ids"]
+        there_BM, drawn_B1 = ids_BM7[..., 0] > 0, scenery_B17[..., 0] > 0
         wanted_BMD = embed_symbols(ids_BM7, embedding).detach().float()
+        scenery_B1D = embed_symbols(scenery_B17, embedding).detach().float()
         total = wanted_BMD.new_zeros(())
         for component, tokens_BND in tokens.items():
             grid_BND = tokens_BND[:, _SPECIAL[component] :].float()
+            covered_BMN = covered(targets["thing_boxes"], grid_BND.shape[1])
             distance_BMN = torch.cdist(wanted_BMD, grid_BND).square() / wanted_BMD.shape[-1]
-            outside_BMN = ~covered(targets["thing_boxes"], grid_BND.shape[1])
-            share_BMN = (-_SHARPNESS * distance_BMN.detach()).masked_fill(outside_BMN, -torch.inf).softmax(-1)
-            total = total + ((share_BMN * distance_BMN).sum(-1) * there_BM).sum() / there_BM.sum().clamp(min=1)
+            share_BMN = (-_SHARPNESS * distance_BMN.detach()).masked_fill(~covered_BMN, -torch.inf).softmax(-1)
+            total = total + _mean((share_BMN * distance_BMN).sum(-1), there_BM)
+            bare_BN = ~(covered_BMN & there_BM[..., None]).any(1) & drawn_B1
+            total = total + _SCENERY * _mean((grid_BND - scenery_B1D).square().mean(-1), bare_BN)
         return total
+
+
+def _mean(values: Tensor, counted: Tensor) -> Tensor:
+    return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
 def covered(boxes_BM4: Tensor, tokens: int) -> Tensor:

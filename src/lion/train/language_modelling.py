@@ -24,6 +24,7 @@ from lion.data.sources import jsonl, read
 from lion.data.sources.world import NoisyTags, WorldSource
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.model.vision_encoder import sincos_positions
 from lion.pipeline.loading import load_model
 from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
@@ -59,6 +60,7 @@ class LanguageModelling:
             model = load_model(whole, str(whole), torch.float32)
         else:
             model = LionForConditionalGeneration(preset_config(self.recipe.model, self.processor))
+            _place_queries(model)
         model.config.visual_inputs = self.recipe.row.visual_inputs
         for part in self.recipe.init:
             folder = self.recipe.init_folder(part)
@@ -163,3 +165,16 @@ class LanguageModelling:
     @staticmethod
     def _unwrapped(model: nn.Module) -> Any:
         return getattr(model, "module", model)
+
+
+@torch.no_grad()
+def _place_queries(model: LionForConditionalGeneration) -> None:
+    """Start the queries of a model from nothing as a grid over the picture, each where its cell's patches say they are.
+
+    A start value, like the ViT's positions: from random ones, queries take long to tell one place from another
+    (``docs/log.md``). Queries that make no square grid, or of another width than the ViT's, stay random.
+    """
+    queries, vision = model.qformer.queries, model.config.vision_config
+    side = round(queries.shape[1] ** 0.5)
+    if side * side == queries.shape[1] and queries.shape[2] == vision.hidden_size:
+        queries.copy_(sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size, side)[None])

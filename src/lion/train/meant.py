@@ -23,6 +23,8 @@ from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.relations import MARGIN
 
 _RELATIONS = ("left", "right", "above", "below", "higher", "lower")
+_SIDE = 0.3
+"""Weight of relations: at 2 they drowned the answers, which then fell behind in everything else (``docs/log.md``)."""
 _OPPOSITES = (("left", "right"), ("above", "below"), ("yes", "no"))
 """What a relation comes down to: on which side, at which level, and whether the question is right."""
 
@@ -116,7 +118,7 @@ class Meant(nn.Module):
         role = _mean_losses(words_BT2, batch["meant_words"]).mean()
         asked = {
             "symbols": {"thing": thing, "anchor": anchor},
-            "relations": {"side": 2 * side},
+            "relations": {"side": _SIDE * side},
             "words": {"role": role},
         }
         return {

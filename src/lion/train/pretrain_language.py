@@ -177,7 +177,7 @@ class PretrainLanguage:
         mess = _mess(step, self.recipe.steps)
         scenes = [_laid_out(self.data.split, index, cap) for index in indices]
         # Of all that can be asked, relations take longest: many batches of questions ask for nothing else.
-        relations = rng.random() < (0.5 if finding else 0.25)
+        relations = rng.random() < (0.4 if finding else 0.15)
         rows = [self._row(shown, task, rng, mess, bare=finding, relations=relations) for shown in scenes]
         return self._collate(rows, self.options.noise * mess)
 

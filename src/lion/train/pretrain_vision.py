@@ -96,7 +96,8 @@ class PhraseMatching(nn.Module):
         vision = config.vision_config
         self.vision_encoder = VisionEncoder(vision, [vision.num_hidden_layers], config.patch_stem)
         positions = sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size)
-        self.vision_encoder.vit.embeddings.position_embedding = nn.Parameter(positions)
+        cls = torch.zeros(1, vision.hidden_size)
+        self.vision_encoder.vit.embeddings.position_embedding = nn.Parameter(torch.cat([cls, positions])[None])
         self.heads = PhraseHeads(vision.hidden_size)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
