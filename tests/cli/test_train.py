@@ -64,7 +64,7 @@ def test_a_chain_can_end_with_questions(run, chain, tmp_path):
     assert ran.code == 0, ran.err
     assert "out2 on world-test" in ran.out and "blind" in ran.out
     scores = json.loads((tmp_path / "runs/scores/scores.json").read_text())
-    assert scores["samples"] == 2 and "rec" in str(scores)
+    assert scores["limit"] == 2 and "rec" in str(scores)
     for wrong in ("many", -1):
         Path(chain).write_text(yaml.safe_dump({**fields, "questions": wrong}))
         ran = run("train", chain)

@@ -47,7 +47,7 @@ def values(scores):
 @pytest.fixture(scope="module")
 def oracle_record(parts, tmp_path_factory):
     oracle = Oracle(parts, N, truth)
-    run = Evaluation(oracle, WorldBenchmark(samples=N), tmp_path_factory.mktemp("oracle") / "out", blind=True)
+    run = Evaluation(oracle, WorldBenchmark(limit=N), tmp_path_factory.mktemp("oracle") / "out", blind=True)
     run.ask()
     return oracle, run.finish()
 
@@ -82,7 +82,7 @@ def test_a_grey_picture_tells_nothing_and_comes_without_tags(oracle_record):
 def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     """What the pipeline makes of a request is the question's own instruction, held-out or not."""
     oracle = Oracle(parts, 1)
-    benchmark = WorldBenchmark(samples=40)
+    benchmark = WorldBenchmark(limit=40)
     for name in SETS:
         for one in benchmark.questions(name):
             request = benchmark._request(one, False, 2)
@@ -96,7 +96,7 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
 
 def test_tags_off(parts):
     oracle = Oracle(parts, 2, truth)
-    benchmark = WorldBenchmark(samples=2, tagged=False)
+    benchmark = WorldBenchmark(limit=2, tagged=False)
     benchmark.parts(oracle, blind=False)[0].ask([0, 1])
     assert [tuple(one.tags) for one in oracle.asked] == [(), ()]
     assert benchmark.label == "world-test-no-tags" != WorldBenchmark(split="val").label
@@ -113,7 +113,7 @@ def test_known_mistakes_give_known_scores():
     said["reg"] = [text.split()[2] for text in said["reg"]]  # the category alone
     said["pope-random"] = ["yes"] * 8
     said["pope-popular"] = ["yes", "yes", "yes", "no", "no", "no", "no", "no"]  # true: yes, no, in turns
-    scores = WorldBenchmark(samples=8).score(rows_of(said), blind=False)
+    scores = WorldBenchmark(limit=8).score(rows_of(said), blind=False)
     found = values(scores)
     assert found["vqa/accuracy"] == 0.75 and scores["vqa/accuracy"].ours.n == 8
     assert scores["vqa/accuracy"].ours.standard_error == pytest.approx((0.75 * 0.25 / 8) ** 0.5)
@@ -134,7 +134,7 @@ def test_slices_are_those_of_the_questions():
     asked = test_questions("rec", 40)
     said["rec"] = ["" if one.held_out_pair else text for one, text in zip(asked, said["rec"], strict=True)]
     said["caption"] = ["a cat" if one.held_out_instruction is None else "" for one in test_questions("caption", 40)]
-    scores = WorldBenchmark(samples=40).score(rows_of(said), blind=False)
+    scores = WorldBenchmark(limit=40).score(rows_of(said), blind=False)
     pairs = [scores[f"rec/accuracy@0.5/{part}"].ours for part in ("held-out-pair", "seen-pair")]
     assert (pairs[0].value, pairs[1].value) == (0, 1)
     assert pairs[0].n == sum(one.held_out_pair for one in asked) and pairs[0].n + pairs[1].n == 40
@@ -163,12 +163,12 @@ def test_val_has_no_held_out_slices():
 def test_unanswered_questions_are_an_error():
     said = truths(4)
     with pytest.raises(LionError, match="rec: 1 of 4 are not answered yet"):
-        WorldBenchmark(samples=4).score(
+        WorldBenchmark(limit=4).score(
             lambda part: dict(list(rows_of(said)(part).items())[: 3 if part == "rec" else 4]), blind=False
         )
 
 
-@pytest.mark.parametrize(("split", "samples", "says"), [("train", 4, "test and val"), ("test", 0, "at least 1")])
-def test_mistakes(split, samples, says):
+@pytest.mark.parametrize(("split", "limit", "says"), [("train", 4, "test and val"), ("test", 0, "at least 1")])
+def test_mistakes(split, limit, says):
     with pytest.raises(LionError, match=says):
-        WorldBenchmark(split, samples)
+        WorldBenchmark(split, limit)

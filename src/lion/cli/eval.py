@@ -205,12 +205,14 @@ def evaluate(
 
 
 def _check(benchmark: DatasetBenchmark, strict: bool) -> None:
-    """Read the data, and say what is missing of it."""
-    skipped = benchmark.dataset.skipped
+    """Read the data before the model is loaded, and say what is missing of it."""
     if strict:
         benchmark.check_complete()
-    if skipped:
-        say("note", f"{benchmark.name}: {len(skipped)} bad records left out, the first is {': '.join(skipped[0])}")
+    samples, official = len(benchmark.samples), benchmark.official
+    if official and samples < official and benchmark.limit is None:
+        say("note", f"{benchmark.name}: {samples} of the official {official} samples are there")
+    if skipped := benchmark.skipped:
+        say("note", f"{benchmark.name}: {len(skipped)} bad ones left out, the first is {': '.join(skipped[0])}")
 
 
 def _ask_all(

@@ -22,13 +22,11 @@ def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
     """Scores of the paper's benchmarks, beside the paper's."""
     from lion.eval.report import score_rows
 
-    rows = [
-        [row.benchmark, row.score, row.ours, row.count, *(row.paper_of(model) for model in ("LION-4B", "LION-12B"))]
-        for record in records
-        for row in score_rows(record)
-    ]
+    rows = [row for record in records for row in score_rows(record)]
+    known = list(dict.fromkeys(model for row in rows for model in row.paper if "zero-shot" not in model))
+    cells = [[row.benchmark, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
     models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
-    _print(models, ["benchmark", "score", "ours", "samples", "LION-4B", "LION-12B"], rows)
+    _print(models, ["benchmark", "score", "ours", "samples", *known], cells)
     seconds = sum(record["seconds"] for record in records)
     print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
 

@@ -38,6 +38,8 @@ class Outcome:
     """By name: ``set/score`` or ``set/score/slice``, or just ``score``."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What scores.json says besides: on how many samples the scores stand, which were skipped."""
+    files: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda record: {}
+    """Texts of further files by their names, to lie beside scores.json; from what that holds, and run.json."""
 
 
 class Benchmark(Protocol):
@@ -79,8 +81,4 @@ class Benchmark(Protocol):
         Raises:
             LionError: questions are still unanswered.
         """
-        ...
-
-    def files(self, record: Mapping[str, Any], rows: Rows) -> Mapping[str, str]:
-        """Texts of further files by their names, to lie beside scores.json: `record` is what that holds and more."""
         ...

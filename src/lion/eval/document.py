@@ -56,8 +56,8 @@ def html_body(document: Document) -> str:
             case Heading(text, level):
                 blocks.append(f"<h{level}>{html.escape(text)}</h{level}>")
             case Table(rows):
-                lines = [_row(rows[0], "th"), *(_row(row, "td") for row in rows[1:])]
-                blocks.append("\n".join(["<table>", *lines, "</table>"]))
+                shown = [_row(rows[0], "th"), *(_row(row, "td") for row in rows[1:])]
+                blocks.append("\n".join(["<table>", *shown, "</table>"]))
             case Items(lines):
                 blocks.append("\n".join(["<ul>", *(f"<li>{html.escape(line)}</li>" for line in lines), "</ul>"]))
     return "\n".join(blocks)

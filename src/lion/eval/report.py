@@ -92,19 +92,20 @@ def run_folders(folders: Sequence[Path]) -> list[Path]:
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     """A scored run of a benchmark of the paper as lines of its table."""
     row = PAPER[record["benchmark"]]
-    settings = record["settings"]
+    settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
     tags = "with tags" if settings["tags"] else "without tags"
+    shown = [(name, record["scores"][name]) for name in row.headline if name in record["scores"]]
     return [
         ScoreRow(
-            row.table,
+            f"{row.table}, drawn" if drawn else row.table,
             row.name,
             name,
-            row.paper.get(name, {}),
-            100 * record["scores"][name]["value"],
-            100 * record["scores"][name]["standard_error"],
-            record["samples"],
-            record["official"],
+            {} if drawn else row.paper.get(name, {}),
+            100 * score["value"],
+            100 * score["standard_error"],
+            score["n"],
+            record["official"] if score["n"] == record["samples"] else None,
             len(record["skipped"]),
             record["model"],
             f"prompt {settings['prompt']}, {way}, {tags}",
@@ -112,8 +113,7 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
             record["date"][:10],
             record["hardware"],
         )
-        for name in row.headline
-        if name in record["scores"]
+        for name, score in shown
     ]
 
 
@@ -156,17 +156,18 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """All lines of the paper's tables in their order, those that were not run included, and the average of REC."""
+    """All lines of the paper's tables in their order, those that were not run included, and the average of REC; then
+    those of drawn pictures."""
     out: list[ScoreRow] = []
     for one in ROWS:
-        run = [row for row in rows if row.benchmark == one.name]
-        first = one.headline[0]
+        run = [row for row in rows if row.benchmark == one.name and row.table == one.table]
         if not run and one.paper:
-            run = [ScoreRow(one.table, one.name, first, one.paper.get(first, {}))]
+            run = [ScoreRow(one.table, one.name, name, one.paper[name]) for name in one.headline if name in one.paper]
         out += run
         if one.name == "refcocog-test":
             out += _average([row for row in out if row.score == _AVERAGED])
-    return out
+    drawn = [row for row in rows if row.table != PAPER[row.benchmark].table]
+    return out + sorted(drawn, key=lambda row: list(PAPER).index(row.benchmark))
 
 
 def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:

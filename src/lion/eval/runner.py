@@ -139,7 +139,7 @@ def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for part in read.values() for row in part.values()), 1),
         "scores": {name: score.to_json() for name, score in outcome.scores.items()},
     }
-    for name, text in benchmark.files(record, rows).items():
+    for name, text in outcome.files(record).items():
         atomic_write(predictions.folder / name, text)
     stable = {key: value for key, value in record.items() if key not in PASSING}
     atomic_write_json(predictions.folder / "scores.json", stable)

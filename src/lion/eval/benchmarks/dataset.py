@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -44,6 +45,7 @@ class DatasetBenchmark:
         preset: decoding by name; None for the row's.
         tagged: whether the prompts hold the tagger's tags.
         skip_bad: leave bad records, pictures and questions out, and list them.
+        drawn: whether the data is the drawn world in the dataset's files, whose scores stand beside nobody's.
 
     Raises:
         LionError: a limit of none, a prompt or preset that is not to be had.
@@ -56,6 +58,7 @@ class DatasetBenchmark:
     preset: str | None = None
     tagged: bool = True
     skip_bad: bool = False
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -77,6 +80,7 @@ class DatasetBenchmark:
             settings["decoding"],
             settings["tags"],
             settings["skip_bad"],
+            run["drawn"],
         )
 
     @property
@@ -109,17 +113,12 @@ class DatasetBenchmark:
 
     @property
     def notes(self) -> dict[str, Any]:
-        return {"data": str(self.data.resolve()), **self._counts, "rules": dict(self.paper.rules)}
+        counts = {"samples": len(self.samples), "official": self.official}
+        return {"data": str(self.data.resolve()), "drawn": self.drawn, **counts, "rules": dict(self.paper.rules)}
 
     @property
     def _preset(self) -> str:
         return self.preset or self.paper.decoding
-
-    @property
-    def _counts(self) -> dict[str, Any]:
-        """How many samples are asked, and how many there are officially."""
-        official = self.paper.official or self.dataset.expected
-        return {"samples": len({self.paper.sample(one) for one in self.records}), "official": official}
 
     # -- the data -----------------------------------------------------------------------------------------------------
 
@@ -130,18 +129,47 @@ class DatasetBenchmark:
 
     @cached_property
     def records(self) -> list[Record]:
-        """What is asked: the records of the first `limit` samples."""
+        """What is asked: the records of the first `limit` samples. Raises: LionError for an incomplete sample."""
         chosen = self.paper.choose(self.dataset.records)
-        if self.limit is None:
-            return list(chosen)
-        first = set(list(dict.fromkeys(map(self.paper.sample, chosen)))[: self.limit])
-        return [record for record in chosen if self.paper.sample(record) in first]
+        if self._incomplete and not self.skip_bad:
+            sample, reason = next(iter(self._incomplete.items()))
+            raise LionError(f"{self.name} {sample}: {reason} (mend it, or skip bad records with --skip-bad)")
+        samples = dict.fromkeys(map(self.paper.sample, chosen))
+        asked = set([sample for sample in samples if sample not in self._incomplete][: self.limit])
+        return [record for record in chosen if self.paper.sample(record) in asked]
+
+    @property
+    def samples(self) -> list[object]:
+        """What is counted and scored as one, of what is asked."""
+        return list(dict.fromkeys(map(self.paper.sample, self.records)))
+
+    @property
+    def official(self) -> int | None:
+        """How many samples there are officially; None where nobody knows, and for drawn ones."""
+        return None if self.drawn else self.paper.official or self.dataset.expected
+
+    @cached_property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(id, reason) of what is not asked because it is bad."""
+        return [*self.dataset.skipped, *((str(sample), reason) for sample, reason in self._incomplete.items())]
+
+    @cached_property
+    def _incomplete(self) -> dict[object, str]:
+        """Samples of which a record is missing, such as a rotation of a question's options, and how many are there."""
+        records = self.paper.choose(self.dataset.records)
+        sizes = {self.paper.sample(one): self.paper.size(one) for one in records}
+        there = Counter(map(self.paper.sample, records))
+        return {
+            sample: f"only {there[sample]} of its {size} records are there"
+            for sample, size in sizes.items()
+            if there[sample] < size
+        }
 
     def check_complete(self) -> None:
         """Raises: LionError if there are fewer samples than the official number."""
-        samples, official = self._counts.values()
+        samples, official = len(self.samples), self.official
         if official is not None and samples < official:
-            why = f"; skipped as bad: {len(self.dataset.skipped)}" if self.dataset.skipped else ""
+            why = f"; skipped as bad: {len(self.skipped)}" if self.skipped else ""
             files = ", ".join(self.dataset.hashes)
             raise LionError(
                 f"{self.name}: {samples} of the official {official} samples in {files} of {self.data}{why} "
@@ -208,8 +236,9 @@ class DatasetBenchmark:
     def score(self, rows: Rows, *, blind: bool) -> Outcome:
         scored, skipped = self.scored(rows)
         samples = len({self.paper.sample(one) for one in self.records if one.id in scored.worth})
-        facts = {**self._counts, "samples": samples, "skipped": skipped, "rules": dict(self.paper.rules)}
-        return Outcome({name: Score(value) for name, value in scored.scores.items()}, facts)
+        facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
+        files = self._files(scored, rows(self.name), bool(skipped))
+        return Outcome({name: Score(value) for name, value in scored.scores.items()}, facts, lambda record: files)
 
     def scored(self, rows: Rows) -> tuple[Scored, list[dict[str, str]]]:
         """What each answer is worth, and id and reason of what was skipped. Raises: LionError if any is missing."""
@@ -219,8 +248,8 @@ class DatasetBenchmark:
                 f"{self.name}: {len(missing)} of {len(self.records)} are not answered yet, the first is {missing[0]}; "
                 "start the same lion eval again"
             )
-        skipped = [*self.dataset.skipped] if self.skip_bad else []
-        skipped += [(one.id, found[one.id]["skipped"]) for one in self.records if "skipped" in found[one.id]]
+        unasked = [(one.id, found[one.id]["skipped"]) for one in self.records if "skipped" in found[one.id]]
+        skipped = [*self.skipped, *unasked]
         left = {self.paper.sample(one) for one in self.records if "skipped" in found[one.id]}
         answered = [one for one in self.records if self.paper.sample(one) not in left]
         if not answered:
@@ -228,9 +257,8 @@ class DatasetBenchmark:
         scored = self.paper.score(answered, {one.id: found[one.id] for one in answered})
         return scored, [{"id": ident, "reason": reason} for ident, reason in skipped]
 
-    def files(self, record: Mapping[str, Any], rows: Rows) -> Mapping[str, str]:
-        scored, skipped = self.scored(rows)
-        found = rows(self.name)
+    def _files(self, scored: Scored, found: Mapping[str, Row], skipped: bool) -> Mapping[str, str]:
+        """What each answer was taken for and is worth, and the official result file."""
         answered = [one for one in self.records if one.id in scored.read]
         lines = [
             {

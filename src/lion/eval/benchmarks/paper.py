@@ -56,6 +56,8 @@ class PaperBenchmark:
     """Which of the dataset's records are asked."""
     sample: Callable[[Record], object] = field(default=lambda record: record.id)
     """What a record is part of that is counted and scored as one: itself, or a question with rotated options."""
+    size: Callable[[Record], int] = lambda record: 1
+    """How many records such a sample has."""
     official: int | None = None
     """How many samples there are officially, where that is not the dataset's own number."""
     rules: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +71,10 @@ def _choices(record: Record) -> Sequence[str]:
 def _question_of(record: Record) -> object:
     """MMBench asks each question once for each rotation of its options."""
     return record.meta["question_index"]
+
+
+def _rotations(record: Record) -> int:
+    return len(record.choices)
 
 
 def _verdicts(record: Record) -> Sequence[str]:
@@ -185,7 +191,9 @@ ROWS = (
         paper=_lion("vqa_normalised", 49.50, 51.56),
         decoding="short",
         results=results.gqa,
-        rules={"normalisation": "exact: none, as GQA's evaluator; vqa_normalised: both sides as VQA evaluation of 2016"},
+        rules={
+            "normalisation": "exact: none, as GQA's evaluator; vqa_normalised: both sides as VQA evaluation of 2016"
+        },
     ),
     _choice(
         "iconqa",
@@ -245,6 +253,7 @@ ROWS = (
         paper={score: {XXL: value} for score, value in _MMBENCH.items()},
         results=results.mmbench,
         sample=_question_of,
+        size=_rotations,
     ),
 )
 """In the order of the paper's tables."""

@@ -16,6 +16,7 @@ from lion.eval.predictions import Row
 from lion.metrics import AokvqaQuestion, Estimate, MmbenchRow, VisdialRound, VqaQuestion
 from lion.metrics.aokvqa import aokvqa_choice_hits, aokvqa_direct_values
 from lion.metrics.candidate_ranking import best_first
+from lion.metrics.captions import captions_by_image
 from lion.metrics.gqa import gqa_hits
 from lion.metrics.mmbench import mmbench_hits
 from lion.metrics.pope import says_yes
@@ -45,8 +46,8 @@ def captions(records: Sequence[Record], rows: Rows) -> Scored:
     """CIDEr-D, BLEU and ROUGE-L; an answer's own worth is its CIDEr, cut at 1."""
     texts = {one.id: _text(rows[one.id]) for one in records}
     references = {one.id: one.answers for one in records}
-    each = metrics.captions_each(texts, references)
-    return Scored(metrics.captions(texts, references), texts, {name: min(1.0, one.cider) for name, one in each.items()})
+    worth = {name: min(1.0, one["cider"]) for name, one in captions_by_image(texts, references).items()}
+    return Scored(metrics.captions(texts, references), texts, worth)
 
 
 def vqa(records: Sequence[Record], rows: Rows) -> Scored:
@@ -76,7 +77,10 @@ def aokvqa_direct(records: Sequence[Record], rows: Rows) -> Scored:
 
 def aokvqa_choice(records: Sequence[Record], rows: Rows) -> Scored:
     """``accuracy`` of the likeliest choice."""
-    texts, asked = [one.choices[_likeliest(rows[one.id])] for one in records], [_aokvqa_question(one) for one in records]
+    texts, asked = (
+        [one.choices[_likeliest(rows[one.id])] for one in records],
+        [_aokvqa_question(one) for one in records],
+    )
     scores = {"accuracy": metrics.aokvqa_multiple_choice(texts, asked)["multiple_choice"]}
     return Scored(scores, *_by_id(records, texts, aokvqa_choice_hits(texts, asked)))
 
@@ -137,12 +141,10 @@ def pope(records: Sequence[Record], rows: Rows) -> Scored:
 
 
 def mmbench(records: Sequence[Record], rows: Rows) -> Scored:
-    """``accuracy`` by CircularEval, each ability's and category's, and plain accuracies; rows share a question's worth."""
+    """``accuracy`` by CircularEval, abilities, categories, plain accuracies; a row is worth what its question is."""
     letters = [LETTERS[_likeliest(rows[one.id])] for one in records]
     table = [
-        MmbenchRow(
-            one.meta["index"], len(one.choices), LETTERS[_place(one)], one.meta["ability"], one.meta["category"]
-        )
+        MmbenchRow(one.meta["index"], len(one.choices), LETTERS[_place(one)], one.meta["ability"], one.meta["category"])
         for one in records
     ]
     found, hits = metrics.mmbench(letters, table), mmbench_hits(letters, table)

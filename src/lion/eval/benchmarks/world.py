@@ -213,10 +213,10 @@ class WorldBenchmark:
             scores |= self._score_set(name, rows, blind)
         if found := rows(TAGGER):
             scores |= self._score_tagger(found)
-        return Outcome(scores)
-
-    def files(self, record: Mapping[str, Any], rows: Rows) -> Mapping[str, str]:
-        return {"report.md": world_report.markdown(record, self.label, _TABLE, _DETAILED)}
+        return Outcome(
+            scores,
+            files=lambda record: {"report.md": world_report.markdown(record, self.label, _TABLE, _DETAILED)},
+        )
 
     def _score_set(self, name: str, rows: Rows, blind: bool) -> dict[str, Score]:
         asked = self.questions(name)

@@ -1,0 +1,376 @@
+"""Every benchmark of the paper from files to scores: truth in, perfect scores out; known mistakes, known scores."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from lion.data.sources import READERS
+from lion.data.writers import FORMATS
+from lion.errors import LionError
+from lion.eval import PAPER, Evaluation, named, rescore
+from lion.eval.benchmarks.paper import ROWS, groups
+from lion.pipeline import decoding
+from lion.pipeline.decoding import DECODING
+from lion.prompts import BENCHMARK_PROMPTS, INSTRUCTIONS, Task
+from tests.eval import drawn
+from tests.eval.drawn import Knowing, on
+
+DRAWN = [
+    row.name for row in ROWS if row.dataset in FORMATS and row.split in FORMATS[row.dataset][1]["test"].split(", ")
+]
+LIMIT = 6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.data(tmp_path_factory.mktemp("drawn"))
+
+
+def ask(pipeline, benchmark, folder):
+    run = Evaluation(pipeline, benchmark, folder)
+    run.ask()
+    return run.finish()
+
+
+def values(record):
+    return {name: score["value"] for name, score in record["scores"].items()}
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_holds_together():
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        assert row.dataset in READERS and row.decoding in DECODING, row.name
+        assert row.prompts and set(row.prompts) <= set(BENCHMARK_PROMPTS), row.name
+        assert not row.paper or row.headline[0] in row.paper, row.name
+        assert BENCHMARK_PROMPTS[row.prompts[-1]].replace("{rounds}", "") in INSTRUCTIONS[row.task], row.name
+    assert {row.name for row in named(groups())} == set(PAPER)
+
+
+def test_groups():
+    assert [row.name for row in named(["refcoco"])] == ["refcoco-val", "refcoco-testA", "refcoco-testB"]
+    assert [row.name for row in named(["refcocog", "refcocog-val"])] == ["refcocog-val", "refcocog-test"]
+    assert [row.split for row in named(["pope"])] == ["random", "popular", "adversarial"]
+    assert [row.name for row in named(["aokvqa", "reg"])] == ["aokvqa", "reg-val", "reg-test"]
+    with pytest.raises(LionError, match="no benchmark 'moon'; there are flickr30k, "):
+        named(["okvqa", "moon"])
+
+
+def test_the_papers_numbers():
+    """Its averages are those of its parts."""
+    split = [row.paper["accuracy@0.5"] for row in ROWS if row.table == "Referring expressions"]
+    assert len(split) == 8
+    means = {"LION-4B": 85.98, "LION-12B": 86.36, "LION-4B zero-shot": 54.98, "LION-12B zero-shot": 55.58}
+    for model, mean in means.items():
+        assert sum(paper[model] for paper in split) / 8 == pytest.approx(mean, abs=0.02), model
+    random = PAPER["pope-random-2910"].paper
+    precision, recall, f1 = (random[name]["LION"] for name in ("precision", "recall", "f1"))
+    assert 2 * precision * recall / (precision + recall) == pytest.approx(f1, abs=0.01)
+
+
+# -- asking and scoring -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_truth_scores_perfectly(parts, data, tmp_path, name):
+    benchmark = on(name, data, limit=LIMIT)
+    record = ask(Knowing(parts, benchmark), benchmark, tmp_path)
+    scores = values(record)
+    row = PAPER[name]
+    assert record["samples"] == LIMIT and record["scores"][row.headline[0]]["n"] == LIMIT
+    assert record["official"] == row.official or benchmark.dataset.expected
+    for score in row.headline:
+        if score == "cider":
+            assert scores["cider"] > 1 and scores["bleu1"] > 0.99
+        elif score == "yes_ratio":
+            assert scores[score] == 0.5
+        elif score in ("CP", "LR", "AR", "RR", "FP-S", "FP-C"):
+            assert scores.get(score, 1) == 1
+        elif score == "accuracy-2021" or name in ("okvqa", "vqav2"):
+            assert scores[score] >= 0.9
+        else:
+            assert scores[score] == 1, score
+    lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert {line["id"] for line in lines} == {one.id for one in benchmark.records}
+    assert lines[0].keys() == {"id", "asked", "text", "answer", "worth"}
+    assert rescore(tmp_path) == record
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "score", "value"),
+    [
+        ("refcocog-test", lambda place, text: "[0.1,0.2" if place == 0 else text, "accuracy@0.5", 5 / 6),
+        ("refcocog-test", lambda place, text: "nowhere" if place < 2 else text, "unparsed", 2 / 6),
+        ("gqa", lambda place, text: f"The {text}" if place == 0 else text, "exact", 5 / 6),
+        ("gqa", lambda place, text: f"The {text}" if place == 0 else text, "vqa_normalised", 1),
+        ("aokvqa", lambda place, text: text.upper() if place == 0 else text, "direct_answer", 5 / 6),
+        ("aokvqa", lambda place, text: text.upper() if place == 0 else text, "vqa-accuracy", 1),
+        ("pope-random", lambda place, text: "I see", "recall", 1),
+        ("pope-random", lambda place, text: "I see", "precision", 0.5),
+        ("pope-random", lambda place, text: "I see", "strict/unparsed", 1),
+        ("vsr", lambda place, text: {"true": "no", "false": "yes"}[text], "accuracy", 0),
+        ("vsr", lambda place, text: {"true": "yes", "false": "no"}[text], "accuracy", 1),
+    ],
+)
+def test_known_mistakes_give_known_scores(parts, data, tmp_path, name, spoil, score, value):
+    benchmark = on(name, data, limit=LIMIT)
+    places = {record.id: place for place, record in enumerate(benchmark.records)}
+    pipeline = Knowing(parts, benchmark, lambda record, text: spoil(places[record.id], text))
+    assert values(ask(pipeline, benchmark, tmp_path))[score] == pytest.approx(value)
+
+
+def test_one_wrong_rotation_spoils_a_question(parts, data, tmp_path):
+    benchmark = on("mmbench", data, limit=LIMIT)
+    last = benchmark.records[-1]
+
+    def spoil(record, text):
+        return record.choices[(record.correct + 1) % len(record.choices)] if record is last else text
+
+    scores = values(ask(Knowing(parts, benchmark, spoil), benchmark, tmp_path))
+    assert scores["accuracy"] == pytest.approx(5 / 6) and scores["vanilla"] == 1
+    assert len(benchmark.records) > LIMIT and len(benchmark.samples) == LIMIT
+
+
+def test_what_the_model_reads(parts, data):
+    """Prompts of every kind, to the letter."""
+
+    def asked(name, place=0, **settings):
+        benchmark = on(name, data, **settings)
+        request = benchmark._request(benchmark.records[place], 2)
+        words = request.instruction
+        return benchmark.records[place], words(request.history) if callable(words) else words, request
+
+    record, words, request = asked("aokvqa-mc")
+    options = " ".join(f"({letter}) {choice}" for letter, choice in zip("abcd", record.choices, strict=True))
+    assert words == f"Question: {record.question} Options: {options}. Short answer:"
+    assert tuple(request.candidates) == record.choices and request.verb.task == Task.VQA
+    record, words, request = asked("vsr")
+    assert words == f'Based on the image, is this statement true or false? "{record.question}" Answer:'
+    assert tuple(request.candidates) == ("false", "true", "no", "yes")
+    record, words, request = asked("visdial", 1)
+    (before,) = record.history
+    assert words == (
+        f'This image has the caption "{record.meta["caption"]}". Dialog history: Question: {before[0]} '
+        f"Answer: {before[1]} Question: {record.question} Short answer:"
+    )
+    assert len(request.candidates) == 100 and request.verb.task == Task.DIALOG
+    record, words, request = asked("refcoco-testA")
+    assert words == f"In the image, can you locate {record.expression} and let me know its coordinates?"
+    assert request.candidates is None and request.tags is None
+    record, words, request = asked("reg-test", tagged=False)
+    x1, y1, x2, y2 = record.box.xyxy()
+    assert words == (
+        f"Please describe the region [{x1:.2f},{y1:.2f},{x2:.2f},{y2:.2f}] of the image using a short phrase."
+    )
+    assert request.tags == () and request.verb.task == Task.REG
+    assert asked("flickr30k", prompt="caption-instructblip")[1] == "A short image description:"
+
+
+def test_a_hint_stands_before_the_question(data):
+    benchmark = on("mmbench", data)
+    hinted = replace(benchmark.records[0], hint="Cats are small.", question="Is it\nlarge?")
+    words = benchmark._request(hinted, 2).instruction
+    assert words.startswith("Question: Cats are small. Is it large? Options: (a) ")
+
+
+def test_a_region_is_described_once(data):
+    benchmark = on("reg-test", data)
+    refs = [one.meta["ref_id"] for one in benchmark.records]
+    assert len(refs) == len(set(refs)) and benchmark.official == 5_023
+    assert refs == sorted(refs) and len(refs) < len(on("refcocog-test", data).records)
+
+
+def test_the_pipeline_is_prepared(parts, data):
+    benchmark = on("okvqa", data)
+    pipeline = Knowing(parts, benchmark)
+    benchmark.prepare(pipeline)
+    assert pipeline.decoding == decoding.decoding("short")
+    positions = pipeline.model.config.qformer_config.max_position_embeddings
+    assert pipeline.processor.max_text_tokens == positions
+
+
+# -- official result files --------------------------------------------------------------------------------------------
+
+
+def results(parts, data, folder, name):
+    benchmark = on(name, data, limit=LIMIT)
+    ask(Knowing(parts, benchmark), benchmark, folder)
+    (path,) = (folder / "results").iterdir()
+    return benchmark.records, path, path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "rows"),
+    [
+        (
+            "coco-caption",
+            "captions_test_results.json",
+            lambda r: {"image_id": r.meta["image_id"], "caption": r.answers[0]},
+        ),
+        (
+            "okvqa",
+            "vqa_OpenEnded_mscoco_val2014_results.json",
+            lambda r: {"question_id": int(r.id), "answer": r.answers[0]},
+        ),
+        ("gqa", "testdev_predictions.json", lambda r: {"questionId": r.id, "prediction": r.answers[0]}),
+    ],
+)
+def test_lists_of_results(parts, data, tmp_path, name, file, rows):
+    records, path, text = results(parts, data, tmp_path, name)
+    assert path.name == file and json.loads(text) == [rows(one) for one in records]
+
+
+def test_results_by_id(parts, data, tmp_path):
+    records, path, text = results(parts, data, tmp_path / "direct", "aokvqa")
+    assert path.name == "predictions_val.json"
+    assert json.loads(text) == {one.id: {"direct_answer": one.answers[0]} for one in records}
+    records, _, text = results(parts, data, tmp_path / "choice", "aokvqa-mc")
+    assert json.loads(text) == {one.id: {"multiple_choice": one.answers[0]} for one in records}
+    records, _, text = results(parts, data, tmp_path / "icon", "iconqa")
+    assert json.loads(text) == {"results": {one.id: one.correct for one in records}}
+
+
+def test_visdial_ranks(parts, data, tmp_path):
+    records, path, text = results(parts, data, tmp_path, "visdial")
+    rows = json.loads(text)
+    assert path.name == "ranks_val.json" and len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
+        assert (row["image_id"], row["round_id"]) == (record.meta["image_id"], record.meta["round_id"])
+        assert sorted(row["ranks"]) == list(range(1, 101)) and row["ranks"][record.correct] == 1
+
+
+def test_pope_answers_in_the_order_of_the_labels(parts, data, tmp_path):
+    records, _, text = results(parts, data, tmp_path, "pope-popular")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert rows == [{"question": one.question, "answer": one.answers[0]} for one in records]
+
+
+def test_mmbench_predictions(parts, data, tmp_path):
+    records, _, text = results(parts, data, tmp_path, "mmbench")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t"))
+    assert [int(row["index"]) for row in rows] == [one.meta["index"] for one in records]
+    assert all(row["prediction"] == row["answer"] for row in rows)
+    assert all(row[row["answer"]] == one.answers[0] for row, one in zip(rows, records, strict=True))
+
+
+# -- what is missing or bad -------------------------------------------------------------------------------------------
+
+
+def bad(data, folder, *broken):
+    """The drawn okvqa with some of its pictures broken."""
+    for path in (data / "okvqa").rglob("*"):
+        if path.is_file():
+            copy = folder / path.relative_to(data)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    pictures = sorted((folder / "okvqa").rglob("*.jpg"))
+    for place in broken:
+        pictures[place].write_bytes(b"no picture")
+    return folder
+
+
+def test_a_bad_picture_is_named(parts, data, tmp_path):
+    benchmark = on("okvqa", bad(data, tmp_path, 2), limit=4)
+    record = benchmark.records[2]
+    pipeline = drawn_pipeline(parts)
+    with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*--skip-bad\)$"):
+        ask(pipeline, benchmark, tmp_path / "run")
+
+
+def test_skipped_pictures_are_counted_and_listed(parts, data, tmp_path):
+    benchmark = on("okvqa", bad(data, tmp_path, 2), limit=4, skip_bad=True)
+    record = ask(drawn_pipeline(parts), benchmark, tmp_path / "run")
+    assert record["samples"] == 3 and record["scores"]["accuracy"]["n"] == 3
+    (skipped,) = record["skipped"]
+    assert skipped["id"] == benchmark.records[2].id and "COCO_val2014" in skipped["reason"]
+    assert len(json.loads(next((tmp_path / "run" / "results").iterdir()).read_text())) == 3
+    assert rescore(tmp_path / "run") == record
+
+
+def test_missing_pictures_are_skipped_when_the_data_is_read(parts, data, tmp_path):
+    folder = bad(data, tmp_path)
+    sorted((folder / "okvqa").rglob("*.jpg"))[0].unlink()
+    with pytest.raises(LionError, match=r"question 0: its picture .* is not in"):
+        _ = on("okvqa", folder).records
+    benchmark = on("okvqa", folder, skip_bad=True)
+    assert [name for name, _ in benchmark.skipped] == ["0"] and len(benchmark.samples) == drawn.SIZE - 1
+
+
+def test_too_few_are_told(data):
+    with pytest.raises(LionError, match=r"^okvqa: 24 of the official 5046 samples in .*_questions.json, .*--strict"):
+        on("okvqa", data).check_complete()
+    on("okvqa", data, drawn=True).check_complete()
+
+
+def test_a_question_without_all_its_rotations(parts, data, tmp_path):
+    lines = (data / "mmbench" / "MMBench_DEV_EN.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "MMBench_DEV_EN.tsv").write_text("".join(lines[:-1]))
+    with pytest.raises(LionError, match=r"^mmbench \d+: only \d of its \d records are there .*--skip-bad"):
+        _ = on("mmbench", tmp_path).records
+    benchmark = on("mmbench", tmp_path, skip_bad=True)
+    assert len(benchmark.skipped) == 1 and len(benchmark.samples) == drawn.SIZE - 1
+
+
+def test_no_pope_file_that_would_be_misread(parts, data, tmp_path):
+    """Its answers are matched by line, so that none may be missing."""
+    benchmark = on("pope-random", data, limit=4, skip_bad=True)
+    benchmark.__dict__["records"] = [
+        replace(one, image=b"no picture") if place == 1 else one for place, one in enumerate(benchmark.records)
+    ]
+    record = ask(drawn_pipeline(parts), benchmark, tmp_path)
+    assert record["samples"] == 3 and not (tmp_path / "results").exists()
+
+
+def test_changed_data_is_not_scored(parts, data, tmp_path):
+    folder = bad(data, tmp_path)
+    benchmark = on("okvqa", folder, limit=4)
+    ask(Knowing(parts, benchmark), benchmark, tmp_path / "run")
+    moved = tmp_path / "elsewhere"
+    (folder / "okvqa").rename(moved)
+    with pytest.raises(LionError, match="there is no OpenEnded"):
+        rescore(tmp_path / "run")
+    assert rescore(tmp_path / "run", moved)["samples"] == 4
+    (path,) = moved.glob("*annotations.json")
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(LionError, match="questions have changed"):
+        rescore(tmp_path / "run", moved)
+
+
+def test_settings_are_not_mixed(parts, data, tmp_path):
+    first = on("okvqa", data, limit=4)
+    ask(Knowing(parts, first), first, tmp_path)
+    for other, words in (
+        (on("okvqa", data, limit=4, prompt="short-answer"), r"another prompt \(question, not short-answer\)"),
+        (on("okvqa", data, limit=4, preset="official"), r"another decoding \(short, not official\)"),
+        (on("okvqa", data, limit=4, tagged=False), r"another tags \(True, not False\)"),
+        (on("vqav2", data, limit=4), r"another benchmark \(okvqa, not vqav2\)"),
+    ):
+        with pytest.raises(LionError, match=words):
+            Evaluation(Knowing(parts, other), other, tmp_path)
+    more = on("okvqa", data, limit=6)
+    assert ask(Knowing(parts, more), more, tmp_path)["samples"] == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"limit": 0}, "at least 1"),
+        ({"prompt": "statement"}, "no prompt 'statement'; it can be put as question, short-answer"),
+        ({"preset": "greedy"}, "no decoding 'greedy'"),
+    ],
+)
+def test_mistakes(data, settings, says):
+    with pytest.raises(LionError, match=says):
+        on("okvqa", data, **settings)
+
+
+def drawn_pipeline(parts):
+    """The tiny model itself: it opens its pictures."""
+    from tests.eval import tiny_world
+
+    return tiny_world.pipeline(parts)
