@@ -8,6 +8,7 @@ from lion.metrics.aokvqa import AokvqaQuestion, aokvqa_direct_answer, aokvqa_mul
 from lion.metrics.average_precision import average_precision, mean_average_precision
 from lion.metrics.candidate_ranking import rank_candidates
 from lion.metrics.caption_objects import caption_objects
+from lion.metrics.captions import captions, captions_by_image
 from lion.metrics.choice_extraction import strict_choice, vlmevalkit_choice
 from lion.metrics.exact_match import exact_match
 from lion.metrics.gqa import gqa
@@ -34,6 +35,8 @@ __all__ = [
     "aokvqa_multiple_choice",
     "average_precision",
     "caption_objects",
+    "captions",
+    "captions_by_image",
     "exact_match",
     "gqa",
     "iconqa",

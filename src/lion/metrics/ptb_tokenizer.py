@@ -64,12 +64,12 @@ def tokenize(captions: Iterable[str]) -> list[str]:
 
 def _longest(text: str, at: int) -> tuple[str, int]:
     """The token that starts at a place, and where the next may start. No token where no rule matches."""
-    best, length, write = None, 0, _as_is
+    token, after, end = "", at + 1, at
     for rule in _rules():
         match = rule.pattern.match(text, at)
-        if match and match.end() - at > length:
-            best, length, write = match, match.end() - at, rule.write
-    return (write(best.group(1)), best.end(1)) if best else ("", at + 1)
+        if match and match.end() > end:
+            token, after, end = rule.write(match.group(1)), match.end(1), match.end()
+    return token, after
 
 
 # How a token is written, where not as it is.
@@ -195,7 +195,7 @@ def _characters(belongs: Callable[[str], bool]) -> str:
 
 
 def _in_words(character: str) -> bool:
-    """Letters, soft hyphens, and the accents and marks of scripts below U+0F00 that stand as characters of their own."""
+    """Letters, soft hyphens, and the separate accents and marks of scripts below U+0F00."""
     mark = character < "\u0f00" and unicodedata.category(character) in ("Mn", "Mc", "Lm", "Sk")
     return character.isalpha() or character == "\xad" or (mark and character >= "\u02c2")
 
