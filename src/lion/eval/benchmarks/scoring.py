@@ -16,7 +16,6 @@ from lion.eval.predictions import Row
 from lion.metrics import AokvqaQuestion, Estimate, MmbenchRow, VisdialRound, VqaQuestion
 from lion.metrics.aokvqa import aokvqa_choice_hits, aokvqa_direct_values
 from lion.metrics.candidate_ranking import best_first
-from lion.metrics.captions import captions_by_image
 from lion.metrics.gqa import gqa_hits
 from lion.metrics.mmbench import mmbench_hits
 from lion.metrics.pope import says_yes
@@ -46,7 +45,7 @@ def captions(records: Sequence[Record], rows: Rows) -> Scored:
     """CIDEr-D, BLEU and ROUGE-L; an answer's own worth is its CIDEr, cut at 1."""
     texts = {one.id: _text(rows[one.id]) for one in records}
     references = {one.id: one.answers for one in records}
-    worth = {name: min(1.0, one["cider"]) for name, one in captions_by_image(texts, references).items()}
+    worth = {name: min(1.0, one["cider"]) for name, one in metrics.captions_by_image(texts, references).items()}
     return Scored(metrics.captions(texts, references), texts, worth)
 
 
