@@ -98,7 +98,10 @@ def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_pa
         (["caption", "PICTURE", "--tags-from", "PICTURE"], "ends in .parquet or .jsonl"),
         (["caption", "PICTURE", "--tags-from", "a.jsonl", "--no-tags"], "use one"),
         (["caption", "PICTURE", "--tags-from", "a.jsonl", "--tags", "a"], "use one"),
-        (["caption", "PICTURE", "--decoding", "greedy"], "no decoding 'greedy'; there are lion, official, boxes"),
+        (
+            ["caption", "PICTURE", "--decoding", "greedy"],
+            "no decoding 'greedy'; there are lion, official, short, boxes",
+        ),
     ],
 )
 def test_mistakes(run, checkpoint, pictures, command, says):
@@ -123,7 +126,7 @@ def test_decoding_is_chosen_and_shown(run, checkpoint, pictures, monkeypatch):
     assert free.code == 1 and bound.code == 0 and bound.out.startswith("[")
     helped = run("locate", "--help")
     shown = run("info", checkpoint)
-    for name in ("lion", "official", "boxes"):
+    for name in ("lion", "official", "short", "boxes"):
         assert name in helped.out and f"decoding {name}" in shown.out
     presets = json.loads(run("info", checkpoint, "--json").out)["decoding"]
     assert "one box and nothing else" in presets["boxes"]["rec"]

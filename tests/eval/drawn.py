@@ -46,6 +46,9 @@ class Knowing(LionPipeline):
         asked = words(request.history) if callable(words) else words
         return request.image, asked, tuple(request.candidates or ())
 
+    def look(self, image):
+        """It knows without looking."""
+
     def answer(self, requests):
         self.asked += requests
         return [self._answer_one(one) for one in requests]

@@ -12,8 +12,7 @@ from lion.data.writers import FORMATS
 from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks.paper import ROWS, groups
-from lion.pipeline import decoding
-from lion.pipeline.decoding import DECODING
+from lion.pipeline.decoding import DECODING, decoding
 from lion.prompts import BENCHMARK_PROMPTS, INSTRUCTIONS, Task
 from tests.eval import drawn
 from tests.eval.drawn import Knowing, on
@@ -83,7 +82,7 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
     scores = values(record)
     row = PAPER[name]
     assert record["samples"] == LIMIT and record["scores"][row.headline[0]]["n"] == LIMIT
-    assert record["official"] == row.official or benchmark.dataset.expected
+    assert record["official"] == (row.official or benchmark.dataset.expected)
     for score in row.headline:
         if score == "cider":
             assert scores["cider"] > 1 and scores["bleu1"] > 0.99
@@ -91,8 +90,8 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
             assert scores[score] == 0.5
         elif score in ("CP", "LR", "AR", "RR", "FP-S", "FP-C"):
             assert scores.get(score, 1) == 1
-        elif score == "accuracy-2021" or name in ("okvqa", "vqav2"):
-            assert scores[score] >= 0.9
+        elif score == "vqa-accuracy":
+            assert scores[score] >= 0.5  # of unanimous number words, none can be matched
         else:
             assert scores[score] == 1, score
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
@@ -109,7 +108,6 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
         ("gqa", lambda place, text: f"The {text}" if place == 0 else text, "exact", 5 / 6),
         ("gqa", lambda place, text: f"The {text}" if place == 0 else text, "vqa_normalised", 1),
         ("aokvqa", lambda place, text: text.upper() if place == 0 else text, "direct_answer", 5 / 6),
-        ("aokvqa", lambda place, text: text.upper() if place == 0 else text, "vqa-accuracy", 1),
         ("pope-random", lambda place, text: "I see", "recall", 1),
         ("pope-random", lambda place, text: "I see", "precision", 0.5),
         ("pope-random", lambda place, text: "I see", "strict/unparsed", 1),
@@ -188,10 +186,11 @@ def test_a_region_is_described_once(data):
 def test_the_pipeline_is_prepared(parts, data):
     benchmark = on("okvqa", data)
     pipeline = Knowing(parts, benchmark)
-    benchmark.prepare(pipeline)
-    assert pipeline.decoding == decoding.decoding("short")
-    positions = pipeline.model.config.qformer_config.max_position_embeddings
-    assert pipeline.processor.max_text_tokens == positions
+    limit = pipeline.processor.max_text_tokens
+    own = benchmark.prepared(pipeline)
+    assert own.decoding == decoding("short") != pipeline.decoding
+    assert own.processor.max_text_tokens == pipeline.model.config.qformer_config.max_position_embeddings != limit
+    assert pipeline.processor.max_text_tokens == limit and own.model is pipeline.model
 
 
 # -- official result files --------------------------------------------------------------------------------------------

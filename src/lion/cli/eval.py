@@ -72,14 +72,15 @@ def ask(
         raise LionError("--strict wants all samples and --limit only some; leave one out")
     with waiting("waking up"):
         quiet_libraries(debug)
-        from lion.eval import DatasetBenchmark, named
+        from lion.eval import DatasetBenchmark, Processes, named
 
         rows = named(names)
+        processes = Processes.launched()
     with waiting("reading the data"):
         chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
         for benchmark in chosen:
-            _check(benchmark, strict)
-    _ask_all(chosen, model, out, json, device, batch_size)
+            _check(benchmark, strict, processes)
+    _ask_all(chosen, model, out, json, device, batch_size, processes)
 
 
 @evaluation.command()
@@ -125,12 +126,17 @@ def all_mini(
     """
     with waiting("waking up"):
         quiet_libraries(debug)
+        from lion.eval import Processes
         from lion.eval.mini import benchmarks, draw
 
+        processes = Processes.launched()
     out = out or Path("outputs", "eval", "all-mini")
-    with Meter("drawing", None) as meter:
-        data = draw(out, limit, meter.advance)
-    _ask_all(benchmarks(data, limit), model, out, json, device, batch_size)
+    data = out / f"world-{limit}"
+    if processes.main:
+        with Meter("drawing", None) as meter:
+            draw(data, limit, meter.advance)
+    processes.wait()
+    _ask_all(benchmarks(data, limit), model, out, json, device, batch_size, processes)
 
 
 @evaluation.command()
@@ -204,11 +210,13 @@ def evaluate(
         _print([(folder, record)], json)
 
 
-def _check(benchmark: DatasetBenchmark, strict: bool) -> None:
+def _check(benchmark: DatasetBenchmark, strict: bool, processes: Processes) -> None:
     """Read the data before the model is loaded, and say what is missing of it."""
     if strict:
         benchmark.check_complete()
     samples, official = len(benchmark.samples), benchmark.official
+    if not processes.main:
+        return
     if official and samples < official and benchmark.limit is None:
         say("note", f"{benchmark.name}: {samples} of the official {official} samples are there")
     if skipped := benchmark.skipped:
@@ -222,11 +230,9 @@ def _ask_all(
     json: bool,
     device: str | None,
     batch_size: int,
+    processes: Processes,
 ) -> None:
     """Load the model, ask every benchmark into a folder of its own below `out`, and print the scores."""
-    from lion.eval import Processes
-
-    processes = Processes.launched()
     pipeline = _load(model, device, batch_size, processes)
     out = out or Path("outputs", "eval", Path(pipeline.name).name)
     records = []

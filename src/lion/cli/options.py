@@ -32,8 +32,8 @@ Decoding = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How answers are written: lion; official, as the released code does; "
-        "boxes, as lion but locate can write nothing but a box.",
+        help="How answers are written: lion; official, as the released code does; short, as lion but questions are "
+        "answered in few words; boxes, as lion but locate can write nothing but a box.",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: a GPU if there is one)")]

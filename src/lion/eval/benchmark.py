@@ -28,6 +28,8 @@ class Part:
     """What names each question's picture: all about one is asked while it is remembered; empty: in the given order."""
     lengths: Sequence[int] = ()
     """How long each question is, in any unit; given with ``pictures``."""
+    look: Callable[[Sequence[int]], None] = lambda numbers: None
+    """Looks at the pictures of these questions, before they are asked in one or several batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class Benchmark(Protocol):
     @property
     def notes(self) -> dict[str, Any]: ...
 
-    def prepare(self, pipeline: LionPipeline) -> None:
-        """Give the pipeline the benchmark's own way of answering."""
+    def prepared(self, pipeline: LionPipeline) -> LionPipeline:
+        """The pipeline with the benchmark's own way of answering; the given one stays as it is."""
         ...
 
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:

@@ -14,20 +14,17 @@ _LEAST = 24
 """Fewer scenes may leave a split of RefCOCO empty."""
 
 
-def draw(out: Path, limit: int, progress: Callable[[], None]) -> Path:
-    """Write the world's test split in every format, those that are there already left as they are; the folder.
+def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
+    """Write the world's test split in every format; those that are there already stay as they are.
 
     Args:
-        out: the folder is made below it.
+        data: the folder that they lie in.
         limit: samples of each benchmark.
         progress: called after each picture.
     """
-    size = max(limit, _LEAST)
-    data = out / f"world-{size}"
     for name in FORMATS:
         if not (data / name).exists():
-            write_as(name, data, size, split=_SPLIT, progress=progress)
-    return data
+            write_as(name, data, max(limit, _LEAST), split=_SPLIT, progress=progress)
 
 
 def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:

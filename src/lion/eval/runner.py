@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,18 @@ from lion.tagging import RamTagger
 
 PASSING = ("data", "date", "hardware", "seconds")
 """What two runs of the same thing differ in, so scores.json leaves it to run.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A batch to ask."""
+
+    part: Part
+    group: list[Batch]
+    """The batches that share its pictures."""
+    batch: Batch
+    missing: frozenset[int]
+    """What of it is not answered yet."""
 
 
 class Evaluation:
@@ -53,28 +65,28 @@ class Evaluation:
     ) -> None:
         self.benchmark, self.processes = benchmark, processes or Processes()
         self.predictions = Predictions(folder, self.processes.rank)
-        benchmark.prepare(pipeline)
+        pipeline = benchmark.prepared(pipeline)
         if self.processes.main:
             self.predictions.claim(_run(pipeline, benchmark, blind))
         self.processes.wait()
-        self._todo: list[tuple[Part, Batch, frozenset[int]]] = []
+        self._todo: list[_Task] = []
         for part in benchmark.parts(pipeline, blind=self.predictions.run()["blind_run"]):
             done = self.predictions.rows(part.name)
-            own = plan(part, pipeline.batch_size)[self.processes.rank :: self.processes.count]
-            for batch in (batch for group in own for batch in group):
-                if open_ := frozenset(number for number in batch if part.ids[number] not in done):
-                    self._todo.append((part, batch, open_))
+            for group in plan(part, pipeline.batch_size)[self.processes.rank :: self.processes.count]:
+                for batch in group:
+                    if missing := frozenset(number for number in batch if part.ids[number] not in done):
+                        self._todo.append(_Task(part, group, batch, missing))
 
     @property
     def pending(self) -> int:
         """How many of this process's questions are unanswered."""
-        return sum(len(unanswered) for _, _, unanswered in self._todo)
+        return sum(len(task.missing) for task in self._todo)
 
     def ask(self, progress: Callable[[str, int], None] = lambda part, count: None) -> None:
         """Ask what is unanswered, and keep each batch's answers as they come.
 
-        A batch of which some are answered is asked whole, as it was: what an answer is can depend on its neighbours in
-        the last bit.
+        A batch of which some are answered is asked whole, and pictures are looked at as they were: in the last bit an
+        answer can depend on its neighbours.
 
         Args:
             progress: told the part and the number of questions after each batch.
@@ -82,21 +94,25 @@ class Evaluation:
         Raises:
             LionError: a question that the model cannot take.
         """
-        for part in {part.name: part for part, _, _ in self._todo}.values():
-            self.predictions.mend(part.name)
+        for name in {task.part.name for task in self._todo}:
+            self.predictions.mend(name)
+        looked: list[Batch] = []
         while self._todo:
-            part, batch, unanswered = self._todo[0]
+            task = self._todo[0]
             start = time.perf_counter()
-            answers = part.ask(batch)
-            seconds = round((time.perf_counter() - start) / len(batch), 4)
+            if task.group is not looked:
+                looked = task.group
+                task.part.look([number for batch in looked for number in batch])
+            answers = task.part.ask(task.batch)
+            seconds = round((time.perf_counter() - start) / len(task.batch), 4)
             rows = [
-                {"id": part.ids[number], **answer, "seconds": seconds}
-                for number, answer in zip(batch, answers, strict=True)
-                if number in unanswered
+                {"id": task.part.ids[number], **answer, "seconds": seconds}
+                for number, answer in zip(task.batch, answers, strict=True)
+                if number in task.missing
             ]
-            self.predictions.add(part.name, rows)
+            self.predictions.add(task.part.name, rows)
             del self._todo[0]
-            progress(part.name, len(rows))
+            progress(task.part.name, len(rows))
 
     def finish(self) -> dict[str, Any] | None:
         """Wait for all processes; then the main one scores the answers as `rescore` does, and the others get None."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -178,11 +180,13 @@ class DatasetBenchmark:
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
-    def prepare(self, pipeline: LionPipeline) -> None:
-        """Set decoding, and the limit of prompts to what the model's positions allow: the released code has no limit of
-        its own when it answers."""
-        pipeline.decoding = decoding(self._preset)
-        pipeline.processor.max_text_tokens = pipeline.model.config.qformer_config.max_position_embeddings
+    def prepared(self, pipeline: LionPipeline) -> LionPipeline:
+        """With the benchmark's decoding, and prompts as long as the model's positions allow: the released code has no
+        other limit when it answers."""
+        own = copy(pipeline)
+        own.decoding, own.processor = decoding(self._preset), copy(pipeline.processor)
+        own.processor.max_text_tokens = pipeline.model.config.qformer_config.max_position_embeddings
+        return own
 
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
         decimals = pipeline.processor.box_decimals
@@ -197,8 +201,12 @@ class DatasetBenchmark:
                 answers = [self._alone(pipeline, self.records[number], requests[number]) for number in numbers]
             return [_row(asked[number], answer) for number, answer in zip(numbers, answers, strict=True)]
 
-        ids = [record.id for record in self.records]
-        return [Part(self.name, ids, ask, [record.image for record in self.records], [len(words) for words in asked])]
+        def look(numbers: Sequence[int]) -> None:
+            with suppress(LionError, OSError):  # what cannot be read is told when it is asked about
+                pipeline.look(list(dict.fromkeys(requests[number].image for number in numbers)))
+
+        ids, pictures = [record.id for record in self.records], [record.image for record in self.records]
+        return [Part(self.name, ids, ask, pictures, [len(words) for words in asked], look)]
 
     def _alone(self, pipeline: LionPipeline, record: Record, request: Request) -> Answer | str:
         """The answer to one question of a batch that could not be answered, or why there is none."""

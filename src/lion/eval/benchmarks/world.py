@@ -147,8 +147,9 @@ class WorldBenchmark:
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
-    def prepare(self, pipeline: LionPipeline) -> None:
-        """Nothing: it is asked the way people ask."""
+    def prepared(self, pipeline: LionPipeline) -> LionPipeline:
+        """As it is: the world is asked the way people ask."""
+        return pipeline
 
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
         parts = [self._part(pipeline, name, False) for name in SETS]

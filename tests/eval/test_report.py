@@ -1,0 +1,173 @@
+"""Tables and gallery: what was run stands beside the paper's, what was not says so, and errors can be looked at."""
+
+import base64
+import html.parser
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from lion.errors import LionError
+from lion.eval import Evaluation, WorldBenchmark
+from lion.eval.document import Heading, Items, Table, html_body, markdown
+from lion.eval.gallery import SHOWN, worst_errors
+from lion.eval.predictions import Predictions
+from lion.eval.report import run_folders, write_report
+from tests.eval import drawn, tiny_world
+from tests.eval.drawn import Knowing, on
+
+LIMIT = 20
+
+
+class Tags(html.parser.HTMLParser):
+    """Checks that tags are closed in order, and collects pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.pictures, self.text = [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.pictures.append(dict(attrs)["src"])
+        elif tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.data(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture(scope="module")
+def runs(parts, data, tmp_path_factory):
+    """REC with misses, VQA with a mistake, captions all right, and the world."""
+    folder = tmp_path_factory.mktemp("runs")
+    spoils = {
+        "refcocog-test": lambda record, text: "[0.0,0.0,0.1,0.1]" if int(record.id) % 2 else text,
+        "okvqa": lambda record, text: "<b>nonsense</b> | \n" if record.id == "1000" else text,
+        "coco-caption": lambda record, text: text,
+    }
+    for name, spoil in spoils.items():
+        benchmark = on(name, data, limit=LIMIT)
+        run = Evaluation(Knowing(parts, benchmark, spoil), benchmark, folder / name)
+        run.ask()
+        run.finish()
+    run = Evaluation(tiny_world.Oracle(parts, 4), WorldBenchmark(limit=4), folder / "world")
+    run.ask()
+    run.finish()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(runs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    return out, write_report([runs], out)
+
+
+def test_the_three_files(report):
+    out, written = report
+    assert (out / "report.md").read_text() == written.markdown
+    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(written.data))
+    page = Tags((out / "report.html").read_text())
+    for cell in ("coco-caption", "138.20", "not run", "20 of 9602", "The worst errors", "knowing"):
+        assert cell in page.text, cell
+
+
+def test_ours_stands_beside_the_papers(report):
+    rows = {(row["benchmark"], row["score"]): row for row in report[1].data["rows"]}
+    captions = rows["coco-caption", "cider"]
+    assert captions["paper"] == {"LION-4B": 138.20, "LION-12B": 139.25}
+    assert captions["value"] > 100 and (captions["samples"], captions["official"]) == (20, 5000)
+    assert captions["setting"] == "prompt caption, decoding lion, with tags" and captions["model"] == "knowing"
+    found = rows["refcocog-test", "accuracy@0.5"]
+    assert 0 < found["value"] < 100 and found["paper"]["LION-12B zero-shot"] == 64.69
+    assert rows["pope-random", "f1"]["value"] is None and rows["visdial", "mrr"]["value"] is None
+    assert rows["average of the eight", "accuracy@0.5"]["paper"]["LION-12B"] == pytest.approx(86.36, abs=0.01)
+    assert ("vqav2", "accuracy") not in rows  # neither in the paper nor run
+
+
+def test_markdown_tables_are_tables(report):
+    text = report[1].markdown
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") - line.count("\\|") for line in block.splitlines()}) == 1, block
+    assert "| coco-caption | cider | 138.20 | 139.25 |" in text
+    assert re.search(r"\| refcocog-val \| accuracy@0\.5 \| 85\.69 \| 85\.52 \| 64\.74 \| 66\.12 \| not run \|", text)
+    assert "## The drawn world: oracle" in text and "Based on the image, respond to this question" in text
+
+
+def test_errors_can_be_looked_at(runs, report):
+    out, written = report
+    errors = written.data["errors"]
+    assert {error["benchmark"] for error in errors} == {"refcocog-test", "okvqa"}
+    (wrong,) = (error for error in errors if error["benchmark"] == "okvqa")
+    assert wrong["said"] == "<b>nonsense</b> | \n" and wrong["worth"] == 0 and wrong["right"]
+    page = Tags((out / "report.html").read_text())
+    assert len(page.pictures) == len(errors) and "<b>nonsense</b>" in page.text
+    for source in page.pictures:
+        picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,"))))
+        assert min(picture.size) >= 64
+
+
+def test_the_worst_come_first_and_boxes_are_drawn(runs, data):
+    benchmark = on("refcocog-test", data, limit=LIMIT)
+    errors = worst_errors(benchmark, Predictions(runs / "refcocog-test").rows, "knowing")
+    assert 0 < len(errors) <= SHOWN and [error.worth for error in errors] == sorted(error.worth for error in errors)
+    assert all(error.worth < 0.5 and error.said == "[0.0,0.0,0.1,0.1]" for error in errors[:3])
+    plain = benchmark.records[0].image
+    assert errors[0].picture.size[0] >= 320 and errors[0].right.startswith("[0.")
+    assert errors[0].picture.tobytes() != Image.open(plain).tobytes()
+
+
+def test_no_errors_no_gallery(parts, data, tmp_path):
+    benchmark = on("gqa", data, limit=3)
+    run = Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
+    run.ask()
+    run.finish()
+    assert write_report([tmp_path / "run"], tmp_path / "out").data["errors"] == []
+    assert "worst errors" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_drawn_pictures_stand_beside_nobodys_numbers(parts, data, tmp_path):
+    benchmark = on("gqa", data, limit=3, drawn=True)
+    run = Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
+    run.ask()
+    run.finish()
+    rows = [row for row in write_report([tmp_path / "run"], tmp_path / "out").data["rows"] if row["benchmark"] == "gqa"]
+    papers, ours = rows[0], rows[1:]
+    assert papers["value"] is None and papers["paper"]
+    assert [row["table"] for row in ours] == ["Questions, drawn"] * 2
+    assert all(row["paper"] == {} and row["official"] is None and row["value"] == 100 for row in ours)
+
+
+def test_mistakes(runs, parts, data, tmp_path):
+    with pytest.raises(LionError, match=r"holds no run\.json"):
+        run_folders([tmp_path])
+    assert [path.name for path in run_folders([runs])] == ["coco-caption", "okvqa", "refcocog-test", "world"]
+    assert run_folders([runs / "okvqa", runs])[0] == runs / "okvqa" and len(run_folders([runs / "okvqa", runs])) == 4
+    benchmark = on("gqa", data, limit=3)
+    Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
+    with pytest.raises(LionError, match="is not scored yet"):
+        write_report([tmp_path / "run"], tmp_path / "out")
+    (tmp_path / "run" / "scores.json").write_text("{")
+    with pytest.raises(LionError, match="not readable JSON; run lion eval score"):
+        write_report([tmp_path / "run"], tmp_path / "out")
+
+
+def test_a_document_in_both_forms():
+    document = [Heading("A & B", 1), Table([["x", "y"], ["1 | 2", ""], ["<i>", "z"]]), Items(["one", "two & three"])]
+    assert markdown(document) == (
+        "# A & B\n\n| x | y |\n| --- | --- |\n| 1 \\| 2 |  |\n| <i> | z |\n\n* one\n* two & three\n"
+    )
+    page = Tags(html_body(document))
+    assert "<i>" in page.text and "<td></td>" in html_body(document) and "A &amp; B" in html_body(document)
