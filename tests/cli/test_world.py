@@ -17,9 +17,23 @@ def test_a_split_is_written_and_a_second_joins_it(run, tmp_path):
     assert len(list((out / "test").glob("*.png"))) == 2
 
 
+def test_a_split_is_written_as_another_dataset(run, tmp_path):
+    ran = run("world", tmp_path, "--as", "refcoco", "--size", 3, "--split", "test", "--pixels", 64)
+    assert (ran.code, ran.err) == (0, "") and "as refcoco (testA, testB)" in ran.out
+    assert {path.name for path in (tmp_path / "refcoco").iterdir()} == {"refs(unc).p", "instances.json", "train2014"}
+    again = run("world", tmp_path, "--as", "refcoco", "--size", 3)
+    assert again.code == 2 and "is there already" in again.err and len(again.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
-    [(["--size", "0"], "--size"), (["--split", "moon"], "train, val, test"), (["--pixels", "2"], "--pixels")],
+    [
+        (["--as", "imagenet"], "choose one of aokvqa, coco-caption"),
+        (["--as", "pope", "--split", "moon"], "train, val, test"),
+        (["--size", "0"], "--size"),
+        (["--split", "moon"], "train, val, test"),
+        (["--pixels", "2"], "--pixels"),
+    ],
 )
 def test_mistakes(run, tmp_path, options, says):
     ran = run("world", tmp_path / "world", *options)

@@ -8,7 +8,8 @@ from PIL import Image
 
 from lion.boxes import Box, parse_boxes
 from lion.data.augment import Augment
-from lion.data.sources.jsonl import JsonlSource
+from lion.data.record_source import RecordSource
+from lion.data.sources.jsonl import read
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -27,7 +28,7 @@ def source(tmp_path):
 
     def make(*lines, **settings):
         (tmp_path / "own.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-        return JsonlSource(tmp_path / "own.jsonl", **settings)
+        return RecordSource(read(tmp_path / "own.jsonl"), **settings)
 
     return make
 
@@ -51,7 +52,7 @@ def test_each_line_serves_the_tasks_it_has_everything_for(source):
 def test_samples_say_what_the_line_says(source):
     own = source(*LINES, decimals=2)
     assert said(own, Task.CAPTION).answer == "a dog"
-    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ["dog"]
+    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ("dog",)
     dialog = said(own, Task.DIALOG)
     assert dialog.instruction.index("a dog") < dialog.instruction.index("is it red?") and dialog.answer == "no"
     assert said(own, Task.REC).answer == "[0.10,0.20,0.50,0.90]" and "the dog" in said(own, Task.REC).instruction
@@ -83,10 +84,42 @@ def test_a_malformed_line_is_named(source, line, message):
         source(line)
 
 
+def test_lines_with_several_facts_make_a_record_for_each(source):
+    own = source({**LINES[0], **LINES[1], **LINES[3]})
+    assert set(own.tasks) == {Task.CAPTION, Task.VQA, Task.REC, Task.REG}
+    assert {record.id for record in own.dataset.records} == {"1"} and len(own.dataset.records) == 3
+
+
+def test_bad_lines_are_listed_when_they_are_to_be_skipped(source, tmp_path):
+    own = source(LINES[0])
+    bad = ["{", '{"image": "gone.png", "caption": "x"}', '{"image": "a.png"}']
+    (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(LINES[0]), "", *bad]))
+    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*--skip-bad"):
+        read(tmp_path / "own.jsonl")
+    dataset = read(tmp_path / "own.jsonl", skip_bad=True)
+    assert dataset.records == own.dataset.records
+    assert [line for line, _ in dataset.skipped] == ["3", "4", "5"] and "gone.png" in dataset.skipped[1][1]
+
+
+def test_a_table_of_questions(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    table = 'image,question,answer,caption\na.png,"what,\nthen?",a dog,\na.png,,,a dog\n'
+    (tmp_path / "own.csv").write_text(table)
+    vqa, caption = read(tmp_path / "own.csv").records
+    assert (vqa.question, vqa.answers, vqa.task) == ("what,\nthen?", ("a dog",), Task.VQA)
+    assert (caption.answers, caption.task) == (("a dog",), Task.CAPTION)
+    (tmp_path / "own.csv").write_text("image,label\na.png,dog\n")
+    with pytest.raises(LionError, match=r"own\.csv: unknown column label; known are answer, caption, image, question"):
+        read(tmp_path / "own.csv")
+    (tmp_path / "own.csv").write_text("image,question,answer\na.png,what?,\n")
+    with pytest.raises(LionError, match=r"own\.csv line 2: needs caption, or question and answer"):
+        read(tmp_path / "own.csv")
+
+
 def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
     with pytest.raises(LionError, match=r"no file .*gone\.jsonl"):
-        JsonlSource(tmp_path / "gone.jsonl")
+        read(tmp_path / "gone.jsonl")
     with pytest.raises(LionError, match="holds no samples"):
         source()
-    with pytest.raises(LionError, match="no line for the task rec; it has caption"):
+    with pytest.raises(LionError, match="no record for the task rec; it has caption"):
         source(LINES[0], weights={Task.REC: 1.0})

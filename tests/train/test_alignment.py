@@ -5,7 +5,7 @@ import torch
 
 from lion.data import pictures
 from lion.model import LionForConditionalGeneration
-from lion.train.alignment import THING_TENSORS, Alignment, cells, visual_tokens
+from lion.train.alignment import THING_TENSORS, Alignment, covered, visual_tokens
 from lion.train.language_modelling import LanguageModelling
 from lion.train.recipe import parse
 from lion.train.symbols import embed_symbols
@@ -25,29 +25,33 @@ def objective(alignment, **fields):
     return LanguageModelling(parse({**recipe, "optimiser": {"lr": 0.01}, "options": options, **fields}))
 
 
-def test_a_cell_is_the_one_a_centre_lies_in():
-    centres = torch.tensor([[[0.0, 0.0], [0.99, 0.0], [0.0, 0.99], [1.0, 1.0], [0.26, 0.51]]])
-    assert cells(centres, 16).tolist() == [[0, 3, 12, 15, 9]]
+def test_a_thing_covers_the_cells_whose_middle_it_holds_and_its_own_middle():
+    boxes = torch.tensor([[[0.0, 0.0, 0.5, 0.5], [0.3, 0.3, 0.32, 0.32], [0.9, 0.1, 1.0, 0.9]]])
+    found = [cells.nonzero().flatten().tolist() for cells in covered(boxes, 16)[0]]
+    assert found == [[0, 1, 4, 5], [5], [11]]  # the last box: no middle in it, and its own is that of row 2
     with pytest.raises(ValueError, match="12 visual tokens are no square grid"):
-        cells(centres, 12)
+        covered(boxes, 12)
 
 
-def test_a_token_that_says_the_thing_costs_nothing():
+def test_one_token_that_says_the_thing_is_enough():
     made = objective(1.0)
     alignment = Alignment(made.processor)
     samples, _ = made.mixture.batch(0, 0, 4)
     targets = alignment.targets(samples)
     model = made.build()
     shared = model.language_model.shared
-    ids, centres = (targets[name] for name in THING_TENSORS)
-    grid = torch.randn(4, 1 + 64 * 64, shared.embedding_dim)  # so fine that no two things share a cell
-    assert alignment.loss({"mlp": grid}, targets, shared) > 1
+    ids, boxes = (targets[name] for name in THING_TENSORS)
+    grid = torch.full((4, 1 + 64 * 64, shared.embedding_dim), 50.0)
+    assert alignment.loss({"mlp": grid}, targets, shared) > 100
+    cells = covered(boxes, 64 * 64)
     for row in range(4):
+        taken: set[int] = set()
         for place in range(ids.shape[1]):
             if ids[row, place].any():
-                cell = 1 + cells(centres[row, place], 64 * 64)
-                grid[row, cell] = embed_symbols(ids[row : row + 1, place : place + 1], shared)[0, 0].detach()
-    assert alignment.loss({"mlp": grid}, targets, shared) == 0
+                own = next(cell for cell in cells[row, place].nonzero().flatten().tolist() if cell not in taken)
+                taken.add(own)
+                grid[row, 1 + own] = embed_symbols(ids[row : row + 1, place : place + 1], shared)[0, 0].detach()
+    assert alignment.loss({"mlp": grid}, targets, shared) < 1e-6
 
 
 def test_pictures_that_were_not_drawn_have_nothing_to_align():

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from lion.data import pictures
+from lion.data.writers import write_as
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.pipeline import LionPipeline
@@ -117,6 +118,22 @@ def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
     assert record["bad_samples"] > 0 and set(record["scores"]) > {"held_out/rec/mean_iou"}
     bad = (tmp_path / "stage2/bad_samples.jsonl").read_text().splitlines()
     assert len(bad) == record["bad_samples"] and "bad.png" in json.loads(bad[0])["reason"]
+
+
+def test_datasets_in_their_original_files_train(tmp_path):
+    for name in ("refcoco", "okvqa", "visdial"):
+        write_as(name, tmp_path, 4, pixels=64)
+    next((tmp_path / "okvqa").rglob("*.jpg")).unlink()
+    data = [{"source": name, "folder": str(tmp_path)} for name in ("refcoco", "visdial")]
+    data.append({"source": "okvqa", "folder": str(tmp_path), "skip_bad": True})
+    validation = {"every": 9, "samples": 3, "data": data[:1]}
+    record = train(recipe("stage3", tmp_path, data=data, validation=validation))
+    seen = {task for row in rows(tmp_path / "stage3") for task in row["per_task"]}
+    assert {"dialog", "vqa"} <= seen and seen & {"rec", "reg"}
+    bad = [json.loads(line) for line in (tmp_path / "stage3/bad_samples.jsonl").read_text().splitlines()]
+    assert (
+        record["bad_samples"] == len(bad) == 1 and bad[0]["id"].startswith("okvqa:") and "picture" in bad[0]["reason"]
+    )
 
 
 def test_a_dry_run_needs_no_earlier_run_and_writes_nothing(tmp_path):

@@ -7,6 +7,8 @@ import torch
 
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
 from lion.train import params
+from lion.train.checkpoint import load_optimiser_state, optimiser_state
+from lion.train.recipe import Optimiser
 from lion.train.stages import STAGES
 from tests.train.toy import ToyModel
 
@@ -40,13 +42,49 @@ def test_the_table_names_components_of_the_model_and_never_frozen_ones(stage):
 
 def test_groups_hold_each_parameter_once_and_decay_matrices_only(model):
     parts = components(model, "stage3")
-    groups = params.groups(parts, 0.1, {"router": 3.0})
+    groups, none = params.groups(parts, Optimiser(lr=1.0, weight_decay=0.1), {"router": 3.0})
+    assert none == []
     names = [name for group in groups for name in group["names"]]
     assert sorted(names) == sorted(name for named in parts.values() for name, _ in named)
     for group in groups:
         gentle = group["component"] in ("router", "tag_soft_prompt")
         assert all((p.ndim >= 2 and not gentle) == (group["weight_decay"] == 0.1) for p in group["params"])
         assert group["lr_scale"] == (3.0 if group["component"] == "router" else 1.0)
+
+
+def test_muon_takes_the_matrices_between_hidden_layers_and_nothing_else(model):
+    parts = components(model, "stage3")
+    adamw, muon = params.groups(parts, Optimiser(lr=1.0, muon=2.0, weight_decay=0.1), {"mlp": 3.0})
+    by_muon = {name for group in muon for name in group["names"]}
+    assert {name.rsplit(".", 1)[-1] for name in by_muon} == {"weight"}
+    assert all(p.ndim == 2 for group in muon for p in group["params"])
+    assert {
+        "mlp.input.weight",
+        "qformer.projection.weight",
+        "vision_aggregator.blocks.0.feed_forward.input.weight",
+    } < by_muon
+    assert not any("embedding" in name or "router" in name for name in by_muon)
+    assert {group["lr_scale"] for group in muon} == {2.0, 6.0}
+    names = [name for group in (*adamw, *muon) for name in group["names"]]
+    assert sorted(names) == sorted(name for named in parts.values() for name, _ in named)
+
+
+def test_both_optimisers_learn_and_come_back_from_a_checkpoint():
+    toy, settings = ToyModel(), Optimiser(lr=0.1, muon=1.0)
+    parts = {"body": [(f"body.{n}", p) for n, p in toy.body.named_parameters()]}
+    optimisers = params.make_optimisers(parts, settings, {}, fused=False)
+    assert [type(optimiser).__name__ for optimiser in optimisers] == ["AdamW", "Muon"]
+    before = [p.detach().clone() for _, p in parts["body"]]
+    for _, parameter in parts["body"]:
+        parameter.grad = torch.randn_like(parameter)
+    for optimiser in optimisers:
+        optimiser.step()
+    assert all((a != b).any() for a, (_, b) in zip(before, parts["body"], strict=True))
+    state = optimiser_state(optimisers)
+    again = params.make_optimisers(parts, settings, {}, fused=False)
+    load_optimiser_state(again, state)
+    found = optimiser_state(again)
+    assert set(found) == set(state) and all(torch.equal(found[name], state[name]) for name in state)
 
 
 def test_trained_buffers_belong_to_the_checkpoint_and_frozen_ones_do_not():

@@ -98,12 +98,61 @@ def test_symbols_hold_every_thing_and_its_box():
 def test_symbols_that_are_meant_are_those_of_the_answer():
     objective = PretrainLanguage(load("mini-t5", ["batch_size=16", "steps=200"]))
     batches = {batch.tasks[0]: batch for batch in map(objective.batch, range(150, 200))}
-    assert not batches[Task.CAPTION].tensors["asked"].any()
+    assert not batches[Task.CAPTION].tensors["meant_symbols"].any()
     rec = batches[Task.REC].tensors
     decode = objective.processor.tokenizer.decode
-    for labels, ids, about in zip(rec["labels"], rec["symbol_ids"], rec["symbol_about"].bool(), strict=True):
-        [meant] = {tuple(told(objective, one)[1]) for one in ids[about]}
-        assert decode(labels[labels >= 0], skip_special_tokens=True) == f"[{','.join(meant)}]"
+    for labels, ids, meant in zip(rec["labels"], rec["symbol_ids"], rec["meant_symbols"], strict=True):
+        [box] = {tuple(told(objective, one)[1]) for one in ids[meant[0, :, 0].bool()]}
+        assert decode(labels[labels >= 0], skip_special_tokens=True) == f"[{','.join(box)}]"
+
+
+def test_relations_say_who_is_compared_with_whom_and_what_is_true():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=100", "options.find_first=0.9"]))
+    batches = [batch for batch in map(objective.batch, range(20, 60)) if batch.tensors["meant_relations"].any()]
+    decode = objective.processor.tokenizer.decode
+    seen = set()
+    for batch in batches:
+        t = batch.tensors
+        for row in t["meant_relations"][:, 1].any(-1).any(-1).nonzero().flatten().tolist():
+            symbols, relations, words = t["meant_symbols"][row, 0], t["meant_relations"][row], t["meant_words"][row]
+            boxes = [
+                {tuple(map(float, told(objective, one)[1])) for one in t["symbol_ids"][row][symbols[:, kind].bool()]}
+                for kind in (0, 1)
+            ]
+            [thing], [anchor] = boxes
+            place = int(symbols[:, 0].nonzero()[0])
+            answer = decode(t["labels"][row][t["labels"][row] >= 0], skip_special_tokens=True)
+            left, above, holds = relations[0, place].tolist()
+            if relations[1, place, 0]:
+                assert left == (thing[0] + thing[2] < anchor[0] + anchor[2])
+            if relations[1, place, 1]:
+                assert above == (thing[1] + thing[3] < anchor[1] + anchor[3])
+            assert relations[1, place, 2] == (answer in ("yes", "no")) and holds == (answer == "yes")
+            if answer in ("left", "above"):
+                assert (left if answer == "left" else above) == 1
+            text = [decode([i]).strip() for i in t["input_ids"][row]]
+            names = {kind: {text[i] for i in words[0, :, kind].nonzero().flatten().tolist()} for kind in (0, 1)}
+            told_of = {kind: told(objective, t["symbol_ids"][row][symbols[:, kind].bool()][0])[0] for kind in (0, 1)}
+            assert all(names[kind] and names[kind] <= set(told_of[kind].split()) for kind in (0, 1))
+            seen.add(answer)
+    assert seen == {"yes", "no", "left", "right", "above", "below"}
+
+
+def test_a_thing_that_tags_name_may_go_untold():
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=200"]))
+    untold = 0
+    for batch in map(objective.batch, range(100, 160)):
+        if batch.tasks[0] != Task.VQA:
+            continue
+        decode = objective.processor.tokenizer.decode
+        for row in range(64):
+            if not batch.tensors["meant_symbols"][row, 0, :, 0].any():
+                text = decode(batch.tensors["input_ids"][row], skip_special_tokens=True)
+                labels = batch.tensors["labels"][row]
+                if decode(labels[labels >= 0], skip_special_tokens=True) == "yes":
+                    assert "following tags" in text
+                    untold += 1
+    assert untold > 0
 
 
 def test_a_symbol_tells_the_corners_apart():
@@ -120,10 +169,10 @@ def test_who_is_meant_counts_in_the_loss():
     batch = next(batch for batch in map(objective.batch, range(90, 100)) if Task.REC in batch.tasks)
     model = objective.build()
     told = objective.loss(model, batch)
-    torch.nn.init.constant_(model.heads["about"].bias, 9.0)
+    torch.nn.init.constant_(model.heads.symbols.bias, 9.0)
     assert objective.loss(model, batch).total > told.total + 1
     told.total.backward()
-    assert model.heads["about"].weight.grad.any()
+    assert model.heads.symbols.weight.grad.any()
 
 
 def test_told_in_words_there_are_no_symbols():

@@ -46,6 +46,11 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ),
         ({"data": [{"source": "world", "split": "test", "scenes": 1}]}, "data.0.split: "),
         ({"data": [{"source": "coco"}]}, "data.0: "),
+        ({"data": [{"source": "refcoco"}]}, "data.0.folder: is missing"),
+        (
+            {"data": [{"source": "refcoco", "folder": "x", "tasks": {"rec": 1}}]},
+            "data.0.tasks: stage1 does not train on rec",
+        ),
         ({"lr_scale": {"router": 2}}, "lr_scale.router: stage1 knows qformer, image_adapter, tag_soft_prompt here"),
         ({"init": {"vit": "x"}}, "init.vit: stage1 knows model, "),
         ({"optimiser": {"lr": 0.1, "warmup": 11}}, "optimiser.warmup: 11 is more than steps=10; lower it"),

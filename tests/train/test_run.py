@@ -120,7 +120,7 @@ def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(
 
         def batch(self, step, shard=0):
             if step == 11:
-                seen.update({group["component"]: group["lr"] for group in run.optimiser.param_groups})
+                seen.update({group["component"]: group["lr"] for o in run.optimisers for group in o.param_groups})
             return super().batch(step, shard)
 
     seen: dict[str, float] = {}

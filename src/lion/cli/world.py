@@ -1,4 +1,4 @@
-"""``lion world``: scenes of the mini world as files."""
+"""``lion world``: scenes of the mini world as files, also as the original files of other datasets."""
 
 from __future__ import annotations
 
@@ -20,18 +20,33 @@ def world(
         str, typer.Option(help="train, val or test; test holds out colours of things and wordings.")
     ] = "train",
     pixels: Annotated[int, typer.Option(min=16, max=4096, help="Side of the square pictures.")] = 256,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="DATASET",
+            help="Write OUT/DATASET in its original format: refcoco, okvqa, visdial, pope ...",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Draw scenes with captions, questions, expressions, boxes and tags.
 
     Pictures and one JSON line for each, readable by datasets.load_dataset("imagefolder", data_dir=OUT), and boxes in
-    COCO's format. A run that was stopped goes on when it is started again.
+    COCO's format. A run that was stopped goes on when it is started again. With --as, the files of another dataset.
     """
-    from lion.world.writer import write
-
     try:
         with Meter("drawing", size) as meter:
-            folder = write(out, size, seed, split=split, pixels=pixels, progress=lambda done: meter.advance())
+            if dataset is None:
+                from lion.world.writer import write
+
+                folder = write(out, size, seed, split=split, pixels=pixels, progress=lambda done: meter.advance())
+                said = ""
+            else:
+                from lion.data.writers import FORMATS, write_as
+
+                folder = write_as(dataset, out, size, seed, split=split, pixels=pixels, progress=meter.advance)
+                said = f", as {dataset} ({FORMATS[dataset][1][split]}),"
     except OSError as error:
         raise LionError(f"cannot write to {out}: {error.strerror or error}; name another folder") from error
-    print(f"{size} scenes of the {split} split in {folder}")
+    print(f"{size} scenes of the {split} split{said} in {folder}")

@@ -6,6 +6,7 @@ Used by training's validation and by evaluation alike, so the two can never disa
 
 from lion.metrics.average_precision import average_precision, mean_average_precision
 from lion.metrics.caption_objects import caption_objects
+from lion.metrics.captions import captions, captions_by_image
 from lion.metrics.exact_match import exact_match
 from lion.metrics.pope import pope
 from lion.metrics.rec import rec
@@ -16,6 +17,8 @@ __all__ = [
     "Estimate",
     "average_precision",
     "caption_objects",
+    "captions",
+    "captions_by_image",
     "exact_match",
     "mean_average_precision",
     "pope",

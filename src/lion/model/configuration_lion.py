@@ -143,7 +143,9 @@ class LionConfig(PreTrainedConfig):
                 attention_probs_dropout_prob=0.0,
             ),
             aggregator_config=VisionAggregatorConfig(num_attention_heads=4, intermediate_size=512),
-            text_config=_small_t5(vocab_size, d_model=128, d_ff=384, num_layers=3, num_heads=4, d_kv=32),
+            text_config=_small_t5(
+                vocab_size, d_model=128, d_ff=384, num_layers=4, num_decoder_layers=3, num_heads=4, d_kv=32
+            ),
             taps=(4, 3, 2),
             patch_stem="convolutional",
             num_query_tokens=16,

@@ -3,10 +3,11 @@
 A departure from the paper, which trains by the language-model loss alone; off unless a recipe gives it a weight
 (`options.alignment`). The released LION does not need it: its Q-Former comes pretrained, and its language model has
 seen the world's text. Both kinds of visual tokens are taken as grids over the picture (the Q-Former's Q queries as
-sqrt(Q) a side, the aggregator's patches as they lie), and the token of the cell that holds a thing's centre is pulled
-towards the thing's symbol (``symbols.py``); all others are free.
+sqrt(Q) a side, the aggregator's patches as they lie). Of the tokens of the cells that a thing covers those nearest to
+the thing's symbol (``symbols.py``) are pulled towards it, the nearest most; all others are free. Which patch of a thing
+says what it is, the frozen Vision Encoder has settled long before.
 
-B batch, M things, Q queries, P patches + CLS, D the language model's width.
+B batch, M things, N visual tokens of a kind (Q queries, or P patches + CLS), D the language model's width.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
 from lion.data.sample import Sample
@@ -26,8 +26,11 @@ from lion.train.symbols import Symbols, embed_symbols
 _SPECIAL = {"qformer": 0, "mlp": 1}
 """Components whose output are visual tokens, and how many tokens before the grid (the aggregator's CLS)."""
 
-THING_TENSORS = ("thing_ids", "thing_centres")
+THING_TENSORS = ("thing_ids", "thing_boxes")
 """What :meth:`Alignment.targets` adds to a batch."""
+
+_SHARPNESS = 3.0
+"""How much more the nearest token of a thing is pulled than one whose mean squared distance is 1 larger: e times."""
 
 
 class Alignment:
@@ -41,14 +44,14 @@ class Alignment:
         self.symbols = Symbols(processor.tokenizer, processor.box_decimals)
 
     def targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """Symbols' ids (B, M, 7) and centres (B, M, 2) of all things; none for pictures that are not drawn ones."""
+        """Symbols' ids (B, M, 7) and boxes (B, M, 4) of all things; none for pictures that are not drawn ones."""
         things = [sample.meta["scene"].objects if "scene" in sample.meta else () for sample in samples]
         ids = self.symbols.ids([[((t.size, t.colour, t.category), t.box) for t in row] for row in things])
-        centres = torch.zeros(*ids.shape[:2], 2)
+        boxes = torch.zeros(*ids.shape[:2], 4)
         for index, row in enumerate(things):
             for place, thing in enumerate(row):
-                centres[index, place] = torch.tensor(thing.box.center)
-        return dict(zip(THING_TENSORS, (ids, centres), strict=True))
+                boxes[index, place] = torch.tensor(thing.box.xyxy())
+        return dict(zip(THING_TENSORS, (ids, boxes), strict=True))
 
     def loss(self, tokens: Mapping[str, Tensor], targets: Mapping[str, Tensor], embedding: nn.Embedding) -> Tensor:
         """Mean squared distance, over things and dimensions, summed over the kinds of visual tokens."""
@@ -56,16 +59,18 @@ class Alignment:
         wanted_BMD = embed_symbols(ids_BM7, embedding).detach().float()
         total = wanted_BMD.new_zeros(())
         for component, tokens_BND in tokens.items():
-            special = _SPECIAL[component]
-            cells_BM = special + cells(targets["thing_centres"], tokens_BND.shape[1] - special)
-            found_BMD = tokens_BND.gather(1, cells_BM[..., None].expand_as(wanted_BMD)).float()
-            distance_BM = functional.mse_loss(found_BMD, wanted_BMD, reduction="none").mean(-1)
-            total = total + (distance_BM * there_BM).sum() / there_BM.sum().clamp(min=1)
+            grid_BND = tokens_BND[:, _SPECIAL[component] :].float()
+            distance_BMN = torch.cdist(wanted_BMD, grid_BND).square() / wanted_BMD.shape[-1]
+            outside_BMN = ~covered(targets["thing_boxes"], grid_BND.shape[1])
+            share_BMN = (-_SHARPNESS * distance_BMN.detach()).masked_fill(outside_BMN, -torch.inf).softmax(-1)
+            total = total + ((share_BMN * distance_BMN).sum(-1) * there_BM).sum() / there_BM.sum().clamp(min=1)
         return total
 
 
-def cells(centres_BM2: Tensor, tokens: int) -> Tensor:
-    """Index, (B, M), of the token whose cell holds a centre, in a square grid of so many tokens, row by row.
+def covered(boxes_BM4: Tensor, tokens: int) -> Tensor:
+    """Which cells of a square grid of so many tokens, row by row, each box covers, (B, M, N): at least one.
+
+    Covered are cells whose centre lies in the box, and the one that holds the box's own centre.
 
     Raises:
         ValueError: that many tokens make no square.
@@ -73,8 +78,12 @@ def cells(centres_BM2: Tensor, tokens: int) -> Tensor:
     side = round(tokens**0.5)
     if side * side != tokens:
         raise ValueError(f"{tokens} visual tokens are no square grid")
-    column_BM, row_BM = (centres_BM2 * side).long().clamp(0, side - 1).unbind(-1)
-    return row_BM * side + column_BM
+    middles = (torch.arange(side, device=boxes_BM4.device) + 0.5) / side
+    x_N, y_N = middles.repeat(side), middles.repeat_interleave(side)
+    left, top, right, bottom = (edge[..., None] for edge in boxes_BM4.unbind(-1))
+    inside_BMN = (left <= x_N) & (x_N < right) & (top <= y_N) & (y_N < bottom)
+    column, row = (((low + high) / 2 * side).long().clamp(0, side - 1) for low, high in ((left, right), (top, bottom)))
+    return inside_BMN.scatter(-1, row * side + column, True)
 
 
 @contextmanager

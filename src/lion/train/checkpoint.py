@@ -3,7 +3,7 @@
 A checkpoint is a folder `step-0000200` that appears whole or not at all:
 
     trained.safetensors      parameters that train and their modules' buffers
-    optimiser.safetensors    AdamW's state as `parameter name/key`
+    optimiser.safetensors    the optimisers' state as `parameter name/key`
     state.json               step, samples seen, seconds, recipe fingerprint
     random-<rank>.safetensors and .json   torch, numpy and Python random states of each process
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,11 @@ class CheckpointFolder:
         return next(reversed(self.all()), None)
 
     def save(
-        self, accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimisers: Sequence[torch.optim.Optimizer],
+        progress: Progress,
     ) -> None:
         """Write a checkpoint (every process calls this; the main one writes), then drop all but the newest `keep`."""
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
@@ -67,7 +71,7 @@ class CheckpointFolder:
             return
         with atomic_directory(self.folder / f"step-{progress.step:07d}") as folder:
             save_file(_portable(trained_state(model)), folder / "trained.safetensors")
-            save_file(_portable(optimiser_state(optimiser)), folder / "optimiser.safetensors")
+            save_file(_portable(optimiser_state(optimisers)), folder / "optimiser.safetensors")
             for rank, (tensors, plain) in enumerate(randoms):
                 save_file(_portable(tensors), folder / f"random-{rank}.safetensors")
                 atomic_write_json(folder / f"random-{rank}.json", plain)
@@ -76,9 +80,13 @@ class CheckpointFolder:
             shutil.rmtree(old)
 
     def resume(
-        self, accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimisers: Sequence[torch.optim.Optimizer],
+        fingerprint: str,
     ) -> Progress:
-        """Restore the newest checkpoint into model, optimiser and random states; a fresh Progress where there is none.
+        """Restore the newest checkpoint into model, optimisers and random states; a fresh Progress where there is none.
 
         Raises:
             LionError: the checkpoint belongs to another recipe, or to another number of processes.
@@ -96,36 +104,39 @@ class CheckpointFolder:
         if processes != accelerator.num_processes:
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
         load_trained_state(model, load_file(newest / "trained.safetensors"))
-        load_optimiser_state(optimiser, load_file(newest / "optimiser.safetensors"))
+        load_optimiser_state(optimisers, load_file(newest / "optimiser.safetensors"))
         rank = accelerator.process_index
         plain = json.loads((newest / f"random-{rank}.json").read_text())
         _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
         return progress
 
 
-def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
+def optimiser_state(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
     state = {}
-    for group in optimiser.param_groups:
-        for name, parameter in zip(group["names"], group["params"], strict=True):
-            for key, value in optimiser.state.get(parameter, {}).items():
-                state[f"{name}/{key}"] = torch.as_tensor(value)
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                for key, value in optimiser.state.get(parameter, {}).items():
+                    state[f"{name}/{key}"] = torch.as_tensor(value)
     return state
 
 
-def load_optimiser_state(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+def load_optimiser_state(optimisers: Sequence[torch.optim.Optimizer], state: Mapping[str, Tensor]) -> None:
     """Put `optimiser_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
     by_name: dict[str, dict[str, Tensor]] = {}
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
         by_name.setdefault(name, {})[key] = value
-    for group in optimiser.param_groups:
-        for name, parameter in zip(group["names"], group["params"], strict=True):
-            values = by_name.get(name, {})
-            on_device = group.get("fused") or group.get("capturable")
-            optimiser.state[parameter] = {
-                key: value.to(parameter.device) if value.ndim or on_device else value for key, value in values.items()
-            }
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                values = by_name.get(name, {})
+                on_device = group.get("fused") or group.get("capturable")
+                optimiser.state[parameter] = {
+                    key: value.to(parameter.device) if value.ndim or on_device else value
+                    for key, value in values.items()
+                }
 
 
 def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

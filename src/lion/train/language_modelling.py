@@ -17,8 +17,10 @@ from torch import nn
 from lion.data.augment import Augment
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
+from lion.data.record_source import RecordSource
+from lion.data.sample import BadSample
 from lion.data.source import Source
-from lion.data.sources.jsonl import JsonlSource
+from lion.data.sources import jsonl, read
 from lion.data.sources.world import NoisyTags, WorldSource
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -28,7 +30,7 @@ from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import load_part
 from lion.train.presets import preset_config, world_processor
-from lion.train.recipe import JsonlData, Recipe, WorldData
+from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
 from lion.train.stages import LanguageModellingOptions
 from lion.train.validation import Validator
 
@@ -74,6 +76,9 @@ class LanguageModelling:
         curriculum = self.recipe.curriculum
         cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size, cap)
+        if (step, shard) == (0, 0):  # what was left out when the datasets were read is told once
+            records = [source.dataset for source, _ in self.sources if isinstance(source, RecordSource)]
+            bad += [BadSample(f"{one.name}:{ident}", reason) for one in records for ident, reason in one.skipped]
         tensors = collate(samples, self.processor)
         if self.alignment:
             tensors |= self.alignment.targets(samples)
@@ -137,9 +142,13 @@ class LanguageModelling:
             raise LionError(f"{self.recipe.init_folder('model')} holds no processor; save one beside the model")
         return world_processor(self.recipe.model)
 
-    def _source(self, data: WorldData | JsonlData) -> Source:
-        if isinstance(data, JsonlData):
-            return JsonlSource(data.path, data.tasks, self.processor.box_decimals, Augment(data.flip, data.crop))
+    def _source(self, data: WorldData | JsonlData | DatasetData) -> Source:
+        if not isinstance(data, WorldData):
+            if isinstance(data, JsonlData):
+                dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
+            else:
+                dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
+            return RecordSource(dataset, data.tasks, self.processor.box_decimals, Augment(data.flip, data.crop))
         return WorldSource(
             self.processor.image_processor,
             data.split,

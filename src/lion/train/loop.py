@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ class Run:
     objective: Objective
     accelerator: Accelerator
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimisers: Sequence[torch.optim.Optimizer]
     checkpoints: CheckpointFolder
     log: RunLog
     progress: Progress
@@ -87,7 +87,7 @@ def fit(run: Run) -> None:
             run.progress.seconds += time.monotonic() - started
             if step % recipe.checkpoint.every == 0 or last or stop.wanted:
                 run.log.flush()
-                run.checkpoints.save(run.accelerator, run.bare_model, run.optimiser, run.progress)
+                run.checkpoints.save(run.accelerator, run.bare_model, run.optimisers, run.progress)
             if stop.wanted and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; the same command resumes")
 
@@ -110,7 +110,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     recipe, progress = run.recipe, run.progress
     started = time.monotonic()
     rate = learning_rate(recipe.optimiser, recipe.steps, progress.step)
-    for group in run.optimiser.param_groups:
+    for group in (group for optimiser in run.optimisers for group in optimiser.param_groups):
         group["lr"] = rate * group["lr_scale"]
     total = 0.0
     per_task: dict[str, list[float]] = defaultdict(list)
@@ -128,8 +128,9 @@ def _step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     norm = float(run.accelerator.clip_grad_norm_(run.model.parameters(), recipe.clip))
     if not math.isfinite(norm):
         raise LionError(_not_finite("gradient norm", norm, progress.step + 1, ids))
-    run.optimiser.step()
-    run.optimiser.zero_grad(set_to_none=True)
+    for optimiser in run.optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
     seconds = time.monotonic() - started
     progress.step += 1
     progress.samples += len(ids) * run.accelerator.num_processes

@@ -13,6 +13,9 @@ def matching_logits(tokens_BPE: Tensor, words_WE: Tensor, scale: Tensor | float,
     return logsumexp(similarity_BPW.float(), dim=1) + bias
 
 
-def matching_loss(logits_BW: Tensor, shown_BW: Tensor) -> Tensor:
-    """Sigmoid cross-entropy, summed over words: nearly all are absent, and their easy zeros must not thin it out."""
-    return functional.binary_cross_entropy_with_logits(logits_BW, shown_BW, reduction="none").sum(dim=1).mean()
+def matching_loss(logits_BW: Tensor, shown_BW: Tensor, known_BW: Tensor | None = None) -> Tensor:
+    """Sigmoid cross-entropy, summed over words: nearly all are absent, and their easy zeros must not thin it out.
+
+    `known_BW` is 0 where nobody can say whether a word fits; None where everything is known.
+    """
+    return functional.binary_cross_entropy_with_logits(logits_BW, shown_BW, known_BW, reduction="none").sum(1).mean()

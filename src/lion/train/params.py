@@ -1,4 +1,4 @@
-"""What trains and how fast: freezing by component, and the optimiser's parameter groups."""
+"""What trains, by what rule and how fast: freezing by component, and the optimisers with their parameter groups."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from lion.train.objective import NamedParameters
+from lion.train.recipe import Optimiser
 
 UNDECAYED = frozenset({"router", "tag_soft_prompt"})
 """Components that weight decay must not pull to zero: a gate's neutral value is 1, a soft prompt's is a word's size."""
+
+_NOT_INNER = ("embed", "shared", "lm_head", "relative_attention_bias", "position", "queries", "words")
+"""In names of matrices that are tables or output layers, which Muon is not for."""
 
 
 def freeze_all_but(model: nn.Module, components: Mapping[str, NamedParameters]) -> None:
@@ -33,28 +37,53 @@ def train_mode(model: nn.Module) -> None:
             module.training = False
 
 
-def groups(
-    components: Mapping[str, NamedParameters], weight_decay: float, lr_scale: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """Parameter groups for AdamW: per component, matrices with weight decay and all else without.
+def make_optimisers(
+    components: Mapping[str, NamedParameters], settings: Optimiser, lr_scale: Mapping[str, float], *, fused: bool
+) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or with `settings.muon` Muon for inner matrices and AdamW for the rest.
 
-    Each group carries `component`, `names` (for the checkpoint) and `lr_scale` (the factor on the schedule's rate).
+    Every parameter group carries `component`, `names` (for the checkpoint) and `lr_scale` (the factor on the
+    schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's.
     """
-    result = []
+    adamw, muon = groups(components, settings, lr_scale)
+    optimisers: list[torch.optim.Optimizer] = []
+    if adamw:
+        optimisers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
+    if muon:
+        optimisers.append(torch.optim.Muon(muon, lr=settings.lr, adjust_lr_fn="match_rms_adamw"))
+    return optimisers
+
+
+def groups(
+    components: Mapping[str, NamedParameters], settings: Optimiser, lr_scale: Mapping[str, float]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Parameter groups for AdamW and for Muon; see `make_optimisers`."""
+    adamw: list[dict[str, Any]] = []
+    muon: list[dict[str, Any]] = []
     for component, named in components.items():
-        for decayed in (True, False):
-            chosen = [(n, p) for n, p in named if (p.ndim >= 2 and component not in UNDECAYED) == decayed]
+        kinds: dict[str, list[tuple[str, nn.Parameter]]] = {"inner": [], "matrix": [], "vector": []}
+        for name, parameter in named:
+            kinds[_kind(component, name, parameter, settings.muon > 0)].append((name, parameter))
+        for kind, chosen in kinds.items():
             if chosen:
-                result.append(
+                (muon if kind == "inner" else adamw).append(
                     {
                         "params": [parameter for _, parameter in chosen],
                         "names": [name for name, _ in chosen],
                         "component": component,
-                        "lr_scale": lr_scale.get(component, 1.0),
-                        "weight_decay": weight_decay if decayed else 0.0,
+                        "lr_scale": lr_scale.get(component, 1.0) * (settings.muon if kind == "inner" else 1.0),
+                        "weight_decay": 0.0 if kind == "vector" else settings.weight_decay,
                     }
                 )
-    return result
+    return adamw, muon
+
+
+def _kind(component: str, name: str, parameter: nn.Parameter, muon: bool) -> str:
+    """`vector`: no weight decay. `inner`: a matrix between hidden layers, where Muon is wanted. `matrix`: the rest."""
+    if parameter.ndim < 2 or component in UNDECAYED:
+        return "vector"
+    inner = muon and parameter.ndim == 2 and component != "heads" and not any(part in name for part in _NOT_INNER)
+    return "inner" if inner else "matrix"
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:

@@ -6,8 +6,8 @@ fillers that only name the scenery. The instruction follows, and the answer is t
 scene in words instead, the paper's premise to the letter.
 
 Saying *some* box is easy and saying that of the thing asked for is not: left to the answers alone, the model sits for
-thousands of steps without a notion of who is meant. So a head on the encoder, thrown away afterwards, also has to say
-which symbols an instruction is about (``docs/log.md``).
+thousands of steps without a notion of who is meant. So heads on the encoder, thrown away afterwards, also have to say
+what an instruction is about (``meant.py``).
 
 B batch, M symbols, T text tokens, A answer tokens, D width.
 """
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from lion.boxes import Box, format_box
 from lion.data.sources.world import say
@@ -33,44 +34,54 @@ from lion.model.language_model import LionLanguageModel
 from lion.prompts import Task, tag_prompt
 from lion.train.answer_loss import AnswerLoss
 from lion.train.log import log_values
+from lion.train.meant import Meant, MeantTargets
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.parts import save_part
 from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.train.symbols import Symbols, embed_symbols
-from lion.world import Scene, noisy_tags, scene
+from lion.world import COLOURS, Scene, noisy_tags, scene
 from lion.world.scoring import score_answers
 
 _WAVES = 16
 _OCTAVES = 4.5
+_SLOW = 4
+_POSITION_SPREAD = 0.5
+"""Standard deviation at which relative positions start. From T5's 0.09 order is not learnt for thousands of steps."""
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
 _FINDING = (Task.REC, Task.REG, Task.VQA)
 """Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
+_OVERLOOKED = 0.3
+"""Chance that a thing asked for, and named by a tag, is not told."""
 _COPIES = 2
 """Most symbols a thing is told in: the two kinds of visual tokens will repeat it, too."""
 
 
 def fourier(values: Tensor) -> Tensor:
-    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 6 waves."""
-    frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES, device=values.device) * math.pi / 2
+    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 6 waves.
+
+    The slowest, which alone say left from right at a glance, weigh double.
+    """
+    frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES) * math.pi / 2
+    weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
     angles = values[..., None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
 
 
 class SymbolReader(nn.Module):
-    """The language model and, under ``heads``, what says who is meant and is thrown away."""
+    """The language model without its adapters, and under ``heads`` what says who is meant and is thrown away."""
 
-    def __init__(self, config: LionConfig, coordinates: Tensor) -> None:
+    def __init__(self, config: LionConfig, symbols: Symbols, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
-        self.heads = nn.ModuleDict({"about": nn.Linear(width, 1)})
-        self._smooth_coordinates(coordinates, width)
+        self.heads = Meant(width, tokenizer)
+        self._start(torch.tensor(symbols.coordinates), width)
 
     @torch.no_grad()
-    def _smooth_coordinates(self, coordinates: Tensor, width: int) -> None:
+    def _start(self, coordinates: Tensor, width: int) -> None:
         """Neighbouring coordinates start as neighbours, in the embedding and in the output layer (``docs/log.md``)."""
         codes = fourier(torch.linspace(0, 1, len(coordinates)))
         smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
@@ -78,6 +89,10 @@ class SymbolReader(nn.Module):
         head = self.language_model.lm_head.weight
         head.mul_(width**-0.5)  # T5's own start is made for a scaled output, which LION's is not
         head[coordinates] = smooth * width**-0.5
+        for stack in (self.language_model.encoder, self.language_model.decoder):
+            stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_(std=_POSITION_SPREAD)
+            for block in stack.block:
+                block.mixture = _NoMixture()  # a fifth of the time, to add zero
 
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
@@ -91,8 +106,8 @@ class SymbolReader(nn.Module):
             torch.cat([batch["symbol_mask"], batch["attention_mask"]], dim=1),
         )
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Answer logits (B, A, vocabulary) and logits that an instruction is about a symbol (B, M)."""
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Answer logits (B, A, vocabulary) and the heads' losses."""
         inputs_embeds, mask = self.embed(batch)
         output = self.language_model(
             inputs_embeds=inputs_embeds,
@@ -100,20 +115,23 @@ class SymbolReader(nn.Module):
             labels=batch["labels"],
             decoder_attention_mask=batch["decoder_attention_mask"],
             task_levels=_any_level(mask),
+            output_hidden_states=True,
         )
-        symbols_BMD = output.encoder_last_hidden_state[:, : batch["symbol_mask"].shape[1]]
-        return output.logits, self.heads["about"](symbols_BMD)[..., 0]
+        symbols = batch["symbol_mask"].shape[1]
+        encoded_BMD = output.encoder_last_hidden_state[:, :symbols]
+        first_BTD = output.encoder_hidden_states[1][:, symbols:]
+        return output.logits, self.heads.losses(encoded_BMD, first_BTD, self.language_model.shared, batch)
 
 
-def _about_loss(logits_BM: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-    """Mean over symbols, of rows whose instruction is about some and not about all, as a caption is."""
-    counted_BM = batch["symbol_mask"] * batch["asked"][:, None]
-    losses_BM = functional.binary_cross_entropy_with_logits(logits_BM, batch["symbol_about"], reduction="none")
-    return (losses_BM * counted_BM).sum() / counted_BM.sum().clamp(min=1)
+class _NoMixture(nn.Module):
+    """Stands where a mixture will be, and adds nothing."""
+
+    def forward(self, hidden_BTD: Tensor, task_levels_B: Tensor) -> float:
+        return 0.0
 
 
 def _any_level(mask: Tensor) -> Tensor:
-    """Adapters still add nothing, so the level does not matter here."""
+    """There are no adapters yet, so the level does not matter here."""
     return torch.full((len(mask),), int(TaskLevel.IMAGE), device=mask.device)
 
 
@@ -125,6 +143,7 @@ class PretrainLanguage:
         self.processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, self.processor)
         self.symbols = Symbols(self.processor.tokenizer, self.processor.box_decimals)
+        self.meant_targets = MeantTargets(self.processor.tokenizer)
         self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
@@ -134,14 +153,15 @@ class PretrainLanguage:
         """Nothing: scenes are told, not drawn."""
 
     def build(self) -> nn.Module:
-        return SymbolReader(self.config, torch.tensor(self.symbols.coordinates))
+        return SymbolReader(self.config, self.symbols, self.processor.tokenizer)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        named = [(name, parameter) for name, parameter in model.named_parameters() if ".mixture." not in name]
-        return {
-            part: [(name, parameter) for name, parameter in named if name.startswith(f"{part}.")]
-            for part in ("language_model", "heads")
-        }
+        """Relative positions apart: a table of plain numbers has much further to go than a weight."""
+        parts: dict[str, list[tuple[str, nn.Parameter]]] = {"language_model": [], "positions": [], "heads": []}
+        for name, parameter in model.named_parameters():
+            part = "positions" if "relative_attention_bias" in name else name.split(".", 1)[0]
+            parts[part].append((name, parameter))
+        return parts
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         """One task a batch: their texts differ in length several times, and padding would be most of the work."""
@@ -155,15 +175,23 @@ class PretrainLanguage:
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
         mess = _mess(step, self.recipe.steps)
-        scenes = [scene(self.data.split, index, max_objects=cap) for index in indices]
-        rows = [self._row(shown, task, rng, mess, bare=finding) for shown in scenes]
+        scenes = [_laid_out(self.data.split, index, cap) for index in indices]
+        # Of all that can be asked, relations take longest: many batches of questions ask for nothing else.
+        relations = rng.random() < (0.5 if finding else 0.25)
+        rows = [self._row(shown, task, rng, mess, bare=finding, relations=relations) for shown in scenes]
         return self._collate(rows, self.options.noise * mess)
 
     def _row(
-        self, shown: Scene, task: Task, rng: np.random.Generator, mess: float, bare: bool = False
+        self,
+        shown: Scene,
+        task: Task,
+        rng: np.random.Generator,
+        mess: float,
+        bare: bool = False,
+        relations: bool = False,
     ) -> dict[str, Any]:
         """One scene, told, and one instruction with its answer."""
-        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare)
+        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare, relations=relations)
         tags = None
         if self.data.tags is not None and not bare and rng.random() < self.data.tags.share:
             tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
@@ -172,7 +200,9 @@ class PretrainLanguage:
         return {
             "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
             "answer": answer, "meta": meta,
-            "symbols": [] if self.options.scene_as == "text" else _symbols(shown, rng, mess),
+            "symbols": [] if self.options.scene_as == "text" else _symbols(
+                shown, rng, mess, _overlooked(shown, text, meta, tags or (), rng)
+            ),
         }  # fmt: skip
 
     def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
@@ -180,25 +210,19 @@ class PretrainLanguage:
         answers = self.processor.encode_answers([row["answer"] for row in rows])
         symbol_ids = self.symbols.ids([[(words, box) for words, box, _ in row["symbols"]] for row in rows])
         mask = (symbol_ids[..., 0] > 0).long()
-        about, asked = torch.zeros(mask.shape), torch.zeros(len(rows))
-        for index, row in enumerate(rows):
-            asked[index] = "about" in row["meta"]
-            for place, (_, _, thing) in enumerate(row["symbols"]):
-                about[index, place] = thing in row["meta"].get("about", ())
+        things = [[thing for _, _, thing in row["symbols"]] for row in rows]
         tensors = {
             "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
-            "symbol_ids": symbol_ids, "symbol_mask": mask,
-            "symbol_about": about, "asked": asked, "noise": torch.full((len(rows),), noise),
+            "symbol_ids": symbol_ids, "symbol_mask": mask, "noise": torch.full((len(rows),), noise),
+            **self.meant_targets(rows, things, prompts["input_ids"]),
         }  # fmt: skip
         return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        logits_BAW, about_BM = model(batch.tensors)
+        logits_BAW, meant = model(batch.tensors)
         answers = self.answer_loss(logits_BAW, batch)
-        if not batch.tensors["asked"].any():
-            return answers
-        about = _about_loss(about_BM.float(), batch.tensors)
-        return Loss(answers.total + about, {**answers.per_task, "about": about.detach()})
+        total = answers.total + sum(meant.values())
+        return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in meant.items()}})
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of generated answers about told scenes of the val split."""
@@ -227,6 +251,11 @@ class PretrainLanguage:
         self.processor.save_pretrained(out)
 
 
+@lru_cache(maxsize=1 << 16)
+def _laid_out(split: str, index: int, cap: int | None) -> Scene:
+    return scene(split, index, max_objects=cap)
+
+
 def _mess(step: int, steps: int) -> float:
     """How messy symbols are at a step, 0 to 1: clean ones until the model can match words, then more and more so."""
     return min(max((step / steps - 0.35) / 0.25, 0.0), 1.0)
@@ -236,10 +265,25 @@ _Symbol = tuple[tuple[str, ...], Box | None, int | None]
 """Words, and for a thing its box and its index."""
 
 
-def _symbols(shown: Scene, rng: np.random.Generator, mess: float) -> list[_Symbol]:
+def _overlooked(
+    shown: Scene, text: str, meta: Mapping[str, Any], tags: Sequence[str], rng: np.random.Generator
+) -> Sequence[int]:
+    """Things to leave untold although asked for, now and then, where tags name them: else nobody would read tags."""
+    asked = meta.get("about", ())
+    if meta.get("kind") != "exists" or not asked or any(colour in text.split() for colour in COLOURS):
+        return ()
+    category = shown.objects[asked[0]].category
+    if category not in tags or rng.random() >= _OVERLOOKED:
+        return ()
+    return [index for index, thing in enumerate(shown.objects) if thing.category == category]
+
+
+def _symbols(shown: Scene, rng: np.random.Generator, mess: float, overlooked: Sequence[int] = ()) -> list[_Symbol]:
     """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
     symbols: list[_Symbol] = []
     for index, thing in enumerate(shown.objects):
+        if index in overlooked:
+            continue
         words = (thing.size, thing.colour, thing.category)
         symbols += [(words, thing.box, index)] * (1 + int(rng.random() * mess * _COPIES))
     symbols += [((shown.theme,), None, None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))

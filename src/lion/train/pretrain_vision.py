@@ -4,6 +4,9 @@ The text of a picture is the list of its things ("small red cat", "large blue bu
 forms "red cat" and "cat", is matched against all patches; the best patches' similarity, pooled, says whether the
 picture shows it (a sigmoid loss, as in SigLIP). No boxes, no masks, no order: what the paper's ViT is given, too.
 
+The world is open: that no training picture shows a red boat does not make "boat" false of red things. Denied for all of
+them, it becomes a rule that red things are no boats, and unseen colours of things go unrecognised (``docs/log.md``).
+
 B batch, P patches, V vision width, W phrases.
 """
 
@@ -53,6 +56,13 @@ def known_phrases() -> list[Phrase]:
                 phrases.append((colour, category))
                 phrases += [(size, colour, category) for size in SIZES]
     return phrases
+
+
+def undecided(scene: Scene) -> set[Phrase]:
+    """Names of absent categories that no training picture shows in a colour that the scene's things have."""
+    there = {thing.category for thing in scene.objects}
+    colours = {thing.colour for thing in scene.objects}
+    return {(c,) for c in CATEGORIES if c not in there and any(held_out_pair(c, colour) for colour in colours)}
 
 
 class PhraseHeads(nn.Module):
@@ -121,7 +131,11 @@ class PretrainVision:
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        tensors = {"pixel_values": self.image_processor.normalize(pictures), "shown": self._targets(scenes)}
+        known_BW = torch.ones(len(scenes), len(self.columns))
+        for row, scene in enumerate(scenes):
+            known_BW[row, [self.columns[phrase] for phrase in undecided(scene)]] = 0.0
+        pixels = self.image_processor.normalize(pictures)
+        tensors = {"pixel_values": pixels, "shown": self._targets(scenes), "known": known_BW}
         return Batch(tensors, [scene.id for scene in scenes])
 
     def _targets(self, scenes: list[Scene]) -> Tensor:
@@ -133,7 +147,7 @@ class PretrainVision:
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BW = model(batch.tensors["pixel_values"])
-        return Loss(matching_loss(logits_BW, batch.tensors["shown"]) / 10)
+        return Loss(matching_loss(logits_BW, batch.tensors["shown"], batch.tensors["known"]) / 10)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lion.data.sources import READERS, DatasetName
 from lion.errors import LionError
 from lion.prompts import Task
 from lion.train.stages import STAGES, Options, Stage
@@ -56,24 +57,45 @@ class WorldData(_Strict):
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
 
 
-class JsonlData(_Strict):
-    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box."""
+class RecordData(_Strict):
+    """What all sources made of records share."""
 
-    source: Literal["jsonl"] = Field(description="this kind of source")
-    path: Path = Field(description="the JSONL file; relative picture paths in it start at its folder")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; empty: as often as in the file")
     flip: float = Field(default=0.0, ge=0, le=1, description="chance to mirror a picture (never where words say left)")
     crop: float = Field(default=0.0, ge=0, lt=1, description="most that a random crop may cut off each side")
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
+    skip_bad: bool = Field(
+        default=False, description="leave bad records out (bad_samples.jsonl names them); false: stop"
+    )
 
 
-Data = Annotated[WorldData | JsonlData, Field(discriminator="source")]
+class JsonlData(RecordData):
+    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box; or a CSV."""
+
+    source: Literal["jsonl"] = Field(description="this kind of source")
+    path: Path = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
+
+
+class DatasetData(RecordData):
+    """A dataset in its original files; docs/datasets.md says which, and where its pictures go."""
+
+    source: DatasetName = Field(description="the dataset")
+    folder: Path = Field(description="folder that holds the dataset, or several of them")
+    split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
+
+
+Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
 
 
 class Optimiser(_Strict):
-    """AdamW and its learning rate over time: linear warm-up, constant, then a fall to zero over the last share."""
+    """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, then a fall to zero."""
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
+    muon: float = Field(
+        default=0.0,
+        ge=0,
+        description="train matrices between hidden layers by Muon instead, at so many times the learning rate (0: not)",
+    )
     betas: tuple[float, float] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
@@ -317,7 +339,7 @@ def _first_problem(error: ValidationError) -> str:
     """Pydantic's first complaint as `field: what is wrong (what was given)`."""
     problem = error.errors()[0]
     # The union's tag ('world') is in the path and means nothing to a reader of the file.
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl"))
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl", *READERS))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         names = {} if where.startswith("options.") else _setting_names()

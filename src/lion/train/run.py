@@ -8,7 +8,6 @@ import os
 import shutil
 from typing import Any
 
-import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -79,21 +78,17 @@ def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator
     components = objective.trainable(model)
     params.freeze_all_but(model, components)
     model.to(accelerator.device)
-    settings = recipe.optimiser
-    optimiser = torch.optim.AdamW(
-        params.groups(components, settings.weight_decay, recipe.lr_scale),
-        lr=settings.lr,
-        betas=settings.betas,
-        fused=accelerator.device.type == "cuda",
+    optimisers = params.make_optimisers(
+        components, recipe.optimiser, recipe.lr_scale, fused=accelerator.device.type == "cuda"
     )
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
-    progress = checkpoints.resume(accelerator, model, optimiser, recipe.fingerprint())
+    progress = checkpoints.resume(accelerator, model, optimisers, recipe.fingerprint())
     if accelerator.is_main_process:
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     prepared = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
-    return Run(recipe, objective, accelerator, prepared, optimiser, checkpoints, log, progress)
+    return Run(recipe, objective, accelerator, prepared, optimisers, checkpoints, log, progress)
 
 
 def finish(run: Run) -> dict[str, Any]:

@@ -104,7 +104,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
         "pretrain-t5": Stage(
             objective="lion.train.pretrain_language:PretrainLanguage",
-            trainable=("language_model", "heads"),
+            trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
             options=PretrainLanguageOptions,
         ),

@@ -225,6 +225,10 @@ def choose_name(scene: Scene, rng: np.random.Generator, index: int) -> Name:
     return names[0] if chance(rng, 0.7) else pick(rng, names)
 
 
+def _bare(scene: Scene, index: int) -> Name:
+    return Name(scene.objects[index].category)
+
+
 def relation_truth(rng: np.random.Generator, true: Sequence[str]) -> tuple[str, bool]:
     """A relation to ask about and whether it holds, half and half, given those that clearly hold."""
     relation = pick(rng, true)
@@ -296,14 +300,23 @@ def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
     return [pair for pair in pairs if pair[2]]
 
 
-def relation(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """ "is the cat to the left of the dog?", or "is the cat above or below the dog?" a third of the time."""
+def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> Question | None:
+    """ "is the cat to the left of the dog?", or "is the cat above or below the dog?" a third of the time.
+
+    Args:
+        plain: only things that their category names alone, and twice as often the second form: a first lesson.
+    """
     pairs = apart(scene)
+    if plain:
+        pairs = [pair for pair in pairs if all(unique_names(scene, i)[0] == _bare(scene, i) for i in pair[:2])]
     if not pairs:
         return None
     one, other, true = pick(rng, pairs)
-    thing, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
-    if chance(rng, 1 / 3):
+    if plain:
+        thing, anchor = _bare(scene, one), _bare(scene, other)
+    else:
+        thing, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
+    if chance(rng, 2 / 3 if plain else 1 / 3):
         answer = pick(rng, true)
         template, unseen = say(rng, EITHER_SIDE if answer in ("left", "right") else EITHER_LEVEL, scene.split)
         return Question("relation", template.format(thing=thing, other=anchor), answer, False, unseen, (one, other))

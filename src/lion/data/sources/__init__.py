@@ -1,1 +1,79 @@
-"""One file per dataset; each class satisfies `lion.data.source.Source`."""
+"""One file per dataset: the original distribution's files in, a `Dataset` of records out; and the table of them all.
+
+`world` and `jsonl` stand beside them: the drawn world makes its samples itself, and your own file is given by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from lion.data.dataset import Dataset, Reader
+from lion.data.sources.aokvqa import aokvqa
+from lion.data.sources.captions import coco_caption, flickr30k, textcaps
+from lion.data.sources.coco_detection import coco_detection
+from lion.data.sources.gqa import gqa
+from lion.data.sources.iconqa import iconqa
+from lion.data.sources.llava import llava
+from lion.data.sources.mmbench import mmbench
+from lion.data.sources.ocrvqa import ocrvqa
+from lion.data.sources.pope import pope
+from lion.data.sources.refcoco import refcoco, refcoco_plus, refcocog
+from lion.data.sources.visdial import visdial
+from lion.data.sources.visual_genome import visual_genome
+from lion.data.sources.vqa import okvqa, vqav2
+from lion.data.sources.vsr import vsr
+from lion.errors import LionError
+
+DatasetName = Literal[
+    "aokvqa",
+    "coco-caption",
+    "coco-detection",
+    "flickr30k",
+    "gqa",
+    "iconqa",
+    "llava",
+    "mmbench",
+    "ocrvqa",
+    "okvqa",
+    "pope",
+    "refcoco",
+    "refcoco+",
+    "refcocog",
+    "textcaps",
+    "visdial",
+    "visual-genome",
+    "vqav2",
+    "vsr",
+]
+
+READERS: Mapping[str, Reader] = {
+    "aokvqa": aokvqa,
+    "coco-caption": coco_caption,
+    "coco-detection": coco_detection,
+    "flickr30k": flickr30k,
+    "gqa": gqa,
+    "iconqa": iconqa,
+    "llava": llava,
+    "mmbench": mmbench,
+    "ocrvqa": ocrvqa,
+    "okvqa": okvqa,
+    "pope": pope,
+    "refcoco": refcoco,
+    "refcoco+": refcoco_plus,
+    "refcocog": refcocog,
+    "textcaps": textcaps,
+    "visdial": visdial,
+    "visual-genome": visual_genome,
+    "vqav2": vqav2,
+    "vsr": vsr,
+}
+"""By the name that recipes and `lion eval` use; `docs/datasets.md` has their files."""
+
+
+def read(name: str, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+    """One split of a dataset by name; see :class:`lion.data.dataset.Reader`. Raises: LionError, also for the name."""
+    if name not in READERS:
+        raise LionError(f"there is no dataset {name!r}; choose one of {', '.join(READERS)}")
+    return READERS[name](folder, split, skip_bad=skip_bad)

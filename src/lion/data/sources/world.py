@@ -141,7 +141,15 @@ def _scene(split: str, number: int, seed: int, cap: int | None) -> Scene:
 Said = tuple[str, str, dict[str, Any]]
 
 
-def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *, bare: bool = False) -> Said:
+def say(
+    shown: Scene,
+    task: Task,
+    rng: np.random.Generator,
+    decimals: int = 3,
+    *,
+    bare: bool = False,
+    relations: bool = False,
+) -> Said:
     """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
     `about` in the third part lists the objects that are meant; it is missing for captions, which mean all of them.
@@ -153,8 +161,12 @@ def say(shown: Scene, task: Task, rng: np.random.Generator, decimals: int = 3, *
         decimals: decimals of boxes in text.
         bare: the phrase, the question or the box alone instead of an instruction around it; phrases then name the
             thing ("the red cat") and do not place it ("the second cat from the left").
+        relations: VQA: ask where one thing is to another, both named by their category, if the scene allows it.
     """
-    slots, answer, meta = _named(shown, rng) if bare and task == Task.REC else _CONTENT[task](shown, rng)
+    if relations and task == Task.VQA:
+        slots, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
+    else:
+        slots, answer, meta = _named(shown, rng) if bare and task == Task.REC else _CONTENT[task](shown, rng)
     spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
     if bare:
         box = slots.get("box")
@@ -179,8 +191,8 @@ def _caption(shown: Scene, rng: np.random.Generator) -> Content:
     return {}, language.caption(shown, rng), {}
 
 
-def _vqa(shown: Scene, rng: np.random.Generator) -> Content:
-    asked = language.vqa(shown, rng)
+def _vqa(shown: Scene, rng: np.random.Generator, asked: language.Question | None = None) -> Content:
+    asked = asked or language.vqa(shown, rng)
     return {"question": asked.question}, asked.answer, {"kind": asked.kind, "about": _meant(asked)}
 
 

@@ -1,0 +1,308 @@
+"""A dataset read from its original files, and what all readers share: finding files and pictures, naming bad records.
+
+DIR stands for the folder that the user names. A dataset lies in DIR itself or in a folder of its own below it, its
+annotation files there or under `annotations/`. A picture with the conventional name `val2014/x.jpg` is looked for in
+the dataset's folder, in DIR and in DIR/coco, each with and without `images/`, at last without its own folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+from lion.boxes import Box
+from lion.data.record import Record
+from lion.errors import LionError
+
+_SLACK = 0.5
+"""Pixels that a box may reach outside its picture: official boxes may be rounded outwards."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The records of one split in the order of the file."""
+
+    name: str
+    split: str
+    records: Sequence[Record]
+    counted: int
+    """How many there are of what `expected` counts: records, or questions where each is asked in several rotations."""
+    expected: int | None = None
+    """The official number; None where none is known."""
+    skipped: Sequence[tuple[str, str]] = ()
+    """(record id, reason) of the bad records that were left out."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of every annotation file read, by its path below the folder."""
+
+
+class Reader(Protocol):
+    """What every reader of a dataset is."""
+
+    def __call__(self, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+        """Read one split.
+
+        Args:
+            folder: DIR, see the top of this file.
+            split: one of the dataset's splits.
+            skip_bad: leave bad records out and list them in `skipped`, instead of stopping at the first.
+
+        Raises:
+            LionError: an unknown split, a missing file, a bad record, or none that is good.
+        """
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a dataset is distributed."""
+
+    name: str
+    splits: Sequence[str]
+    """Empty: any name of a file."""
+    annotations: str
+    """Where its annotation files are normally obtained."""
+    pictures: str
+    """Where its pictures are normally obtained."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Official number of records by split."""
+    folders: Sequence[str] = ()
+    """Other names that its folder below DIR may have."""
+    own_folder: bool = False
+    """Whether its files say nothing about which dataset they are, so that its folder must."""
+
+
+class Reading:
+    """One dataset while it is read: finds files and pictures, collects records, says what is wrong with which."""
+
+    def __init__(self, origin: Origin, folder: Path, split: str, skip_bad: bool) -> None:
+        if origin.splits and split not in origin.splits:
+            raise LionError(f"{origin.name} has no split {split!r}; its splits are {', '.join(origin.splits)}")
+        if not folder.is_dir():
+            raise LionError(
+                f"there is no folder {folder}; {origin.name} comes from {origin.annotations}: name its folder with "
+                "--data DIR"
+            )
+        self.origin, self.folder, self.split, self.skip_bad = origin, folder, split, skip_bad
+        self.records: list[Record] = []
+        self.skipped: list[tuple[str, str]] = []
+        self.hashes: dict[str, str] = {}
+        self._ids: set[tuple[str, str]] = set()
+        self._listings: dict[Path, frozenset[str]] = {}
+        self._found: dict[tuple[str, ...], Path | None] = {}
+        homes = [folder / name for name in (origin.name, *origin.folders)]
+        itself = not origin.own_folder or folder.resolve().name in (origin.name, *origin.folders)
+        self.homes = [*homes, folder] if itself else homes
+        roots = [*homes, folder, folder / "coco"]
+        self._picture_roots = [path for root in roots for path in (root, root / "images")]
+
+    def find(self, *names: str) -> Path | None:
+        """The first of these files that is there."""
+        places = (home / below / name for name, home, below in product(names, self.homes, ("", "annotations")))
+        return next((path for path in places if path.is_file()), None)
+
+    def file(self, *names: str) -> Path:
+        """As `find`. Raises: LionError that names the file, where it comes from and the flag."""
+        found = self.find(*names)
+        if found is None:
+            raise self.missing(*names)
+        return found
+
+    def missing(self, *names: str) -> LionError:
+        """The error that none of these is there."""
+        return LionError(
+            f"{self.origin.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
+            f"{self.homes[0]}; it comes from {self.origin.annotations}: name its folder with --data DIR"
+        )
+
+    def bytes(self, path: Path) -> bytes:
+        """A file's content, its hash remembered."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise LionError(f"{path} cannot be read: {error.strerror or error}") from error
+        self.hashes[path.relative_to(self.folder).as_posix()] = hashlib.sha256(data).hexdigest()
+        return data
+
+    def json(self, path: Path, *keys: str, kind: type = list) -> Any:
+        """What a JSON file holds under `keys`, one below the other. Raises: LionError if it is cut off or another."""
+        try:
+            value = json.loads(self.bytes(path), object_pairs_hook=self._object(path))
+        except LionError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise LionError(f"{path} is not JSON ({error}): it may be cut off, get it again") from error
+        for key in keys:
+            value = self.member(path, value, key, dict if key != keys[-1] else kind)
+        return self._checked(path, value, kind)
+
+    def member(self, path: Path, value: Any, key: str, kind: type = list) -> Any:
+        """`value[key]` of a JSON file's value. Raises: LionError if there is none, or not of this kind."""
+        if not isinstance(value, dict) or key not in value:
+            raise LionError(f"{path} has no {key!r}: it is not the file that {self.origin.name} comes with")
+        return self._checked(path, value[key], kind)
+
+    def _checked(self, path: Path, value: Any, kind: type) -> Any:
+        if not isinstance(value, kind):
+            found = f"holds a {type(value).__name__} where a {kind.__name__} should be"
+            raise LionError(f"{path} {found}: it is not the file that {self.origin.name} comes with")
+        return value
+
+    def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[Any, Any]:
+        """Rows of a file by their id, which two of them may not share."""
+        out: dict[Any, Any] = {}
+        for row in rows:
+            with self.record(path, ident(row, key), noun):
+                if row[key] in out:
+                    raise LionError("it is there twice")
+                out[row[key]] = row
+        return out
+
+    def text(self, path: Path) -> str:
+        """A file's text. Raises: LionError if it is not UTF-8."""
+        try:
+            return self.bytes(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise LionError(f"{path} is not UTF-8 text ({error.reason}): get it again") from error
+
+    def lines(self, path: Path) -> Iterator[tuple[int, str]]:
+        """(number counted from 1, text) of the lines that are not blank."""
+        for number, line in enumerate(self.text(path).split("\n"), start=1):
+            if line.strip():
+                yield number, line.rstrip("\r")
+
+    def image(self, *names: str, flat: bool = True) -> Path:
+        """The picture with the first of these conventional names that is there; it is not opened.
+
+        `flat` tells that the file's own name is enough to know the picture by, without its folder.
+
+        Raises: LionError if there is none.
+        """
+        if names not in self._found:
+            alone = [name.rsplit("/", 1)[1] for name in names if "/" in name] if flat else []
+            paths = (root / name for name in (*names, *alone) for root in self._picture_roots)
+            self._found[names] = next((path for path in paths if path.name in self._listing(path.parent)), None)
+        if path := self._found[names]:
+            return path
+        raise LionError(f"its picture {names[0]} is not in {self.folder}; pictures come from {self.origin.pictures}")
+
+    def _listing(self, folder: Path) -> frozenset[str]:
+        if folder not in self._listings:
+            names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+            self._listings[folder] = frozenset(names)
+        return self._listings[folder]
+
+    @contextmanager
+    def record(self, file: Path, ident: object, noun: str = "record") -> Iterator[None]:
+        """What goes wrong inside is told of this record of this file, or listed as skipped."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self._bad(file, ident, noun, _reason(error))
+
+    def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:
+        reason = " ".join(reason.split())
+        if not self.skip_bad:
+            raise LionError(f"{file} {noun} {ident}: {reason} (mend it, or skip bad records with --skip-bad)")
+        self.skipped.append((str(ident), reason))
+
+    def add(self, record: Record) -> None:
+        """Take a record in. Raises: LionError for an id that was there before."""
+        if (record.id, record.task) in self._ids:
+            raise LionError(f"the id {record.id} is there twice")
+        self._ids.add((record.id, record.task))
+        self.records.append(record)
+
+    def finish(self, counted: int | None = None) -> Dataset:
+        """The dataset. Raises: LionError if no record is usable."""
+        name, split = self.origin.name, self.split
+        if not self.records:
+            first = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
+            files = ", ".join(self.hashes)
+            raise LionError(f"{name} ({split}): no usable record in {files} of {self.folder}{first}")
+        counted = len(self.records) if counted is None else counted
+        expected = self.origin.counts.get(split)
+        return Dataset(name, split, self.records, counted, expected, self.skipped, self.hashes)
+
+    def _object(self, path: Path) -> Any:
+        """Builds JSON objects, which unlike Python's `json` may not hold a key twice: some datasets are keyed by id."""
+
+        def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            out = dict(pairs)
+            if len(out) != len(pairs):
+                out = {}
+                for key, value in pairs:
+                    if key in out:
+                        self._bad(path, key, "key", "it is there twice")
+                    else:
+                        out[key] = value
+            return out
+
+        return build
+
+
+def _reason(error: Exception) -> str:
+    """An exception raised by odd data, in words."""
+    if isinstance(error, LionError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    return f"it is not built as in the original ({error})"
+
+
+def ident(row: Any, *keys: str) -> str:
+    """What to call a row in messages, however it is built: the first of these ids that it has."""
+    name = next((row[key] for key in keys if key in row), "without an id") if isinstance(row, dict) else row
+    return " ".join(str(name).split())[:60]
+
+
+def text(value: Any, what: str) -> str:
+    """A text that is not blank, as it is. Raises: LionError naming what is missing."""
+    if not isinstance(value, str) or not value.strip():
+        raise LionError(f"its {what} is missing or empty")
+    return value
+
+
+def texts(values: Any, what: str) -> tuple[str, ...]:
+    """Texts as they are: some annotators leave blanks, but not all may. Raises: LionError."""
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise LionError(f"its {what} are not a list of texts")
+    if not any(value.strip() for value in values):
+        raise LionError(f"it has no {what}")
+    return tuple(values)
+
+
+def entry(table: Mapping[Any, Any], key: Any, what: str) -> Any:
+    """What a table holds under an id that a record refers to. Raises: LionError if nothing."""
+    if key not in table:
+        raise LionError(f"it refers to the {what} {key}, which is not there")
+    return table[key]
+
+
+def index(value: Any, options: Sequence[Any], what: str) -> int:
+    """A place in a list, counted from 0. Raises: LionError if it is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(options):
+        raise LionError(f"its {what} {value!r} is not a place among {len(options)}")
+    return value
+
+
+def unit_box(bbox: Sequence[float], width: float, height: float) -> Box:
+    """A box [x, y, width, height] in pixels of a picture, as a unit box; as exact as floats are.
+
+    Raises: LionError if it has no area or reaches outside the picture.
+    """
+    x, y, w, h = bbox
+    if not (width > 0 and height > 0):
+        raise LionError(f"the size of its picture is given as {width} x {height} pixels")
+    if not (w > 0 and h > 0):
+        raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area")
+    box = Box.from_xywh(x, y, w, h, "pixel")
+    if min(box.x1, box.y1) < -_SLACK or box.x2 > width + _SLACK or box.y2 > height + _SLACK:
+        raise LionError(
+            f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
+        )
+    return box.to_unit(width, height)

@@ -1,0 +1,102 @@
+"""Training samples from the records of any dataset: pictures augmented, facts put into words anew at every draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lion.boxes import Box, format_box
+from lion.data.augment import Augment
+from lion.data.dataset import Dataset
+from lion.data.record import Record
+from lion.data.sample import Sample
+from lion.errors import LionError
+from lion.images import open_image
+from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+
+
+class RecordSource:
+    """A dataset to train on; see :class:`lion.data.source.Source`.
+
+    Records without an answer, as splits for public contests have them, are not drawn.
+
+    Args:
+        dataset: the records.
+        weights: mixing weight of each task; empty: each task of the dataset, as often as it occurs.
+        decimals: decimals of boxes in text (the processor's `box_decimals`).
+        augment: random flips and crops.
+
+    Raises:
+        LionError: nothing to train on, or a task that no record serves.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        weights: Mapping[Task, float] | None = None,
+        decimals: int = 3,
+        augment: Augment | None = None,
+    ) -> None:
+        self.dataset, self.decimals, self.augment = dataset, decimals, augment or Augment()
+        self._by_task: dict[Task, list[int]] = {}
+        for number, record in enumerate(dataset.records):
+            for task in (record.task, *record.also) if record.answers else ():
+                self._by_task.setdefault(task, []).append(number)
+        name = f"{dataset.name} ({dataset.split})"
+        if not self._by_task:
+            raise LionError(f"{name} has no answers to train on: choose another split")
+        if missing := sorted(set(weights or {}) - set(self._by_task)):
+            raise LionError(
+                f"{name} has no record for the task {missing[0]}; it has {', '.join(sorted(self._by_task))}"
+            )
+        self.tasks: Mapping[Task, float] = weights or {task: len(rows) for task, rows in self._by_task.items()}
+
+    def prepare(self) -> None:
+        """Nothing: pictures are read when they are asked for."""
+
+    def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
+        """Records that serve the task; nobody counted the things in them, so `max_objects` changes nothing."""
+        return self._by_task[task]
+
+    def name(self, index: int, task: Task) -> str:
+        """Dataset, record, task."""
+        return f"{self.dataset.name}:{self.dataset.records[index].id}:{task}"
+
+    def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
+        """The record's picture with one of the task's wordings and one of the right answers, all alike likely.
+
+        Raises:
+            LionError: the picture cannot be read.
+        """
+        record = self.dataset.records[index]
+        image, box = self.augment(open_image(record.image), record.box, _words(record), rng)
+        box = box and box.clamp()
+        text = self._instruction(record, task, box, int(rng.random() * len(INSTRUCTIONS[task])))
+        answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
+        answer = answers[int(rng.random() * len(answers))] if len(answers) > 1 else answers[0]
+        if task == Task.REC:
+            assert box is not None
+            answer = format_box(box, self.decimals)
+        elif task == Task.REG:
+            answer = record.expression or answer
+        meta = {"box": box} if box else {}
+        return Sample(self.name(index, task), image, task, text, answer, record.tags, meta)
+
+    def _instruction(self, record: Record, task: Task, box: Box | None, template: int) -> str:
+        match task:
+            case Task.DIALOG:
+                return dialog_instruction(record.history, record.question or "", template=template)
+            case Task.VQA:
+                return instruction(task, question=record.question, template=template)
+            case Task.REC:
+                return instruction(task, expression=record.expression, template=template)
+            case Task.REG:
+                return instruction(task, box=box, template=template, decimals=self.decimals)
+            case Task.CAPTION:
+                return instruction(task, template=template)
+
+
+def _words(record: Record) -> str:
+    rounds = [word for pair in record.history for word in pair]
+    return " ".join([record.question or "", record.expression or "", *record.answers, *rounds])

@@ -1,0 +1,105 @@
+"""MMBench v1.0: multiple-choice questions in a table with the pictures in it, each asked with its options rotated."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+from pathlib import Path
+
+from lion.data.dataset import Dataset, Origin, Reading, index
+from lion.data.record import Record
+from lion.errors import LionError
+from lion.prompts import Task
+
+MMBENCH = Origin(
+    "mmbench",
+    ("dev", "test"),
+    "https://github.com/open-compass/MMBench (MMBench_DEV_EN.tsv)",
+    "the same table: it holds the pictures",
+    {"dev": 1_164, "test": 1_784},
+)
+ABILITIES = {
+    "coarse_perception": "CP",
+    "finegrained_perception (instance-level)": "FP-S",
+    "finegrained_perception (cross-instance)": "FP-C",
+    "logic_reasoning": "LR",
+    "relation_reasoning": "RR",
+    "attribute_reasoning": "AR",
+}
+"""The table's `l2-category` to the column of the paper's table."""
+LETTERS = "ABCDEFGH"
+ROTATION = 1_000_000
+"""Rotation k of question q has the index q + k * ROTATION."""
+_REFERENCE = 64
+"""A shorter `image` cell is the index of the row that has the picture."""
+
+
+def mmbench(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+    """`MMBench_<SPLIT>_EN.tsv`, or the first release's `mmbench_<split>_20230712.tsv`; test answers are hidden.
+
+    One record per row, rotations included; the official number counts questions. `meta`: `index`, `question_index` (the
+    same for all rotations), `category`, `l2_category`, `ability`.
+    """
+    reading = Reading(MMBENCH, folder, split, skip_bad)
+    file = reading.file(f"MMBench_{split.upper()}_EN.tsv", f"mmbench_{split}_20230712.tsv", f"mmbench_{split}_en.tsv")
+    csv.field_size_limit(1 << 30)  # a cell holds a picture
+    try:
+        rows = list(csv.DictReader(io.StringIO(reading.text(file), newline=""), delimiter="\t", strict=True))
+    except csv.Error as error:
+        raise LionError(f"{file} is not a table of tab-separated cells ({error}): get it again") from error
+    needed = {"index", "question", "A", "B", "image", "category", "l2-category"}
+    if rows and (missing := sorted(needed - set(rows[0]))):
+        raise LionError(f"{file} has no column {missing[0]}: it is not a table of MMBench")
+    cells = {row["index"]: row["image"] or "" for row in rows}
+    pictures: dict[str, bytes] = {}
+    for row in rows:
+        with reading.record(file, row["index"], "row"):
+            number = int(row["index"])
+            reading.add(_record(row, number, _picture(row["image"] or "", cells, pictures), split != "test"))
+    return reading.finish(len({record.meta["question_index"] for record in reading.records}))
+
+
+def _record(row: dict[str, str], number: int, picture: bytes, answered: bool) -> Record:
+    cells = [(row.get(letter) or "").strip() and (row.get(letter) or "") for letter in LETTERS]
+    choices = tuple(cell for cell in cells if cell)
+    if len(choices) < 2 or any(cells[len(choices) :]):
+        raise LionError("it needs two options or more, without a gap between them")
+    if row["l2-category"] not in ABILITIES:
+        raise LionError(f"its l2-category {row['l2-category']!r} is none of {', '.join(ABILITIES)}")
+    correct = index(LETTERS.find(row["answer"].strip() or "?"), choices, "answer") if answered else None
+    meta = {
+        "index": number,
+        "question_index": number % ROTATION,
+        "category": row["category"],
+        "l2_category": row["l2-category"],
+        "ability": ABILITIES[row["l2-category"]],
+    }
+    return Record(
+        str(number),
+        picture,
+        Task.VQA,
+        row["question"],
+        answers=() if correct is None else (choices[correct],),
+        choices=choices,
+        correct=correct,
+        hint=(row.get("hint") or "").strip() or None,
+        meta=meta,
+    )
+
+
+def _picture(cell: str, cells: dict[str, str], pictures: dict[str, bytes]) -> bytes:
+    """The bytes of a row's picture, one object for all rotations."""
+    if 0 < len(cell) <= _REFERENCE:
+        if len(cells.get(cell, "")) <= _REFERENCE:
+            raise LionError(f"its picture is to be that of row {cell}, which has none")
+        cell = cells[cell]
+    if not cell:
+        raise LionError("its picture is missing")
+    if cell not in pictures:
+        try:
+            pictures[cell] = base64.b64decode(cell, validate=True)
+        except binascii.Error as error:
+            raise LionError(f"its picture is not base64 ({error})") from error
+    return pictures[cell]

@@ -1,0 +1,96 @@
+"""VisDial v1.0: dialogs about COCO pictures, in which each round's answer is ranked among 100 options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lion.data.dataset import Dataset, Origin, Reading, ident, index, text
+from lion.data.record import Record
+from lion.errors import LionError
+from lion.prompts import Task
+
+VISDIAL = Origin(
+    "visdial",
+    ("train", "val", "test"),
+    "https://visualdialog.org/data",
+    "https://visualdialog.org/data (those of train: COCO 2014, https://cocodataset.org/#download)",
+    {"train": 1_232_870, "val": 20_640, "test": 8_000},
+)
+_OPTIONS = 100
+
+
+def visdial(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+    """`visdial_1.0_<split>.json`, and `visdial_1.0_val_dense_annotations.json` where it is there (NDCG needs it).
+
+    One record per round, ten a dialog; of the test split only the last round of each, whose answer is hidden. `meta`:
+    `image_id`, `round_id` (from 1), `gt_index` (from 0), `caption` of the picture, which opens a dialog, and
+    `gt_relevance` of each option for the one round of a dialog that has it.
+    """
+    reading = Reading(VISDIAL, folder, split, skip_bad)
+    file = reading.file(f"visdial_1.0_{split}.json")
+    data = reading.json(file, "data", kind=dict)
+    for table in ("questions", "answers"):
+        reading.member(file, data, table)
+    relevance = _relevance(reading)
+    for dialog in reading.member(file, data, "dialogs"):
+        rounds = 0
+        with reading.record(file, ident(dialog, "image_id"), "dialog"):
+            rounds = len(dialog["dialog"])
+        for number in range(1, rounds + 1):
+            with reading.record(file, f"{ident(dialog, 'image_id')}_{number}", "round"):
+                if split != "test" or "answer_options" in dialog["dialog"][number - 1]:
+                    reading.add(_round(reading, data, dialog, number, relevance))
+    return reading.finish()
+
+
+def _round(
+    reading: Reading,
+    data: dict[str, list[str]],
+    dialog: dict[str, Any],
+    number: int,
+    relevance: dict[tuple[int, int], list[float]],
+) -> Record:
+    image_id, split = dialog["image_id"], reading.split
+
+    def said(row: dict[str, Any], key: str) -> str:
+        table = data[f"{key}s"]
+        return text(table[index(row[key], table, key)], key)
+
+    row = dialog["dialog"][number - 1]
+    options = row["answer_options"]
+    if len(options) != _OPTIONS:
+        raise LionError(f"it has {len(options)} answer options, not {_OPTIONS}")
+    names = [f"VisualDialog_{split}2018/VisualDialog_{split}2018_{image_id:012d}.jpg"]
+    if split == "train":
+        names = [f"{part}/COCO_{part}_{image_id:012d}.jpg" for part in ("train2014", "val2014")]
+    meta = {"image_id": image_id, "round_id": number, "caption": dialog["caption"]}
+    if split != "test":
+        meta["gt_index"] = index(row["gt_index"], options, "gt_index")
+    if (image_id, number) in relevance:
+        meta["gt_relevance"] = relevance[image_id, number]
+    return Record(
+        f"{image_id}_{number}",
+        reading.image(*names),
+        Task.DIALOG,
+        said(row, "question"),
+        history=tuple((said(past, "question"), said(past, "answer")) for past in dialog["dialog"][: number - 1]),
+        answers=() if split == "test" else (said(row, "answer"),),
+        choices=tuple(data["answers"][index(option, data["answers"], "answer option")] for option in options),
+        correct=meta.get("gt_index"),
+        meta=meta,
+    )
+
+
+def _relevance(reading: Reading) -> dict[tuple[int, int], list[float]]:
+    """Relevance of the 100 options by (image id, round from 1)."""
+    file = reading.find(f"visdial_1.0_{reading.split}_dense_annotations.json")
+    out: dict[tuple[int, int], list[float]] = {}
+    for row in reading.json(file) if file else ():
+        with reading.record(file or Path(), ident(row, "image_id"), "dialog"):
+            if len(row["gt_relevance"]) != _OPTIONS:
+                raise LionError(f"its gt_relevance has {len(row['gt_relevance'])} numbers, not {_OPTIONS}")
+            if (row["image_id"], row["round_id"]) in out:
+                raise LionError("it is there twice")
+            out[row["image_id"], row["round_id"]] = row["gt_relevance"]
+    return out

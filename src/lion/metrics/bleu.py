@@ -1,0 +1,56 @@
+"""BLEU-1 to BLEU-4 over a whole set (Papineni et al., ACL 2002), as pycocoevalcap computes it.
+
+n-gram matches, clipped to what one reference has, and lengths are summed over all captions before anything is divided.
+The reference length of a caption is that of the reference closest to it, the shorter of two as close. Two tiny
+constants keep divisions defined; they are the official ones, and show where captions are short.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lion.metrics.statistics import Estimate, bootstrap
+
+LONGEST = 4
+TINY, SMALL = 1e-15, 1e-9
+
+
+def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[Estimate]:
+    """BLEU-1 to BLEU-4 of captions (tokens divided by blanks, as from ``tokenize``), 0 to 1; errors by resampling.
+
+    Raises: LionError without captions; ValueError for unequal lengths.
+    """
+    counts = np.array([_counts(*pair) for pair in zip(candidates, references, strict=True)])
+
+    def up_to(n: int) -> Callable[[npt.NDArray[np.intp]], float]:
+        return lambda rows: _bleu(counts[rows].sum(axis=0))[n - 1]
+
+    return [bootstrap(up_to(n), len(counts)) for n in range(1, LONGEST + 1)]
+
+
+def _counts(candidate: str, references: Sequence[str]) -> list[int]:
+    """Length, closest reference's length, then n-grams and matched n-grams, each for n = 1 to 4: 10 numbers."""
+    words, others = candidate.split(), [reference.split() for reference in references]
+    closest = min((abs(len(other) - len(words)), len(other)) for other in others)[1]
+    there, matched = [], []
+    for n in range(1, LONGEST + 1):
+        most: Counter[tuple[str, ...]] = Counter()
+        for other in others:
+            most |= _ngrams(other, n)
+        there.append(max(0, len(words) - n + 1))
+        matched.append((_ngrams(words, n) & most).total())
+    return [len(words), closest, *there, *matched]
+
+
+def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[skip:] for skip in range(n)), strict=False))
+
+
+def _bleu(totals: npt.NDArray[np.int_]) -> list[float]:
+    """BLEU-1 to BLEU-4 from the sums of what ``_counts`` counts."""
+    length, closest, there, matched = totals[0], totals[1], totals[2 : 2 + LONGEST], totals[2 + LONGEST :]
+    scores = np.cumprod((matched + TINY) / (there + SMALL)) ** (1 / np.arange(1, LONGEST + 1))
+    ratio = (length + TINY) / (closest + SMALL)
+    return (scores * np.exp(min(0.0, 1 - 1 / ratio))).tolist()

@@ -1,0 +1,63 @@
+"""Scores of captions against references, as the official COCO caption evaluation gives them (pycocoevalcap 1.2).
+
+Also the score for expressions about regions (REG on RefCOCOg): an id is then a region, its references the expressions
+people wrote for it, and ``cider`` is the number to report.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from lion.errors import LionError
+from lion.metrics.bleu import bleu
+from lion.metrics.cider import cider_d
+from lion.metrics.ptb_tokenizer import tokenize
+from lion.metrics.rouge_l import rouge_l
+from lion.metrics.statistics import Estimate, mean
+
+
+def captions(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
+    """``cider`` (CIDEr-D times one: papers print it times 100), ``bleu1`` to ``bleu4`` of the whole set, ``rouge_l``.
+
+    One caption and at least one reference an image, by image id. Images count in the order of ``references``, and how
+    rare an n-gram is counts over those alone, so the score of a part is not comparable with that of the whole.
+    Raises: LionError naming the id for an image without prediction or references, or when there are no images.
+    """
+    candidates, texts = _tokenized(predictions, references)
+    return {
+        "cider": mean(cider_d(candidates, texts)),
+        **{f"bleu{n}": estimate for n, estimate in enumerate(bleu(candidates, texts), start=1)},
+        "rouge_l": mean(_rouge_l(candidates, texts)),
+    }
+
+
+def captions_by_image(
+    predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, float]]:
+    """For each image id its ``cider`` and ``rouge_l``, whose means :func:`captions` reports. Raises: as there."""
+    candidates, texts = _tokenized(predictions, references)
+    scores = zip(cider_d(candidates, texts), _rouge_l(candidates, texts), strict=True)
+    return {image: {"cider": cider, "rouge_l": rouge} for image, (cider, rouge) in zip(references, scores, strict=True)}
+
+
+def _rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    return [rouge_l(candidate, texts) for candidate, texts in zip(candidates, references, strict=True)]
+
+
+def _tokenized(
+    predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Candidate and references of each image, tokenised, in the order of ``references``."""
+    if not references:
+        raise LionError("there is nothing to score: no image has references")
+    for image, texts in references.items():
+        if not texts:
+            raise LionError(f"image {image!r} has no reference caption: give it one or leave the image out")
+        if image not in predictions:
+            raise LionError(f"image {image!r} has no predicted caption: predict one (it may be empty) or leave it out")
+    for image in predictions:
+        if image not in references:
+            raise LionError(
+                f"image {image!r} has a predicted caption but no reference: leave it out of the predictions"
+            )
+    flat = iter(tokenize(text for texts in references.values() for text in texts))
+    tokenized = [[next(flat) for _ in texts] for texts in references.values()]
+    return tokenize(predictions[image] for image in references), tokenized

@@ -1,0 +1,89 @@
+"""Any dataset trains: its facts in one of the wordings, one of its answers, its boxes where the picture has them."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lion.boxes import Box, parse_boxes
+from lion.data.augment import Augment
+from lion.data.dataset import Dataset
+from lion.data.record import Record
+from lion.data.record_source import RecordSource
+from lion.errors import LionError
+from lion.prompts import Task
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def source(*records, **settings):
+    return RecordSource(Dataset("some", "train", records, len(records)), **settings)
+
+
+def draw(own, task, seed=0, index=0):
+    return own.sample(own.indices(task)[index], task, np.random.default_rng(seed))
+
+
+def test_a_record_serves_its_task_and_what_else_it_can(picture):
+    own = source(
+        Record("1", picture, Task.CAPTION, answers=("a cat",)),
+        Record("2", picture, Task.REC, expression="cat", box=Box(0, 0, 1, 1), answers=("cat",), also=(Task.REG,)),
+        Record("3", picture, Task.VQA, "what?"),
+    )
+    assert own.tasks == {Task.CAPTION: 1, Task.REC: 1, Task.REG: 1}
+    assert list(own.indices(Task.REG, max_objects=1)) == [1]
+    assert own.name(1, Task.REG) == draw(own, Task.REG).id == "some:2:reg"
+
+
+def test_answers_come_as_often_as_annotators_gave_them(picture):
+    own = source(Record("1", picture, Task.VQA, "what?", answers=("cat",) * 9 + ("dog",)))
+    counts = Counter(draw(own, Task.VQA, seed).answer for seed in range(300))
+    assert counts["dog"] / 300 == pytest.approx(0.1, abs=0.06)
+
+
+def test_blanks_that_annotators_left_are_not_learnt(picture):
+    own = source(Record("1", picture, Task.VQA, "what?", answers=("", " ", "a\n cat ")))
+    assert {draw(own, Task.VQA, seed).answer for seed in range(9)} == {"a cat"}
+
+
+def test_wordings_vary_and_history_is_told(picture):
+    history = (("is it day?", "yes"),)
+    own = source(Record("1", picture, Task.DIALOG, "what?", history=history, answers=("a cat",)))
+    texts = {draw(own, Task.DIALOG, seed).instruction for seed in range(20)}
+    assert len(texts) > 1 and all("is it day?" in text and "what?" in text for text in texts)
+
+
+def test_a_box_that_was_rounded_outwards_is_written_inside(picture):
+    box = Box(-0.01, 0.5, 0.5, 1.01)
+    own = source(Record("1", picture, Task.REC, expression="cat", box=box, answers=("cat",), also=(Task.REG,)))
+    assert draw(own, Task.REC).answer == "[0.000,0.500,0.500,1.000]"
+    assert "[0.000,0.500,0.500,1.000]" in draw(own, Task.REG).instruction
+    mirrored = source(*own.dataset.records, augment=Augment(flip=1))
+    assert parse_boxes(draw(mirrored, Task.REC).answer).boxes[0] == Box(0.5, 0.5, 1, 1)
+
+
+def test_words_of_all_facts_forbid_flips(picture):
+    for answers, flipped in ((("left",), False), (("top",), True)):
+        record = Record("1", picture, Task.VQA, "which?", box=Box(0, 0, 0.25, 1), answers=answers)
+        sample = draw(source(record, augment=Augment(flip=1)), Task.VQA)
+        assert (sample.meta["box"] == Box(0.75, 0, 1, 1)) == flipped
+
+
+def test_pictures_inside_the_file_are_opened(picture):
+    own = source(Record("1", picture.read_bytes(), Task.CAPTION, answers=("red",)))
+    assert draw(own, Task.CAPTION).image.size == (40, 20)
+
+
+def test_nothing_to_train_on_is_told(picture):
+    with pytest.raises(LionError, match=r"some \(train\) has no answers to train on"):
+        source(Record("1", picture, Task.VQA, "what?"))
+    with pytest.raises(LionError, match="no record for the task rec; it has caption"):
+        source(Record("1", picture, Task.CAPTION, answers=("a",)), weights={Task.REC: 1.0})
+    own = source(Record("1", picture.parent / "gone.png", Task.CAPTION, answers=("red",)))
+    with pytest.raises(LionError, match=r"gone\.png"):
+        draw(own, Task.CAPTION)
