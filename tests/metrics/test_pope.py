@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lion.errors import LionError
-from lion.metrics.pope import pope, says_yes
+from lion.metrics import Estimate
+from lion.metrics.pope import pope, pope_strict, says_yes, strictly_says
+from tests.metrics import truth
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 READINGS = json.loads((GOLDEN / "pope_parse_cases.json").read_text())
@@ -42,3 +46,37 @@ def test_mistakes_are_errors():
         pope(["yes"], ["yes", "no"])
     with pytest.raises(LionError, match="'maybe'"):
         pope(["yes"], ["maybe"])
+
+
+@pytest.mark.parametrize("split", ["random", "random_2910", "popular", "adversarial"])
+def test_whole_files_score_as_officially(split):
+    known = truth.load("pope/expected.json")[split]
+    answers = [json.loads(line)["answer"] for line in truth.path(f"pope/answers_{split}.jsonl").open(encoding="utf-8")]
+    lines = (truth.path("pope") / known["label_file"]).resolve().read_text(encoding="utf-8").splitlines()
+    labels = [json.loads(line)["label"] for line in lines]
+    scores = pope(answers, labels)
+    for name in ("accuracy", "precision", "recall", "f1", "yes_ratio"):
+        assert scores[name].value == pytest.approx(known[name], abs=1e-9)
+        assert scores[name].n == known["n_answers"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [("yes", True), (" YES\n", True), ("No", False), ("no.", None), ("yes, it is", None), ("", None), ("yes no", None)],
+)
+def test_the_strict_reading(answer, verdict):
+    assert strictly_says(answer) is verdict
+
+
+def test_strict_scores_by_hand():
+    answers, labels = ["yes", "no", "Yes.", "nope", "yes"], ["yes", "yes", "yes", "no", "no"]
+    scores = {name: score.value for name, score in pope_strict(answers, labels).items()}
+    assert scores == pytest.approx(
+        {"accuracy": 1 / 5, "precision": 1 / 2, "recall": 1 / 3, "f1": 2 / 5, "yes_ratio": 2 / 5, "unparsed": 2 / 5}
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from(["yes", "no", "Yes", "No"]), st.sampled_from(["yes", "no"])), min_size=1))
+def test_both_readings_agree_on_plain_answers(pairs):
+    answers, labels = zip(*pairs, strict=True)
+    assert pope_strict(answers, labels) == {**pope(answers, labels), "unparsed": Estimate(0.0, 0.0, len(pairs))}

@@ -7,7 +7,8 @@ import pytest
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.metrics.rec import first_box, rec
+from lion.metrics.rec import first_box, rec, rec_ious
+from tests.metrics import truth
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 PAIRS = json.loads((GOLDEN / "rec_iou_cases.json").read_text())
@@ -66,6 +67,35 @@ def test_the_first_box_counts_and_unreadable_ones_are_misses():
     scores = rec(texts, [right] * 4)
     assert scores["accuracy@0.5"].value == scores["mean_iou"].value == 0.25
     assert scores["unparsed"].value == 0.5
+
+
+def test_three_thresholds_unless_asked_otherwise():
+    scores = rec(["[0,0,1,0.8]", "no box"], [Box(0, 0, 1, 1)] * 2)
+    found = {name: score.value for name, score in scores.items()}
+    assert found == {"accuracy@0.5": 0.5, "accuracy@0.75": 0.5, "accuracy@0.9": 0, "mean_iou": 0.4, "unparsed": 0.5}
+    assert rec_ious(["[0,0,1,0.8]", "no box"], [Box(0, 0, 1, 1)] * 2) == [0.8, None]
+
+
+@pytest.mark.parametrize("part", ["rec_eval_cases", "iou_cases"])
+def test_the_copies_here_are_the_known_results(part):
+    assert json.loads((GOLDEN / f"rec_{part.removeprefix('rec_')}.json").read_text()) == truth.load(f"rec/{part}.json")
+
+
+def test_pixels_and_the_unit_square_overlap_alike():
+    """So the declared space costs nothing. REFER's own demo counts inclusive pixels, which these pairs cannot tell."""
+    for case in PAIRS["pixel_pairs"]:
+        width, height = case["image_wh"]
+        said, true = (
+            Box.from_xywh(*case[key], space="pixel").to_unit(width, height) for key in ("pred_xywh_px", "gt_xywh_px")
+        )
+        assert said.iou(true) == pytest.approx(case["iou_continuous"], abs=1e-9)
+        assert (said.iou(true) >= 0.5) == (case["iou_refer_demo_integer_pixel"] >= 0.5)
+
+
+def test_one_space():
+    for text in ("[0,0,1,1]", "no box"):
+        with pytest.raises(LionError, match="unit square"):
+            rec([text], [Box(0, 0, 10, 10, "pixel")])
 
 
 def test_lengths_and_emptiness_are_errors():

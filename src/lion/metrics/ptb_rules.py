@@ -1,7 +1,8 @@
-"""The rules of the Penn Treebank tokeniser in ptb.py: which stretch of text is a token, and what is printed for it.
+"""The rules of the tokeniser in ptb_tokenizer.py: which stretch of text is a token, and how it is written.
 
-Worked out from the documented behaviour of Stanford CoreNLP 3.4.1 and compared with that release on generated text.
-Letters stand for themselves and for their capitals only where a pattern says so.
+They state the behaviour of Stanford CoreNLP 3.4.1 and were compared with that release, run on captions and on generated
+text; the lists of abbreviations were read off it, all words of two and three letters tried. A rule whose alternatives
+could compete is written as several, since Python takes the first alternative that fits and not the longest.
 """
 
 import re
@@ -17,7 +18,7 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     """Over the shadow of a text. Group 1 is the token, the rest is context."""
     rewrite: Callable[[str], str] | None
-    """What is printed in its place; None for the token itself."""
+    """How it is written; None for as it stands."""
     give_back: int
     """How many characters at the token's end are read again as the next token."""
 
@@ -35,10 +36,10 @@ _ARE_SYMBOLS = re.compile(
     "\u2155-\u215e]"
 )
 _HAVE_RULES = frozenset(
-    "\u00a0\u00ad\u0080\u0091\u0092\u0093\u0094\u0096\u0097\u00a2\u00a3\u00a4\u00ab\u00bb\u00b2\u00b3\u00b9\u00bc\u00bd\u00be"
-    "\u058a\u066b\u066c\u2010\u2011\u2013\u2014\u2015\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2026\u2039\u203a\u2044"
-    "\u2070\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207c\u207d\u207e\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087"
-    "\u2088\u2089\u208a\u208b\u208c\u208d\u208e\u20a0\u20ac\u2153\u2154\u3001"
+    "\u00a0\u00ad\u0080\u0091\u0092\u0093\u0094\u0096\u0097\u00a2\u00a3\u00a4\u00ab\u00bb\u00b2\u00b3\u00b9\u00bc\u00bd"
+    "\u00be\u058a\u066b\u066c\u2010\u2011\u2013\u2014\u2015\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2026\u2039"
+    "\u203a\u2044\u2070\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207c\u207d\u207e\u2080\u2081\u2082\u2083\u2084"
+    "\u2085\u2086\u2087\u2088\u2089\u208a\u208b\u208c\u208d\u208e\u20a0\u20ac\u2153\u2154\u3001"
 )
 
 
@@ -79,7 +80,10 @@ _AMP = "(?:&|(?i:&amp;))"
 _HYPHEN = "[-_\u058a\u2010\u2011]"
 _REDUCED = f"{_APOS}(?i:[msd]|re|ve|ll)"  # it's, I'm, we're
 _NOT = f"(?i:n){_ANY_APOS}(?i:t)"
-_ACRONYM = r"(?:[A-Za-z](?:\.[A-Za-z])+|(?i:canada|sino|korean|eu|japan|non)-[Uu]\.[Ss]|[Uu]\.[Ss]\.-(?:[Uu]\.[Kk]|[Uu]\.[Ss]\.[Ss]\.[Rr]))"
+_ACRONYM = (
+    r"(?:[A-Za-z](?:\.[A-Za-z])+|(?i:canada|sino|korean|eu|japan|non)-[Uu]\.[Ss]"
+    r"|[Uu]\.[Ss]\.-(?:[Uu]\.[Kk]|[Uu]\.[Ss]\.[Ss]\.[Rr]))"
+)
 _THING = f"(?:[dDoOlL]{_ANY_APOS}[{_C}0-9{_DIGIT}])?[{_C}0-9{_DIGIT}]+"
 _DASHED_THING = f"{_THING}(?:{_HYPHEN}{_THING})*"
 _COMPOUND = f"[A-Za-z0-9][A-Za-z0-9.,\u00ad]*(?:-(?:{_ACRONYM}\\.|[A-Za-z0-9\u00ad]+))+"
@@ -98,30 +102,31 @@ _IN_SENTENCE = "[,;:\u3001]"
 
 # Abbreviations that keep their full stop. Of some states only the capitalised form, the other being a common word.
 _USUALLY_FOLLOWED_BY_A_NAME = (
-    "mrs?|ms|(?-i:M)iss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm|rev|maj|sgt|cpl|pvt|capt|ste?|ave|pres|"
-    "lieut|hon|brig|co?mdr|pfc|spc|supts?|det|mt|ft|adj|adv|asst|assoc|ens|insp|mlle|mme|msgr|sfc|dept|invt|elec|natl|"
-    "m(?-i:[ft])g|ph|vs|alex|wm|jos|cie|cf|treas"
+    "mrs?|ms|(?-i:M)iss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm|rev|maj|sgt|cpl|pvt|capt|ste?|"
+    "ave|pres|lieut|hon|brig|co?mdr|pfc|spc|supts?|det|mt|ft|adj|adv|asst|assoc|ens|insp|mlle|mme|msgr|sfc|dept|invt|"
+    "elec|natl|m(?-i:[ft])g|ph|vs|alex|wm|jos|cie|cf|treas"
 )
 _OTHER_ABBREVIATIONS = (
     "jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu|thurs|fri|"
-    "ala|ariz|(?-i:A)rk|(?-i:A)z|calif|colo|conn|ct|dak|(?-i:D)el|fla|ga|(?-i:I)ll|ind|kans?|ky|(?-i:L)a|(?-i:M)ass|md|mich|minn|(?-i:M)iss|mo|mont|neb|"
-    "nev|okla|(?-i:O)re|(?-i:P)a|penn|tenn|(?-i:T)ex|va|vt|(?-i:W)ash|wisc?|wyo|"
+    "ala|ariz|(?-i:A)rk|(?-i:A)z|calif|colo|conn|ct|dak|(?-i:D)el|fla|ga|(?-i:I)ll|"
+    "ind|kans?|ky|(?-i:L)a|(?-i:M)ass|md|mich|minn|(?-i:M)iss|mo|mont|neb|nev|okla|"
+    "(?-i:O)re|(?-i:P)a|penn|tenn|(?-i:T)ex|va|vt|(?-i:W)ash|wisc?|wyo|"
     "inc|cos?|corp|pp?t(?-i:[ye])s?|ltd|plc|rt|bancorp|bhd|assn|univ|intl|sys|bldg|"
     "jr|sr|bros|blvd|rd|esq|sq|etc|al|seq|tel|est|ext|ed\\.d|ph\\.d"
 )
 _BEFORE_NUMBERS = "nos?|prop|figs?|art|bldg|pp|op|ca"
 # A single letter before one of these ends a sentence: its full stop is a token of its own.
 _SENTENCES_BEGIN_WITH = (
-    "A(?i:bout|ccording|dditionally|fter|n|s|t)?|B(?i:ut)|E(?i:arlier)|H(?i:ere?|e|owever)|I[fFnNtT]|L(?i:ast)|M(?i:any|ore)|"
-    "M(?i:[rs]\\.)|N(?i:ow)|O(?i:nce|ne|ther|ur)|S(?i:he|ince|o|ome|uch)|T(?i:hat|heir|hen|here|hese|hey|he|his)|"
-    "W(?i:e|hen|hile|hat)|Y(?i:et|ou)"
+    "A(?i:bout|ccording|dditionally|fter|n|s|t)?|B(?i:ut)|E(?i:arlier)|H(?i:ere?|e|owever)|I[fFnNtT]|"
+    "L(?i:ast)|M(?i:any|ore)|M(?i:[rs]\\.)|N(?i:ow)|O(?i:nce|ne|ther|ur)|S(?i:he|ince|o|ome|uch)|"
+    "T(?i:hat|heir|hen|here|hese|hey|he|his)|W(?i:e|hen|hile|hat)|Y(?i:et|ou)"
 )
 _FILE_KINDS = (
     "bat|bmp|c|cgi|class|cpp|dll|docx?|exe|gif|gz|h|html?|jar|java|jpe?g|mov|mp3|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|"
     "wav|x|xml|zip"
 )
 
-# ---- What is printed for a token.
+# ---- How a token is written, where not as it stands.
 
 _LEFT_QUOTES = re.compile("[\u0091\u2018\u201b\u2039]")
 _RIGHT_QUOTES = re.compile("(?i:&apos;)|[\u0092\u2019\u203a]")
@@ -227,7 +232,7 @@ def _words() -> list[_Row]:
 def _addresses() -> list[_Row]:
     www = f"(?i:www)\\.(?:{_HOST}+\\.)+[a-zA-Z]{{2,4}}"
     # the second class leaves out all from the comma to the low line, so digits and capitals too
-    site = f"(?:[^ \t\n\"`'<>|.!?(){{}},-_$]+\\.)+(?i:com|net|org|edu)"
+    site = "(?:[^ \t\n\"`'<>|.!?(){},-_$]+\\.)+(?i:com|net|org|edu)"
     return [
         ('(?i:https?)://[^ \t\n"<>|(){}]+[^ \t\n"<>|.!?(){},-]', "", None, 0),
         (www, "", None, 0),

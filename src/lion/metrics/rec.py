@@ -1,12 +1,14 @@
 """Referring expression comprehension: is the box in the text the right one?
 
 Accuracy at an IoU threshold as RefCOCO papers report it: one sample an expression, hit if IoU >= threshold, continuous
-coordinates, and the first box of the text counts. A text without a readable box is a miss, never left out.
+coordinates, and the first box of the text counts. A text without a readable box is a miss, never left out. All boxes
+are in the unit square, in which LION answers; since it stretches pictures, overlaps are the same as in pixels.
 """
 
 from collections.abc import Sequence
 
 from lion.boxes import Box, parse_boxes
+from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean
 
 
@@ -17,14 +19,26 @@ def first_box(text: str) -> Box | None:
 
 
 def rec(
-    predictions: Sequence[str], references: Sequence[Box], thresholds: Sequence[float] = (0.5,)
+    predictions: Sequence[str], references: Sequence[Box], thresholds: Sequence[float] = (0.5, 0.75, 0.9)
 ) -> dict[str, Estimate]:
     """Score texts against unit boxes: ``accuracy@T`` for each threshold, ``mean_iou`` and ``unparsed``.
 
     ``mean_iou`` counts an unreadable box as 0; ``unparsed`` is the share of such texts.
     Raises: LionError without samples or for a reference in pixels; ValueError for unequal lengths.
     """
-    boxes = [first_box(text) for text in predictions]
-    overlaps = [0.0 if box is None else box.iou(reference) for box, reference in zip(boxes, references, strict=True)]
+    found = rec_ious(predictions, references)
+    overlaps = [overlap or 0.0 for overlap in found]
     scores = {f"accuracy@{t:g}": mean([overlap >= t for overlap in overlaps]) for t in thresholds}
-    return {**scores, "mean_iou": mean(overlaps), "unparsed": mean([box is None for box in boxes])}
+    return {**scores, "mean_iou": mean(overlaps), "unparsed": mean([overlap is None for overlap in found])}
+
+
+def rec_ious(predictions: Sequence[str], references: Sequence[Box]) -> list[float | None]:
+    """The overlap of each text's first box with its reference, None where the text has no readable one.
+
+    Raises: LionError for a reference in pixels; ValueError for unequal lengths.
+    """
+    for reference in references:
+        if reference.space != "unit":
+            raise LionError(f"REC is scored in the unit square: turn the reference {reference.xyxy()} with to_unit()")
+    boxes = [first_box(text) for text in predictions]
+    return [None if box is None else box.iou(true) for box, true in zip(boxes, references, strict=True)]

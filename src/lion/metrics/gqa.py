@@ -1,0 +1,33 @@
+"""GQA: is the answer the one reference answer? By three rules of comparison that are in use.
+
+``exact`` is the official one: the same text. ``lower_strip_period`` forgives case, outer blanks and a final full stop
+(as harnesses do that ignore case and punctuation). ``vqa_normalised`` normalises both sides as VQA accuracy does, as
+LAVIS scores it, which is what LION's number is to be compared with. The official script's other figures (consistency,
+validity, plausibility, distribution) are not computed.
+"""
+
+from collections.abc import Callable, Sequence
+
+from lion.metrics.statistics import Estimate, mean
+from lion.metrics.vqa_normalisation import normalise
+
+RULES: dict[str, Callable[[str], str]] = {
+    "exact": lambda text: text,
+    "lower_strip_period": lambda text: text.lower().strip().rstrip(".").rstrip(),
+    "vqa_normalised": normalise,
+}
+"""What is done to both sides before they are compared."""
+
+
+def gqa(predictions: Sequence[str], answers: Sequence[str]) -> dict[str, Estimate]:
+    """The accuracy by each of the RULES, by name.
+
+    Raises: LionError without samples; ValueError for unequal lengths.
+    """
+    return {rule: mean(gqa_hits(predictions, answers, rule)) for rule in RULES}
+
+
+def gqa_hits(predictions: Sequence[str], answers: Sequence[str], rule: str) -> list[bool]:
+    """Whether each answer is right by one of the RULES."""
+    prepare = RULES[rule]
+    return [prepare(said) == prepare(true) for said, true in zip(predictions, answers, strict=True)]
