@@ -11,6 +11,7 @@ import torch
 
 from lion.errors import LionError
 from lion.eval import Evaluation, Processes, rescore
+from lion.pipeline import LionPipeline
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import on
 
@@ -79,25 +80,25 @@ def test_two_processes(alone, data, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_and_gone_on_with(alone, parts, data, tmp_path, name):
+def test_killed_and_gone_on_with(alone, parts, data, tmp_path, monkeypatch, name):
     """Stopped in the middle of a batch's line; the same batch is asked again, and only what is missing is kept."""
     pipeline = tiny_world.pipeline(parts, batch_size=2)
-    answer, left = pipeline.answer, [2]
+    answer, left = LionPipeline.answer, [2]
 
-    def dies(requests):
+    def dies(self, requests):
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return answer(requests)
+        return answer(self, requests)
 
-    pipeline.answer = dies
+    monkeypatch.setattr(LionPipeline, "answer", dies)
     with pytest.raises(KeyboardInterrupt):
         Evaluation(pipeline, on(name, data, limit=LIMIT), tmp_path).ask()
     (path,) = (tmp_path / "predictions").iterdir()
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(LionError, match=f"{name}: 7 of 10 are not answered yet, the first is .*start the same"):
         rescore(tmp_path)
-    pipeline.answer = answer
+    monkeypatch.setattr(LionPipeline, "answer", answer)
     run = Evaluation(pipeline, on(name, data, limit=LIMIT), tmp_path)
     assert run.pending == 7
     run.ask()

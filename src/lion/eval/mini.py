@@ -30,7 +30,7 @@ def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
 def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:
     """What can be asked of `draw`'s files, in words that every LION is tuned on."""
     return [
-        DatasetBenchmark(row, data, limit, row.prompts[-1], drawn=True)
+        DatasetBenchmark(row, data, limit, row.tuned_prompt, drawn=True)
         for row in ROWS
         if row.dataset in FORMATS and row.split in FORMATS[row.dataset][1][_SPLIT].split(", ")
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lion.boxes import format_box
@@ -104,7 +105,7 @@ class DatasetBenchmark:
         return {
             "dataset": self.paper.dataset,
             "split": self.paper.split,
-            "data_hashes": dict(self.dataset.hashes),
+            "data_hashes": self._hashes,
             "mode": "rank" if self.paper.candidates else "generate",
             "prompt": prompt,
             "wording": BENCHMARK_PROMPTS[prompt],
@@ -139,6 +140,13 @@ class DatasetBenchmark:
         samples = dict.fromkeys(map(self.paper.sample, chosen))
         asked = set([sample for sample in samples if sample not in self._incomplete][: self.limit])
         return [record for record in chosen if self.paper.sample(record) in asked]
+
+    @property
+    def _hashes(self) -> dict[str, str]:
+        """SHA-256 of the dataset's files by their names below the folder that holds them all, wherever that lies."""
+        paths = {PurePosixPath(path): digest for path, digest in self.dataset.hashes.items()}
+        home = os.path.commonpath([str(path.parent) for path in paths])
+        return {str(path.relative_to(home)): digest for path, digest in paths.items()}
 
     @property
     def samples(self) -> list[object]:

@@ -15,7 +15,7 @@ from lion.errors import LionError
 from lion.eval.benchmarks import results, scoring
 from lion.eval.benchmarks.scoring import Scored
 from lion.eval.predictions import Row
-from lion.prompts import Task
+from lion.prompts import BENCHMARK_PROMPTS, INSTRUCTIONS, Task
 
 XL, XXL = "LION-4B", "LION-12B"
 LION = "LION"
@@ -35,8 +35,7 @@ class PaperBenchmark:
     task: Task
     """What the model takes it for; decides about its task level and decoding."""
     prompts: tuple[str, ...]
-    """Names in BENCHMARK_PROMPTS that it may be put in; the first is taken, the last has none but words that every LION
-    is tuned on."""
+    """Names in BENCHMARK_PROMPTS that it may be put in; the first is taken unless another is asked for."""
     score: Callable[[Sequence[Record], Mapping[str, Row]], Scored]
     headline: tuple[str, ...]
     """The scores that are shown; the first is the one that the paper reports, if it does."""
@@ -63,6 +62,12 @@ class PaperBenchmark:
     rules: Mapping[str, str] = field(default_factory=dict)
     """In words, what a score depends on besides: normalisation, ties."""
 
+    @property
+    def tuned_prompt(self) -> str:
+        """The first of the prompts that every LION is tuned on, for one that knows no other words."""
+        tuned = INSTRUCTIONS[self.task]
+        return next(name for name in self.prompts if BENCHMARK_PROMPTS[name].replace("{rounds}", "") in tuned)
+
 
 def _choices(record: Record) -> Sequence[str]:
     return record.choices
@@ -83,7 +88,10 @@ def _verdicts(record: Record) -> Sequence[str]:
 
 def _one_per_box(records: Sequence[Record]) -> Sequence[Record]:
     """REG describes each ref's box once."""
-    return list({record.meta["ref_id"]: record for record in reversed(records)}.values())[::-1]
+    first: dict[object, Record] = {}
+    for record in records:
+        first.setdefault(record.meta["ref_id"], record)
+    return list(first.values())
 
 
 _TIES = {"ties": "candidates whose likelihoods agree to 5 decimals keep their given order"}
@@ -93,7 +101,7 @@ _caption = partial(
     PaperBenchmark,
     table="Captions",
     task=Task.CAPTION,
-    prompts=("caption",),
+    prompts=("caption", "caption-instructblip"),
     score=scoring.captions,
     headline=("cider",),
     results=results.coco,
