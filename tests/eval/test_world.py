@@ -113,7 +113,7 @@ def test_known_mistakes_give_known_scores():
     said["reg"] = [text.split()[2] for text in said["reg"]]  # the category alone
     said["pope-random"] = ["yes"] * 8
     said["pope-popular"] = ["yes", "yes", "yes", "no", "no", "no", "no", "no"]  # true: yes, no, in turns
-    scores = WorldBenchmark(limit=8).score(rows_of(said), blind=False)
+    scores = WorldBenchmark(limit=8).score(rows_of(said), blind=False).scores
     found = values(scores)
     assert found["vqa/accuracy"] == 0.75 and scores["vqa/accuracy"].ours.n == 8
     assert scores["vqa/accuracy"].ours.standard_error == pytest.approx((0.75 * 0.25 / 8) ** 0.5)
@@ -134,7 +134,7 @@ def test_slices_are_those_of_the_questions():
     asked = test_questions("rec", 40)
     said["rec"] = ["" if one.held_out_pair else text for one, text in zip(asked, said["rec"], strict=True)]
     said["caption"] = ["a cat" if one.held_out_instruction is None else "" for one in test_questions("caption", 40)]
-    scores = WorldBenchmark(limit=40).score(rows_of(said), blind=False)
+    scores = WorldBenchmark(limit=40).score(rows_of(said), blind=False).scores
     pairs = [scores[f"rec/accuracy@0.5/{part}"].ours for part in ("held-out-pair", "seen-pair")]
     assert (pairs[0].value, pairs[1].value) == (0, 1)
     assert pairs[0].n == sum(one.held_out_pair for one in asked) and pairs[0].n + pairs[1].n == 40
@@ -156,7 +156,7 @@ def test_val_has_no_held_out_slices():
         asked = [] if part == TAGGER else test_questions(base, 8, split="val")
         return {one.id: {"text": text} for one, text in zip(asked, said.get(part, []), strict=True)}
 
-    names = WorldBenchmark("val", 8).score(rows, blind=False)
+    names = WorldBenchmark("val", 8).score(rows, blind=False).scores
     assert not any("held-out" in name for name in names) and "dialog/accuracy/needs-history" in names
 
 

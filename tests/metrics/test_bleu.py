@@ -3,7 +3,7 @@
 from math import exp
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lion.errors import LionError
@@ -50,6 +50,7 @@ WORDS = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
 IMAGES = st.lists(st.tuples(WORDS, st.lists(WORDS, min_size=1, max_size=3)), min_size=1, max_size=4)
 
 
+@settings(max_examples=10)  # each resamples 800 times
 @given(IMAGES)
 def test_between_nothing_and_one(images):
     scores = values([one for one, _ in images], [texts for _, texts in images])

@@ -60,7 +60,7 @@ def _named_letters(text: str) -> set[str]:
 
 
 def vlmevalkit_choice(answer: str, options: Sequence[str]) -> str | None:
-    """The letter by VLMEvalKit's ``can_infer`` (matching_util.py; docs/metrics.md says which revision), "Z" for a refusal, or None.
+    """The letter by VLMEvalKit's ``can_infer`` (``docs/metrics.md`` says which revision), "Z" for a refusal, or None.
 
     First by letter: with the marks ``.()[],:;!*#{}`` as blanks, exactly one option's letter stands alone, and among the
     last five words. Else by "answer is" and a letter from A to D of any case, whatever follows it, so that "the answer
