@@ -12,8 +12,9 @@ from PIL import Image
 
 from lion.eval import WorldBenchmark
 from lion.eval.benchmarks import guessers
+from lion.eval.benchmarks.paper import ROWS
 from lion.eval.benchmarks.world import SETS
-from tests.eval import tiny_world
+from tests.eval import drawn, tiny_world
 from tests.eval.tiny_world import forget
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,54 @@ def test_a_model_without_a_tagger_is_noted(run, world_model, tmp_path):
     assert ran.code == 0 and "has no tagger" in ran.err and "tagger/map" not in ran.out
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.data(tmp_path_factory.mktemp("drawn"))
+
+
+def test_benchmarks_of_the_paper(run, world_model, data, tmp_path):
+    command = ("eval", "okvqa", "pope", "--data", data, "--model", world_model, "--out", tmp_path / "runs")
+    ran = run(*command, "--limit", 3)
+    assert (ran.code, ran.err) == (0, "")
+    names = ["okvqa", "pope-adversarial", "pope-popular", "pope-random"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == names
+    assert re.findall(r"^ *(\S+) +(?:accuracy|f1) +[\d.]+ ± [\d.]+ +3 of (\d+)", ran.out, re.MULTILINE)[::2] == [
+        ("okvqa", "5046"), ("pope-random", "3000"), ("pope-popular", "3000"), ("pope-adversarial", "3000"),
+    ]  # fmt: skip
+    again = run(*command, "--limit", 3, "--json")
+    assert [row["benchmark"] for row in again.rows] == ["okvqa", "pope-random", "pope-popular", "pope-adversarial"]
+    assert again.rows[0]["samples"] == 3 and again.rows[0]["official"] == 5046
+    scored = run("eval", "score", tmp_path / "runs", "--json")
+    assert {row["benchmark"]: row["scores"] for row in scored.rows} == {
+        row["benchmark"]: row["scores"] for row in again.rows
+    }
+    told = run("eval", "report", tmp_path / "runs")
+    assert told.code == 0 and told.out.startswith("# Evaluation\n") and "| okvqa | accuracy | 51.08 |" in told.out
+    assert "report.html" in told.err and (tmp_path / "runs" / "report" / "report.html").stat().st_size > 10_000
+    assert run("eval", "report", tmp_path / "runs", "--out", tmp_path / "r", "--json").rows[0].keys() == {
+        "rows", "runs", "errors",
+    }  # fmt: skip
+
+
+def test_what_is_missing_is_told(run, world_model, data, tmp_path):
+    command = ("eval", "okvqa", "--data", data, "--model", world_model, "--out", tmp_path / "run", "--json")
+    ran = run(*command, "--strict")
+    assert ran.code == 2 and "24 of the official 5046" in ran.err and not (tmp_path / "run").exists()
+    ran = run(*command, "--skip-bad")
+    assert ran.code == 0 and ran.err == "lion: note: okvqa: 24 of the official 5046 samples are there\n"
+
+
+def test_everything_on_drawn_pictures(run, world_model, tmp_path):
+    command = ("eval", "all-mini", "--model", world_model, "--out", tmp_path, "--limit", 1, "--json")
+    ran = run(*command)
+    assert ran.code == 0 and ran.err == ""
+    asked = {row["benchmark"]: row for row in ran.rows}
+    assert len(asked) > 18 and {"visdial", "mmbench", "reg-test", "refcoco+-testB", "aokvqa-mc"} <= asked.keys()
+    assert all(row["samples"] == 1 and row["official"] is None and row["drawn"] for row in ran.rows)
+    report = run("eval", "report", tmp_path)
+    assert report.code == 0 and "## Questions, drawn" in report.out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -139,6 +188,35 @@ def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
         size = ("--size", 2) if words[0] == "world" else ()
         ran = run(*words, *few, *size)
         assert ran.code == 0 and ran.out and not ran.err, command
+
+
+def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    (tmp_path / "path" / "to" / "model").symlink_to(world_model)
+    (tmp_path / "DIR").symlink_to(data)
+    (tmp_path / "package" / "bundled").mkdir(parents=True)
+    (tmp_path / "package" / "bundled" / "lion-mini").symlink_to(world_model)
+    monkeypatch.setattr("lion.pipeline.loading.files", lambda package: tmp_path / "package")
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands:
+        words = shlex.split(command)
+        few = ("--limit", 1, "--batch-size", 4) if words[1] not in ("score", "report") else ()
+        ran = run(*words, *few)
+        assert ran.code == 0 and ran.out, command
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "docs/evaluation.md", "exec"), {})
+
+
+def test_the_table_of_the_docs_names_every_benchmark():
+    rows = [line for line in (ROOT / "docs" / "evaluation.md").read_text().splitlines() if line.count("|") == 7]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    for row in ROWS:
+        suffix = row.name.removeprefix(row.group or row.dataset)
+        assert row.name in named or (suffix in named and (row.group or row.dataset) in named), row.name
+        assert {row.tuned_prompt, *row.prompts} & set(" ".join(rows).replace(",", " ").split()), row.name
 
 
 def test_python_of_the_docs(tmp_path, monkeypatch):

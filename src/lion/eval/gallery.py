@@ -61,7 +61,7 @@ def worst_errors(benchmark: DatasetBenchmark, rows: Rows, model: str) -> list[Er
     Raises:
         LionError: the answers are not complete, or a picture cannot be read.
     """
-    scored, _ = benchmark.scored(rows)
+    (scored, _), rec = benchmark.scored(rows), benchmark.paper.task == Task.REC
     found = rows(benchmark.name)
     wrong = sorted(
         (one for one in benchmark.records if scored.worth.get(one.id, 1) < 1), key=lambda r: scored.worth[r.id]
@@ -76,27 +76,21 @@ def worst_errors(benchmark: DatasetBenchmark, rows: Rows, model: str) -> list[Er
             one.id,
             found[one.id]["asked"],
             found[one.id]["text"],
-            _right(one),
+            format_box(one.box.clamp()) if rec and one.box else " / ".join(dict.fromkeys(one.answers)),
             round(scored.worth[one.id], 4),
-            _picture(one, scored.read[one.id]),
+            _picture(one, scored.read[one.id] if rec else None),
         )
         for one in chosen
     ]
 
 
-def _right(record: Record) -> str:
-    if record.task == Task.REC and record.box:
-        return format_box(record.box.clamp())
-    return " / ".join(dict.fromkeys(record.answers))
-
-
-def _picture(record: Record, read: Any) -> Image.Image:
-    """The picture, small; the right box and the box that was answered drawn in."""
+def _picture(record: Record, answered: tuple[float, float, float, float] | None) -> Image.Image:
+    """The picture, small; the record's box and the box that was answered drawn in."""
     picture = open_image(record.image).copy()
     picture.thumbnail((_SIDE, _SIDE))
     boxes = [LabelledBox.of("right", record.box.clamp(), picture.size)] if record.box else []
-    if record.task == Task.REC and read:
-        boxes.append(LabelledBox.of("answer", Box(*read).clamp(), picture.size))
+    if answered:
+        boxes.append(LabelledBox.of("answer", Box(*answered).clamp(), picture.size))
     return annotate(picture, boxes) if boxes else picture
 
 
