@@ -9,12 +9,14 @@ import re
 import pytest
 from PIL import Image
 
+from lion.boxes import format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
-from lion.eval.gallery import SHOWN, worst_errors
+from lion.eval.gallery import SHOWN, worst, worst_errors
 from lion.eval.predictions import Predictions
 from lion.eval.report import run_folders, write_report
+from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on
 
@@ -48,6 +50,15 @@ def data(tmp_path_factory):
     return drawn.data(tmp_path_factory.mktemp("drawn"))
 
 
+def mistaken(number, question):
+    """The world's answers, one box and one word of them wrong."""
+    if number == 1 and question.task == Task.REC:
+        return "[0.00,0.00,0.01,0.01]"
+    if number == 2 and question.set == Task.VQA:
+        return "seven"
+    return format_box(question.box) if question.task == Task.REC else question.answer
+
+
 @pytest.fixture(scope="module")
 def runs(parts, data, tmp_path_factory):
     """REC with misses, VQA with a mistake, captions all right, and the world."""
@@ -62,7 +73,7 @@ def runs(parts, data, tmp_path_factory):
         run = Evaluation(Knowing(parts, benchmark, spoil), benchmark, folder / name)
         run.ask()
         run.finish()
-    run = Evaluation(tiny_world.Oracle(parts, 4), WorldBenchmark(limit=4), folder / "world")
+    run = Evaluation(tiny_world.Oracle(parts, 4, mistaken), WorldBenchmark(limit=4), folder / "world")
     run.ask()
     run.finish()
     return folder
@@ -109,7 +120,8 @@ def test_markdown_tables_are_tables(report):
 def test_errors_can_be_looked_at(runs, report):
     out, written = report
     errors = written.data["errors"]
-    assert {error["benchmark"] for error in errors} == {"refcocog-test", "okvqa"}
+    ours = {error["benchmark"] for error in errors if not error["benchmark"].startswith("world-test: ")}
+    assert ours == {"refcocog-test", "okvqa"}
     (wrong,) = (error for error in errors if error["benchmark"] == "okvqa")
     assert wrong["said"] == "<b>nonsense</b> | \n" and wrong["worth"] == 0 and wrong["right"]
     page = Tags((out / "report.html").read_text())
@@ -117,6 +129,22 @@ def test_errors_can_be_looked_at(runs, report):
     for source in page.pictures:
         picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,"))))
         assert min(picture.size) >= 64
+
+
+def test_the_world_has_its_errors_too(report):
+    errors = [error for error in report[1].data["errors"] if error["benchmark"] == "world-test: rec"]
+    assert errors[0]["said"] == "[0.00,0.00,0.01,0.01]" and errors[0]["worth"] == 0
+    (vqa,) = (error for error in report[1].data["errors"] if error["benchmark"] == "world-test: vqa")
+    assert vqa["said"] == "seven" and vqa["id"] == "vqa-test-2"
+
+
+@pytest.mark.parametrize("count", [0, 3, SHOWN, 100])
+def test_the_worst_of_many(count):
+    places = worst([0.0] * count + [1.0] * 5 + [0.5] * 2)
+    assert len(places) == min(SHOWN, count + 2) == len(set(places))
+    assert all(place < count for place in places[:count])
+    if count == 100:
+        assert places[-1] > 90  # from all of them, not the first ones
 
 
 def test_the_worst_come_first_and_boxes_are_drawn(runs, data):
@@ -143,11 +171,18 @@ def test_drawn_pictures_stand_beside_nobodys_numbers(parts, data, tmp_path):
     run = Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
     run.ask()
     run.finish()
-    rows = [row for row in write_report([tmp_path / "run"], tmp_path / "out").data["rows"] if row["benchmark"] == "gqa"]
-    papers, ours = rows[0], rows[1:]
-    assert papers["value"] is None and papers["paper"]
-    assert [row["table"] for row in ours] == ["Questions, drawn"] * 2
-    assert all(row["paper"] == {} and row["official"] is None and row["value"] == 100 for row in ours)
+    rows = write_report([tmp_path / "run"], tmp_path / "out").data["rows"]
+    assert [(row["table"], row["benchmark"]) for row in rows] == [("Questions, drawn", "gqa")] * 2
+    assert all(row["paper"] == {} and row["official"] is None and row["value"] == 100 for row in rows)
+    both = on("vsr", data, limit=3)
+    run = Evaluation(Knowing(parts, both), both, tmp_path / "both")
+    run.ask()
+    run.finish()
+    rows = write_report([tmp_path / "run", tmp_path / "both"], tmp_path / "out").data["rows"]
+    gqa = [row for row in rows if row["benchmark"] == "gqa"]
+    assert [(row["table"], row["value"]) for row in gqa] == [
+        ("Questions", None), ("Questions, drawn", 100), ("Questions, drawn", 100),
+    ]  # fmt: skip
 
 
 def test_mistakes(runs, parts, data, tmp_path):

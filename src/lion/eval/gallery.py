@@ -12,16 +12,18 @@ from typing import Any
 from PIL import Image
 
 from lion.boxes import Box, format_box
-from lion.data.record import Record
-from lion.eval.benchmark import Rows
-from lion.eval.benchmarks.dataset import DatasetBenchmark
+from lion.eval.benchmark import Benchmark, Rows
+from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark
+from lion.eval.benchmarks.world import SETS
 from lion.eval.document import Document, html_body
 from lion.images import open_image
+from lion.metrics.rec import first_box
 from lion.pipeline import LabelledBox, annotate
 from lion.prompts import Task
+from lion.world import render
 
 SHOWN = 12
-"""Errors of each run."""
+"""Errors of each benchmark."""
 _SIDE = 480
 """Pixels of a shown picture's longer side."""
 
@@ -55,43 +57,63 @@ class Error:
         return {key: getattr(self, key) for key in ("benchmark", "model", "id", "asked", "said", "right", "worth")}
 
 
-def worst_errors(benchmark: DatasetBenchmark, rows: Rows, model: str) -> list[Error]:
-    """The SHOWN answers that are worth least; of equally bad ones a selection from the whole file.
+def worst_errors(benchmark: Benchmark, rows: Rows, model: str) -> list[Error]:
+    """The SHOWN answers of a benchmark, or of each of its sets, that are worth least.
 
     Raises:
         LionError: the answers are not complete, or a picture cannot be read.
     """
-    (scored, _), rec = benchmark.scored(rows), benchmark.paper.task == Task.REC
-    found = rows(benchmark.name)
-    wrong = sorted(
-        (one for one in benchmark.records if scored.worth.get(one.id, 1) < 1), key=lambda r: scored.worth[r.id]
-    )
-    last = scored.worth[wrong[min(SHOWN, len(wrong)) - 1].id] if wrong else 0
-    worst = [one for one in wrong if scored.worth[one.id] <= last]
-    chosen = [worst[place * len(worst) // SHOWN] for place in range(SHOWN)] if len(worst) > SHOWN else worst
-    return [
-        Error(
-            benchmark.name,
-            model,
-            one.id,
-            found[one.id]["asked"],
-            found[one.id]["text"],
-            format_box(one.box.clamp()) if rec and one.box else " / ".join(dict.fromkeys(one.answers)),
-            round(scored.worth[one.id], 4),
-            _picture(one, scored.read[one.id] if rec else None),
-        )
-        for one in chosen
-    ]
+    if isinstance(benchmark, DatasetBenchmark):
+        return _dataset_errors(benchmark, rows, model)
+    if isinstance(benchmark, WorldBenchmark):
+        return [error for name in SETS for error in _world_errors(benchmark, name, rows, model)]
+    return []
 
 
-def _picture(record: Record, answered: tuple[float, float, float, float] | None) -> Image.Image:
-    """The picture, small; the record's box and the box that was answered drawn in."""
-    picture = open_image(record.image).copy()
-    picture.thumbnail((_SIDE, _SIDE))
-    boxes = [LabelledBox.of("right", record.box.clamp(), picture.size)] if record.box else []
+def worst(worths: Sequence[float]) -> list[int]:
+    """Places of the SHOWN lowest of these that are below 1; of equally low ones a selection from all."""
+    wrong = sorted((place for place, worth in enumerate(worths) if worth < 1), key=lambda place: worths[place])
+    if len(wrong) <= SHOWN:
+        return wrong
+    low = [place for place in wrong if worths[place] <= worths[wrong[SHOWN - 1]]]
+    return [low[number * len(low) // SHOWN] for number in range(SHOWN)]
+
+
+def _dataset_errors(benchmark: DatasetBenchmark, rows: Rows, model: str) -> list[Error]:
+    scored, _ = benchmark.scored(rows)
+    found, rec = rows(benchmark.name), benchmark.paper.task == Task.REC
+    answered = [one for one in benchmark.records if one.id in scored.worth]
+    errors = []
+    for one in (answered[place] for place in worst([scored.worth[one.id] for one in answered])):
+        asked, said, worth = found[one.id]["asked"], found[one.id]["text"], scored.worth[one.id]
+        right = format_box(one.box.clamp()) if rec and one.box else " / ".join(dict.fromkeys(one.answers))
+        picture = _drawn(open_image(one.image), one.box, first_box(said) if rec else None)
+        errors.append(Error(benchmark.name, model, one.id, asked, said, right, round(worth, 4), picture))
+    return errors
+
+
+def _world_errors(benchmark: WorldBenchmark, name: str, rows: Rows, model: str) -> list[Error]:
+    found, title = rows(name), f"{benchmark.label}: {name}"
+    asked = benchmark.questions(name)
+    worths = [benchmark.worth(name, one, found[one.id]["text"]) for one in asked]
+    errors = []
+    for place in worst(worths):
+        one, row = asked[place], found[asked[place].id]
+        box = first_box(row["text"]) if one.task == Task.REC else None
+        right = format_box(one.box) if one.task == Task.REC and one.box else one.answer
+        picture = _drawn(render(one.scene), one.box, box)
+        errors.append(Error(title, model, one.id, row["asked"], row["text"], right, round(worths[place], 4), picture))
+    return errors
+
+
+def _drawn(picture: Image.Image, right: Box | None, answered: Box | None) -> Image.Image:
+    """The picture, small, with the box that is right, or asked about, and the one that was answered."""
+    small = picture.copy()
+    small.thumbnail((_SIDE, _SIDE))
+    boxes = [LabelledBox.of("right", right.clamp(), small.size)] if right else []
     if answered:
-        boxes.append(LabelledBox.of("answer", Box(*answered).clamp(), picture.size))
-    return annotate(picture, boxes) if boxes else picture
+        boxes.append(LabelledBox.of("answer", answered.clamp(), small.size))
+    return annotate(small, boxes) if boxes else small
 
 
 def html_page(document: Document, errors: Sequence[Error]) -> str:

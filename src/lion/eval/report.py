@@ -14,7 +14,7 @@ from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
-from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark, benchmark_of, world_report
+from lion.eval.benchmarks import WorldBenchmark, benchmark_of, world_report
 from lion.eval.benchmarks.paper import PAPER, ROWS
 from lion.eval.document import Heading, Items, Table, markdown
 from lion.eval.gallery import Error, html_page, worst_errors
@@ -130,9 +130,11 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
     """
     runs = [(folder, _record(folder)) for folder in run_folders(folders)]
     papers = [(folder, record) for folder, record in runs if record["benchmark"] != WorldBenchmark.name]
-    rows = _with_missing([row for _, record in papers for row in score_rows(record)])
+    rows = [row for _, record in papers for row in score_rows(record)]
+    if not papers or any(not record["drawn"] for _, record in papers):
+        rows = _with_missing(rows)
     worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
-    errors = [error for folder, record in papers for error in _errors(folder, record, data)]
+    errors = [error for folder, record in runs for error in _errors(folder, record, data)]
     document = _document(rows, worlds, [record for _, record in papers])
     found = {
         "rows": [asdict(row) for row in rows],
@@ -190,9 +192,7 @@ def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 
 def _errors(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[Error]:
-    benchmark = benchmark_of(record, data)
-    assert isinstance(benchmark, DatasetBenchmark)
-    return worst_errors(benchmark, Predictions(folder).rows, str(record["model"]))
+    return worst_errors(benchmark_of(record, data), Predictions(folder).rows, str(record["model"]))
 
 
 def _document(

@@ -70,7 +70,7 @@ def pope(records: Sequence[Record], rows: Rows, read: Read, split: str) -> tuple
     lines = [
         json.dumps({"question": one.question, "answer": rows[one.id]["text"]}, ensure_ascii=False) for one in records
     ]
-    return f"coco_pope_{split}_answers.json", "".join(line + "\n" for line in lines)
+    return f"coco_pope_{split}_answers.jsonl", "".join(line + "\n" for line in lines)
 
 
 def mmbench(records: Sequence[Record], rows: Rows, read: Read, split: str) -> tuple[str, str]:

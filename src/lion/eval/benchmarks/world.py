@@ -73,6 +73,8 @@ _DETAILED = (
     "caption/precision", "caption/recall", "vqa/accuracy", "dialog/accuracy", "rec/accuracy@0.5", "reg/both",
     f"{TAGGER}/map",
 )  # fmt: skip
+_WORTH = {str(Task.CAPTION): "precision", str(Task.REC): "mean_iou", str(Task.REG): "both"}
+"""The score that says what a single answer is worth; accuracy for all others."""
 _VERBS = {
     Task.CAPTION: Verb.CAPTION,
     Task.VQA: Verb.ASK,
@@ -218,6 +220,12 @@ class WorldBenchmark:
             scores,
             files=lambda record: {"report.md": world_report.markdown(record, self.label, _TABLE, _DETAILED)},
         )
+
+    def worth(self, name: str, one: Question, text: str) -> float:
+        """What one answer of one of SETS is worth by itself: 1 is right, 0 is wrong; of REC its IoU."""
+        base = _base(name)
+        found = score_answers(base, [text], [one.answer], [{"box": one.box}], [_scene(one.split, one.scene_index)])
+        return found[_WORTH.get(base, "accuracy")].value
 
     def _score_set(self, name: str, rows: Rows, blind: bool) -> dict[str, Score]:
         asked = self.questions(name)
