@@ -39,6 +39,9 @@ evaluation = typer.Typer(
     no_args_is_help=True,
 )
 
+MovedData = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where the datasets lie, if they have moved.")
+]
 Out = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Folder for answers and scores. (default: under outputs/eval)")
 ]
@@ -142,9 +145,7 @@ def all_mini(
 @evaluation.command()
 def score(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders that lion eval wrote.")],
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the datasets lie, if they have moved.")
-    ] = None,
+    data: MovedData = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -164,9 +165,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the report goes. (default: report/ in the first RUN)")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the datasets lie, if they have moved.")
-    ] = None,
+    data: MovedData = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

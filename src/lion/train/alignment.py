@@ -33,7 +33,7 @@ THING_TENSORS = ("thing_ids", "thing_boxes", "scenery_ids")
 _SCENERY = 0.3
 """Weight of tokens that nothing is under."""
 _SHARPNESS = 3.0
-"""How much more the nearest token of a thing is pulled than one whose mean squared distance is 1 larger: e times."""
+"""How fast the pull on a thing's tokens falls with their mean squared distance from its symbol: by e for each 1/3."""
 
 
 class Alignment:

@@ -3,7 +3,7 @@
 Left to its answers alone a small T5 does not find out who is meant: for thousands of steps nothing it could change a
 little makes an answer better (``docs/log.md``). So its encoder is also asked, symbol by symbol: is the instruction
 about this one? Is it what another is compared with? Does it stand left of that, above it, does what the question claims
-hold? And word by word, after the first block: does this name the thing, or what it is compared with?
+hold? And word by word, after the first block: does this name something before the relation, or behind it?
 
 B batch, M symbols, T text tokens, D width.
 """
