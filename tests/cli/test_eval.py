@@ -125,6 +125,28 @@ def test_benchmarks_of_the_paper(run, world_model, data, tmp_path):
     }  # fmt: skip
 
 
+def test_tags_of_a_file_stand_in_the_prompts(run, world_model, data, tmp_path):
+    """Tagged once with lion tag, asked with those tags; another file, or the tagger, is another run."""
+    command = ("eval", "okvqa", "--data", data, "--model", world_model, "--limit", 2, "--out", tmp_path / "run")
+    for name, words in (("few", ("--top-k", "1")), ("top", ("--top-k", "2"))):
+        assert (
+            run("tag", data / "**" / "*.jpg", "--model", world_model, "--out", tmp_path / f"{name}.jsonl", *words).code
+            == 0
+        )
+    tagged = {row["hash"]: row["tags"] for row in map(json.loads, (tmp_path / "top.jsonl").open())}
+    assert run(*command, "--tags-from", tmp_path / "top.jsonl").code == 0
+    answers = [*map(json.loads, (tmp_path / "run/okvqa/predictions/okvqa.jsonl").open())]
+    assert len(answers) == 2
+    for row in answers:
+        assert len(row["tags"]) == 2 and row["tags"] in tagged.values()
+    for words in ((), ("--tags-from", tmp_path / "few.jsonl")):
+        ran = run(*command, *words)
+        assert ran.code == 2 and "choose another --out" in ran.err
+    (tmp_path / "none.jsonl").write_text("")
+    ran = run(*command[:-1], tmp_path / "other", "--tags-from", tmp_path / "none.jsonl")
+    assert ran.code == 2 and "okvqa record" in ran.err and "has no tags of this picture" in ran.err
+
+
 def test_what_is_missing_is_told(run, world_model, data, tmp_path):
     command = ("eval", "okvqa", "--data", data, "--model", world_model, "--out", tmp_path / "run", "--json")
     ran = run(*command, "--strict")
@@ -156,6 +178,8 @@ def test_everything_on_drawn_pictures(run, world_model, tmp_path):
         (["okvqa", "--data", ".", "--strict", "--limit", "3"], "leave one out"),
         (["okvqa", "--data", ".", "--prompt", "statement"], "it can be put as question, short-answer"),
         (["okvqa", "--data", ".", "--decoding", "greedy"], "no decoding 'greedy'"),
+        (["okvqa", "--data", ".", "--tags-off", "--tags-from", "t.jsonl"], "exclude each other"),
+        (["okvqa", "--data", ".", "--tags-from", "t.jsonl"], "write one with lion tag"),
         (["score"], "lion eval score --help"),
         (["score", "nothing"], "no run.json"),
     ],

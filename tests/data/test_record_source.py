@@ -1,6 +1,7 @@
 """Any dataset trains: its facts in one of the wordings, one of its answers, its boxes where the picture has them."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from lion.data.dataset import Dataset
 from lion.data.record import Record
 from lion.data.record_source import RecordSource
 from lion.errors import LionError
+from lion.images import image_hash, open_image
 from lion.prompts import Task
+from lion.tagging import TagFile
 
 
 @pytest.fixture
@@ -77,6 +80,16 @@ def test_words_of_all_facts_forbid_flips(picture):
 def test_pictures_inside_the_file_are_opened(picture):
     own = source(Record("1", picture.read_bytes(), Task.CAPTION, answers=("red",)))
     assert draw(own, Task.CAPTION).image.size == (40, 20)
+
+
+def test_tags_come_from_the_record_or_else_from_a_file(picture):
+    tagger = TagFile({image_hash(open_image(picture)): ["dog", "sea"]}, "tags.jsonl")
+    one = Record("1", picture, Task.CAPTION, answers=("red",))
+    assert draw(source(one), Task.CAPTION).tags is None
+    assert draw(source(one, tagger=tagger, augment=Augment(flip=1)), Task.CAPTION).tags == ("dog", "sea")
+    assert draw(source(replace(one, tags=()), tagger=tagger), Task.CAPTION).tags == ()
+    with pytest.raises(LionError, match=r"tags\.jsonl has no tags of"):
+        draw(source(one, tagger=TagFile({}, "tags.jsonl")), Task.CAPTION)
 
 
 def test_nothing_to_train_on_is_told(picture):

@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from lion.data import pictures
 from lion.data.writers import write_as
 from lion.errors import LionError
+from lion.images import image_hash, open_image
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.model.vision_encoder import sincos_positions
 from lion.pipeline import LionPipeline
+from lion.tagging import TagRow, write_tags
 from lion.train.dry_run import dry_run
 from lion.train.language_modelling import LanguageModelling
 from lion.train.parts import load_part, save_part
@@ -120,7 +122,10 @@ def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
     ]
     for name, chosen in (("own", lines), ("held", lines[:1])):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, chosen)))
+    tags = [TagRow("a.png", image_hash(open_image(tmp_path / "a.png")), ("dog",), "tagger")]
+    write_tags(tmp_path / "tags.jsonl", tags)
     own = {"source": "jsonl", "path": str(tmp_path / "own.jsonl"), "flip": 0.5, "crop": 0.2}
+    own["tags_from"] = str(tmp_path / "tags.jsonl")
     held = {"source": "jsonl", "path": str(tmp_path / "held.jsonl")}
     validation = {"every": 9, "samples": 3, "data": [held]}
     record = train(recipe("stage2", tmp_path, data=[own], validation=validation))

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lion.cli.eval_tables import print_paper, print_world
-from lion.cli.options import BatchSize, Debug, Device, Json, Model
+from lion.cli.options import BatchSize, Debug, Device, Json, Model, TagsFrom
 from lion.cli.output import Meter, quiet_libraries, say, waiting
 from lion.errors import LionError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lion.eval import DatasetBenchmark, Processes
     from lion.eval.benchmark import Benchmark
     from lion.pipeline import LionPipeline
+    from lion.tagging import TagFile
 
 ASK = "ask"
 
@@ -61,6 +62,7 @@ def ask(
     prompt: Annotated[str | None, typer.Option(metavar="NAME", help="Another of a benchmark's prompts.")] = None,
     decoding: Annotated[str | None, typer.Option(metavar="NAME", help="Another decoding: see lion info.")] = None,
     tags_off: TagsOff = False,
+    tags_from: TagsFrom = None,
     json: Json = False,
     device: Device = None,
     batch_size: BatchSize = 16,
@@ -73,17 +75,21 @@ def ask(
     """
     if strict and limit is not None:
         raise LionError("--strict wants all samples and --limit only some; leave one out")
+    if tags_off and tags_from is not None:
+        raise LionError("--tags-off and --tags-from exclude each other; use one")
     with waiting("waking up"):
         quiet_libraries(debug)
         from lion.eval import DatasetBenchmark, Processes, named
+        from lion.tagging import TagFile
 
         rows = named(names)
         processes = Processes.launched()
     with waiting("reading the data"):
+        tags = None if tags_from is None else TagFile.read(tags_from)
         chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
         for benchmark in chosen:
             _check(benchmark, strict, processes)
-    _ask_all(chosen, model, out, json, device, batch_size, processes)
+    _ask_all(chosen, model, out, json, device, batch_size, processes, tags)
 
 
 @evaluation.command()
@@ -230,9 +236,10 @@ def _ask_all(
     device: str | None,
     batch_size: int,
     processes: Processes,
+    tags: TagFile | None = None,
 ) -> None:
     """Load the model, ask every benchmark into a folder of its own below `out`, and print the scores."""
-    pipeline = _load(model, device, batch_size, processes)
+    pipeline = _load(model, device, batch_size, processes, tags)
     out = out or Path("outputs", "eval", Path(pipeline.name).name)
     records = []
     for number, benchmark in enumerate(benchmarks, start=1):
@@ -244,11 +251,15 @@ def _ask_all(
         _print(records, json)
 
 
-def _load(model: str | None, device: str | None, batch_size: int, processes: Processes) -> LionPipeline:
+def _load(
+    model: str | None, device: str | None, batch_size: int, processes: Processes, tags: TagFile | None = None
+) -> LionPipeline:
     from lion.pipeline import LionPipeline
 
     with waiting("loading the model"):
         pipeline = LionPipeline.from_pretrained(model, device=processes.device(device), batch_size=batch_size)
+    if tags is not None:
+        pipeline.tagger = tags
     if pipeline.tagger is None and processes.main:
         say("note", f"{pipeline.name} has no tagger: its prompts hold no tags, and none are scored")
     return pipeline

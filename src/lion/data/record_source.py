@@ -14,6 +14,7 @@ from lion.data.sample import Sample
 from lion.errors import LionError
 from lion.images import open_image
 from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.tagging import Tagger
 
 
 class RecordSource:
@@ -26,6 +27,8 @@ class RecordSource:
         weights: mixing weight of each task; empty: each task of the dataset, as often as it occurs.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         augment: random flips and crops.
+        tagger: finds the tags of pictures whose record has none; None for prompts without tags. It sees whole pictures,
+            before any crop.
 
     Raises:
         LionError: nothing to train on, or a task that no record serves.
@@ -37,8 +40,9 @@ class RecordSource:
         weights: Mapping[Task, float] | None = None,
         decimals: int = 3,
         augment: Augment | None = None,
+        tagger: Tagger | None = None,
     ) -> None:
-        self.dataset, self.decimals, self.augment = dataset, decimals, augment or Augment()
+        self.dataset, self.decimals, self.augment, self.tagger = dataset, decimals, augment or Augment(), tagger
         self._by_task: dict[Task, list[int]] = {}
         for number, record in enumerate(dataset.records):
             for task in (record.task, *record.also) if record.answers else ():
@@ -67,10 +71,14 @@ class RecordSource:
         """The record's picture with one of the task's wordings and one of the right answers, all alike likely.
 
         Raises:
-            LionError: the picture cannot be read.
+            LionError: the picture cannot be read, or the tagger does not know it.
         """
         record = self.dataset.records[index]
-        image, box = self.augment(open_image(record.image), record.box, _words(record), rng)
+        whole = open_image(record.image)
+        tags = record.tags
+        if tags is None and self.tagger is not None:
+            tags = tuple(self.tagger([whole])[0])
+        image, box = self.augment(whole, record.box, _words(record), rng)
         box = box and box.clamp()
         text = self._instruction(record, task, box, int(rng.random() * len(INSTRUCTIONS[task])))
         answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
@@ -81,7 +89,7 @@ class RecordSource:
         elif task == Task.REG:
             answer = record.expression or answer
         meta = {"box": box} if box else {}
-        return Sample(self.name(index, task), image, task, text, answer, record.tags, meta)
+        return Sample(self.name(index, task), image, task, text, answer, tags, meta)
 
     def _instruction(self, record: Record, task: Task, box: Box | None, template: int) -> str:
         match task:

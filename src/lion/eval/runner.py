@@ -22,9 +22,9 @@ from lion.eval.predictions import Predictions
 from lion.eval.processes import Processes
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, versions
-from lion.tagging import RamTagger
+from lion.tagging import RamTagger, TagFile
 
-PASSING = ("data", "date", "hardware", "seconds")
+PASSING = ("data", "date", "hardware", "seconds", "tags_from")
 """What two runs of the same thing differ in, so scores.json leaves it to run.json."""
 
 
@@ -171,6 +171,7 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
         "settings": benchmark.settings,
         "limit": benchmark.limit,
         "blind_run": blind,
+        "tags_from": pipeline.tagger.name if isinstance(pipeline.tagger, TagFile) else None,
         "decoding": {str(task): asdict(way) for task, way in pipeline.decoding.items() if task in benchmark.tasks},
         **benchmark.notes,
         "commit": commit(),
@@ -193,4 +194,6 @@ def model_fingerprint(pipeline: LionPipeline) -> str:
         digest.update(pipeline.tagger.fingerprint.encode())
         thresholds = pipeline.tagger.thresholds.tolist()
         digest.update(json.dumps([pipeline.tagger.policy.to_dict(), thresholds]).encode())
+    if isinstance(pipeline.tagger, TagFile):
+        digest.update(pipeline.tagger.fingerprint.encode())
     return digest.hexdigest()

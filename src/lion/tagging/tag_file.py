@@ -6,6 +6,7 @@ are known by their hash, so files may move and change their format. ``.parquet``
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,11 @@ class TagFile:
     def __init__(self, tags: Mapping[str, Sequence[str]], name: str = "the tag file") -> None:
         self._tags = {key: list(found) for key, found in tags.items()}
         self.name = name
+
+    @property
+    def fingerprint(self) -> str:
+        """32 digits that name what the file says."""
+        return hashlib.blake2b(json.dumps(sorted(self._tags.items())).encode(), digest_size=16).hexdigest()
 
     def __len__(self) -> int:
         return len(self._tags)

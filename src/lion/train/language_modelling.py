@@ -26,6 +26,7 @@ from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.model.vision_encoder import sincos_positions
 from lion.pipeline.loading import load_model
+from lion.tagging import TagFile
 from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.objective import Batch, Loss, NamedParameters
@@ -150,7 +151,9 @@ class LanguageModelling:
                 dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
             else:
                 dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
-            return RecordSource(dataset, data.tasks, self.processor.box_decimals, Augment(data.flip, data.crop))
+            tagger = TagFile.read(data.tags_from) if data.tags_from else None
+            augment = Augment(data.flip, data.crop)
+            return RecordSource(dataset, data.tasks, self.processor.box_decimals, augment, tagger)
         return WorldSource(
             self.processor.image_processor,
             data.split,

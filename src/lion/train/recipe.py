@@ -63,6 +63,9 @@ class RecordData(_Strict):
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; empty: as often as in the file")
     flip: float = Field(default=0.0, ge=0, le=1, description="chance to mirror a picture (never where words say left)")
     crop: float = Field(default=0.0, ge=0, lt=1, description="most that a random crop may cut off each side")
+    tags_from: Path | None = Field(
+        default=None, description="file of lion tag --out with the tags of its pictures; null: prompts without tags"
+    )
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
     skip_bad: bool = Field(
         default=False, description="leave bad records out (bad_samples.jsonl names them); false: stop"
