@@ -8,7 +8,19 @@ import zlib
 import pytest
 from PIL import Image
 
+from lion import __version__
+
 WORDS = "word " * 10_000
+
+
+@pytest.mark.parametrize("words", [[], ["eval"], ["convert"], ["--help"], ["eval", "--help"]])
+def test_nothing_said_is_answered_with_help(run, words):
+    ran = run(*words)
+    assert (ran.code, ran.err) == (0, "") and "Usage: lion" in ran.out
+
+
+def test_version(run):
+    assert run("--version").out == f"lion {__version__}\n"
 
 
 @pytest.mark.parametrize(

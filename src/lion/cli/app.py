@@ -10,9 +10,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from lion import __version__
 from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
@@ -36,6 +38,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        print(f"lion {__version__}")
+        raise typer.Exit
+
+
 for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
 app.command(epilog=recipes())(train)
@@ -73,6 +86,8 @@ def report(error: Exception) -> int:
     """One line about an error on stderr, and the exit code it means."""
     if type(error).__name__ == "Abort":  # what typer makes of an interrupt, depending on its version
         return INTERRUPTED
+    if type(error).__name__ == "NoArgsIsHelpError":  # `lion eval` alone, whose help stands there by now
+        return 0
     if isinstance(error, LionError):
         message, code = str(error), USER
     elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version

@@ -221,9 +221,11 @@ class Reading:
         """The dataset. Raises: LionError if no record is usable."""
         name, split = self.origin.name, self.split
         if not self.records:
-            first = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
+            why = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
             files = ", ".join(self.hashes)
-            raise LionError(f"{name} ({split}): no usable record in {files} of {self.folder}{first}")
+            if not why and self.origin.splits:
+                why = f"; of its splits ({', '.join(self.origin.splits)}) name one that is there"
+            raise LionError(f"{name} ({split}): no usable record in {files} of {self.folder}{why}")
         counted = len(self.records) if counted is None else counted
         expected = self.origin.counts.get(split)
         return Dataset(name, split, self.records, counted, expected, self.skipped, self.hashes)
