@@ -85,11 +85,13 @@ def device() -> Iterator[Finding]:
     """The device and precision that verbs use unless told otherwise, and its free memory."""
     import torch
 
-    from lion.pipeline.loading import find_device
+    from lion.pipeline.loading import LARGE, find_device
     from lion.provenance import hardware
 
     place = find_device(None)
-    precision = "float32" if place.type == "cpu" else "the checkpoint's precision, bfloat16 for float16"
+    precision = "the checkpoint's precision, bfloat16 for float16"
+    if place.type == "cpu":
+        precision = f"float32; {precision}, from {LARGE // 10**9} GB of weights on"
     yield Finding("device", "ok", f"{place.type}, {precision}: {hardware(place)}")
     if place.type == "cpu" and shutil.which("nvidia-smi"):
         fix = "install PyTorch's CUDA build for your driver (https://pytorch.org/get-started)"

@@ -99,7 +99,7 @@ class LionPipeline:
             model: a folder, a Hub id (``owner/name``; the only case that uses the network), or None for the bundled
                 lion-mini.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
-            dtype: None for float32 on a CPU and the checkpoint's own (never float16) elsewhere.
+            dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
             batch_size: pictures, or prompts, that go through the model together.
             decoding: a preset of :mod:`lion.pipeline.decoding`: ``lion``, ``official`` or ``boxes``.
 
