@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +56,23 @@ def test_shards(tmp_path):
     where = {"a": "0.safetensors", "b": "1.safetensors"}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
     assert same(read(tmp_path), WEIGHTS)
+
+
+def test_views_are_read_as_they_were_saved(tmp_path):
+    whole = torch.arange(24.0).reshape(4, 6)
+    views = {"turned": whole.t(), "part": whole[1:3, 2:], "half": torch.randn(5).half(), "one": torch.tensor(2.5)}
+    torch.save({"model": views}, tmp_path / "views.pth")
+    read = {name: stored.read() for name, stored in open_source(tmp_path / "views.pth").tensors.items()}
+    assert read.keys() == views.keys() and all(torch.equal(read[name], views[name]) for name in views)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="says what is mapped how on Linux alone")
+def test_a_mapping_asks_for_no_memory(tmp_path):
+    """A writable one counts in full against the memory that the system may promise: XXL failed on 24 GB."""
+    torch.save({"a": torch.zeros(1000, 1000)}, tmp_path / "large.pth")
+    source = open_source(tmp_path / "large.pth")
+    (mapped,) = (line for line in Path("/proc/self/maps").read_text().splitlines() if "large.pth" in line)
+    assert mapped.split()[1] == "r--s" and source.tensors["a"].read().sum() == 0
 
 
 def test_numbers_are_mapped_not_copied(tmp_path):

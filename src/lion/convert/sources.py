@@ -8,15 +8,19 @@ that a file holds is run.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lion.errors import LionError
 from lion.hub import HUB_ID, fetch
@@ -159,7 +163,14 @@ def _open_safetensors(file: Path, name: str) -> dict[str, Stored]:
 def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     """A file that torch.save wrote: tensors by name, at the top or under ``model``."""
     try:
-        held = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        # torch.load's own mapping is writable, so the system wants memory for all of it, which XXL is larger than. Fake
+        # tensors know where their numbers lie in the file, and a read-only mapping costs nothing.
+        if not is_zipfile(file):
+            raise ValueError("not the format of torch.save")
+        with FakeTensorMode():
+            held = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the numbers cannot be written to
+            numbers = torch.from_numpy(np.memmap(file, np.uint8, "r"))
     except Exception as error:  # a damaged file fails in every way that unpacking and unpickling know
         raise LionError(_why(file, name, error)) from error
     if isinstance(held, Mapping) and isinstance(held.get("model"), Mapping):
@@ -169,12 +180,21 @@ def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     for key, value in held.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise LionError(f"{name} holds {key!r} among its tensors, which is none; is it a checkpoint?")
-    return {key: _stored(tensor) for key, tensor in held.items()}
+    return {key: _stored(tensor, numbers) for key, tensor in held.items()}
 
 
-def _stored(tensor: Tensor) -> Stored:
+def _stored(tensor: Tensor, numbers: Tensor) -> Stored:
+    """A fake tensor's place among a file's bytes."""
+    storage = tensor.untyped_storage()
+    start = storage._checkpoint_offset  # where torch.load says they begin
+    assert start is not None
+
     def read() -> Tensor:
-        return tensor
+        own = numbers[start : start + storage.nbytes()]
+        if start % tensor.element_size():  # no torch writes it so
+            own = own.clone()
+        own = own.view(tensor.dtype)
+        return own.as_strided(tensor.shape, tensor.stride(), own.storage_offset() + tensor.storage_offset())
 
     return Stored(tuple(tensor.shape), tensor.dtype if tensor.dtype in _DTYPES.values() else None, read)
 
