@@ -10,11 +10,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from lion import __version__
 from lion.cli.ask import ask
 from lion.cli.caption import caption
 from lion.cli.chat import chat
@@ -45,7 +45,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     if version:
-        print(f"lion {__version__}")
+        print(f"lion {metadata.version('lion-vlm')}")
         raise typer.Exit
 
 
