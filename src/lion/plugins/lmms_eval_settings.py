@@ -1,0 +1,42 @@
+"""What lmms-eval asks for, in LION's terms: the settings of a task, and where an answer ends. No lmms-eval needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lion.errors import LionError
+from lion.pipeline import DecodingPreset, Verb
+from lion.prompts import Task
+
+_HONOURED = ("num_beams", "max_new_tokens", "repetition_penalty", "length_penalty")
+
+
+def task_of(name: str) -> tuple[Task, Verb]:
+    """The task of that name, and the verb that asks for it.
+
+    Raises: LionError if there is no such task.
+    """
+    for verb in Verb:
+        if verb.task is not None and verb.task == name:
+            return verb.task, verb
+    raise LionError(f"no task '{name}'; there are {', '.join(Task)}")
+
+
+def preset(usual: DecodingPreset, given: Mapping[str, Any]) -> DecodingPreset:
+    """The usual preset with what a task's ``generation_kwargs`` say; what only other models know is passed over.
+
+    Raises: LionError if answers shall be drawn by chance.
+    """
+    chance, heat = given.get("do_sample"), given.get("temperature")
+    if chance is not False and (bool(chance) if heat is None else heat > 0):
+        raise LionError("LION does not draw answers by chance; add --gen_kwargs do_sample=False,temperature=0")
+    return replace(usual, **{name: given[name] for name in _HONOURED if given.get(name) is not None})
+
+
+def cut(text: str, until: str | Iterable[str | None] | None) -> str:
+    """The text before the first of the strings that end an answer."""
+    for stop in [until] if isinstance(until, str) else until or ():
+        text = text.split(stop)[0] if stop else text
+    return text.strip()
