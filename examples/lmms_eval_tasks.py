@@ -1,6 +1,6 @@
 """Tasks of lmms-eval over files on disk: POPE, RefCOCOg and IconQA in LION's words, scored by lmms-eval, no network.
 
-python examples/lmms_eval_tasks.py DIR OUT [pope] [refcocog] [iconqa]
+python examples/lmms_eval_tasks.py DIR OUT pope|refcocog|iconqa ...
 
 DIR holds the datasets in their original files, or drawn ones: lion world DIR --as pope --split test. For each, OUT gets
 the questions as a parquet file and lion_<name>.yaml beside it. POPE and RefCOCOg are lmms-eval's own tasks, whose
@@ -68,11 +68,11 @@ def task(name: str) -> dict[str, object]:
 parser = argparse.ArgumentParser(description="Tasks of lmms-eval over files on disk.")
 parser.add_argument("data", type=Path)
 parser.add_argument("out", type=Path)
-parser.add_argument("names", nargs="*", choices=SPLITS, help="pope, refcocog, iconqa (default: all)")
+parser.add_argument("names", nargs="+", choices=SPLITS)
 options = parser.parse_args()
 
 options.out.mkdir(parents=True, exist_ok=True)
-for name in options.names or SPLITS:
+for name in options.names:
     records = read(name, options.data, SPLITS[name]).records
     file = options.out / f"{name}.parquet"
     Dataset.from_list([row(name, record) for record in records]).cast_column("image", Image()).to_parquet(file)
