@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from lion.boxes import Box
+from lion.errors import LionError
 from lion.prompts import Task
 
 
@@ -121,3 +124,22 @@ class Answer:
             "ok": self.ok,
             "model": self.model,
         }
+
+    def detections(self) -> Any:
+        """The boxes as `supervision.Detections`, in pixels; none if there is no readable box.
+
+        ``class_name`` in its ``data`` holds the labels; within this answer, boxes of one label share a ``class_id``.
+        Raises: LionError if supervision is not installed.
+        """
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            raise LionError(
+                "supervision, which detections() hands boxes to, is missing: pip install supervision"
+            ) from error
+        names = [box.label for box in self.boxes]
+        return Detections(
+            xyxy=np.array([box.pixel.xyxy() for box in self.boxes], np.float32).reshape(-1, 4),
+            class_id=np.array([names.index(name) for name in names], int),
+            data={"class_name": np.array(names, str)},
+        )
