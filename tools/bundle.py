@@ -36,8 +36,8 @@ Vision Encoder and the tagger have a small convolutional stem instead of a patch
 piece per 0.01 of a coordinate, with labels softened over neighbours. What the model does without each of these, as far
 as it was tried, is in `docs/log.md`.
 
-Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by `lion train
-mini` and `tools/bundle.py`:
+Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
+recipes of `lion train mini`, and `tools/bundle.py`:
 
 | recipe | steps | minutes | hardware | commit |
 | --- | --- | --- | --- | --- |

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -166,6 +167,16 @@ def old_format(path):
     torch.save(WEIGHTS, path, _use_new_zipfile_serialization=False)
 
 
+def packed(path):
+    """As a tool that zips again leaves it: read where the numbers should lie, it would give others."""
+    torch.save(WEIGHTS, path)
+    with ZipFile(path) as whole:
+        entries = {name: whole.read(name) for name in whole.namelist()}
+    with ZipFile(path, "w", ZIP_DEFLATED) as again:
+        for name, data in entries.items():
+            again.writestr(name, data)
+
+
 def bare_bomb(path):
     import pickle
 
@@ -177,6 +188,7 @@ BAD_FILES = [
     (cut_safetensors, "x.safetensors", "cut off"),
     (lambda path: torch.save({"model": {"a": Bomb()}}, path), "x.pth", "might run code"),
     (bare_bomb, "x.pth", "no checkpoint that can be mapped"),
+    (packed, "x.pth", "was compressed"),
     (old_format, "x.pth", "before PyTorch 1.6"),
     (lambda path: path.write_bytes(b""), "x.pth", "no checkpoint"),
     (lambda path: path.write_text("<html>not found</html>"), "x.pth", "no checkpoint"),

@@ -44,6 +44,7 @@ app = typer.Typer(
 def options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
+    """What may stand before a verb, or in its place."""
     if version:
         print(f"lion {metadata.version('lion-vlm')}")
         raise typer.Exit

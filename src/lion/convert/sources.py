@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import torch
@@ -165,14 +165,16 @@ def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     try:
         # torch.load's own mapping is writable, so the system wants memory for all of it, which XXL is larger than. Fake
         # tensors know where their numbers lie in the file, and a read-only mapping costs nothing.
-        if not is_zipfile(file):
-            raise ValueError("not the format of torch.save")
+        with ZipFile(file) as entries:
+            packed = any(entry.compress_type != ZIP_STORED for entry in entries.infolist())
         with FakeTensorMode():
             held = torch.load(file, map_location="cpu", weights_only=True)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the numbers cannot be written to
             numbers = torch.from_numpy(np.memmap(file, np.uint8, "r"))
     except Exception as error:  # a damaged file fails in every way that unpacking and unpickling know
         raise LionError(_why(file, name, error)) from error
+    if packed:
+        raise LionError(f"{name} was compressed and cannot be mapped into memory; load and save it again with PyTorch")
     if isinstance(held, Mapping) and isinstance(held.get("model"), Mapping):
         held = held["model"]
     if not isinstance(held, Mapping) or not held or not any(isinstance(value, Tensor) for value in held.values()):
@@ -190,10 +192,7 @@ def _stored(tensor: Tensor, numbers: Tensor) -> Stored:
     assert start is not None
 
     def read() -> Tensor:
-        own = numbers[start : start + storage.nbytes()]
-        if start % tensor.element_size():  # no torch writes it so
-            own = own.clone()
-        own = own.view(tensor.dtype)
+        own = numbers[start : start + storage.nbytes()].view(tensor.dtype)  # torch aligns what it writes
         return own.as_strided(tensor.shape, tensor.stride(), own.storage_offset() + tensor.storage_offset())
 
     return Stored(tuple(tensor.shape), tensor.dtype if tensor.dtype in _DTYPES.values() else None, read)
@@ -203,6 +202,8 @@ def _why(file: Path, name: str, error: Exception) -> str:
     """What is wrong with a file that torch does not read."""
     if isinstance(error, PermissionError):
         return f"cannot read {name}: {error.strerror}; check the path and its permissions"
+    if isinstance(error, OSError) and error.strerror:  # the system's trouble, such as memory, and not the file's
+        return f"cannot read {name}: {error.strerror}; check the disk, and the memory that is free"
     with file.open("rb") as opened:
         zipped = opened.read(4) == b"PK\x03\x04"
     if type(error).__name__ == "UnpicklingError" and zipped:

@@ -65,9 +65,8 @@ def worst_errors(benchmark: Benchmark, rows: Rows, model: str) -> list[Error]:
     """
     if isinstance(benchmark, DatasetBenchmark):
         return _dataset_errors(benchmark, rows, model)
-    if isinstance(benchmark, WorldBenchmark):
-        return [error for name in SETS for error in _world_errors(benchmark, name, rows, model)]
-    return []
+    assert isinstance(benchmark, WorldBenchmark)
+    return [error for name in SETS for error in _world_errors(benchmark, name, rows, model)]
 
 
 def worst(worths: Sequence[float]) -> list[int]:

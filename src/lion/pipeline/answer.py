@@ -133,10 +133,8 @@ class Answer:
         """
         try:
             from supervision import Detections
-        except ImportError as error:
-            raise LionError(
-                "supervision, which detections() hands boxes to, is missing: pip install supervision"
-            ) from error
+        except ModuleNotFoundError as error:
+            raise LionError(f"detections() needs {error.name}; pip install supervision") from error
         names = [box.label for box in self.boxes]
         return Detections(
             xyxy=np.array([box.pixel.xyxy() for box in self.boxes], np.float32).reshape(-1, 4),

@@ -84,8 +84,7 @@ class Lion(lmms):
         """
         groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for number, one in enumerate(requests):
-            words, _, _, *place = one.args
-            groups[words, *place].append(number)
+            groups[one.args[0], *one.args[3:]].append(number)  # the prompt, and which document it is about
         found: dict[int, GenerationResult] = {}
         for batch in self._batches(list(groups.values())):
             asked = [
@@ -109,7 +108,7 @@ class Lion(lmms):
 
     def _request(self, one: Instance) -> Request:
         if len(one.args) != 6:
-            raise LionError(f"{one.task_name}: a prompt without a picture, or in several steps; choose another task")
+            raise LionError(f"{one.task_name} asks in several steps, LION answers one question; choose another task")
         words, _, visual, number, task, split = one.args
         pictures = visual(self.task_dict[task][split][number]) or []
         if len(pictures) != 1:

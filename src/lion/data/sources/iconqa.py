@@ -26,7 +26,8 @@ _HOW_TO_COUNT = re.compile(r"^\s*Count\b[^.?!]*\bby\b[^.?!]*[.?!]\s+(?=\S)", re.
 def iconqa(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     """`problems.json` with `pid_splits.json`, or, without them, `iconqa/<split>/choose_txt/<pid>/data.json`.
 
-    Pictures are `iconqa/<split>/choose_txt/<pid>/image.png`. `meta`: `grade`, `label`, `skills` (of `pid2skills.json`).
+    Pictures are `iconqa/<split>/choose_txt/<pid>/image.png`. Questions come without a first sentence that says how to
+    count. `meta`: `grade`, `label`, `skills` (of `pid2skills.json`).
     """
     reading = Reading(ICONQA, folder, split, skip_bad)
     file = reading.find("problems.json")
