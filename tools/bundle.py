@@ -39,8 +39,8 @@ as it was tried, is in `docs/log.md`.
 Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
 recipes of `lion train mini`, and `tools/bundle.py`:
 
-| recipe | steps | minutes | hardware | commit |
-| --- | --- | --- | --- | --- |
+| recipe | steps | minutes | hardware | arithmetic | commit |
+| --- | --- | --- | --- | --- | --- |
 {runs}
 
 {scores}
@@ -53,7 +53,10 @@ def run_rows(chain: Path) -> str:
     for name in RUNS:
         record = json.loads((chain / name / "finished.json").read_text())
         minutes, commit = record["seconds"] / 60, (record["commit"] or "unknown")[:10]
-        rows.append(f"| {record['name']} | {record['steps']} | {minutes:.0f} | {record['hardware']} | {commit} |")
+        rows.append(
+            f"| {record['name']} | {record['steps']} | {minutes:.0f} | {record['hardware']} "
+            f"| {record['precision']} | {commit} |"
+        )
     return "\n".join(rows)
 
 

@@ -98,18 +98,6 @@ def test_a_model_that_does_not_fit(found, checkpoint, monkeypatch):
     assert found(checkpoint)[0] == 0
 
 
-def test_memory_of_a_container(monkeypatch):
-    import torch
-
-    files = {"/proc/meminfo": "MemFree: 1 kB\nMemAvailable:    2000 kB\n", "/sys/fs/cgroup/memory.max": "max\n"}
-    monkeypatch.setattr(findings, "_read", lambda path: files.get(path, ""))
-    assert findings.free_memory(torch.device("cpu")) == 2_048_000
-    files |= {"/sys/fs/cgroup/memory.max": "900\n", "/sys/fs/cgroup/memory.current": "300\n"}
-    assert findings.free_memory(torch.device("cpu")) == 600
-    files.clear()
-    assert findings.free_memory(torch.device("cpu")) is None
-
-
 def test_what_is_no_model(found, tmp_path):
     code, rows = found("./nothing")
     assert code == 2 and "no model folder" in rows["./nothing"]["found"] and rows["./nothing"]["fix"]

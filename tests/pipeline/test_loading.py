@@ -21,8 +21,24 @@ from lion.pipeline.loading import LARGE, default_dtype
         ("float32", 1, "cuda", torch.float32),
     ],
 )
-def test_precision_unless_told(tmp_path, stored, size, device, used):
+def test_precision_unless_told(tmp_path, monkeypatch, stored, size, device, used):
+    monkeypatch.setattr("lion.pipeline.loading.multiplies_bfloat16", lambda place: True)
+    assert told(tmp_path, stored, size, device) is used
+
+
+@pytest.mark.parametrize(
+    ("free", "used"), [(3 * LARGE, torch.float32), (2 * LARGE, torch.bfloat16), (None, torch.bfloat16)]
+)
+def test_a_cpu_that_is_slow_in_bfloat16_takes_float32_where_there_is_room(tmp_path, monkeypatch, free, used):
+    monkeypatch.setattr("lion.pipeline.loading.multiplies_bfloat16", lambda place: False)
+    monkeypatch.setattr("lion.pipeline.loading.free_memory", lambda place: free)
+    assert told(tmp_path, "bfloat16", LARGE, "cpu") is used
+    assert told(tmp_path, "bfloat16", 1, "cpu") is torch.float32
+    assert told(tmp_path, "bfloat16", LARGE, "cuda") is torch.bfloat16
+
+
+def told(tmp_path, stored, size, device):
     (tmp_path / "config.json").write_text(json.dumps({"dtype": stored} if stored else {}))
     with (tmp_path / "model-00001-of-00001.safetensors").open("wb") as file:
         file.truncate(size)  # a hole: it takes no disk
-    assert default_dtype(tmp_path, torch.device(device)) is used
+    return default_dtype(tmp_path, torch.device(device))

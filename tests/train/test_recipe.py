@@ -56,7 +56,7 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ({"optimiser": {"lr": 0.1, "warmup": 11}}, "optimiser.warmup: 11 is more than steps=10; lower it"),
         ({"curriculum": {}}, "curriculum: no source has easy scenes"),
         ({"options": {"scene_as": "text"}}, "options.scene_as: no such setting; remove it"),
-        ({"precision": "fp16"}, "precision: input should be 'fp32' or 'bf16'"),
+        ({"precision": "fp16"}, "precision: input should be 'fp32', 'bf16' or 'auto'"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_field(change, message):

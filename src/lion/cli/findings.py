@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lion.errors import LionError
-
-if TYPE_CHECKING:
-    import torch
+from lion.machine import free_memory, multiplies_bfloat16
 
 NEEDED = (
     "torch>=2.11",
@@ -90,7 +88,9 @@ def device() -> Iterator[Finding]:
 
     place = find_device(None)
     precision = "the checkpoint's precision, bfloat16 for float16"
-    if place.type == "cpu":
+    if place.type == "cpu" and not multiplies_bfloat16(place):
+        precision = f"float32, as this CPU is slow in bfloat16; {precision}, where memory is short of that"
+    elif place.type == "cpu":
         precision = f"float32; {precision}, from {LARGE // 10**9} GB of weights on"
     yield Finding("device", "ok", f"{place.type}, {precision}: {hardware(place)}")
     if place.type == "cpu" and shutil.which("nvidia-smi"):
@@ -100,32 +100,6 @@ def device() -> Iterator[Finding]:
         yield Finding("GPU", "missing", "an Apple GPU is here and is not used unasked", "say --device mps")
     free = free_memory(place)
     yield Finding("memory", "ok", "free: unknown on this system" if free is None else f"{gigabytes(free)} free")
-
-
-def free_memory(place: torch.device) -> int | None:
-    """Bytes that a model may take on a device; None where the system does not say."""
-    import torch
-
-    if place.type == "cuda":
-        return torch.cuda.mem_get_info(place)[0]
-    if place.type != "cpu":
-        return None
-    limits = []
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) * 1024)
-    # A container may be allowed less than the machine has.
-    most, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
-    if most.isdigit() and used.isdigit():
-        limits.append(max(int(most) - int(used), 0))
-    return min(limits, default=None)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
 
 
 def model(name: str | None, ask_hub: bool) -> Iterator[Finding]:

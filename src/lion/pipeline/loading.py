@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from lion.errors import LionError
 from lion.hub import HUB_ID, fetch
+from lion.machine import free_memory, multiplies_bfloat16
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamConfig, RamTagger, Tagger
 
@@ -23,7 +24,10 @@ BUNDLED = "lion-mini"
 """Name of the model inside the package: the default, and what ``--model lion-mini`` means."""
 
 LARGE = 4 * 10**9
-"""Bytes of weights from which a CPU keeps them in bfloat16: half the memory, and large products are faster in it."""
+"""Bytes of weights from which a CPU that multiplies bfloat16 keeps them in it: half the memory, and faster."""
+
+_ROOM = 2.2
+"""Free memory that float32 weights want, in bytes of those stored in half precision: twice that, and some to work."""
 
 WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
 """What is fetched of a Hub repository."""
@@ -160,10 +164,15 @@ def find_device(device: str | None) -> torch.device:
 
 
 def default_dtype(folder: Path, place: torch.device) -> torch.dtype:
-    """What the checkpoint says, but bfloat16 for float16, in which T5 overflows; float32 for small ones on a CPU."""
+    """What the checkpoint says, but bfloat16 for float16, in which T5 overflows.
+
+    On a CPU float32 for small ones, and for large ones too if it is slow in bfloat16 and they fit into its memory.
+    """
     stored = json.loads((folder / "config.json").read_text()).get("dtype", "float32")
-    small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < LARGE
-    if stored == "float32" or (place.type == "cpu" and small):
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if stored == "float32" or (place.type == "cpu" and size < LARGE):
+        return torch.float32
+    if place.type == "cpu" and not multiplies_bfloat16(place) and _ROOM * size < (free_memory(place) or 0):
         return torch.float32
     return torch.bfloat16
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lion.train.muon import Muon
 from lion.train.objective import NamedParameters
 from lion.train.recipe import Optimiser
 
@@ -38,19 +39,24 @@ def train_mode(model: nn.Module) -> None:
 
 
 def make_optimisers(
-    components: Mapping[str, NamedParameters], settings: Optimiser, lr_scale: Mapping[str, float], *, fused: bool
+    components: Mapping[str, NamedParameters],
+    settings: Optimiser,
+    lr_scale: Mapping[str, float],
+    *,
+    fused: bool,
+    dtype: torch.dtype = torch.float32,
 ) -> list[torch.optim.Optimizer]:
     """AdamW for everything, or with `settings.muon` Muon for inner matrices and AdamW for the rest.
 
     Every parameter group carries `component`, `names` (for the checkpoint) and `lr_scale` (the factor on the
-    schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's.
+    schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's, and are found in `dtype`.
     """
     adamw, muon = groups(components, settings, lr_scale)
     optimisers: list[torch.optim.Optimizer] = []
     if adamw:
         optimisers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
     if muon:
-        optimisers.append(torch.optim.Muon(muon, lr=settings.lr, adjust_lr_fn="match_rms_adamw"))
+        optimisers.append(Muon(muon, settings.lr, dtype))
     return optimisers
 
 

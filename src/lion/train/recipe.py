@@ -146,7 +146,10 @@ class Recipe(_Strict, Generic[OptionsT]):
     batch_size: int = Field(default=64, gt=0, description="samples a micro-batch and process")
     accumulate: int = Field(default=1, gt=0, description="micro-batches an optimiser step")
     one_task: bool = Field(default=False, description="keep a micro-batch to one task (less padding); false: mix rows")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the forward pass (autocast)")
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32",
+        description="arithmetic of the forward pass (autocast); auto: bf16 where the device multiplies it in hardware",
+    )
     optimiser: Optimiser = Field(description="AdamW and its schedule")
     lr_scale: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="factor on the learning rate of a component (1 where not named)"

@@ -8,13 +8,15 @@ import os
 import shutil
 from typing import Any
 
+import torch
 import yaml
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.errors import LionError
+from lion.machine import multiplies_bfloat16
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
@@ -68,7 +70,8 @@ def make_objective(recipe: Recipe[Any]) -> Objective:
 def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
-    return Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+    helps = recipe.precision == "auto" and multiplies_bfloat16(PartialState().device)
+    return Accelerator(mixed_precision="bf16" if helps or recipe.precision == "bf16" else "no")
 
 
 def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator) -> Run:
@@ -79,7 +82,11 @@ def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator
     params.freeze_all_but(model, components)
     model.to(accelerator.device)
     optimisers = params.make_optimisers(
-        components, recipe.optimiser, recipe.lr_scale, fused=accelerator.device.type == "cuda"
+        components,
+        recipe.optimiser,
+        recipe.lr_scale,
+        fused=accelerator.device.type == "cuda",
+        dtype=torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32,
     )
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     progress = checkpoints.resume(accelerator, model, optimisers, recipe.fingerprint())
@@ -104,6 +111,7 @@ def finish(run: Run) -> dict[str, Any]:
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
         "hardware": hardware(run.accelerator.device),
+        "precision": "bf16" if run.accelerator.mixed_precision == "bf16" else "fp32",
         "versions": versions(),
         "commit": commit(),
     }

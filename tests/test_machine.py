@@ -1,0 +1,35 @@
+"""What a machine says of its memory and of its arithmetic."""
+
+import pytest
+import torch
+
+from lion import machine
+
+CPU = torch.device("cpu")
+
+
+def test_memory_of_a_container(monkeypatch):
+    files = {"/proc/meminfo": "MemFree: 1 kB\nMemAvailable:    2000 kB\n", "/sys/fs/cgroup/memory.max": "max\n"}
+    monkeypatch.setattr(machine, "_read", lambda path: files.get(path, ""))
+    assert machine.free_memory(CPU) == 2_048_000
+    files |= {"/sys/fs/cgroup/memory.max": "900\n", "/sys/fs/cgroup/memory.current": "300\n"}
+    assert machine.free_memory(CPU) == 600
+    files.clear()
+    assert machine.free_memory(CPU) is None
+
+
+@pytest.mark.parametrize(
+    ("able", "library", "helps"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, True, False),
+        ({"avx512_bf16": True}, True, True),
+        ({"amx_bf16": True}, True, True),
+        ({"architecture": "arm64", "bf16": True}, True, True),
+        ({"architecture": "arm64", "bf16": True}, False, False),  # an instruction that torch does not use
+        ({}, True, False),
+    ],
+)
+def test_where_bfloat16_helps(monkeypatch, able, library, helps):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library)
+    assert machine.multiplies_bfloat16(CPU) is helps
