@@ -37,7 +37,7 @@ def test_one_token_that_says_the_thing_is_enough():
     made = objective(1.0)
     alignment = Alignment(made.processor)
     samples, _ = made.mixture.batch(0, 0, 4)
-    targets = alignment.targets(samples)
+    targets = alignment.targets([sample.meta["scene"] for sample in samples])
     model = made.build()
     shared = model.language_model.shared
     ids, boxes, scenery = (targets[name] for name in THING_TENSORS)
@@ -59,8 +59,7 @@ def test_one_token_that_says_the_thing_is_enough():
 
 def test_pictures_that_were_not_drawn_have_nothing_to_align():
     made = objective(1.0)
-    [sample] = made.mixture.batch(0, 0, 1)[0]
-    targets = made.alignment.targets([type(sample)("own", sample.image, sample.task, "x", "y")])
+    targets = made.alignment.targets([None])
     assert targets["thing_ids"].shape == (1, 0, 7)
     tokens = {"mlp": torch.randn(1, 5, 8, requires_grad=True)}
     assert made.alignment.loss(tokens, targets, torch.nn.Embedding(500, 8)) == 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lion.boxes import Box
 from lion.data.sources.world import say
@@ -14,10 +15,11 @@ from lion.train.matching import matching_logits, matching_loss
 from lion.train.mini_tokenizers import COORDINATES, bert_tokenizer, t5_tokenizer
 from lion.train.parts import load_part
 from lion.train.presets import preset_config, world_processor
+from lion.train.pretrain_connectors import PretrainConnectors
 from lion.train.pretrain_language import PretrainLanguage
 from lion.train.pretrain_vision import PretrainVision, known_phrases, phrases_of, undecided
 from lion.train.recipe import load
-from lion.train.run import train
+from lion.train.run import make_objective, train
 from lion.train.symbols import Symbols, embed_symbols
 from lion.world import render, scene, vocabulary
 from lion.world.vocabulary import HELD_OUT, held_out_pair
@@ -41,6 +43,42 @@ def test_a_stage_can_start_from_the_part(name, part, tmp_path):
     before = {name: p.clone() for name, p in model.component_parameters(part)}
     load_part(model, part, recipe.folder)
     assert any(not torch.equal(before[name], p) for name, p in model.component_parameters(part))
+
+
+def test_connectors_train_without_the_language_model_and_a_stage_goes_on_from_them(tmp_path):
+    recipe = load("mini-connectors", [*SHORT, "steps=1", "init={}", f"root={tmp_path}"])
+    scores = train(recipe)["scores"]
+    assert set(scores) == {"qformer_distance", "mlp_distance"} and min(scores.values()) > 0
+    torch.manual_seed(recipe.seed)
+    before = PretrainConnectors(recipe).build().lion.state_dict()
+    after = load_file(recipe.folder / "model.safetensors")
+    changed = {name for name, tensor in after.items() if not torch.equal(before[name], tensor)}
+    assert {name.split(".")[0] for name in changed} == {"qformer", "vision_aggregator", "mlp"}
+    stage = load("mini-stage1", [*SHORT, "curriculum=null", "data.0.easy=0", f"root={tmp_path}"])
+    model = make_objective(stage).build()
+    assert all(torch.equal(after[name], tensor) for name, tensor in model.state_dict().items() if name in after)
+
+
+def test_connectors_come_nearer_to_the_symbols():
+    recipe = load("mini-connectors", [*SHORT, "init={}"])
+    objective = PretrainConnectors(recipe)
+    objective.prepare()
+    torch.manual_seed(0)
+    model = objective.build()
+    named = [parameter for part in objective.trainable(model).values() for _, parameter in part]
+    optimiser = torch.optim.AdamW(named, lr=0.002)
+    batch = objective.batch(0)
+    losses = []
+    for _ in range(8):
+        loss = objective.loss(model, batch)
+        assert float(loss.total.detach()) == pytest.approx(sum(float(part) for part in loss.per_task.values()))
+        loss.total.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(loss.per_task)
+    assert all(losses[-1][kind] < 0.9 * losses[0][kind] for kind in ("qformer", "mlp"))
+    again = PretrainConnectors(recipe).batch(0)
+    assert all(torch.equal(again.tensors[name], tensor) for name, tensor in batch.tensors.items())
 
 
 def test_the_tagger_it_leaves_tags(tmp_path):

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from lion.data.sample import Sample
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.train.symbols import Symbols, embed_symbols
+from lion.world import Scene
 
 _SPECIAL = {"qformer": 0, "mlp": 1}
 """Components whose output are visual tokens, and how many tokens before the grid (the aggregator's CLS)."""
@@ -46,10 +46,9 @@ class Alignment:
     def __init__(self, processor: LionProcessor) -> None:
         self.symbols = Symbols(processor.tokenizer, processor.box_decimals)
 
-    def targets(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+    def targets(self, scenes: Sequence[Scene | None]) -> dict[str, Tensor]:
         """Symbols' ids (B, M, 7) and boxes (B, M, 4) of all things, the ids (B, 1, 7) of the filler; ids are 0 where
-        there is nothing, and for pictures that are not drawn ones."""
-        scenes = [sample.meta.get("scene") for sample in samples]
+        there is nothing, and for pictures that are not drawn ones (None)."""
         things = [scene.objects if scene else () for scene in scenes]
         ids = self.symbols.ids([[((t.size, t.colour, t.category), t.box) for t in row] for row in things])
         scenery = self.symbols.ids([[((scene.theme,) if scene else (), None)] for scene in scenes])

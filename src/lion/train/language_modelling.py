@@ -22,16 +22,12 @@ from lion.data.sample import BadSample
 from lion.data.source import Source
 from lion.data.sources import jsonl, read
 from lion.data.sources.world import NoisyTags, WorldSource
-from lion.errors import LionError
-from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.model.vision_encoder import sincos_positions
-from lion.pipeline.loading import load_model
+from lion.model import LionForConditionalGeneration
 from lion.tagging import TagFile
 from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.assembly import build_model, find_processor
 from lion.train.objective import Batch, Loss, NamedParameters
-from lion.train.parts import load_part
-from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
 from lion.train.stages import LanguageModellingOptions
 from lion.train.validation import Validator
@@ -42,7 +38,7 @@ class LanguageModelling:
 
     def __init__(self, recipe: Recipe[LanguageModellingOptions]) -> None:
         self.recipe = recipe
-        self.processor = self._processor()
+        self.processor = find_processor(recipe)
         width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
         self.alignment = Alignment(self.processor) if recipe.options.alignment else None
@@ -55,19 +51,8 @@ class LanguageModelling:
             source.prepare()
 
     def build(self) -> nn.Module:
-        """The whole model of `init.model`, or a fresh one of the preset; then the parts that `init` names."""
-        whole = self.recipe.init_folder("model")
-        if whole is not None:
-            model = load_model(whole, str(whole), torch.float32)
-        else:
-            model = LionForConditionalGeneration(preset_config(self.recipe.model, self.processor))
-            _place_queries(model)
-        model.config.visual_inputs = self.recipe.row.visual_inputs
-        for part in self.recipe.init:
-            folder = self.recipe.init_folder(part)
-            if part not in ("model", "tagger") and folder is not None:
-                load_part(model, part, folder)
-        return model
+        """The model of `init`."""
+        return build_model(self.recipe, self.processor)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         """The components of the stage's row."""
@@ -84,7 +69,7 @@ class LanguageModelling:
             bad += [BadSample(f"{one.name}:{ident}", reason) for one in records for ident, reason in one.skipped]
         tensors = collate(samples, self.processor)
         if self.alignment:
-            tensors |= self.alignment.targets(samples)
+            tensors |= self.alignment.targets([sample.meta.get("scene") for sample in samples])
         return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
@@ -135,16 +120,6 @@ class LanguageModelling:
         tags = worlds[0].tags if worlds else None
         return Validator(self.processor, self.recipe.validation.samples, tasks, tags, held_out)
 
-    def _processor(self) -> LionProcessor:
-        """The one that came with the model or its language model; the world's for a model from nothing."""
-        for part in ("model", "language_model"):
-            folder = self.recipe.init_folder(part)
-            if folder is not None and (folder / "processor_config.json").is_file():
-                return LionProcessor.from_pretrained(folder, local_files_only=True)
-        if self.recipe.init_folder("model") is not None:
-            raise LionError(f"{self.recipe.init_folder('model')} holds no processor; save one beside the model")
-        return world_processor(self.recipe.model)
-
     def _source(self, data: WorldData | JsonlData | DatasetData) -> Source:
         if not isinstance(data, WorldData):
             if isinstance(data, JsonlData):
@@ -168,16 +143,3 @@ class LanguageModelling:
     @staticmethod
     def _unwrapped(model: nn.Module) -> Any:
         return getattr(model, "module", model)
-
-
-@torch.no_grad()
-def _place_queries(model: LionForConditionalGeneration) -> None:
-    """Start the queries of a model from nothing as a grid over the picture, each where its cell's patches say they are.
-
-    A start value, like the ViT's positions: from random ones, queries take long to tell one place from another
-    (``docs/log.md``). Queries that make no square grid, or of another width than the ViT's, stay random.
-    """
-    queries, vision = model.qformer.queries, model.config.vision_config
-    side = round(queries.shape[1] ** 0.5)
-    if side * side == queries.shape[1] and queries.shape[2] == vision.hidden_size:
-        queries.copy_(sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size, side)[None])

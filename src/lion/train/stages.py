@@ -2,7 +2,8 @@
 
 Stage-wise instruction tuning is section 3.3 of the paper: image-level tasks with the Q-Former alone, region-level tasks
 with the aggregator alone, then both with the mixture's router. The pretraining stages make what the paper takes
-ready-made (ViT, language model, tagger). This file is data and imports no torch, so that a recipe is checked at once.
+ready-made (ViT, language model, tagger, Q-Former). This file is data and imports no torch, so that a recipe is checked
+at once.
 """
 
 from __future__ import annotations
@@ -111,6 +112,12 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-tagger": Stage(
             objective="lion.train.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
+        ),
+        "pretrain-connectors": Stage(
+            objective="lion.train.pretrain_connectors:PretrainConnectors",
+            trainable=("qformer", "vision_aggregator", "mlp"),
+            visual_inputs="both",
+            init=("model", "vision_encoder", "language_model"),
         ),
         "stage1": Stage(
             objective=_TUNING,

@@ -1,0 +1,61 @@
+"""The LION model that a recipe starts from, and the processor that goes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lion.errors import LionError
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.model.vision_encoder import sincos_positions
+from lion.pipeline.loading import load_model
+from lion.train.parts import load_part
+from lion.train.presets import preset_config, world_processor
+from lion.train.recipe import Recipe
+
+
+def find_processor(recipe: Recipe[Any]) -> LionProcessor:
+    """The one that came with the model or its language model; the world's for a model from nothing.
+
+    Raises: LionError if the folder of `init.model` holds none.
+    """
+    for part in ("model", "language_model"):
+        folder = recipe.init_folder(part)
+        if folder is not None and (folder / "processor_config.json").is_file():
+            return LionProcessor.from_pretrained(folder, local_files_only=True)
+    if recipe.init_folder("model") is not None:
+        raise LionError(f"{recipe.init_folder('model')} holds no processor; save one beside the model")
+    return world_processor(recipe.model)
+
+
+def build_model(recipe: Recipe[Any], processor: LionProcessor) -> LionForConditionalGeneration:
+    """The whole model of `init.model`, or a fresh one of the preset; then the parts that `init` names.
+
+    Raises: LionError if a folder's weights do not fit.
+    """
+    whole = recipe.init_folder("model")
+    if whole is not None:
+        model = load_model(whole, str(whole), torch.float32)
+    else:
+        model = LionForConditionalGeneration(preset_config(recipe.model, processor))
+        _place_queries(model)
+    model.config.visual_inputs = recipe.row.visual_inputs
+    for part in recipe.init:
+        folder = recipe.init_folder(part)
+        if part not in ("model", "tagger") and folder is not None:
+            load_part(model, part, folder)
+    return model
+
+
+@torch.no_grad()
+def _place_queries(model: LionForConditionalGeneration) -> None:
+    """Start the queries of a model from nothing as a grid over the picture, each where its cell's patches say they are.
+
+    A start value, like the ViT's positions: from random ones, queries take long to tell one place from another
+    (``docs/log.md``). Queries that make no square grid, or of another width than the ViT's, stay random.
+    """
+    queries, vision = model.qformer.queries, model.config.vision_config
+    side = round(queries.shape[1] ** 0.5)
+    if side * side == queries.shape[1] and queries.shape[2] == vision.hidden_size:
+        queries.copy_(sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size, side)[None])
