@@ -3,10 +3,14 @@
 import pytest
 import torch
 from torch import nn
+from transformers import BitsAndBytesConfig
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
 from lion.model import LionConfig, LionForConditionalGeneration
+from lion.pipeline import LionPipeline
+from lion.pipeline.loading import find_folder
+from lion.world import render, scene
 from tests.model.test_modeling_lion import inputs, labels
 
 
@@ -76,6 +80,25 @@ def test_what_8_and_4_bit_loading_leaves_alone(skip):
         if ".mixture." in name or name.endswith((".wo", ".lm_head")) or (skip and name.startswith("mlp."))
     }
     assert any(name.startswith("vision_encoder") for name in linear - left_alone)
+
+
+@pytest.mark.parametrize("settings", [{"load_in_8bit": True}, {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}])
+def test_lion_mini_answers_in_8_and_4_bits(settings):
+    """bitsandbytes itself, on this CPU: what is left alone stays float32, and the answers stay what they were."""
+    exact = LionPipeline.from_pretrained(None, device="cpu")
+    quantised = LionForConditionalGeneration.from_pretrained(
+        find_folder(None)[0], dtype=torch.float32, device_map="cpu", quantization_config=BitsAndBytesConfig(**settings)
+    )
+    modules = dict(quantised.named_modules())
+    packed = {name for name, module in modules.items() if type(module).__name__ in ("Linear8bitLt", "Linear4bit")}
+    assert len(packed) > 100 and not any(".mixture." in name or name.endswith((".wo", "lm_head")) for name in packed)
+    kept = [p for name, p in quantised.named_parameters() if name.removesuffix(".weight") not in packed]
+    assert {p.dtype for p in kept} == {torch.float32}
+    assert quantised.get_memory_footprint() < 0.5 * exact.model.get_memory_footprint()
+    small = LionPipeline(quantised, exact.processor, exact.tagger)
+    for number in range(3):
+        picture = render(scene("test", number))
+        assert small.caption(picture).text == exact.caption(picture).text
 
 
 PARTS = ("vision_encoder", "qformer", "vision_aggregator", "mlp", "tag_soft_prompt", "language_model")
