@@ -57,7 +57,8 @@ CASES = {
     "etc.x Inc.s Mr.s Ph.D.s": "etc. x inc. s mr.s ph.d.s",
     "Wash. wash. Ill. ill. Az. az. Pty. PTY.": "wash. wash ill. ill az. az pty. pty",
     "no. 5, fig. 2, fig. a, no.  5": "no. 5 fig. 2 fig a no 5",
-    "q. THE end q. tHE end q. <b>x": "q the end q. the end q <b> x",
+    "q. THE end q. tHE end q. <b> x": "q the end q. the end q <b> x",
+    "q. <b>x</b> q. <unk>, q. </b>.": "q. <b> x </b> q. <unk> q. </b>",
     "c++ C# f#'s d#": "c++ c# f# 's d #",
     "#ab1 #a-b ##a @a.b": "#ab 1 #a b ## a @a b",
     '<p class=x> <p class="x y"> a<b': '< p class = x > <p\u00a0class="x\u00a0y"> a < b',
@@ -89,6 +90,14 @@ def test_tokens(caption):
 def test_the_next_line_decides_about_an_initial_at_the_end():
     assert tokenize(["vitamin C.", "A cat."]) == ["vitamin c", "a cat"]
     assert tokenize(["vitamin C.", "Big cat."]) == ["vitamin c.", "big cat"]
+    assert tokenize(["vitamin C.", "<unk> cat."]) == ["vitamin c", "<unk> cat"]
+    assert tokenize(["vitamin C.", "<unk>"]) == ["vitamin c.", "<unk>"]
+
+
+def test_the_next_line_decides_about_an_abbreviation_before_numbers_at_the_end():
+    assert tokenize(["sign says no.", "2 cats."]) == ["sign says no.", "2 cats"]
+    assert tokenize(["sign says no.", " 2 cats."]) == ["sign says no", "2 cats"]
+    assert tokenize(["sign says no.", "Two cats."]) == ["sign says no", "two cats"]
 
 
 def test_nothing_gives_nothing():

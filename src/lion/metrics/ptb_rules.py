@@ -267,13 +267,13 @@ def _numbers() -> list[_Row]:
 
 def _abbreviations() -> list[_Row]:
     return [
-        (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE}?{_D}", None, 0),
+        (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE_OR_END}?{_D}", None, 0),
         # two characters of any kind behind it, so that it wins against longer words: "etc.x" is "etc. x"
         (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "(?s:..)", None, 0),
         (f"(?i:{_USUALLY_FOLLOWED_BY_A_NAME})\\.", "", None, 0),
         (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "", None, 0),
         ("[A-Za-z]\\.", f"{_SPACE_OR_END}+(?:{_SENTENCES_BEGIN_WITH}){_SPACE_OR_END}", None, 1),
-        *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}", None, 1) for tag in _TAGS],
+        *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}{_SPACE_OR_END}", None, 1) for tag in _TAGS],
         ("[A-Za-z]\\.", "", None, 0),
         (f"{_ACRONYM}\\.", "", None, 0),
         (_ACRONYM, _SPACE_OR_END, None, 0),
