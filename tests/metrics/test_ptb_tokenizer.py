@@ -68,6 +68,7 @@ CASES = {
     "a1.b2 one.two.three Hello.1 what?yes": "a1.b2 one.two.three hello .1 what?yes",
     "mail a@b.c, <a@b.c> a@ @-": "mail a@b.c, <a@b.c> a @ @",
     "caf&eacute; A&amp;B &nbsp; &lt; &quot; &#39; x": "caf&eacute; a&b < &#39; x",
+    "&QUOT; &Apos; it&APOS;s &apos;tis &LT; A&AMP;B": "&quot; &apos; it &apos;s tis < a&b",
     "Yahoo! OK! E!": "yahoo ok e",
     "5\u00a2 \u00a35 \u00a55 3\u00bd \u2153 \u00b2": "5 cents # 5 \u00a5 5 3 1/2 1/3 \u00b2",
     "\u201alow\u2018 \u201elow\u201c": "\u201a low \u201e low",
