@@ -162,6 +162,13 @@ def test_parser_says_why_not(text, reason):
     assert parse.reason is not None and reason in parse.reason and "\n" not in parse.reason
 
 
+def test_a_box_over_the_edge_is_read_where_asked_for():
+    assert parse_boxes("[-0.1,0.2,0.3,1.4]", over_the_edge=True).boxes == (Box(-0.1, 0.2, 0.3, 1.4),)
+    assert "outside" in str(parse_boxes("[120,40,300,200]", over_the_edge=True).reason)
+    assert "outside" in str(parse_boxes("[-0.1,0.2,0,0.4]", over_the_edge=True).reason)
+    assert "out of order" in str(parse_boxes("[1.5,0.2,0.3,0.4]", over_the_edge=True).reason)
+
+
 def test_a_wrong_box_ends_the_reading():
     parse = parse_boxes("[0.1,0.1,0.2,0.2] [0.9,0.1,0.2,0.2] [0.3,0.3,0.4,0.4]")
     assert parse.ok and parse.boxes == (Box(0.1, 0.1, 0.2, 0.2),)

@@ -138,11 +138,12 @@ def format_box(box: Box, decimals: int = 3) -> str:
     return "[" + ",".join(f"{abs(value):.{decimals}f}" for value in box.xyxy()) + "]"
 
 
-def parse_boxes(text: str) -> BoxParse:
+def parse_boxes(text: str, *, over_the_edge: bool = False) -> BoxParse:
     """Read every ``[x1,y1,x2,y2]`` of a text from left to right; other brackets are passed over.
 
     Never raises and never guesses: numbers outside [0, 1], corners out of order and boxes without an area are reported
-    with a reason, and nothing after them is read.
+    with a reason, and nothing after them is read. With ``over_the_edge`` a box may reach out of the picture, so long
+    as some of it is inside.
     """
     groups = [match[1] for match in _BRACKETS.finditer(text)]
     boxes: list[Box] = []
@@ -151,7 +152,7 @@ def parse_boxes(text: str) -> BoxParse:
         if four is None:
             continue
         x1, y1, x2, y2 = (float(number) for number in four.groups())
-        if problem := _problem(x1, y1, x2, y2):
+        if problem := _problem(x1, y1, x2, y2, over_the_edge):
             return BoxParse(bool(boxes), tuple(boxes), f"box {len(boxes) + 1} [{_shorten(group)}]: {problem}")
         boxes.append(Box(x1, y1, x2, y2))
     if boxes:
@@ -161,13 +162,15 @@ def parse_boxes(text: str) -> BoxParse:
     return BoxParse(False, (), "no [x1,y1,x2,y2] in the text")
 
 
-def _problem(x1: float, y1: float, x2: float, y2: float) -> str | None:
-    if not all(0 <= value <= 1 for value in (x1, y1, x2, y2)):
+def _problem(x1: float, y1: float, x2: float, y2: float, over_the_edge: bool) -> str | None:
+    if not all(math.isfinite(value) and (over_the_edge or 0 <= value <= 1) for value in (x1, y1, x2, y2)):
         return "coordinates must lie between 0 and 1"
     if x1 > x2 or y1 > y2:
         return "corners are out of order (x1 <= x2, y1 <= y2)"
     if x1 == x2 or y1 == y2:
         return "the box has no area"
+    if min(x2, y2) <= 0 or max(x1, y1) >= 1:
+        return "the box lies outside the picture, whose coordinates are between 0 and 1"
     return None
 
 

@@ -57,7 +57,8 @@ CASES = {
     "etc.x Inc.s Mr.s Ph.D.s": "etc. x inc. s mr.s ph.d.s",
     "Wash. wash. Ill. ill. Az. az. Pty. PTY.": "wash. wash ill. ill az. az pty. pty",
     "no. 5, fig. 2, fig. a, no.  5": "no. 5 fig. 2 fig a no 5",
-    "q. THE end q. tHE end q. <b>x": "q the end q. the end q <b> x",
+    "q. THE end q. tHE end q. <b> x": "q the end q. the end q <b> x",
+    "q. <b>x</b> q. <unk>, q. </b>.": "q. <b> x </b> q. <unk> q. </b>",
     "c++ C# f#'s d#": "c++ c# f# 's d #",
     "#ab1 #a-b ##a @a.b": "#ab 1 #a b ## a @a b",
     '<p class=x> <p class="x y"> a<b': '< p class = x > <p\u00a0class="x\u00a0y"> a < b',
@@ -67,6 +68,7 @@ CASES = {
     "a1.b2 one.two.three Hello.1 what?yes": "a1.b2 one.two.three hello .1 what?yes",
     "mail a@b.c, <a@b.c> a@ @-": "mail a@b.c, <a@b.c> a @ @",
     "caf&eacute; A&amp;B &nbsp; &lt; &quot; &#39; x": "caf&eacute; a&b < &#39; x",
+    "&QUOT; &Apos; it&APOS;s &apos;tis &LT; A&AMP;B": "&quot; &apos; it &apos;s tis < a&b",
     "Yahoo! OK! E!": "yahoo ok e",
     "5\u00a2 \u00a35 \u00a55 3\u00bd \u2153 \u00b2": "5 cents # 5 \u00a5 5 3 1/2 1/3 \u00b2",
     "\u201alow\u2018 \u201elow\u201c": "\u201a low \u201e low",
@@ -89,6 +91,14 @@ def test_tokens(caption):
 def test_the_next_line_decides_about_an_initial_at_the_end():
     assert tokenize(["vitamin C.", "A cat."]) == ["vitamin c", "a cat"]
     assert tokenize(["vitamin C.", "Big cat."]) == ["vitamin c.", "big cat"]
+    assert tokenize(["vitamin C.", "<unk> cat."]) == ["vitamin c", "<unk> cat"]
+    assert tokenize(["vitamin C.", "<unk>"]) == ["vitamin c.", "<unk>"]
+
+
+def test_the_next_line_decides_about_an_abbreviation_before_numbers_at_the_end():
+    assert tokenize(["sign says no.", "2 cats."]) == ["sign says no.", "2 cats"]
+    assert tokenize(["sign says no.", " 2 cats."]) == ["sign says no", "2 cats"]
+    assert tokenize(["sign says no.", "Two cats."]) == ["sign says no", "two cats"]
 
 
 def test_nothing_gives_nothing():

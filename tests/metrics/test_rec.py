@@ -69,6 +69,21 @@ def test_the_first_box_counts_and_unreadable_ones_are_misses():
     assert scores["unparsed"].value == 0.5
 
 
+def test_a_box_over_the_edge_counts_as_it_stands():
+    texts = ["[-0.1,-0.1,1.2,1.1]", "[0,0,1,1.25]", "[120,40,300,200]", f"[0,0,1,{'9' * 400}]", "[-1,0,0,1]"]
+    assert rec_ious(texts, [Box(0, 0, 1, 1)] * 5) == [pytest.approx(1 / 1.56), 0.8, None, None, None]
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in PAIRS["pairs"] if max(case["gt_xyxy"]) <= 1], ids=lambda case: case["name"]
+)
+def test_overlap_is_exact_for_boxes_in_texts(case):
+    text = "[" + ",".join(f"{value:.20f}" for value in case["pred_xyxy"]) + "]"
+    scores = rec([text], [Box(*case["gt_xyxy"])])
+    assert scores["mean_iou"].value == pytest.approx(case["iou"], abs=1e-9)
+    assert scores["accuracy@0.5"].value == case["hit_ge_0.5"]
+
+
 def test_three_thresholds_unless_asked_otherwise():
     scores = rec(["[0,0,1,0.8]", "no box"], [Box(0, 0, 1, 1)] * 2)
     found = {name: score.value for name, score in scores.items()}

@@ -76,7 +76,7 @@ _L = f"(?:[{_C}{_MARK}\u00ad]|&[aeiouAEIOU](?i:acute|grave|uml);)"
 _WORD = f"{_L}(?:{_L}|{_D})*(?:[.!?]{_L}(?:{_L}|{_D})*)*"
 _APOS = "(?:['\u0092\u2019]|(?i:&apos;))"
 _ANY_APOS = "(?:['`\u0091\u0092\u2018\u2019\u201b]|(?i:&apos;))"
-_AMP = "(?:&|(?i:&amp;))"
+_AMP = "(?:(?i:&amp;)|&)"
 _HYPHEN = "[-_\u058a\u2010\u2011]"
 _REDUCED = f"{_APOS}(?i:[msd]|re|ve|ll)"  # it's, I'm, we're
 _NOT = f"(?i:n){_ANY_APOS}(?i:t)"
@@ -128,10 +128,11 @@ _FILE_KINDS = (
 
 # ---- How a token is written, where not as it stands.
 
+# Entities are known in any case, but put into quotes in lower case only.
 _LEFT_QUOTES = re.compile("[\u0091\u2018\u201b\u2039]")
-_RIGHT_QUOTES = re.compile("(?i:&apos;)|[\u0092\u2019\u203a]")
+_RIGHT_QUOTES = re.compile("&apos;|[\u0092\u2019\u203a]")
 _LEFT_DOUBLE = re.compile("[\u0093\u201c\u00ab]")
-_RIGHT_DOUBLE = re.compile('["\u0094\u201d\u00bb]|(?i:&quot;)')
+_RIGHT_DOUBLE = re.compile('["\u0094\u201d\u00bb]|&quot;')
 _FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
 _MONEY = {"\u00a2": "cents", "\u00a3": "#", "\u0080": "$", "\u00a4": "$", "\u20a0": "$", "\u20ac": "$"}
 _BRACKETS = {
@@ -267,13 +268,13 @@ def _numbers() -> list[_Row]:
 
 def _abbreviations() -> list[_Row]:
     return [
-        (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE}?{_D}", None, 0),
+        (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE_OR_END}?{_D}", None, 0),
         # two characters of any kind behind it, so that it wins against longer words: "etc.x" is "etc. x"
         (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "(?s:..)", None, 0),
         (f"(?i:{_USUALLY_FOLLOWED_BY_A_NAME})\\.", "", None, 0),
         (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "", None, 0),
         ("[A-Za-z]\\.", f"{_SPACE_OR_END}+(?:{_SENTENCES_BEGIN_WITH}){_SPACE_OR_END}", None, 1),
-        *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}", None, 1) for tag in _TAGS],
+        *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}{_SPACE_OR_END}", None, 1) for tag in _TAGS],
         ("[A-Za-z]\\.", "", None, 0),
         (f"{_ACRONYM}\\.", "", None, 0),
         (_ACRONYM, _SPACE_OR_END, None, 0),

@@ -2,7 +2,8 @@
 
 Accuracy at an IoU threshold as RefCOCO papers report it: one sample an expression, hit if IoU >= threshold, continuous
 coordinates, and the first box of the text counts. A text without a readable box is a miss, never left out. All boxes
-are in the unit square, in which LION answers; since it stretches pictures, overlaps are the same as in pixels.
+are in the unit square, in which LION answers; since it stretches pictures, overlaps are the same as in pixels. A box
+over the picture's edge is not cut, as in the evaluations in use: what is outside makes its overlap smaller.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from lion.metrics.statistics import Estimate, mean
 
 
 def first_box(text: str) -> Box | None:
-    """The first box of a text, in unit space; None if there is none or it is wrong."""
-    boxes = parse_boxes(text).boxes
+    """The first box of a text, in unit space; None if there is none or it is wrong. It may reach out of the picture."""
+    boxes = parse_boxes(text, over_the_edge=True).boxes
     return boxes[0] if boxes else None
 
 
