@@ -79,6 +79,18 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     assert open_image(Image.open(io.BytesIO(data))).tobytes() == image.tobytes()
 
 
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("orientation", SEEN)
+def test_the_orientation_of_an_uncompressed_tiff_on_disk(tmp_path: Path, mode: str, orientation: int) -> None:
+    """Pillow maps such a file into memory, and then turns it in another way."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / "picture.tif"
+    quadrants().convert(mode).save(path, exif=exif)
+    shades = {colour: corners(quadrants().convert(mode).convert("RGB"))[at] for at, colour in enumerate(SEEN[1])}
+    assert corners(open_image(path)) == [shades[colour] for colour in SEEN[orientation]]
+
+
 def test_a_broken_exif_block_does_not_hide_the_picture() -> None:
     data = encoded(quadrants(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f" + b"\xff" * 40)
     assert corners(open_image(data)) == [RED, GREEN, BLUE, WHITE]
@@ -120,6 +132,12 @@ def test_a_dark_16_bit_picture_stays_dark() -> None:
 def test_float_grey_takes_the_smallest_usual_range(top: float) -> None:
     stored = np.array([[0, 0.2, 1.0]], dtype=np.float32) * np.float32(top)
     assert np.asarray(open_image(encoded(Image.fromarray(stored), "TIFF")))[0, :, 0].tolist() == [0, 51, 255]
+
+
+def test_infinite_floats_do_not_darken_the_rest() -> None:
+    stored = np.array([[0, 0.2, 1.0, np.inf, -np.inf, np.nan]], dtype=np.float32)
+    pixels = np.asarray(open_image(encoded(Image.fromarray(stored), "TIFF")))
+    assert pixels[0, :, 0].tolist() == [0, 51, 255, 255, 0, 0]
 
 
 def test_32_bit_grey_in_16_bit_range() -> None:
@@ -208,12 +226,16 @@ def truncated(kind: str) -> bytes:
     return data[: len(data) // 2]
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+"""Pillow would have another program run it."""
+
 BAD = {
     "empty.png": (b"", "is empty (0 bytes): copy or download it again"),
     "notes.txt": (b"this is not a picture", "convert it to PNG or JPEG"),
     "half.jpg": (truncated("JPEG"), "copy or download it again"),
     "half.png": (truncated("PNG"), "copy or download it again"),
     "half.webp": (truncated("WEBP"), "copy or download it again"),
+    "program.eps": (EPS, "convert it to PNG or JPEG"),
     "header.jpg": (truncated("JPEG")[:12], ""),
     "bomb.png": (png_header(20_000, 20_000), f"more than {MAX_MEGAPIXELS} megapixels, the limit: make it smaller"),
     "large.png": (png_header(10_001, 10_000), f"more than {MAX_MEGAPIXELS} megapixels, the limit: make it smaller"),

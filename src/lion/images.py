@@ -85,7 +85,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     try:
         with _warning_filters, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked instead
-            return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+            image = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
     except PermissionError:
         raise LionError(f"{name} cannot be read: you lack the permission (see chmod)") from None
     except Image.DecompressionBombError:
@@ -94,6 +94,11 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         raise LionError(f"{name} is not a picture Pillow can read: convert it to PNG or JPEG") from None
     except Exception as error:  # a damaged header: every format's reader fails in its own way
         raise _damaged(name, error) from error
+    if image.format == "EPS":  # a program, which Pillow would hand to Ghostscript
+        image.close()
+        raise LionError(f"{name} is not a picture but a program (EPS): convert it to PNG or JPEG")
+    image.filename = ""  # or Pillow maps it into memory, which scrambles an uncompressed TIFF that is to be turned
+    return image
 
 
 def _as_seen(image: Image.Image, name: str) -> Image.Image:
@@ -148,8 +153,9 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     Integers take the full range of their depth; some Pillow versions hand a 16-bit file over as 32 bits, so the range
     is 16 bits until a value exceeds it. Floats carry no range: the smallest usual one (1, 8, 16 bits) that holds them.
     """
-    pixels = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    pixels = np.asarray(image, dtype=np.float32)
     ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-    peak = pixels.max()
+    peak = pixels.max(initial=0, where=np.isfinite(pixels))
+    pixels = np.nan_to_num(pixels)
     full = next((top for top in ranges if peak <= top), float(peak) if image.mode == "F" else 2.0**31 - 1)
     return Image.fromarray((np.clip(pixels / full, 0, 1) * 255).round().astype(np.uint8))

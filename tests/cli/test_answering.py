@@ -1,5 +1,6 @@
 """The answering verbs: output, several pictures, saving, exit codes."""
 
+import io
 import json
 
 import pytest
@@ -56,6 +57,21 @@ def test_files_folders_and_patterns(run, says, checkpoint, pictures):
     by_pattern = run("caption", f"{folder}/**/*.png", "-m", checkpoint, "--json")
     assert [row["image"] for row in by_folder.rows] == [str(path) for path in pictures[:2]]
     assert [row["image"] for row in by_pattern.rows] == [str(pictures[0]), str(pictures[2])]
+
+
+def test_a_picture_is_called_what_it_was_called(run, says, checkpoint, pictures, monkeypatch):
+    says("a car")
+    monkeypatch.chdir(pictures[0].parent)
+    ran = run("caption", "./a.png", "./b.*", "-m", checkpoint, "--json")
+    assert [row["image"] for row in ran.rows] == ["./a.png", "./b.jpg"]
+
+
+def test_json_is_json_in_any_encoding(run, says, checkpoint, pictures, monkeypatch):
+    says("[0.10,0.10,0.50,0.50]")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    run("locate", pictures[0], "the 🦁", "-m", checkpoint, "--json")
+    assert json.loads(stream.buffer.getvalue())["boxes"][0]["label"] == "the 🦁"
 
 
 def test_several_answers_carry_the_pictures_names(run, says, checkpoint, pictures):

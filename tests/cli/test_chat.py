@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from lion.cli import chat as chat_module
+from tests.cli.conftest import Ran
 
 
 @pytest.fixture
@@ -51,6 +52,19 @@ def test_a_question_that_is_too_long_is_named_and_the_talk_goes_on(run, stdin, r
     (line,) = ran.err.splitlines()
     assert line.startswith("lion: error: ") and "limit is" in line
     assert rounds[-1] == ("is it red?", [("what is it?", ran.rows[0]["text"])])
+
+
+def test_no_standard_input_is_no_question(run, monkeypatch, checkpoint, pictures):
+    monkeypatch.setattr("sys.stdin", None)
+    assert run("chat", pictures[0], "-m", checkpoint) == Ran(0, "", "")
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_input_that_is_no_text_is_one_line(run, monkeypatch, checkpoint, pictures, errors):
+    stream = io.TextIOWrapper(io.BytesIO(b"what is it?\ncaf\xe9?\n"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr("sys.stdin", stream)
+    ran = run("chat", pictures[0], "-m", checkpoint)
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and "utf-8" in ran.err
 
 
 def test_rounds_that_are_dropped_are_mentioned(run, says, stdin, checkpoint, pictures):

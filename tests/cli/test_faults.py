@@ -16,6 +16,15 @@ def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypat
     assert "Traceback" in run("caption", pictures[0], "-m", checkpoint, "--debug").err
 
 
+def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch):
+    def full(self, prompts, preset):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", full)
+    ran = run("caption", pictures[0], "-m", checkpoint)
+    assert (ran.code, ran.err) == (1, "lion: error: No space left on device\n")
+
+
 def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkeypatch):
     import torch
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from lion.model import LionForConditionalGeneration
+from lion.pipeline.loading import find_folder
 
 
 def test_components_add_up_to_the_model(run, checkpoint):
@@ -24,6 +25,15 @@ def test_components_add_up_to_the_model(run, checkpoint):
     assert trained == {part["name"] for part in found["components"]} - {"vision_encoder", "language_model"}
     stored = load_file(f"{checkpoint}/tagger/model.safetensors")
     assert found["tagger"]["parameters"] == sum(tensor.numel() for tensor in stored.values())
+
+
+def test_the_model_in_the_package(run):
+    """Its Vision Encoder has running statistics, which are no parameters."""
+    ran = run("info", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    model = LionForConditionalGeneration.from_pretrained(find_folder(None)[0])
+    assert ran.rows[0]["parameters"] == model.num_parameters()
+    assert run("doctor", "lion-mini").code == 0
 
 
 def test_no_weight_is_read(run, checkpoint, monkeypatch):
@@ -77,7 +87,13 @@ def nonsense(folder):
     return "does not describe a LION model"
 
 
-@pytest.mark.parametrize("spoil", [misfit, cut, missing, nonsense], ids=lambda spoil: spoil.__name__)
+def negative(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "adapter_bottleneck": -1}))
+    return "does not describe a LION model"
+
+
+@pytest.mark.parametrize("spoil", [misfit, cut, missing, nonsense, negative], ids=lambda spoil: spoil.__name__)
 def test_spoilt_checkpoints_are_one_line(run, checkpoint, tmp_path, spoil):
     folder = tmp_path / "spoilt"
     shutil.copytree(checkpoint, folder)

@@ -43,6 +43,13 @@ def test_version(run):
         (["describe", "PICTURE", "--box", "1,2,3"], "not four numbers"),
         (["describe", "PICTURE", "--box", "a,b,c,d"], "not four numbers"),
         (["describe", "PICTURE", "--box", "0,0,nan,1"], "finite"),
+        (["ask", "PICTURE", "caf\udce9?"], "not readable text"),
+        (["caption", "PICTURE", "--tags", "caf\udce9"], "not readable text"),
+        (["caption", ""], "name is empty"),
+        (["caption", "x" * 300], "File name too long"),
+        (["caption", "~nobody-of-this-name/x.png"], "no such file"),
+        (["caption", "https://example.org/x.png"], "web address"),
+        (["caption", "PICTURE", "--save", "x" * 300 + ".png"], "File name too long"),
         (["caption", "PICTURE", "--tags", "a", "--no-tags"], "exclude each other"),
         (["caption", "PICTURE", "--tags", " , "], "names no tag"),
         (["caption", "PICTURE", "--tags", "<extra_id_0>"], "<extra_id_0>"),
@@ -178,6 +185,13 @@ def cut_weights(checkpoint, folder):
     return folder, "cannot load"
 
 
+def no_second_tokenizer(checkpoint, folder):
+    """transformers then takes the first one twice."""
+    shutil.copytree(checkpoint, folder)
+    shutil.rmtree(folder / "qformer_tokenizer")
+    return folder, "qformer_tokenizer"
+
+
 def no_tokenizer(checkpoint, folder):
     shutil.copytree(checkpoint, folder)
     for name in ("processor_config.json", "tokenizer.json"):
@@ -187,7 +201,7 @@ def no_tokenizer(checkpoint, folder):
 
 BAD_MODELS = [
     no_such_folder, unknown_hub_id, plain_word, empty_folder, not_a_lion, broken_json, other_shape, other_depth,
-    no_weights, cut_weights, no_tokenizer,
+    no_weights, cut_weights, no_tokenizer, no_second_tokenizer,
 ]  # fmt: skip
 
 

@@ -83,6 +83,11 @@ def integers(place, parts):
     return {"--lion": place / "lion.pth"}, "no floating-point numbers"
 
 
+def sparse(place, parts):
+    torch.save(layouts.full() | {"t5_proj.weight": torch.ones(40, 48).to_sparse()}, place / "lion.pth")
+    return {"--lion": place / "lion.pth"}, "'t5_proj.weight' among its tensors, which is none, or sparse"
+
+
 def missing_shard(place, parts):
     folder = layouts.save_flan_t5(place / "llm", shards=True)
     (folder / "model-00003-of-00003.safetensors").unlink()
@@ -166,9 +171,9 @@ def failing_disk(place, parts, monkeypatch):
 
 
 DAMAGES = [
-    truncated, bomb, nan, infinity, integers, missing_shard, another_size, no_vision_encoder, wrong_vision_encoder,
-    swapped, no_such_file, no_network, no_tokenizer, a_file_for_a_tokenizer, another_bert, another_t5, no_config,
-    another_config, config_of_another_lion, full_disk, failing_disk,
+    truncated, bomb, nan, infinity, integers, sparse, missing_shard, another_size, no_vision_encoder,
+    wrong_vision_encoder, swapped, no_such_file, no_network, no_tokenizer, a_file_for_a_tokenizer, another_bert,
+    another_t5, no_config, another_config, config_of_another_lion, full_disk, failing_disk,
 ]  # fmt: skip
 
 

@@ -221,6 +221,7 @@ def sharded(folder):
         (lambda folder: save_file(WEIGHTS, next(folder.glob("*-00001-*"))), "which the index promises"),
         (lambda folder: (folder / "model.safetensors.index.json").write_text("{"), "index of shards"),
         (lambda folder: (folder / "model.safetensors.index.json").write_text("{}"), "index of shards"),
+        (lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": 1}}'), "index of"),
     ],
 )
 def test_bad_shards(tmp_path, spoil, says):

@@ -87,3 +87,8 @@ def test_without_pyarrow_parquet_names_its_extra(tmp_path: Path, monkeypatch: py
             use(tmp_path / "tags.parquet")
     write_tags(tmp_path / "tags.jsonl", ROWS)
     assert len(TagFile.read(tmp_path / "tags.jsonl")) == 2
+
+
+def test_a_picture_whose_name_is_no_text(path: Path) -> None:
+    write_tags(path, [TagRow("caf\udce9.png", image_hash(RED), ("ball",), "ram")])
+    assert TagFile.read(path)([RED]) == [["ball"]]

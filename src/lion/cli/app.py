@@ -6,6 +6,7 @@ A mistake is one line on stderr that says how to mend it; tracebacks are for ``-
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -95,9 +96,10 @@ def report(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "lion"
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
-    elif isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)):
-        message = f"{error.filename}: {error.strerror}; check the path" if error.filename else str(error)
-        code = USER
+    elif isinstance(error, OSError) and error.filename:
+        message, code = f"{error.filename}: {error.strerror}; check the path", USER
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message, code = str(error.strerror), OURS
     elif type(error).__name__ == "OutOfMemoryError":
         message, code = "out of memory; use a smaller --batch-size, or --device cpu", OURS
     else:

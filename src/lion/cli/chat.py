@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -98,9 +99,19 @@ def _round(
 
 
 def _questions() -> Iterator[str]:
-    """Lines of standard input; on a terminal with a prompt, until an empty one."""
+    """Lines of standard input; on a terminal with a prompt, until an empty one.
+
+    Raises: LionError if they are not text in the terminal's encoding.
+    """
+    if sys.stdin is None:  # closed
+        return
     if not sys.stdin.isatty():
-        yield from (line.strip() for line in sys.stdin if line.strip())
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="strict")
+        try:
+            yield from (line.strip() for line in sys.stdin if line.strip())
+        except UnicodeDecodeError as error:
+            raise LionError(f"standard input is not {error.encoding} text; save the questions in that") from error
         return
     with suppress(ImportError, EOFError):
         import readline  # noqa: F401 - gives the prompt arrow keys and history

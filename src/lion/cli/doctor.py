@@ -51,7 +51,7 @@ def _examine(model: str | None, hub: bool, debug: bool) -> Iterator[Finding]:
 
 def _print(finding: Finding, as_json: bool) -> None:
     if as_json:
-        print(json_module.dumps(asdict(finding), ensure_ascii=False))
+        print(json_module.dumps(asdict(finding)))
         return
     print(f"{finding.state:<8} {finding.what:<13} {finding.found}")
     if finding.fix:

@@ -182,7 +182,7 @@ def report(
 
         place = out or folders[0] / "report"
         written = write_report(folders, place, data)
-    print(json_module.dumps(written.data, ensure_ascii=False) if json else written.markdown.rstrip())
+    print(json_module.dumps(written.data) if json else written.markdown.rstrip())
     say("note", f"with pictures in {place / 'report.html'}")
 
 
@@ -294,7 +294,7 @@ def _evaluate(
 def _print(records: Sequence[tuple[Path, dict[str, Any]]], json: bool) -> None:
     if json:
         for _, record in records:
-            print(json_module.dumps(record, ensure_ascii=False))
+            print(json_module.dumps(record))
         return
     for folder, record in records:
         if record["benchmark"] == "world":

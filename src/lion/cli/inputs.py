@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -20,16 +21,21 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", 
 
 def expand(names: Sequence[str]) -> list[str]:
     """Every picture meant, in the order given, folders and patterns sorted. A name that matches nothing stays, and
-    opening it tells why."""
+    opening it tells why.
+
+    Raises: LionError if a name is empty.
+    """
     pictures: list[str] = []
     for name in names:
-        path = Path(name).expanduser()
+        if not name:
+            raise LionError("a picture's name is empty; name a file, a folder or a pattern")
+        path = os.path.expanduser(name)
         found: list[str] = []
-        if path.is_dir():
-            found = sorted(str(child) for child in path.iterdir() if _is_picture(child))
-        elif not path.exists() and has_magic(name):
-            found = sorted(match for match in glob(str(path), recursive=True) if not Path(match).is_dir())
-        pictures += found or [str(path)]
+        if os.path.isdir(path):
+            found = sorted(str(child) for child in Path(path).iterdir() if _is_picture(child))
+        elif not os.path.lexists(path) and has_magic(path):
+            found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
+        pictures += found or [path]
     return pictures
 
 
@@ -44,9 +50,9 @@ def open_picture(name: str, tags: TagFile | None = None) -> Look:
     """
     from lion.pipeline import Look
 
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         raise LionError(f"the folder holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    if has_magic(name) and not Path(name).exists():
+    if has_magic(name) and not os.path.lexists(name):
         raise LionError("no file matches this pattern")
     look = Look.open(name)
     if tags is not None:

@@ -42,7 +42,7 @@ def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
     ``named`` puts the picture's name before the text, for calls with several pictures.
     """
     if as_json:
-        print(json.dumps(answer.to_json(), ensure_ascii=False), flush=True)
+        print(json.dumps(answer.to_json()), flush=True)
         return
     name = f"{answer.image}: " if named else ""
     print(f"{name}{answer.text}")

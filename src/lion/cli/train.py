@@ -99,7 +99,7 @@ def _print_record(record: Mapping[str, Any], folder: str, as_json: bool) -> None
     if os.environ.get("RANK", "0") != "0":  # one process of several speaks
         return
     if as_json:
-        print(json_module.dumps(record, ensure_ascii=False))
+        print(json_module.dumps(record))
         return
     minutes = record["seconds"] / 60
     print(f"{record['name']}: {record['steps']:,} steps in {minutes:.1f} min on {record['hardware']}, in {folder}")

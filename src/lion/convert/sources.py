@@ -130,9 +130,9 @@ def _open_shards(index: Path) -> dict[str, Stored]:
     try:
         where: dict[str, str] = json.loads(index.read_text())["weight_map"]
         shards = sorted(set(where.values()))
+        missing = [shard for shard in shards if not (index.parent / shard).is_file()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LionError(f"{index} is not a readable index of shards; {AGAIN}") from error
-    missing = [shard for shard in shards if not (index.parent / shard).is_file()]
     if missing:
         more = f" (and {len(missing) - 1} more of {len(shards)})" if len(missing) > 1 else f" (of {len(shards)} shards)"
         raise LionError(f"{index.parent} lacks the shard {missing[0]}{more}; {AGAIN}")
@@ -180,8 +180,8 @@ def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     if not isinstance(held, Mapping) or not held or not any(isinstance(value, Tensor) for value in held.values()):
         raise LionError(f"{name} holds no tensors by name, neither at its top nor under 'model'; is it a checkpoint?")
     for key, value in held.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise LionError(f"{name} holds {key!r} among its tensors, which is none; is it a checkpoint?")
+        if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout is not torch.strided:
+            raise LionError(f"{name} holds {key!r} among its tensors, which is none, or sparse; is it a checkpoint?")
     return {key: _stored(tensor, numbers) for key, tensor in held.items()}
 
 

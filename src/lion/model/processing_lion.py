@@ -74,7 +74,7 @@ class LionProcessor(ProcessorMixin):
             ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` and ``decoder_attention_mask`` (B, A).
 
         Raises:
-            LionError: an instruction is empty, too long or holds the soft token; counts do not match.
+            LionError: an instruction is empty, too long, no text or holds the soft token; counts do not match.
         """
         batch: dict[str, Tensor] = {}
         if images is not None:
@@ -105,6 +105,8 @@ class LionProcessor(ProcessorMixin):
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
             prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
+            if any("\ud800" <= character <= "\udfff" for character in prompts[-1]):  # bytes that were not UTF-8
+                raise LionError(f"instruction {row} or one of its tags is not readable text; write it in UTF-8")
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > self.max_text_tokens:

@@ -48,6 +48,8 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     folder, name = find_checkpoint(model)
     place = find_device(device)
     lion = load_model(folder, name, dtype or default_dtype(folder, place)).to(place)
+    if not (folder / "qformer_tokenizer").is_dir():  # transformers would take the first tokenizer twice
+        raise LionError(f"'{name}' lacks the folder qformer_tokenizer; save or copy the checkpoint again")
     try:
         processor = LionProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -64,10 +64,9 @@ def model_info(model: str | Path | None = None) -> ModelInfo:
     """
     folder, name = find_checkpoint(model)
     tensors = _headers(folder, name)
-    _check_shapes(folder, name, {key: shape for key, (shape, _) in tensors.items()})
     by_component: dict[str, dict[str, tuple[tuple[int, ...], str]]] = {part: {} for part in (*FROZEN, *TRAINABLE)}
-    for key, tensor in tensors.items():
-        by_component[component_of(key)][key] = tensor
+    for key in _parameters(folder, name, {key: shape for key, (shape, _) in tensors.items()}):
+        by_component[component_of(key)][key] = tensors[key]
     components = tuple(_component(part, inside, part in TRAINABLE) for part, inside in by_component.items())
     tagger = folder / "tagger"
     beside = tagger_info(tagger, f"{name}/tagger") if tagger.is_dir() else None
@@ -95,14 +94,19 @@ def _headers(folder: Path, name: str) -> dict[str, tuple[tuple[int, ...], str]]:
     return tensors
 
 
-def _check_shapes(folder: Path, name: str, stored: dict[str, tuple[int, ...]]) -> None:
-    """Raise LionError unless the weights are exactly those the configuration asks for."""
+def _parameters(folder: Path, name: str, stored: dict[str, tuple[int, ...]]) -> list[str]:
+    """The names of the parameters; running statistics are stored too, and are none.
+
+    Raises: LionError unless what is stored is exactly what the configuration asks for.
+    """
     try:
         with torch.device("meta"):
             model = LionForConditionalGeneration(LionConfig.from_pretrained(folder, local_files_only=True))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
         raise LionError(f"'{name}': its config.json does not describe a LION model ({error}); save it again") from error
-    wanted = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
+    parameters = [key for key, _ in model.named_parameters()]
+    buffers = [key for key, _ in model.named_buffers()]
+    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items() if key in {*parameters, *buffers}}
     wrong = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
     if wrong:
         key = wrong[0]
@@ -111,6 +115,7 @@ def _check_shapes(folder: Path, name: str, stored: dict[str, tuple[int, ...]]) -
             f"'{name}' holds weights of another shape than its config.json: {key} is {stored.get(key, 'missing')}, not "
             f"{wanted.get(key, 'wanted')}{more}; use the config.json the weights were saved with"
         )
+    return parameters
 
 
 def _component(name: str, tensors: dict[str, tuple[tuple[int, ...], str]], trained: bool) -> ComponentInfo:

@@ -97,7 +97,7 @@ def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
         LionError: an unknown format, pyarrow is needed and missing, or the place cannot be written.
     """
     check_format(path)
-    entries = [{**asdict(row), "tags": list(row.tags)} for row in rows]
+    entries = [{**asdict(row), "image": _as_text(row.image), "tags": list(row.tags)} for row in rows]
     if Path(path).suffix == ".parquet":
         arrow, parquet = _parquet()
         text = arrow.string()
@@ -111,6 +111,11 @@ def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
         atomic_write(path, data)
     except OSError as error:
         raise LionError(f"cannot write {path}: {error.strerror or error}; name another place") from error
+
+
+def _as_text(name: str) -> str:
+    """A file's name, which may hold bytes that are no text, as text."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:
