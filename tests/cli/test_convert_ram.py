@@ -36,6 +36,7 @@ def test_with_the_released_tags(run, tmp_path):
     [
         (lambda path: path.write_bytes(path.read_bytes()[:9000]), "cut off or damaged"),
         (lambda path: path.unlink(), "no such file"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder; name the checkpoint's file"),
         (lambda path: None, "knows 12 tags and the list has 4585"),
     ],
 )

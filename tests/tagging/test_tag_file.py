@@ -10,7 +10,7 @@ from PIL import Image
 from lion.errors import LionError
 from lion.images import image_hash
 from lion.tagging import TagFile, Tagger, TagRow, write_tags
-from lion.tagging.tag_file import FORMATS
+from lion.tagging.tag_file import FORMATS, check_format
 
 RED, BLUE, GREY = (Image.new("RGB", (8, 6), colour) for colour in ("red", "blue", "grey"))
 ROWS = [
@@ -30,6 +30,12 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert found([BLUE, RED, RED.convert("RGBA")]) == [[], ["ball", "crème brûlée"], ["ball", "crème brûlée"]]
     assert len(TagFile.read(str(path))) == 2
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_folder_is_no_place_for_it(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(LionError, match="is a folder; name a file"):
+        check_format(path)
 
 
 def test_a_picture_that_is_not_in_the_file(path: Path) -> None:

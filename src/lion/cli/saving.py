@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
 
     if save is None:
         return [None] * len(pictures)
-    path = Path(save).expanduser()
+    path = Path(os.path.expanduser(save))
     if SLOT in save:
         pattern = str(path)
     elif path.is_dir() or not path.suffix:

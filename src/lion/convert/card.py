@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,5 +101,5 @@ def _sources(plan: Plan) -> Iterator[str]:
 
 def _public(source: str) -> str:
     """A Hub id as it is; of a local path only its own name."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     return path.absolute().name if path.exists() else source

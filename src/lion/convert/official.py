@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -174,7 +175,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] | No
             is too full.
     """
     plan.report.check()
-    target = Path(out).expanduser()
+    target = Path(os.path.expanduser(out))
     _check_free(target)
     _check_room(target, plan.bytes)
     processor = build_processor(plan.llm, plan.inputs.bert, plan.config)

@@ -6,6 +6,7 @@ the shapes of its tensors. Nothing is written unless every tensor of ours was fi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
@@ -69,10 +70,10 @@ def convert_ram(
     Raises:
         LionError: no such file, a damaged one, one of another model or size, or a place that cannot be written.
     """
-    target = Path(out).expanduser()
+    target = Path(os.path.expanduser(out))
     if target.exists():
         raise LionError(f"{out} is there already; name a folder that is not, or remove it")
-    released = _read(Path(source).expanduser(), str(source))
+    released = _read(Path(os.path.expanduser(source)), str(source))
     vocabulary = Vocabulary.read(tags, thresholds)
     state = translate(released)
     config = _configure(state, vocabulary, str(source), image_size)
@@ -106,6 +107,8 @@ def convert_ram(
 
 def _read(path: Path, name: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint, mapped into memory; under ``model`` where it has such an entry, as RAM's has."""
+    if path.is_dir():
+        raise LionError(f"{name} is a folder; name the checkpoint's file in it")
     if not path.is_file():
         raise LionError(f"{name}: there is no such file; check the path")
     try:

@@ -8,6 +8,7 @@ that a file holds is run.
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
 
     Raises: LionError if there is nothing of that name.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.exists():
         return path
     name = str(source)
@@ -90,7 +91,7 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
 def find_weights(source: str | Path) -> Path:
     """As :func:`find`, with weights: a repository's safetensors where it has them, else its PyTorch files."""
     found = find(source, (*TEXTS, *SAFE_WEIGHTS))
-    if found.is_dir() and not Path(source).expanduser().exists() and not any(found.rglob("*.safetensors")):
+    if found.is_dir() and not Path(os.path.expanduser(source)).exists() and not any(found.rglob("*.safetensors")):
         found = find(source, (*TEXTS, *TORCH_WEIGHTS))
     return found
 

@@ -7,6 +7,7 @@ re-initialise with a warning is an error here.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -92,8 +93,8 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
         folder = Path(str(files("lion"))) / "bundled" / BUNDLED
         if not (folder / "config.json").is_file():
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
-    elif Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser()
+    elif Path(os.path.expanduser(name)).is_dir():
+        folder = Path(os.path.expanduser(name))
     elif is_hub_id(name):
         folder = fetch(name, WANTED)
     else:
@@ -103,7 +104,7 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
 
 def is_hub_id(name: str) -> bool:
     """Whether a model of this name would be looked for on the Hub."""
-    return bool(HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+    return bool(HUB_ID.fullmatch(name)) and not Path(os.path.expanduser(name)).exists()
 
 
 def kind_of(folder: Path, name: str) -> str | None:

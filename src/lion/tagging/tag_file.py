@@ -86,6 +86,8 @@ def check_format(path: str | Path) -> None:
     """Raise LionError unless a file of this name can be read and written here."""
     if Path(path).suffix not in FORMATS:
         raise LionError(f"{path}: a file of tags ends in {' or '.join(FORMATS)}")
+    if Path(path).is_dir():
+        raise LionError(f"{path} is a folder; name a file")
     if Path(path).suffix == ".parquet":
         _parquet()
 
