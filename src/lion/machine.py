@@ -13,7 +13,7 @@ _BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def multiplies_bfloat16(place: torch.device) -> bool:
-    """Whether bfloat16 helps on a device.
+    """Whether bfloat16 is known to help on a device.
 
     A CPU without such instructions, or a torch without the library that uses them, multiplies matrices of bfloat16
     up to a hundred times slower than those of float32.
@@ -22,8 +22,10 @@ def multiplies_bfloat16(place: torch.device) -> bool:
 
     if place.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if place.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
     able = torch.cpu.get_capabilities()
-    return place.type != "cpu" or (torch.backends.mkldnn.is_available() and any(able.get(one) for one in _BFLOAT16))
+    return any(able.get(one, False) for one in _BFLOAT16)
 
 
 def free_memory(place: torch.device) -> int | None:

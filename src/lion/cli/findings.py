@@ -89,7 +89,7 @@ def device() -> Iterator[Finding]:
     place = find_device(None)
     precision = "the checkpoint's precision, bfloat16 for float16"
     if place.type == "cpu" and not multiplies_bfloat16(place):
-        precision = f"float32, as this CPU is slow in bfloat16; {precision}, where memory is short of that"
+        precision = "float32; bfloat16 where memory is short of that, as this CPU is slow in it"
     elif place.type == "cpu":
         precision = f"float32; {precision}, from {LARGE // 10**9} GB of weights on"
     yield Finding("device", "ok", f"{place.type}, {precision}: {hardware(place)}")
