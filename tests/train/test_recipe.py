@@ -115,6 +115,16 @@ def test_a_shipped_chain_takes_each_part_from_a_recipe_before(name):
         made.add(recipe.folder)
 
 
+def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_its_name(tmp_path):
+    """A run that writes into a folder of that name does not take itself for it."""
+    recipe = parse({**BASE, "root": tmp_path, "out": "lion-mini", "init": {"tagger": "lion-mini"}})
+    packaged = recipe.init_folder("tagger")
+    assert (packaged / "tagger").is_dir()
+    recipe.folder.mkdir()
+    assert recipe.init_folder("tagger") == packaged
+    assert recipe.model_copy(update={"out": Path("else")}).init_folder("tagger") == tmp_path / "lion-mini"
+
+
 def test_overrides_of_a_chain_hold_for_all_or_for_one():
     chain = load_chain("mini", ["seed=5", "mini-stage2:steps=777"])
     assert {recipe.seed for recipe in chain} == {5}

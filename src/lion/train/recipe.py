@@ -179,7 +179,7 @@ class Recipe(_Strict, Generic[OptionsT]):
         if part not in self.init:
             return None
         folder = self.root / self.init[part]
-        bundled = str(self.init[part]) == BUNDLED and not folder.is_dir()
+        bundled = str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir())
         return SHIPPED.parent / "bundled" / BUNDLED if bundled else folder
 
     def fingerprint(self) -> str:
