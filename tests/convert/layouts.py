@@ -8,6 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2VisionConfig,
     InstructBlipConfig,
     InstructBlipForConditionalGeneration,
     InstructBlipVisionConfig,
@@ -126,6 +129,23 @@ def save_instruct_blip(folder: Path) -> Path:
     model.qformer.load_state_dict(lion.qformer.bert.state_dict())
     model.query_tokens.data = lion.qformer.queries.data
     model.language_projection.load_state_dict(lion.qformer.projection.state_dict())
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_blip2(folder: Path) -> Path:
+    """A transformers BLIP-2 with the golden ViT and norm; its Q-Former, which knows no text, and T5 are others."""
+    lion = released.model()
+    model = Blip2ForConditionalGeneration(
+        Blip2Config(
+            vision_config=Blip2VisionConfig(**lion.config.vision_config.to_dict()),
+            qformer_config=lion.config.qformer_config.to_dict(),
+            text_config=lion.config.text_config.to_dict(),
+            num_query_tokens=lion.config.num_query_tokens,
+        )
+    )
+    model.vision_model.load_state_dict(lion.vision_encoder.vit.state_dict(), strict=False)
+    model.vision_model.post_layernorm.load_state_dict(lion.qformer.vision_norm.state_dict())
     model.save_pretrained(folder)
     return folder
 

@@ -137,6 +137,12 @@ def test_vision_encoder_from_instruct_blip(parts, tmp_path, converted):
     assert all(row.released.startswith("language_model.") for row in plan.report.of(Outcome.LEFT_OVER))
 
 
+def test_vision_encoder_from_blip2(parts, tmp_path, converted):
+    convert(parts, tmp_path / "out", parts.learnable, vit=str(layouts.save_blip2(tmp_path / "blip")))
+    wanted, ours = state_of(converted()), state_of(tmp_path / "out")
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.items())
+
+
 def test_qformer_start_from_instruct_blip(parts, tmp_path, converted):
     """A stage-2 checkpoint has no Q-Former; BLIP's is where LION's training began."""
     blip = str(layouts.save_instruct_blip(tmp_path / "blip"))

@@ -27,7 +27,7 @@ BUNDLED = "lion-mini"
 LARGE = 4 * 10**9
 """Bytes of weights from which a CPU that multiplies bfloat16 keeps them in it: half the memory, and faster."""
 
-_ROOM = 2.2
+_ROOM = 2.4
 """Free memory that float32 weights want, in bytes of those stored in half precision: twice that, and some to work."""
 
 WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
