@@ -29,7 +29,7 @@ def test_help_is_instant_and_wakes_no_heavy_library():
     modules = set(ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
     assert not modules & {"torch", "transformers", "numpy", "PIL", "pydantic"}
     used = end.children_user + end.children_system - begin.children_user - begin.children_system
-    assert used < 0.5, f"{used:.2f} CPU-seconds"
+    assert used < 1.0, f"{used:.2f} CPU-seconds"  # a third of it on a slow core; torch alone would take two
 
 
 def test_streams_are_clean(checkpoint, pictures):
