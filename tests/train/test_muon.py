@@ -14,9 +14,9 @@ def steps(optimiser, parameters, count=4):
         optimiser.step()
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 1e-7), (torch.float32, 2e-3)])
-def test_the_same_steps_as_torch_takes(dtype, tolerance):
-    """To the bit in bfloat16, as torch computes; in float32 within bfloat16's rounding."""
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_same_steps_as_torch_takes(dtype):
+    """Within the rounding of bfloat16, in which torch computes; kernels for stacks may round otherwise than its own."""
     torch.manual_seed(0)
     theirs = [torch.nn.Parameter(torch.randn(shape)) for shape in ((40, 20), (16, 24), (8, 8))]
     ours = [torch.nn.Parameter(parameter.detach().clone()) for parameter in theirs]
@@ -25,7 +25,7 @@ def test_the_same_steps_as_torch_takes(dtype, tolerance):
     steps(Muon([{"params": ours, "weight_decay": 0.1}], 1e-2, dtype), ours)
     assert (theirs[0] - start).abs().mean() > 2e-3
     for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=tolerance)
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-3)
 
 
 def test_singular_values_come_near_one_for_every_matrix_of_a_stack():
