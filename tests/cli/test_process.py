@@ -29,7 +29,7 @@ def test_help_is_instant_and_wakes_no_heavy_library():
     modules = set(ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
     assert not modules & {"torch", "transformers", "numpy", "PIL", "pydantic"}
     used = end.children_user + end.children_system - begin.children_user - begin.children_system
-    assert used < 1.0, f"{used:.2f} CPU-seconds"  # a third of it on a slow core; torch alone would take two
+    assert used < 1.0, f"{used:.2f} CPU-seconds"  # .4 on an old core, where torch alone takes 2.3
 
 
 def test_streams_are_clean(checkpoint, pictures):

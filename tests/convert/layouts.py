@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -116,16 +117,7 @@ def save_bert(folder: Path) -> Path:
 def save_instruct_blip(folder: Path) -> Path:
     """A transformers InstructBLIP with the golden ViT and Q-Former (norm, queries, projection), and some T5."""
     lion = released.model()
-    model = InstructBlipForConditionalGeneration(
-        InstructBlipConfig(
-            vision_config=InstructBlipVisionConfig(**lion.config.vision_config.to_dict()),
-            qformer_config=lion.config.qformer_config.to_dict(),
-            text_config=lion.config.text_config.to_dict(),
-            num_query_tokens=lion.config.num_query_tokens,
-        )
-    )
-    model.vision_model.load_state_dict(lion.vision_encoder.vit.state_dict(), strict=False)
-    model.vision_model.post_layernorm.load_state_dict(lion.qformer.vision_norm.state_dict())
+    model = _blip(InstructBlipForConditionalGeneration, InstructBlipConfig, InstructBlipVisionConfig)
     model.qformer.load_state_dict(lion.qformer.bert.state_dict())
     model.query_tokens.data = lion.qformer.queries.data
     model.language_projection.load_state_dict(lion.qformer.projection.state_dict())
@@ -135,10 +127,16 @@ def save_instruct_blip(folder: Path) -> Path:
 
 def save_blip2(folder: Path) -> Path:
     """A transformers BLIP-2 with the golden ViT and norm; its Q-Former, which knows no text, and T5 are others."""
+    _blip(Blip2ForConditionalGeneration, Blip2Config, Blip2VisionConfig).save_pretrained(folder)
+    return folder
+
+
+def _blip(kind: Any, config: Any, vision_config: Any) -> Any:
+    """A BLIP of the golden sizes with the golden ViT, and the norm behind it."""
     lion = released.model()
-    model = Blip2ForConditionalGeneration(
-        Blip2Config(
-            vision_config=Blip2VisionConfig(**lion.config.vision_config.to_dict()),
+    model = kind(
+        config(
+            vision_config=vision_config(**lion.config.vision_config.to_dict()),
             qformer_config=lion.config.qformer_config.to_dict(),
             text_config=lion.config.text_config.to_dict(),
             num_query_tokens=lion.config.num_query_tokens,
@@ -146,8 +144,7 @@ def save_blip2(folder: Path) -> Path:
     )
     model.vision_model.load_state_dict(lion.vision_encoder.vit.state_dict(), strict=False)
     model.vision_model.post_layernorm.load_state_dict(lion.qformer.vision_norm.state_dict())
-    model.save_pretrained(folder)
-    return folder
+    return model
 
 
 def save_config(path: Path, visual_inputs: str = "both") -> Path:

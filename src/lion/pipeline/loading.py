@@ -89,12 +89,13 @@ def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
 def find_folder(model: str | Path | None) -> tuple[Path, str]:
     """As `find_checkpoint`, whatever kind of model the folder holds."""
     name = BUNDLED if model is None else str(model)
+    path = Path(os.path.expanduser(name))
     if name == BUNDLED and not Path(name).is_dir():
         folder = Path(str(files("lion"))) / "bundled" / BUNDLED
         if not (folder / "config.json").is_file():
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
-    elif Path(os.path.expanduser(name)).is_dir():
-        folder = Path(os.path.expanduser(name))
+    elif path.is_dir():
+        folder = path
     elif is_hub_id(name):
         folder = fetch(name, WANTED)
     else:
@@ -104,7 +105,7 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
 
 def is_hub_id(name: str) -> bool:
     """Whether a model of this name would be looked for on the Hub."""
-    return bool(HUB_ID.fullmatch(name)) and not Path(os.path.expanduser(name)).exists()
+    return bool(HUB_ID.fullmatch(name)) and not os.path.exists(os.path.expanduser(name))
 
 
 def kind_of(folder: Path, name: str) -> str | None:

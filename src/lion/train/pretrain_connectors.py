@@ -1,10 +1,10 @@
 """Pretraining of lion-mini's connectors: visual tokens learn to look like the symbols of what is under them.
 
-The paper's Q-Former comes pretrained (BLIP-2's); this is how lion-mini's does, and its aggregator with it. Both are
-pulled towards the symbols that the frozen language model was pretrained to read (alignment.py), without running it: a
-step costs a quarter of what one of stages 1 and 2 each costs, and saves most of theirs.
+The paper's Q-Former comes pretrained (BLIP-2's); this does the like, and for the aggregator as well. Both are pulled
+towards the symbols that the frozen language model was pretrained to read (alignment.py), without running it: a step
+for both costs a good third of one step each of stages 1 and 2 (``docs/log.md``). ``mini-quick`` begins with it.
 
-B batch, P patches, V vision width, S image side.
+B batch, S image side.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from lion.world import Scene
 
 _ASKED = (Task.CAPTION, Task.VQA, Task.DIALOG)
 """What the Q-Former is asked while it learns to see: the tasks of stage 1."""
+
+_WORDS = 3
+"""Keeps the draws of words apart from those of scenes."""
 
 
 class Connectors(nn.Module):
@@ -68,7 +71,7 @@ class PretrainConnectors:
         }
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard, len(_ASKED))))
+        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard, _WORDS)))
         return self._batch(*self.worlds.batch(step, shard), rng)
 
     def _batch(self, scenes: list[Scene], pictures: np.ndarray, rng: np.random.Generator) -> Batch:

@@ -117,7 +117,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             objective="lion.train.pretrain_connectors:PretrainConnectors",
             trainable=("qformer", "vision_aggregator", "mlp"),
             visual_inputs="both",
-            init=("model", "vision_encoder", "language_model"),
+            init=("vision_encoder", "language_model"),
         ),
         "stage1": Stage(
             objective=_TUNING,
