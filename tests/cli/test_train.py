@@ -1,11 +1,17 @@
 """``lion train``: dry runs of every shipped recipe, chains that skip what is finished, mistakes in one line."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from lion.data import pictures
 from lion.train.recipe import load, shipped
@@ -55,6 +61,50 @@ def test_a_chain_trains_in_order_and_skips_what_is_finished(run, chain):
     refused = run("train", chain, "steps=3")
     assert refused.code == 2 and "another recipe" in refused.err and "--restart" in refused.err
     assert run("train", chain, "steps=3", "--restart").code == 0
+
+
+@pytest.fixture
+def three(tmp_path, chain):
+    """Two tiny stages that need nothing of each other, and one that needs both."""
+    (tmp_path / "own3.yaml").write_text((tmp_path / "own1.yaml").read_text().replace("own1", "own3"))
+    last = yaml.safe_load((tmp_path / "own2.yaml").read_text())
+    last |= {"init": {"model": "out1", "image_adapter": "out3"}}
+    (tmp_path / "own2.yaml").write_text(yaml.safe_dump(last))
+    other = yaml.safe_load((tmp_path / "own3.yaml").read_text()) | {"out": "out3", "seed": 5}
+    (tmp_path / "own3.yaml").write_text(yaml.safe_dump(other))
+    Path(chain).write_text(yaml.safe_dump({"chain": ["own1.yaml", "own3.yaml", "own2.yaml"]}))
+    return chain
+
+
+def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path):
+    """The same models as one after another, and a failure that leaves one line."""
+    ran = run("train", three, f"root={tmp_path}/two", "--at-once", "2", "--json")
+    assert ran.code == 0, ran.err
+    assert {row["name"] for row in ran.rows[:2]} == {"own1", "own3"} and ran.rows[2]["name"] == "own2"
+    assert run("train", three, f"root={tmp_path}/one").code == 0
+    for out in ("out1", "out2", "out3"):
+        first, second = (load_file(tmp_path / root / out / "model.safetensors") for root in ("two", "one"))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+    again = run("train", three, f"root={tmp_path}/two", "--at-once", "3")
+    assert again.code == 0 and again.err.count("is finished") == 3
+    broken = run("train", three, f"root={tmp_path}/new", "own3:optimiser.lr=1e30", "steps=40", "--at-once", "2")
+    assert broken.code == 2 and "lower optimiser.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
+
+
+def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):
+    command = [sys.executable, "-m", "lion.cli", "train", three, f"root={tmp_path}", "steps=100000", "--at-once", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as chain_of_runs:
+        logs = [tmp_path / out / "train.jsonl" for out in ("out1", "out3")]
+        while not all(log.is_file() and log.stat().st_size for log in logs):
+            assert chain_of_runs.poll() is None, chain_of_runs.stderr.read()
+            time.sleep(0.1)
+        chain_of_runs.send_signal(signal.SIGINT)
+        assert chain_of_runs.wait(timeout=60) == 130
+        assert "the same command resumes" in chain_of_runs.stderr.read()
+    for log in logs:
+        (saved,) = (log.parent / "checkpoints").iterdir()
+        assert int(re.search(r"\d+", saved.name)[0]) == len(log.read_text().splitlines())
 
 
 def test_a_chain_can_end_with_questions(run, chain, tmp_path):

@@ -6,6 +6,7 @@ import json as json_module
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,9 @@ def train(
         bool, typer.Option("--dry-run", help="Show what would train, memory and time; train nothing.")
     ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away an earlier run in the same folder.")] = False,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, help="Recipes of a chain to train at a time, where none needs another.")
+    ] = 1,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -52,9 +56,10 @@ def train(
     from lion.train.recipe import final_questions, load_chain
 
     chain, questions = load_chain(recipe, overrides or []), final_questions(recipe)
-    quiet_libraries(debug)
+    quiet = partial(quiet_libraries, debug)
+    quiet()
     try:
-        from lion.train import run
+        from lion.train.chain import train_chain
         from lion.train.loop import Stopped
     except ModuleNotFoundError as error:
         raise LionError(f"training needs {error.name}; install the package with its extra: lion-vlm[train]") from error
@@ -65,11 +70,10 @@ def train(
             _print_plan(plan_of(each), json)
         return
     try:
-        for each in chain:
-            done = run.finished(each) if not restart else None
-            if done is not None:
+        for each, record, before in train_chain(chain, restart=restart, at_once=at_once, prepare=quiet):
+            if before:
                 say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
-            _print_record(done or run.train(each, restart=restart), str(each.folder), json)
+            _print_record(record, str(each.folder), json)
     except Stopped as stopped:
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,8 +25,11 @@ from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog
 from lion.train.objective import Batch, Objective
 from lion.train.params import train_mode
-from lion.train.progress import ProgressBar, polite_stop
+from lion.train.progress import ProgressBars, polite_stop
 from lion.train.recipe import Optimiser, Recipe
+
+Watch = Callable[[int, Mapping[str, Any]], None]
+"""Takes a step's number and its row of the log."""
 
 
 class Stopped(Exception):
@@ -44,6 +48,8 @@ class Run:
     checkpoints: CheckpointFolder
     log: RunLog
     progress: Progress
+    watch: Watch | None = None
+    """Is told of every step instead of a progress bar."""
     scores: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -73,14 +79,16 @@ def fit(run: Run) -> None:
         return
     train_mode(run.model)
     batches = _batches(run)
-    bar = ProgressBar(recipe.name, recipe.steps, run.progress.step, run.accelerator.is_main_process)
-    with bar, polite_stop() as stop:
+    bars = ProgressBars(shown=run.accelerator.is_main_process and run.watch is None)
+    bar = bars.add(recipe.name, recipe.steps, run.progress.step)
+    watch = run.watch or partial(bars.update, bar)
+    with bars, polite_stop() as stop:
         while run.progress.step < recipe.steps:
             started = time.monotonic()
             row = _step(run, batches)
             step = run.progress.step
             run.log.train(step, row)
-            bar.update(step, row)
+            watch(step, row)
             last = step == recipe.steps
             if recipe.validation and (step % recipe.validation.every == 0 or last):
                 validate(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +12,25 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
-class ProgressBar:
-    """A bar on stderr: steps done, loss, samples a second, time left. Silent in all processes but the main one."""
+class ProgressBars:
+    """Bars on stderr, one for each run: steps done, loss, samples a second, time left.
 
-    def __init__(self, name: str, steps: int, done: int, active: bool) -> None:
+    Args:
+        shown: False in all processes but the main one.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -27,20 +40,40 @@ class ProgressBar:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self._bar = Progress(*columns, console=Console(stderr=True), disable=not active, speed_estimate_period=60)
-        self._task = self._bar.add_task(name, total=steps, completed=done, note="")
+        self._bars = Progress(
+            *columns,
+            console=Console(stderr=True),
+            disable=not shown,
+            speed_estimate_period=60,
+            redirect_stdout=sys.stdout.isatty(),  # else what is piped elsewhere would land on stderr
+        )
 
-    def update(self, step: int, row: Mapping[str, Any]) -> None:
+    def add(self, name: str, steps: int, done: int = 0) -> TaskID:
+        """A bar for a run of so many steps, of which some are done."""
+        return self._bars.add_task(name, total=steps, completed=done, note="")
+
+    def update(self, bar: TaskID, step: int, row: Mapping[str, Any]) -> None:
         """Show a step's row of the log."""
         note = f"loss {row['loss']:.3f}  {row['samples_per_second']:.0f}/s"
-        self._bar.update(self._task, completed=step, note=note)
+        self._bars.update(bar, completed=step, note=note)
 
-    def __enter__(self) -> ProgressBar:
-        self._bar.start()
+    def remove(self, bar: TaskID) -> None:
+        """Take a bar away."""
+        self._bars.remove_task(bar)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Off the screen, where something else has to be shown for a while."""
+        self._bars.stop()
+        yield
+        self._bars.start()
+
+    def __enter__(self) -> ProgressBars:
+        self._bars.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        self._bars.stop()
 
 
 @dataclass

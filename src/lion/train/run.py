@@ -21,20 +21,23 @@ from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
-from lion.train.loop import Run, fit
+from lion.train.loop import Run, Watch, fit
 from lion.train.objective import Objective
 from lion.train.recipe import Recipe
 
 FINISHED = "finished.json"
 
 
-def train(recipe: Recipe[Any], *, restart: bool = False, objective: Objective | None = None) -> dict[str, Any]:
+def train(
+    recipe: Recipe[Any], *, restart: bool = False, objective: Objective | None = None, watch: Watch | None = None
+) -> dict[str, Any]:
     """Run one recipe, or go on with it where it was killed; a finished one is left as it is.
 
     Args:
         recipe: the validated recipe.
         restart: throw away what the run's folder holds and begin at step 0.
         objective: instead of the stage's own (tests).
+        watch: is told of every step, instead of a progress bar.
 
     Returns: the record that also lies in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
 
@@ -52,7 +55,7 @@ def train(recipe: Recipe[Any], *, restart: bool = False, objective: Objective | 
     accelerator = make_accelerator(recipe)
     with accelerator.main_process_first():
         objective.prepare()
-    run = make_run(recipe, objective, accelerator)
+    run = make_run(recipe, objective, accelerator, watch)
     try:
         fit(run)
     finally:
@@ -74,7 +77,7 @@ def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if helps or recipe.precision == "bf16" else "no")
 
 
-def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator) -> Run:
+def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
     """Model, optimiser, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
     model = objective.build()
@@ -95,7 +98,7 @@ def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator
         atomic_write(recipe.folder / "recipe.yaml", text)
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     prepared = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
-    return Run(recipe, objective, accelerator, prepared, optimisers, checkpoints, log, progress)
+    return Run(recipe, objective, accelerator, prepared, optimisers, checkpoints, log, progress, watch)
 
 
 def finish(run: Run) -> dict[str, Any]:

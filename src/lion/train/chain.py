@@ -1,0 +1,165 @@
+"""A chain of recipes: one after another, or several at once where none needs what another makes.
+
+Models of lion-mini's size leave most of a second core idle: two of them side by side take little longer than one
+alone. Each then trains in a process of its own, which saves and ends when this one stops or is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from rich.progress import TaskID
+
+from lion.errors import LionError
+from lion.train.loop import Stopped
+from lion.train.progress import ProgressBars, polite_stop
+from lion.train.recipe import Recipe, parse
+from lion.train.run import check_init, finished, make_objective, train
+
+Done = tuple[Recipe[Any], Mapping[str, Any], bool]
+"""A recipe, the record of its run, and whether it was finished before."""
+
+
+def train_chain(
+    chain: Sequence[Recipe[Any]],
+    *,
+    restart: bool = False,
+    at_once: int = 1,
+    prepare: Callable[[], None] = lambda: None,
+) -> Iterator[Done]:
+    """Train what is not finished, and hand out each recipe as it is done.
+
+    Args:
+        chain: recipes, each after those it needs.
+        restart: throw away what is there.
+        at_once: how many may train at a time.
+        prepare: called first in every new process; has to be importable.
+
+    Raises:
+        LionError: as `lion.train.run.train` does; other runs save and end.
+        Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
+    """
+    if at_once > 1:
+        yield from _side_by_side(chain, restart, at_once, prepare)
+        return
+    for recipe in chain:
+        before = None if restart else finished(recipe)
+        yield recipe, before or train(recipe, restart=restart), before is not None
+
+
+def _side_by_side(
+    chain: Sequence[Recipe[Any]], restart: bool, at_once: int, prepare: Callable[[], None]
+) -> Iterator[Done]:
+    waiting, running = list(chain), dict[Connection, _Apart]()
+    threads = max(torch.get_num_threads() // at_once, 1)
+    with ProgressBars() as bars, polite_stop() as stop:
+        try:
+            while waiting or running:
+                if stop.wanted:
+                    raise Stopped("stopped; the same command resumes")
+                for recipe in _ready(waiting, running.values())[: at_once - len(running)]:
+                    waiting.remove(recipe)
+                    if not restart and (before := finished(recipe)):
+                        yield recipe, before, True
+                    else:
+                        check_init(recipe)
+                        with bars.paused():  # one process draws pictures, and shows a bar of its own
+                            make_objective(recipe).prepare()
+                        apart = _Apart(recipe, restart, threads, prepare, bars)
+                        running[apart.pipe] = apart
+                for pipe in connection.wait([*running], timeout=1.0):
+                    apart = running[pipe]  # type: ignore[index]  # wait hands back what it was given
+                    if (record := apart.listen()) is not None:
+                        del running[apart.pipe]
+                        yield apart.recipe, record, False
+        finally:
+            for apart in running.values():
+                apart.process.terminate()
+            for apart in running.values():
+                apart.process.join()
+
+
+def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Recipe[Any]]:
+    """Recipes that need nothing of what those before them are still to make."""
+    missing = {apart.recipe.folder for apart in running}
+    ready = []
+    for recipe in waiting:
+        if not missing & {recipe.init_folder(part) for part in recipe.init}:
+            ready.append(recipe)
+        missing.add(recipe.folder)
+    return ready
+
+
+class _Apart:
+    """A recipe's run in a process of its own, and its progress bar.
+
+    Messages are lines of JSON: `{"step", "row"}` for each step, then one of `{"done"}`, `{"error"}`, `{"stopped"}`.
+    """
+
+    def __init__(
+        self, recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[], None], bars: ProgressBars
+    ) -> None:
+        self.recipe, self.bars = recipe, bars
+        self.bar: TaskID = bars.add(recipe.name, recipe.steps)
+        self.pipe, theirs = get_context("spawn").Pipe(duplex=False)
+        arguments = (json.dumps(recipe.model_dump(mode="json")), restart, threads, prepare, theirs)
+        self.process = get_context("spawn").Process(target=_run, args=arguments)
+        self.process.start()
+        theirs.close()
+
+    def listen(self) -> Mapping[str, Any] | None:
+        """Take in a message; the record once the run is done. Raises: LionError if it failed; Stopped."""
+        try:
+            told = json.loads(self.pipe.recv_bytes())
+        except EOFError:
+            self.process.join()
+            code = self.process.exitcode
+            raise LionError(
+                f"{self.recipe.name}: its process ended with code {code}; the same command resumes"
+            ) from None
+        if "error" in told:
+            raise LionError(told["error"])
+        if "stopped" in told:
+            raise Stopped(told["stopped"])
+        if "step" in told:
+            self.bars.update(self.bar, told["step"], told["row"])
+            return None
+        self.process.join()
+        self.bars.remove(self.bar)
+        done: Mapping[str, Any] = told["done"]
+        return done
+
+
+def _run(fields: str, restart: bool, threads: int, prepare: Callable[[], None], pipe: Connection) -> None:
+    """What the new process does."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C is for the first process, which passes it on
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare()
+    torch.set_num_threads(threads)
+
+    def tell(**message: Any) -> None:
+        pipe.send_bytes(json.dumps(message).encode())
+
+    try:
+        recipe = parse(json.loads(fields))
+        tell(done=train(recipe, restart=restart, watch=lambda step, row: tell(step=step, row=row)))
+    except LionError as error:
+        tell(error=str(error))
+    except Stopped as stopped:
+        tell(stopped=str(stopped))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
