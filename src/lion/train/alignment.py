@@ -3,10 +3,11 @@
 A departure from the paper, which trains by the language-model loss alone; off unless a recipe gives it a weight
 (`options.alignment`). The released LION does not need it: its Q-Former comes pretrained, and its language model has
 seen the world's text. Both kinds of visual tokens are taken as grids over the picture (the Q-Former's Q queries as
-sqrt(Q) a side, the aggregator's patches as they lie). Of the tokens of the cells that a thing covers those nearest to
+sqrt(Q) a side, the aggregator's patches as they lie). Of the tokens of the cells that a thing touches those nearest to
 the thing's symbol (``symbols.py``) are pulled towards it, the nearest most: which patch of a thing says what it is, the
-frozen Vision Encoder has settled long before. Tokens of cells that nothing covers are pulled, less, towards the filler
-that scenes are told with; all others are free.
+frozen Vision Encoder has settled long before. One of them the thing has to itself: where two things share a cell, its
+token would else be pulled towards both and say neither. Tokens of cells that nothing touches are pulled, less, towards
+the filler that scenes are told with; all others are free.
 
 B batch, M things, N visual tokens of a kind (Q queries, or P patches + CLS), D the language model's width.
 """
@@ -32,6 +33,8 @@ THING_TENSORS = ("thing_ids", "thing_boxes", "scenery_ids")
 
 _SCENERY = 0.3
 """Weight of tokens that nothing is under."""
+_NEVER = -1e9
+"""Instead of minus infinity, whose softmax over nothing but itself is no number."""
 _SHARPNESS = 3.0
 """How fast the pull on a thing's tokens falls with their mean squared distance from its symbol: by e for each 1/3."""
 
@@ -67,11 +70,12 @@ class Alignment:
         total = wanted_BMD.new_zeros(())
         for component, tokens_BND in tokens.items():
             grid_BND = tokens_BND[:, _SPECIAL[component] :].float()
-            covered_BMN = covered(targets["thing_boxes"], grid_BND.shape[1])
+            touched_BMN = touched(targets["thing_boxes"], grid_BND.shape[1]) & there_BM[..., None]
             distance_BMN = torch.cdist(wanted_BMD, grid_BND).square() / wanted_BMD.shape[-1]
-            share_BMN = (-_SHARPNESS * distance_BMN.detach()).masked_fill(~covered_BMN, -torch.inf).softmax(-1)
-            total = total + _mean((share_BMN * distance_BMN).sum(-1), there_BM)
-            bare_BN = ~(covered_BMN & there_BM[..., None]).any(1) & drawn_B1
+            open_BMN = open_to(touched_BMN, distance_BMN.detach())
+            share_BMN = (-_SHARPNESS * distance_BMN.detach()).masked_fill(~open_BMN, _NEVER).softmax(-1)
+            total = total + _mean((share_BMN * distance_BMN).sum(-1), open_BMN.any(-1))
+            bare_BN = ~touched_BMN.any(1) & drawn_B1
             total = total + _SCENERY * _mean((grid_BND - scenery_B1D).square().mean(-1), bare_BN)
         return total
 
@@ -80,10 +84,11 @@ def _mean(values: Tensor, counted: Tensor) -> Tensor:
     return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
-def covered(boxes_BM4: Tensor, tokens: int) -> Tensor:
-    """Which cells of a square grid of so many tokens, row by row, each box covers, (B, M, N): at least one.
+def touched(boxes_BM4: Tensor, tokens: int) -> Tensor:
+    """Which cells of a square grid of so many tokens, row by row, each box touches, (B, M, N): at least one.
 
-    Covered are cells whose centre lies in the box, and the one that holds the box's own centre.
+    Touched are cells whose middle lies in the box, or no more than a quarter of a cell beside it, and the one that
+    holds the box's own middle.
 
     Raises:
         ValueError: that many tokens make no square.
@@ -94,9 +99,25 @@ def covered(boxes_BM4: Tensor, tokens: int) -> Tensor:
     middles = (torch.arange(side, device=boxes_BM4.device) + 0.5) / side
     x_N, y_N = middles.repeat(side), middles.repeat_interleave(side)
     left, top, right, bottom = (edge[..., None] for edge in boxes_BM4.unbind(-1))
-    inside_BMN = (left <= x_N) & (x_N < right) & (top <= y_N) & (y_N < bottom)
+    reach = 0.25 / side
+    inside_BMN = (left - reach <= x_N) & (x_N < right + reach) & (top - reach <= y_N) & (y_N < bottom + reach)
     column, row = (((low + high) / 2 * side).long().clamp(0, side - 1) for low, high in ((left, right), (top, bottom)))
     return inside_BMN.scatter(-1, row * side + column, True)
+
+
+def open_to(touched_BMN: Tensor, distance_BMN: Tensor) -> Tensor:
+    """Which cells each thing may speak through: those that it touches, but for what another has to itself.
+
+    One after the other, those that touch fewest cells first, things take of the cells that are left the one whose token
+    is nearest to them. A thing that finds none left has no say this time.
+    """
+    own_BMN = torch.zeros_like(touched_BMN)
+    for turn_B1N in touched_BMN.sum(-1).argsort(dim=-1, stable=True).unsqueeze(-1).expand_as(touched_BMN).split(1, 1):
+        left_B1N = touched_BMN.gather(1, turn_B1N) & ~own_BMN.any(1, keepdim=True)
+        nearest_B11 = distance_BMN.gather(1, turn_B1N).masked_fill(~left_B1N, torch.inf).argmin(-1, keepdim=True)
+        own_B1N = torch.zeros_like(left_B1N).scatter(-1, nearest_B11, True) & left_B1N
+        own_BMN = own_BMN.scatter(1, turn_B1N, own_B1N)
+    return touched_BMN & (own_BMN | ~own_BMN.any(1, keepdim=True))
 
 
 @contextmanager

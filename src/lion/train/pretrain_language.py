@@ -176,9 +176,9 @@ class PretrainLanguage:
         indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
         mess = _mess(step, self.recipe.steps)
         scenes = [_laid_out(self.data.split, index, cap) for index in indices]
-        # Of all that can be asked, relations take longest: many batches of questions ask for nothing else.
-        relations = rng.random() < (0.4 if finding else 0.15)
-        rows = [self._row(shown, task, rng, mess, bare=finding, relations=relations) for shown in scenes]
+        # Of all that can be asked, where things are to one another takes longest: many batches ask for nothing else.
+        placed = rng.random() < (0.4 if finding or task == Task.REC else 0.15)
+        rows = [self._row(shown, task, rng, mess, bare=finding, placed=placed) for shown in scenes]
         return self._collate(rows, self.options.noise * mess)
 
     def _row(
@@ -188,10 +188,10 @@ class PretrainLanguage:
         rng: np.random.Generator,
         mess: float,
         bare: bool = False,
-        relations: bool = False,
+        placed: bool = False,
     ) -> dict[str, Any]:
         """One scene, told, and one instruction with its answer."""
-        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare, relations=relations)
+        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare, placed=placed)
         tags = None
         if self.data.tags is not None and not bare and rng.random() < self.data.tags.share:
             tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)

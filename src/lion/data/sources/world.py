@@ -148,7 +148,7 @@ def say(
     decimals: int = 3,
     *,
     bare: bool = False,
-    relations: bool = False,
+    placed: bool = False,
 ) -> Said:
     """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
@@ -161,12 +161,15 @@ def say(
         decimals: decimals of boxes in text.
         bare: the phrase, the question or the box alone instead of an instruction around it; phrases then name the
             thing ("the red cat") and do not place it ("the second cat from the left").
-        relations: VQA: ask where one thing is to another, both named by their category, if the scene allows it.
+        placed: ask by where things are, if the scene allows it. VQA: where one thing is to another, both named by their
+            category. REC: a phrase that places the thing (unless bare).
     """
-    if relations and task == Task.VQA:
+    if placed and task == Task.VQA:
         slots, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
+    elif task == Task.REC and (bare or placed):
+        slots, answer, meta = _of_kinds(shown, rng, ("unique", "attribute") if bare else ("relation", "ordinal"))
     else:
-        slots, answer, meta = _named(shown, rng) if bare and task == Task.REC else _CONTENT[task](shown, rng)
+        slots, answer, meta = _CONTENT[task](shown, rng)
     spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
     if bare:
         box = slots.get("box")
@@ -204,9 +207,9 @@ def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
 
 
-def _named(shown: Scene, rng: np.random.Generator) -> Content:
-    kinds = ("unique", "attribute") if chance(rng, 0.5) else ("attribute", "unique")
-    found = (language.expression(shown, rng, kind) for kind in kinds)
+def _of_kinds(shown: Scene, rng: np.random.Generator, kinds: tuple[str, str]) -> Content:
+    """A phrase of one of two kinds, half and half; any phrase where the scene allows neither."""
+    found = (language.expression(shown, rng, kind) for kind in (kinds if chance(rng, 0.5) else kinds[::-1]))
     return _meaning(shown, next((meant for meant in found if meant), None) or language.expression(shown, rng))
 
 
