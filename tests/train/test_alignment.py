@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lion.data import pictures
 from lion.model import LionForConditionalGeneration
-from lion.train.alignment import THING_TENSORS, Alignment, covered, visual_tokens
+from lion.train.alignment import THING_TENSORS, Alignment, open_to, touched, visual_tokens
 from lion.train.language_modelling import LanguageModelling
 from lion.train.recipe import parse
 from lion.train.symbols import embed_symbols
@@ -25,12 +27,34 @@ def objective(alignment, **fields):
     return LanguageModelling(parse({**recipe, "optimiser": {"lr": 0.01}, "options": options, **fields}))
 
 
-def test_a_thing_covers_the_cells_whose_middle_it_holds_and_its_own_middle():
-    boxes = torch.tensor([[[0.0, 0.0, 0.5, 0.5], [0.3, 0.3, 0.32, 0.32], [0.9, 0.1, 1.0, 0.9]]])
-    found = [cells.nonzero().flatten().tolist() for cells in covered(boxes, 16)[0]]
-    assert found == [[0, 1, 4, 5], [5], [11]]  # the last box: no middle in it, and its own is that of row 2
+def test_a_thing_touches_cells_whose_middle_it_nearly_holds_and_its_own_middle():
+    boxes = torch.tensor([[[0.0, 0.0, 0.5, 0.5], [0.3, 0.3, 0.32, 0.32], [0.9, 0.1, 1.0, 0.9], [0.2, 0.0, 0.57, 0.1]]])
+    found = [cells.nonzero().flatten().tolist() for cells in touched(boxes, 16)[0]]
+    assert found == [[0, 1, 4, 5], [5], [3, 7, 11, 15], [1, 2]]
     with pytest.raises(ValueError, match="12 visual tokens are no square grid"):
-        covered(boxes, 12)
+        touched(boxes, 12)
+
+
+def test_things_that_share_a_cell_do_not_both_speak_through_it():
+    """The one with fewer cells chooses first; what it leaves is for the others, and who finds nothing is silent."""
+    shared = torch.tensor([[[1, 1, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]]).bool()
+    distance = torch.tensor([[[3.0, 1.0, 2.0, 0.0], [9.0] * 4, [8.0] * 4, [7.0] * 4]])
+    assert open_to(shared, distance)[0].int().tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [0] * 4, [0] * 4]
+
+
+@given(st.integers(0, 10_000))
+def test_every_thing_with_a_say_has_a_cell_to_itself(seed):
+    rng = torch.Generator().manual_seed(seed)
+    corners = torch.rand(3, 6, 2, generator=rng) * 0.8
+    boxes = torch.cat([corners, corners + 0.05 + 0.2 * torch.rand(3, 6, 2, generator=rng)], dim=-1)
+    cells = touched(boxes, 64)
+    cells[0, 4:] = False
+    open_cells = open_to(cells, torch.rand(3, 6, 64, generator=rng))
+    assert not (open_cells & ~cells).any()
+    alone = (open_cells & (open_cells.sum(1, keepdim=True) == 1)).any(-1)
+    assert torch.equal(alone, open_cells.any(-1))
+    left = cells & ~open_cells.any(1, keepdim=True)
+    assert not (left.any(-1) & ~open_cells.any(-1)).any()  # nobody is silent beside a free cell of its own
 
 
 def test_one_token_that_says_the_thing_is_enough():
@@ -43,7 +67,7 @@ def test_one_token_that_says_the_thing_is_enough():
     ids, boxes, scenery = (targets[name] for name in THING_TENSORS)
     grid = torch.full((4, 1 + 64 * 64, shared.embedding_dim), 50.0)
     assert alignment.loss({"mlp": grid}, targets, shared) > 100
-    cells = covered(boxes, 64 * 64)
+    cells = touched(boxes, 64 * 64)
     for row in range(4):
         taken: set[int] = set()
         for place in range(ids.shape[1]):

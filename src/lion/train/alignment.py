@@ -111,12 +111,11 @@ def open_to(touched_BMN: Tensor, distance_BMN: Tensor) -> Tensor:
     One after the other, those that touch fewest cells first, things take of the cells that are left the one whose token
     is nearest to them. A thing that finds none left has no say this time.
     """
-    own_BMN = torch.zeros_like(touched_BMN)
-    for turn_B1N in touched_BMN.sum(-1).argsort(dim=-1, stable=True).unsqueeze(-1).expand_as(touched_BMN).split(1, 1):
-        left_B1N = touched_BMN.gather(1, turn_B1N) & ~own_BMN.any(1, keepdim=True)
-        nearest_B11 = distance_BMN.gather(1, turn_B1N).masked_fill(~left_B1N, torch.inf).argmin(-1, keepdim=True)
-        own_B1N = torch.zeros_like(left_B1N).scatter(-1, nearest_B11, True) & left_B1N
-        own_BMN = own_BMN.scatter(1, turn_B1N, own_B1N)
+    own_BMN, rows_B = torch.zeros_like(touched_BMN), torch.arange(len(touched_BMN), device=touched_BMN.device)
+    for thing_B in touched_BMN.sum(-1).argsort(stable=True).T:
+        left_BN = touched_BMN[rows_B, thing_B] & ~own_BMN.any(1)
+        nearest_B = distance_BMN[rows_B, thing_B].masked_fill(~left_BN, torch.inf).argmin(-1)
+        own_BMN[rows_B, thing_B, nearest_B] = left_BN[rows_B, nearest_B]
     return touched_BMN & (own_BMN | ~own_BMN.any(1, keepdim=True))
 
 
