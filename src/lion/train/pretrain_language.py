@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,22 @@ def fourier(values: Tensor) -> Tensor:
     weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What the rows of a batch have in common."""
+
+    task: Task
+    mess: float = 1.0
+    """How messy symbols are, 0 to 1."""
+    filled: float = 0.0
+    """Share of the room that things leave which fillers take, in full mess."""
+    tagged: bool = False
+    """Whether tags stand before the instruction."""
+    bare: bool = False
+    placed: bool = False
+    """Both as :func:`lion.data.sources.world.say` takes them."""
 
 
 class SymbolReader(nn.Module):
@@ -164,36 +181,40 @@ class PretrainLanguage:
         return parts
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """One task a batch: their texts differ in length several times, and padding would be most of the work."""
-        curriculum = self.recipe.curriculum
-        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
+        """One kind of lesson a batch: texts and scenes differ in length several times, and padding would be most of
+        the work."""
+        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
         finding = step < self.options.find_first * self.recipe.steps
         tasks = [task for task in self.data.tasks if task in _FINDING or not finding]
         weights = np.array([self.data.tasks[task] for task in tasks])
         edges = np.cumsum(weights) / weights.sum()
-        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
-        indices = (int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size))
-        mess = _mess(step, self.recipe.steps)
-        scenes = [_laid_out(self.data.split, index, cap) for index in indices]
-        # Of all that can be asked, where things are to one another takes longest: many batches ask for nothing else.
-        placed = rng.random() < (0.4 if finding or task == Task.REC else 0.15)
-        rows = [self._row(shown, task, rng, mess, bare=finding, placed=placed) for shown in scenes]
-        return self._collate(rows, self.options.noise * mess)
+        curriculum = self.recipe.curriculum
+        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
+        indices = [int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size)]
+        lesson = _Lesson(
+            task,
+            mess=_mess(step, self.recipe.steps),
+            filled=rng.random(),
+            tagged=not finding and rng.random() < self._tagged,
+            bare=finding,
+            # Of all that can be asked, where things are to one another takes longest.
+            placed=rng.random() < (0.4 if finding or task == Task.REC else 0.15),
+        )
+        rows = [self._row(_laid_out(self.data.split, index, cap), lesson, rng) for index in indices]
+        return self._collate(rows, self.options.noise * lesson.mess)
 
-    def _row(
-        self,
-        shown: Scene,
-        task: Task,
-        rng: np.random.Generator,
-        mess: float,
-        bare: bool = False,
-        placed: bool = False,
-    ) -> dict[str, Any]:
+    @property
+    def _tagged(self) -> float:
+        """Share of instructions with tags before them."""
+        return self.data.tags.share if self.data.tags else 0.0
+
+    def _row(self, shown: Scene, lesson: _Lesson, rng: np.random.Generator) -> dict[str, Any]:
         """One scene, told, and one instruction with its answer."""
-        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=bare, placed=placed)
+        task = lesson.task
+        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=lesson.bare, placed=lesson.placed)
         tags = None
-        if self.data.tags is not None and not bare and rng.random() < self.data.tags.share:
+        if lesson.tagged and self.data.tags is not None:
             tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
         if self.options.scene_as == "text":
             text = f"{_told(shown, rng)} {text}"
@@ -201,7 +222,7 @@ class PretrainLanguage:
             "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
             "answer": answer, "meta": meta,
             "symbols": [] if self.options.scene_as == "text" else _symbols(
-                shown, rng, mess, _overlooked(shown, text, meta, tags or (), rng)
+                shown, rng, lesson, _overlooked(shown, text, meta, tags or (), rng)
             ),
         }  # fmt: skip
 
@@ -232,7 +253,10 @@ class PretrainLanguage:
         for task in self.data.tasks:
             rng = np.random.Generator(np.random.PCG64(self.recipe.seed))
             shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
-            rows = [self._row(each, task, rng, mess=1.0) for each in shown]
+            rows = [
+                self._row(each, _Lesson(task, filled=rng.random(), tagged=rng.random() < self._tagged), rng)
+                for each in shown
+            ]
             texts: list[str] = []
             for start in range(0, len(rows), 100):
                 batch = self._collate(rows[start : start + 100], noise=0.0).to(device)
@@ -278,15 +302,16 @@ def _overlooked(
     return [index for index, thing in enumerate(shown.objects) if thing.category == category]
 
 
-def _symbols(shown: Scene, rng: np.random.Generator, mess: float, overlooked: Sequence[int] = ()) -> list[_Symbol]:
+def _symbols(shown: Scene, rng: np.random.Generator, lesson: _Lesson, overlooked: Sequence[int] = ()) -> list[_Symbol]:
     """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
+    mess = lesson.mess
     symbols: list[_Symbol] = []
     for index, thing in enumerate(shown.objects):
         if index in overlooked:
             continue
         words = (thing.size, thing.colour, thing.category)
         symbols += [(words, thing.box, index)] * (1 + int(rng.random() * mess * _COPIES))
-    symbols += [((shown.theme,), None, None)] * int(rng.random() * mess * max(_SYMBOLS - len(symbols), 0))
+    symbols += [((shown.theme,), None, None)] * int(lesson.filled * mess * max(_SYMBOLS - len(symbols), 0))
     return [symbols[place] for place in rng.permutation(len(symbols))]
 
 
