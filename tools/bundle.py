@@ -16,7 +16,7 @@ from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger
 
 BUNDLED = Path(__file__).parent.parent / "src" / "lion" / "bundled" / "lion-mini"
-RUNS = ("vit", "t5", "tagger", "stage1", "stage2", "lion-mini")
+RUNS = ("t5", "vit", "tagger", "connectors", "stage1", "stage2", "lion-mini")
 
 CARD = """---
 license: apache-2.0
@@ -30,11 +30,11 @@ A LION of {parameters} parameters that knows the drawn world of this repository 
 (coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train
 what the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
 (one vector a thing, the sum of its words' and coordinates' embeddings), with heads beside it that say which symbols a
-question is about and how they stand to each other; the stages pull visual tokens towards the symbols of what is under
-them (`options.alignment`) beside the language-model loss, and the Q-Former's queries start as a grid of positions; the
-Vision Encoder and the tagger have a small convolutional stem instead of a patch projection; and there is one vocabulary
-piece per 0.01 of a coordinate, with labels softened over neighbours. What the model does without each of these, as far
-as it was tried, is in `docs/log.md`.
+question is about and how they stand to each other; Q-Former and aggregator are pretrained by pulling visual tokens
+towards the symbols of what is under them, and the stages go on with that beside the language-model loss
+(`options.alignment`); the Q-Former's queries start as a grid of positions; the Vision Encoder and the tagger have a
+small convolutional stem instead of a patch projection; and there is one vocabulary piece per 0.01 of a coordinate, with
+labels softened over neighbours. What the model does without each of these, as far as it was tried, is in `docs/log.md`.
 
 Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
 recipes of `lion train mini`, and `tools/bundle.py`:
