@@ -92,6 +92,12 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     assert broken.code == 2 and "lower optimiser.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
 
 
+def test_side_by_side_is_not_for_several_processes(run, chain, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ran = run("train", chain, "--at-once", "2")
+    assert ran.code == 2 and "leave it out under accelerate launch" in ran.err
+
+
 def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):
     command = [sys.executable, "-m", "lion.cli", "train", three, f"root={tmp_path}", "steps=100000", "--at-once", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as chain_of_runs:

@@ -7,10 +7,10 @@ import pytest
 
 from lion.boxes import parse_boxes
 from lion.data import pictures
-from lion.data.sources.world import NoisyTags, WorldSource
+from lion.data.sources.world import NoisyTags, WorldSource, say
 from lion.model import LionImageProcessor
 from lion.prompts import Task
-from lion.world import render, tags
+from lion.world import render, scene, tags
 
 ALL = dict.fromkeys(Task, 1.0)
 
@@ -89,3 +89,11 @@ def test_tags_come_as_often_and_as_noisy_as_asked():
     assert 60 < sum(each is not None for each in given) < 140
     wrong = [set(each) - set(tags(half.scene(i % 12))) for i, each in enumerate(given) if each is not None]
     assert any(wrong)
+
+
+def test_phrases_name_or_place_as_asked():
+    words = rng()
+    shown = [scene("train", number) for number in range(40)]
+    placed = [say(each, Task.REC, words, placed=True)[2]["kind"] for each in shown if len(each.objects) > 2]
+    named = [say(each, Task.REC, words, bare=True, placed=True)[2]["kind"] for each in shown]
+    assert set(placed) == {"relation", "ordinal"} and set(named) == {"unique", "attribute"}

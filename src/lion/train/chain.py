@@ -44,10 +44,13 @@ def train_chain(
         prepare: called first in every new process; has to be importable.
 
     Raises:
-        LionError: as `lion.train.run.train` does; other runs save and end.
+        LionError: as `lion.train.run.train` does, and other runs save and end; several at once in each of several
+            processes.
         Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
     """
     if at_once > 1:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
         yield from _side_by_side(chain, restart, at_once, prepare)
         return
     for recipe in chain:

@@ -2,7 +2,7 @@
 
 The paper's Q-Former comes pretrained (BLIP-2's); this does the like, and for the aggregator as well. Both are pulled
 towards the symbols that the frozen language model was pretrained to read (alignment.py), without running it: a step
-for both costs a good third of one step each of stages 1 and 2 (``docs/log.md``). ``mini-quick`` begins with it.
+for both costs a good third of one step each of stages 1 and 2 (``docs/log.md``). lion-mini's stages start from it.
 
 B batch, S image side.
 """
