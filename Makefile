@@ -30,8 +30,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
-test: lint  ## lint, types and every test
-	$(BIN)/python -m pytest -q
+# A file's tests stay together, so that what they share is made once.
+test: lint  ## lint, types and every test, as many at a time as there are processors (at most 4)
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(READY)  ## style, formatting and types
 	$(BIN)/ruff check -q .

@@ -20,8 +20,8 @@ class Numbers:
     def prepare(self):
         pass
 
-    def indices(self, task, max_objects=None):
-        return range(self.size if max_objects is None else max_objects)
+    def indices(self, task):
+        return range(self.size)
 
     def name(self, index, task):
         return f"{self.letter}{index}"
@@ -38,8 +38,8 @@ A = Numbers("a", {Task.VQA: 1, Task.REC: 3})
 B = Numbers("b", {Task.CAPTION: 5})
 
 
-def drawn(mixture, *address, **settings):
-    return [(sample.id, sample.task, sample.answer) for sample in mixture.batch(*address, **settings)[0]]
+def drawn(mixture, *address):
+    return [(sample.id, sample.task, sample.answer) for sample in mixture.batch(*address)[0]]
 
 
 def test_a_batch_is_a_function_of_seed_step_and_shard_alone():
@@ -62,10 +62,6 @@ def test_a_batch_of_one_task_keeps_to_it_and_tasks_keep_their_proportions():
     batches = [{task for _, task, _ in drawn(mixture, step, 0, 4)} for step in range(400)]
     assert all(len(tasks) == 1 for tasks in batches)
     assert sum(tasks == {Task.CAPTION} for tasks in batches) / 400 == pytest.approx(0.75, abs=0.08)
-
-
-def test_a_curriculum_limits_the_pool():
-    assert {name for name, *_ in drawn(Mixture([(A, 1)], seed=0), 0, 0, 50, max_objects=2)} == {"a0", "a1"}
 
 
 def test_bad_and_empty_pictures_are_replaced_and_the_bad_ones_named():

@@ -39,7 +39,7 @@ def test_a_record_serves_its_task_and_what_else_it_can(picture):
         Record("3", picture, Task.VQA, "what?"),
     )
     assert own.tasks == {Task.CAPTION: 1, Task.REC: 1, Task.REG: 1}
-    assert list(own.indices(Task.REG, max_objects=1)) == [1]
+    assert list(own.indices(Task.REG)) == [1]
     assert own.name(1, Task.REG) == draw(own, Task.REG).id == "some:2:reg"
 
 

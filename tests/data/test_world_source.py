@@ -1,4 +1,4 @@
-"""Samples from the drawn world: true, pure, cached at the model's size, with easy scenes for a curriculum."""
+"""Samples from the drawn world: true, pure, cached at the model's size."""
 
 import pickle
 
@@ -65,20 +65,6 @@ def test_the_cache_holds_a_block_whole_or_not_at_all_and_is_shared(cache, monkey
     other_size = WorldSource(LionImageProcessor(16), "train", 8, ALL, pixels=64)
     other_size.prepare()
     assert other_size.picture(0).shape == (16, 16, 3) and larger.picture(0).shape == (32, 32, 3)
-
-
-def test_easy_scenes_come_in_pools_of_few_objects():
-    world = source(easy=10)
-    assert len(world) == 22
-    for most in range(1, 6):
-        pool = world.indices(Task.VQA, max_objects=most)
-        assert len(pool) == 2
-        assert all(len(world.scene(index).objects) <= most for index in pool)
-        assert all(
-            np.array_equal(world.picture(i), LionImageProcessor(32).resize(render(world.scene(i), 64))) for i in pool
-        )
-    assert world.indices(Task.VQA) == world.indices(Task.VQA, max_objects=6) == range(12)
-    assert source().indices(Task.VQA, max_objects=2) == range(12)
 
 
 def test_tags_come_as_often_and_as_noisy_as_asked():

@@ -40,7 +40,7 @@ def cache(tmp_path_factory):
 
 
 def recipe(stage, root, **fields):
-    world = {"source": "world", "scenes": 16, "easy": 5, "pixels": 64, "tasks": TASKS[stage], "tags": {"share": 0.5}}
+    world = {"source": "world", "scenes": 16, "pixels": 64, "tasks": TASKS[stage], "tags": {"share": 0.5}}
     settings = {
         "name": stage,
         "stage": stage,
@@ -93,8 +93,8 @@ def test_queries_of_a_model_from_nothing_start_as_a_grid_where_they_make_one(tmp
 
 
 def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):
-    whole = recipe("stage3", tmp_path / "whole", steps=5, curriculum={"share": 0.5})
-    cut = recipe("stage3", tmp_path / "cut", steps=5, curriculum={"share": 0.5}, checkpoint={"every": 2})
+    whole = recipe("stage3", tmp_path / "whole", steps=5)
+    cut = recipe("stage3", tmp_path / "cut", steps=5, checkpoint={"every": 2})
     train(whole)
 
     class Interrupted(LanguageModelling):

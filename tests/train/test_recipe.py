@@ -54,7 +54,6 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ({"lr_scale": {"router": 2}}, "lr_scale.router: stage1 knows qformer, image_adapter, tag_soft_prompt here"),
         ({"init": {"vit": "x"}}, "init.vit: stage1 knows model, "),
         ({"optimiser": {"lr": 0.1, "warmup": 11}}, "optimiser.warmup: 11 is more than steps=10; lower it"),
-        ({"curriculum": {}}, "curriculum: no source has easy scenes"),
         ({"options": {"scene_as": "text"}}, "options.scene_as: no such setting; remove it"),
         ({"precision": "fp16"}, "precision: input should be 'fp32', 'bf16' or 'auto'"),
     ],
@@ -146,22 +145,6 @@ def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
     before = from_init.fingerprint()
     (tmp_path / "finished.json").write_text('{"fingerprint": "abc"}')
     assert from_init.fingerprint() != before
-
-
-def test_the_curriculum_rises_to_the_usual_scenes():
-    world = {"source": "world", "scenes": 10, "easy": 10, "tasks": {"vqa": 1}}
-    curriculum = parse({**BASE, "data": [world], "curriculum": {"share": 0.5}}).curriculum
-    assert [curriculum.max_objects(step, 20) for step in (0, 1, 2, 4, 6, 8, 9, 10, 19)] == [
-        1,
-        1,
-        2,
-        3,
-        4,
-        5,
-        5,
-        None,
-        None,
-    ]
 
 
 def models(root: type[BaseModel]) -> set[type[BaseModel]]:

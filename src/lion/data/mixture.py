@@ -35,9 +35,7 @@ class Mixture:
                 weights.append(share * task_weight)
         self._edges = np.cumsum(weights) / sum(weights)
 
-    def batch(
-        self, step: int, shard: int, size: int, max_objects: int | None = None
-    ) -> tuple[list[Sample], list[BadSample]]:
+    def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
         """The samples of micro-batch `shard` of `step`, and the bad ones that others took the place of.
 
         Raises:
@@ -48,23 +46,17 @@ class Mixture:
         common = self._choose(np.random.Generator(np.random.PCG64((self.seed, step, shard)))) if self.one_task else None
         for row in range(size):
             rng = np.random.Generator(np.random.PCG64((self.seed, step, shard, row)))
-            samples.append(self._draw(rng, bad, max_objects, common))
+            samples.append(self._draw(rng, bad, common))
         return samples, bad
 
     def _choose(self, rng: np.random.Generator) -> tuple[Source, Task]:
         return self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
 
-    def _draw(
-        self,
-        rng: np.random.Generator,
-        bad: list[BadSample],
-        max_objects: int | None,
-        common: tuple[Source, Task] | None,
-    ) -> Sample:
+    def _draw(self, rng: np.random.Generator, bad: list[BadSample], common: tuple[Source, Task] | None) -> Sample:
         reason = "nothing can be asked about them"
         for _ in range(_ATTEMPTS):
             source, task = common or self._choose(rng)
-            indices = source.indices(task, max_objects)
+            indices = source.indices(task)
             index = indices[int(rng.random() * len(indices))]
             try:
                 sample = source.sample(index, task, rng)

@@ -59,8 +59,8 @@ class RecordSource:
     def prepare(self) -> None:
         """Nothing: pictures are read when they are asked for."""
 
-    def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
-        """Records that serve the task; nobody counted the things in them, so `max_objects` changes nothing."""
+    def indices(self, task: Task) -> Sequence[int]:
+        """Records that serve the task."""
         return self._by_task[task]
 
     def name(self, index: int, task: Task) -> str:

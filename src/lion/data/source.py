@@ -23,8 +23,8 @@ class Source(Protocol):
     def prepare(self) -> None:
         """Do what is slow and done once, such as drawing pictures into a cache."""
 
-    def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
-        """Pictures to draw from for `task`; with `max_objects` those with so few things in them (curriculum)."""
+    def indices(self, task: Task) -> Sequence[int]:
+        """Pictures to draw from for `task`."""
 
     def name(self, index: int, task: Task) -> str:
         """The id of the sample, also of one that cannot be read."""

@@ -60,10 +60,8 @@ class LanguageModelling:
         return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """Samples of the mixture; early ones of easy scenes where the recipe has a curriculum."""
-        curriculum = self.recipe.curriculum
-        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
-        samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size, cap)
+        """Samples of the mixture."""
+        samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
         if (step, shard) == (0, 0):  # what was left out when the datasets were read is told once
             records = [source.dataset for source, _ in self.sources if isinstance(source, RecordSource)]
             bad += [BadSample(f"{one.name}:{ident}", reason) for one in records for ident, reason in one.skipped]
@@ -134,7 +132,6 @@ class LanguageModelling:
             data.split,
             data.scenes,
             data.tasks,
-            easy=data.easy,
             pixels=data.pixels,
             tags=NoisyTags(**data.tags.model_dump()) if data.tags else None,
             decimals=self.processor.box_decimals,

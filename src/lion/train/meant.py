@@ -11,7 +11,6 @@ B batch, M symbols, T text tokens, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from lion.prompts import Task
+from lion.train.lessons import Row
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.relations import MARGIN
 
@@ -40,33 +40,30 @@ class MeantTargets:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
         self.relations = _ids(tokenizer, _RELATIONS)
 
-    def __call__(
-        self, rows: Sequence[Mapping[str, Any]], things: Sequence[Sequence[int | None]], input_ids_BT: Tensor
-    ) -> dict[str, Tensor]:
+    def __call__(self, rows: Sequence[Row], input_ids_BT: Tensor) -> dict[str, Tensor]:
         """Truths and which of them are known, each (B, 2, M or T, K).
 
         Args:
-            rows: `task`, `scene`, `answer`, `meta` of each.
-            things: for each row's symbols the thing it tells of, None for a filler.
-            input_ids_BT: the text.
+            rows: what the batch tells and asks.
+            input_ids_BT: their text.
         """
-        longest = max(map(len, things), default=0)
+        longest = max((len(row.symbols) for row in rows), default=0)
         symbols = torch.zeros(len(rows), 2, longest, 2)
         relations = torch.zeros(len(rows), 2, longest, len(_OPPOSITES))
         words = torch.zeros(len(rows), 2, input_ids_BT.shape[1], 2)
         for index, row in enumerate(rows):
-            if "about" not in row["meta"]:
+            if "about" not in row.meta:
                 continue  # a caption means everything
-            about, anchor = row["meta"]["about"], None
-            if row["meta"].get("kind") == "relation" and row["task"] != Task.REC:
+            about, anchor = row.meta["about"], None
+            if row.meta.get("kind") == "relation" and row.task != Task.REC:
                 about, anchor = about[:1], about[1]
-                if row["task"] == Task.VQA:  # a dialog's earlier rounds speak of relations, too
+                if row.task == Task.VQA:  # a dialog's earlier rounds speak of relations, too
                     words[index] = self._roles(input_ids_BT[index].tolist())
-            for place, thing in enumerate(things[index]):
+            for place, thing in enumerate(symbol.thing for symbol in row.symbols):
                 symbols[index, 0, place] = torch.tensor([thing in about, thing is not None and thing == anchor])
                 symbols[index, 1, place] = 1
                 if thing is not None and anchor is not None and thing in about:
-                    relations[index, :, place] = _relations(row["scene"], thing, anchor, row["answer"])
+                    relations[index, :, place] = _relations(row.scene, thing, anchor, row.answer)
         return {"meant_symbols": symbols, "meant_relations": relations, "meant_words": words}
 
     def _roles(self, ids: Sequence[int]) -> Tensor:

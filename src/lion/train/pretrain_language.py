@@ -16,24 +16,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from lion.boxes import Box, format_box
-from lion.data.sources.world import say
 from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
-from lion.prompts import Task, tag_prompt
 from lion.train.answer_loss import AnswerLoss
+from lion.train.lessons import Lessons, Row
 from lion.train.log import log_values
 from lion.train.meant import Meant, MeantTargets
 from lion.train.objective import Batch, Loss, NamedParameters
@@ -42,7 +37,7 @@ from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.train.symbols import Symbols, embed_symbols
-from lion.world import COLOURS, Scene, noisy_tags, scene
+from lion.world import scene
 from lion.world.scoring import score_answers
 
 _WAVES = 16
@@ -50,14 +45,6 @@ _OCTAVES = 4.5
 _SLOW = 4
 _POSITION_SPREAD = 0.5
 """Standard deviation at which relative positions start. From T5's 0.09 order is not learnt for thousands of steps."""
-_SYMBOLS = 24
-"""Most symbols a scene is told in."""
-_FINDING = (Task.REC, Task.REG, Task.VQA)
-"""Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
-_OVERLOOKED = 0.3
-"""Chance that a thing asked for, and named by a tag, is not told."""
-_COPIES = 2
-"""Most symbols a thing is told in: the two kinds of visual tokens will repeat it, too."""
 
 
 def fourier(values: Tensor) -> Tensor:
@@ -69,22 +56,6 @@ def fourier(values: Tensor) -> Tensor:
     weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """What the rows of a batch have in common."""
-
-    task: Task
-    mess: float = 1.0
-    """How messy symbols are, 0 to 1."""
-    filled: float = 0.0
-    """Share of the room that things leave which fillers take, in full mess."""
-    tagged: bool = False
-    """Whether tags stand before the instruction."""
-    bare: bool = False
-    placed: bool = False
-    """Both as :func:`lion.data.sources.world.say` takes them."""
 
 
 class SymbolReader(nn.Module):
@@ -164,7 +135,7 @@ class PretrainLanguage:
         self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
-        self.data = recipe.data[0]
+        self.lessons = Lessons(recipe.data[0], self.options, self.processor.box_decimals)
 
     def prepare(self) -> None:
         """Nothing: scenes are told, not drawn."""
@@ -184,60 +155,19 @@ class PretrainLanguage:
         """One kind of lesson a batch: texts and scenes differ in length several times, and padding would be most of
         the work."""
         rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
-        finding = step < self.options.find_first * self.recipe.steps
-        tasks = [task for task in self.data.tasks if task in _FINDING or not finding]
-        weights = np.array([self.data.tasks[task] for task in tasks])
-        edges = np.cumsum(weights) / weights.sum()
-        task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
-        curriculum = self.recipe.curriculum
-        cap = curriculum.max_objects(step, self.recipe.steps) if curriculum else None
-        indices = [int(rng.random() * self.data.scenes) for _ in range(self.recipe.batch_size)]
-        lesson = _Lesson(
-            task,
-            mess=_mess(step, self.recipe.steps),
-            filled=rng.random(),
-            tagged=not finding and rng.random() < self._tagged,
-            bare=finding,
-            # Of all that can be asked, where things are to one another takes longest.
-            placed=rng.random() < (0.4 if finding or task == Task.REC else 0.15),
-        )
-        rows = [self._row(_laid_out(self.data.split, index, cap), lesson, rng) for index in indices]
+        lesson, rows = self.lessons.rows(step / self.recipe.steps, self.recipe.batch_size, rng)
         return self._collate(rows, self.options.noise * lesson.mess)
 
-    @property
-    def _tagged(self) -> float:
-        """Share of instructions with tags before them."""
-        return self.data.tags.share if self.data.tags else 0.0
-
-    def _row(self, shown: Scene, lesson: _Lesson, rng: np.random.Generator) -> dict[str, Any]:
-        """One scene, told, and one instruction with its answer."""
-        task = lesson.task
-        text, answer, meta = say(shown, task, rng, self.processor.box_decimals, bare=lesson.bare, placed=lesson.placed)
-        tags = None
-        if lesson.tagged and self.data.tags is not None:
-            tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
-        if self.options.scene_as == "text":
-            text = f"{_told(shown, rng)} {text}"
-        return {
-            "scene": shown, "task": task, "text": text if tags is None else tag_prompt(tags) + text,
-            "answer": answer, "meta": meta,
-            "symbols": [] if self.options.scene_as == "text" else _symbols(
-                shown, rng, lesson, _overlooked(shown, text, meta, tags or (), rng)
-            ),
-        }  # fmt: skip
-
-    def _collate(self, rows: Sequence[Mapping[str, Any]], noise: float) -> Batch:
-        prompts = self.processor.tokenizer([row["text"] for row in rows], padding=True, return_tensors="pt")
-        answers = self.processor.encode_answers([row["answer"] for row in rows])
-        symbol_ids = self.symbols.ids([[(words, box) for words, box, _ in row["symbols"]] for row in rows])
-        mask = (symbol_ids[..., 0] > 0).long()
-        things = [[thing for _, _, thing in row["symbols"]] for row in rows]
+    def _collate(self, rows: Sequence[Row], noise: float) -> Batch:
+        prompts = self.processor.tokenizer([row.text for row in rows], padding=True, return_tensors="pt")
+        answers = self.processor.encode_answers([row.answer for row in rows])
+        symbol_ids = self.symbols.ids([[(symbol.words, symbol.box) for symbol in row.symbols] for row in rows])
         tensors = {
             "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
-            "symbol_ids": symbol_ids, "symbol_mask": mask, "noise": torch.full((len(rows),), noise),
-            **self.meant_targets(rows, things, prompts["input_ids"]),
+            "symbol_ids": symbol_ids, "symbol_mask": (symbol_ids[..., 0] > 0).long(),
+            "noise": torch.full((len(rows),), noise), **self.meant_targets(rows, prompts["input_ids"]),
         }  # fmt: skip
-        return Batch(tensors, [f"{row['scene'].id}:{row['task']}" for row in rows], [row["task"] for row in rows])
+        return Batch(tensors, [f"{row.scene.id}:{row.task}" for row in rows], [row.task for row in rows])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BAW, meant = model(batch.tensors)
@@ -250,13 +180,10 @@ class PretrainLanguage:
         assert isinstance(model, SymbolReader) and self.recipe.validation is not None
         scores: dict[str, float] = {}
         device = next(model.parameters()).device
-        for task in self.data.tasks:
+        for task in self.lessons.tasks:
             rng = np.random.Generator(np.random.PCG64(self.recipe.seed))
             shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
-            rows = [
-                self._row(each, _Lesson(task, filled=rng.random(), tagged=rng.random() < self._tagged), rng)
-                for each in shown
-            ]
+            rows = [self.lessons.question(each, task, rng) for each in shown]
             texts: list[str] = []
             for start in range(0, len(rows), 100):
                 batch = self._collate(rows[start : start + 100], noise=0.0).to(device)
@@ -265,7 +192,7 @@ class PretrainLanguage:
                     inputs_embeds=inputs_embeds, attention_mask=mask, task_levels=_any_level(mask), max_new_tokens=80
                 )
                 texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            answers, metas = [row["answer"] for row in rows], [row["meta"] for row in rows]
+            answers, metas = [row.answer for row in rows], [row.meta for row in rows]
             scores |= log_values(task, score_answers(task, texts, answers, metas, shown))
         return scores
 
@@ -273,52 +200,3 @@ class PretrainLanguage:
         assert isinstance(model, SymbolReader)
         save_part(model.language_model, self.config, "language_model", out)
         self.processor.save_pretrained(out)
-
-
-@lru_cache(maxsize=1 << 16)
-def _laid_out(split: str, index: int, cap: int | None) -> Scene:
-    return scene(split, index, max_objects=cap)
-
-
-def _mess(step: int, steps: int) -> float:
-    """How messy symbols are at a step, 0 to 1: clean ones until the model can match words, then more and more so."""
-    return min(max((step / steps - 0.35) / 0.25, 0.0), 1.0)
-
-
-_Symbol = tuple[tuple[str, ...], Box | None, int | None]
-"""Words, and for a thing its box and its index."""
-
-
-def _overlooked(
-    shown: Scene, text: str, meta: Mapping[str, Any], tags: Sequence[str], rng: np.random.Generator
-) -> Sequence[int]:
-    """Things to leave untold although asked for, now and then, where tags name them: else nobody would read tags."""
-    asked = meta.get("about", ())
-    if meta.get("kind") != "exists" or not asked or any(colour in text.split() for colour in COLOURS):
-        return ()
-    category = shown.objects[asked[0]].category
-    if category not in tags or rng.random() >= _OVERLOOKED:
-        return ()
-    return [index for index, thing in enumerate(shown.objects) if thing.category == category]
-
-
-def _symbols(shown: Scene, rng: np.random.Generator, lesson: _Lesson, overlooked: Sequence[int] = ()) -> list[_Symbol]:
-    """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
-    mess = lesson.mess
-    symbols: list[_Symbol] = []
-    for index, thing in enumerate(shown.objects):
-        if index in overlooked:
-            continue
-        words = (thing.size, thing.colour, thing.category)
-        symbols += [(words, thing.box, index)] * (1 + int(rng.random() * mess * _COPIES))
-    symbols += [((shown.theme,), None, None)] * int(lesson.filled * mess * max(_SYMBOLS - len(symbols), 0))
-    return [symbols[place] for place in rng.permutation(len(symbols))]
-
-
-def _told(shown: Scene, rng: np.random.Generator) -> str:
-    """A scene in words, things in any order."""
-    things = [
-        f"{thing.size} {thing.colour} {thing.category} {format_box(thing.box, 2)}"
-        for thing in (shown.objects[place] for place in rng.permutation(len(shown.objects)))
-    ]
-    return f"{shown.theme}: " + ", ".join(things) + "."

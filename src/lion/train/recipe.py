@@ -50,7 +50,6 @@ class WorldData(_Strict):
     source: Literal["world"] = Field(description="this kind of source")
     split: Literal["train", "val"] = Field(default="train", description="split of the world; test is for `lion eval`")
     scenes: int = Field(gt=0, description="number of scenes; their pictures are drawn once and kept in the cache")
-    easy: int = Field(default=0, ge=0, description="further scenes, evenly of at most 1 to 5 objects, for a curriculum")
     pixels: int = Field(default=256, ge=32, description="side of the drawn picture before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; one left out is not seen")
     tags: TagNoise | None = Field(default=None, description="tags beside the pictures and their noise; null: no tags")
@@ -106,19 +105,6 @@ class Optimiser(_Strict):
     shape: Literal["linear", "cosine"] = Field(default="linear", description="form of that fall")
 
 
-class Curriculum(_Strict):
-    """Scenes with few objects first."""
-
-    first: int = Field(default=1, ge=1, le=5, description="largest number of objects in a scene at the first step")
-    last: int = Field(default=5, ge=1, le=5, description="largest number of the easy scenes, before the usual ones")
-    share: float = Field(default=0.35, gt=0, le=1, description="share of the run that easy scenes fill")
-
-    def max_objects(self, step: int, steps: int) -> int | None:
-        """Largest number of objects at `step` of `steps`; None once the usual scenes are on."""
-        done = step / (self.share * steps)
-        return None if done >= 1 else self.first + int(done * (self.last - self.first + 1))
-
-
 class Validation(_Strict):
     """Held-out samples that the model answers during training; scores go to validation.jsonl."""
 
@@ -155,7 +141,6 @@ class Recipe(_Strict, Generic[OptionsT]):
         default={}, description="factor on the learning rate of a component (1 where not named)"
     )
     clip: float = Field(default=1.0, gt=0, description="largest norm of all gradients together")
-    curriculum: Curriculum | None = Field(default=None, description="scenes with few objects first; null: none")
     validation: Validation | None = Field(default=None, description="held-out scores during training; null: none")
     checkpoint: Checkpoints = Field(default=Checkpoints(), description="how often, how many")
     workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
@@ -207,8 +192,6 @@ class Recipe(_Strict, Generic[OptionsT]):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
         if self.optimiser.warmup > self.steps:
             raise ValueError(f"optimiser.warmup: {self.optimiser.warmup} is more than steps={self.steps}; lower it")
-        if self.curriculum and not any(isinstance(entry, WorldData) and entry.easy >= 5 for entry in self.data):
-            raise ValueError("curriculum: no source has easy scenes; give a world source `easy`, or set it to null")
         if self.validation and not self.validation.data and not any(isinstance(e, WorldData) for e in self.data):
             raise ValueError("validation.data: name a source of held-out samples")
         return self
@@ -365,7 +348,7 @@ def _setting_names() -> dict[str, str]:
         "data.N.tags": TagNoise,
         "checkpoint": Checkpoints,
         "validation": Validation,
+        "optimiser": Optimiser,
     }
-    groups |= {"curriculum": Curriculum, "optimiser": Optimiser}
     names = {name: f"{place}.{name}" for place, model in groups.items() for name in model.model_fields}
     return {**names, **{name: name for name in Recipe[Options].model_fields}}

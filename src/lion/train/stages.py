@@ -58,6 +58,12 @@ class PretrainLanguageOptions(Options):
         description="share of the run, at its start, whose texts are bare and ask for no captions or dialogs: finding "
         "what is meant is the skill that all tasks stand on",
     )
+    few_first: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the run, at its start, whose scenes hold few things: one, then at most two, then three",
+    )
     noise: float = Field(
         default=0.3,
         ge=0,

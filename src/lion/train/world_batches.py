@@ -18,12 +18,12 @@ class WorldBatches:
     """Batches of scenes, and of their pictures where wanted, from a recipe's one world source.
 
     Raises:
-        LionError: the recipe has another kind of source, more than one, or a curriculum.
+        LionError: the recipe has another kind of source, or more than one.
     """
 
     def __init__(self, recipe: Recipe[Any], image_processor: LionImageProcessor) -> None:
-        if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or recipe.curriculum:
-            raise LionError(f"the stage {recipe.stage} learns from exactly one world source, without a curriculum")
+        if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData):
+            raise LionError(f"the stage {recipe.stage} learns from exactly one world source")
         self.recipe, self.data = recipe, recipe.data[0]
         data = self.data
         self.train = WorldSource(image_processor, data.split, data.scenes, {}, pixels=data.pixels)

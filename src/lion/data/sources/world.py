@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -21,7 +21,7 @@ from lion.world.chance import below, chance
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.scene import Scene, scene
-from lion.world.vocabulary import MAX_OBJECTS, WORLD_VERSION
+from lion.world.vocabulary import WORLD_VERSION
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,13 @@ class NoisyTags:
 
 
 class WorldSource:
-    """Scenes of one split, and for a curriculum easy ones with at most 1, 2, ... objects.
-
-    A picture's number counts through the `scenes` usual scenes, then through the easy pools in turn.
+    """Scenes of one split.
 
     Args:
         image_processor: resizes the pictures, so that they are what the model sees in use.
         split: "train" or "val" (or "test", for an evaluation).
-        scenes: number of usual scenes.
+        scenes: number of scenes.
         tasks: mixing weight of each task.
-        easy: number of easy scenes, shared evenly by the pools; 0 for none.
         pixels: side of the drawn picture before the resize.
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
@@ -63,7 +60,6 @@ class WorldSource:
         scenes: int,
         tasks: Mapping[Task, float],
         *,
-        easy: int = 0,
         pixels: int = 256,
         tags: NoisyTags | None = None,
         decimals: int = 3,
@@ -71,45 +67,28 @@ class WorldSource:
     ) -> None:
         self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
         self.decimals, self.seed = decimals, seed
-        self.easy = easy // (MAX_OBJECTS - 1)
-        caps = [None, *range(1, MAX_OBJECTS)] if self.easy else [None]
-        self._pools = [
-            Pictures(
-                _key(split, seed, cap, pixels, image_processor),
-                scenes if cap is None else self.easy,
-                partial(_draw, split, seed, cap, pixels, image_processor),
-            )
-            for cap in caps
-        ]
+        self._pictures = Pictures(
+            _key(split, seed, pixels, image_processor), scenes, partial(_draw, split, seed, pixels, image_processor)
+        )
 
     def __len__(self) -> int:
-        return sum(len(pool) for pool in self._pools)
+        return self.scenes
 
     def prepare(self) -> None:
         """Draw all pictures that are not in the cache yet."""
-        for pool in self._pools:
-            pool.prepare()
+        self._pictures.prepare()
 
-    def indices(self, task: Task, max_objects: int | None = None) -> Sequence[int]:
-        """Every scene serves every task: `indices_of(max_objects)`."""
-        return self.indices_of(max_objects)
-
-    def indices_of(self, max_objects: int | None = None) -> range:
-        """The usual scenes; with `max_objects` the easy pool of that cap (the usual scenes where there is none)."""
-        if max_objects is None or not self.easy or max_objects >= MAX_OBJECTS:
-            return range(self.scenes)
-        start = self.scenes + (max_objects - 1) * self.easy
-        return range(start, start + self.easy)
+    def indices(self, task: Task) -> range:
+        """Every scene serves every task."""
+        return range(self.scenes)
 
     def scene(self, index: int) -> Scene:
-        """Scene number `index`, as counted by this source."""
-        cap, number = self._address(index)
-        return _scene(self.split, number, self.seed, cap)
+        """Scene number `index`."""
+        return _scene(self.split, index, self.seed)
 
     def picture(self, index: int) -> np.ndarray:
         """Its picture at the model's size, uint8 (S, S, 3)."""
-        cap, number = self._address(index)
-        return self._pools[cap or 0][number]
+        return self._pictures[index]
 
     def name(self, index: int, task: Task) -> str:
         """Scene id and task."""
@@ -124,18 +103,11 @@ class WorldSource:
             tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.spurious)
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
-    def _address(self, index: int) -> tuple[int | None, int]:
-        """Cap of the pool (None: usual scenes) and number of the scene in it."""
-        if index < self.scenes:
-            return None, index
-        pool, number = divmod(index - self.scenes, self.easy)
-        return pool + 1, number
-
 
 @lru_cache(maxsize=1 << 16)
-def _scene(split: str, number: int, seed: int, cap: int | None) -> Scene:
+def _scene(split: str, number: int, seed: int) -> Scene:
     """Laying out a scene costs as much as saying something about it, and a run comes back to each many times."""
-    return scene(split, number, seed=seed, max_objects=cap)
+    return scene(split, number, seed=seed)
 
 
 Said = tuple[str, str, dict[str, Any]]
@@ -231,14 +203,12 @@ def _reg(shown: Scene, rng: np.random.Generator) -> Content:
 _CONTENT = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
 
 
-def _key(split: str, seed: int, cap: int | None, pixels: int, processor: LionImageProcessor) -> str:
-    """Name of a pool's folder: everything its pixels depend on."""
-    facts = [WORLD_VERSION, split, seed, cap, pixels, processor.image_size]
+def _key(split: str, seed: int, pixels: int, processor: LionImageProcessor) -> str:
+    """Name of the folder in the cache: everything its pixels depend on."""
+    facts = [WORLD_VERSION, split, seed, pixels, processor.image_size]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     return f"world-{split}-{processor.image_size}px-{digest}"
 
 
-def _draw(
-    split: str, seed: int, cap: int | None, pixels: int, processor: LionImageProcessor, number: int
-) -> np.ndarray:
-    return processor.resize(render(scene(split, number, seed=seed, max_objects=cap), pixels))
+def _draw(split: str, seed: int, pixels: int, processor: LionImageProcessor, number: int) -> np.ndarray:
+    return processor.resize(render(scene(split, number, seed=seed), pixels))
