@@ -62,13 +62,15 @@ def _side_by_side(
     chain: Sequence[Recipe[Any]], restart: bool, at_once: int, prepare: Callable[[], None]
 ) -> Iterator[Done]:
     waiting, running = list(chain), dict[Connection, _Apart]()
-    threads = max(torch.get_num_threads() // at_once, 1)
     with ProgressBars() as bars, polite_stop() as stop:
         try:
             while waiting or running:
                 if stop.wanted:
                     raise Stopped("stopped; the same command resumes")
-                for recipe in _ready(waiting, running.values())[: at_once - len(running)]:
+                starting = _ready(waiting, running.values())[: at_once - len(running)]
+                # Whoever has nobody beside it has all threads: until it ends nothing else can start.
+                threads = max(torch.get_num_threads() // max(len(running) + len(starting), 1), 1)
+                for recipe in starting:
                     waiting.remove(recipe)
                     if not restart and (before := finished(recipe)):
                         yield recipe, before, True
