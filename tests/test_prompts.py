@@ -142,3 +142,18 @@ def test_any_question_passes_unchanged_but_for_blanks(question):
 if __name__ == "__main__":
     SNAPSHOT.parent.mkdir(exist_ok=True)
     SNAPSHOT.write_text(json.dumps(every_prompt(), indent=2, ensure_ascii=False) + "\n")
+
+
+@given(st.sampled_from(Task), st.randoms(use_true_random=False), st.sampled_from([0.1, 0.5, 1.0]))
+def test_a_loose_wording_keeps_its_slots_and_the_order_of_its_words(task, random, chance):
+    slots = {
+        Task.VQA: {"question": "what color is the cat?"}, Task.DIALOG: {"question": "is it red?"},
+        Task.REC: {"expression": "red cat"}, Task.REG: {"box": Box(0, 0.1, 0.5, 1)}, Task.CAPTION: {},
+    }[task]  # fmt: skip
+    for template in range(len(INSTRUCTIONS[task])):
+        whole = instruction(task, template=template, **slots)
+        loose = instruction(task, template=template, leave_out=lambda: random.random() < chance, **slots)
+        assert loose and all(" ".join(str(slot).split()) in loose for slot in slots.values() if isinstance(slot, str))
+        words = iter(whole.split())
+        assert all(word in words for word in loose.split())
+        assert instruction(task, template=template, leave_out=lambda: False, **slots) == whole

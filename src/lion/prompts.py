@@ -5,7 +5,7 @@ the released code (tag prompt, caption, REC), the InstructBLIP prompts LION buil
 are ours. Few distinct words on purpose: the mini model's tokenizer has to hold them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from lion.boxes import Box, format_box
@@ -126,12 +126,15 @@ def instruction(
     template: int = 0,
     decimals: int = 3,
     held_out: bool = False,
+    leave_out: Callable[[], bool] | None = None,
 ) -> str:
     """The bare instruction (no tags) for one task, with exactly the slots filled that its template has.
 
     ``template`` counts in INSTRUCTIONS[task], or in HELD_OUT_INSTRUCTIONS[task] with ``held_out``; ``decimals`` is how
-    the processor writes boxes. Raises: LionError if a needed argument is missing or empty, one is given that the task
-    has no use for, or the box is not a unit box inside the picture.
+    the processor writes boxes; ``leave_out`` is asked for each word around the slots whether to go without it (to train
+    on more wordings than there are), and where no word at all would be left, all are. Raises: LionError if a needed
+    argument is missing or empty, one is given that the task has no use for, or the box is not a unit box inside the
+    picture.
     """
     wording = (HELD_OUT_INSTRUCTIONS if held_out else INSTRUCTIONS)[task][template]
     given = {"question": question, "expression": expression, "box": None if box is None else format_box(box, decimals)}
@@ -144,18 +147,25 @@ def instruction(
             slots[name] = " ".join((value or "").split())
             if not slots[name]:
                 raise LionError(f"the task '{task}' needs a {name}: it is missing or empty")
+    if leave_out is not None:
+        wording = " ".join(word for word in wording.split() if "{" in word or not leave_out()) or wording
     return wording.format(**slots)
 
 
 def dialog_instruction(
-    history: Sequence[tuple[str, str]], question: str, *, template: int = 0, held_out: bool = False
+    history: Sequence[tuple[str, str]],
+    question: str,
+    *,
+    template: int = 0,
+    held_out: bool = False,
+    leave_out: Callable[[], bool] | None = None,
 ) -> str:
     """A question with the rounds (question, answer) before it, oldest first, on one line.
 
     ``Dialog history: Question: .. Answer: .. Question: .. Answer: .. `` and then the dialog wording; without rounds the
-    wording alone. Raises: LionError if the question is empty.
+    wording alone, ``leave_out`` as in :func:`instruction`. Raises: LionError if the question is empty.
     """
-    now = instruction(Task.DIALOG, question=question, template=template, held_out=held_out)
+    now = instruction(Task.DIALOG, question=question, template=template, held_out=held_out, leave_out=leave_out)
     if not history:
         return now
     rounds = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in history)

@@ -83,3 +83,12 @@ def test_phrases_name_or_place_as_asked():
     placed = [say(each, Task.REC, words, placed=True)[2]["kind"] for each in shown if len(each.objects) > 2]
     named = [say(each, Task.REC, words, bare=True, placed=True)[2]["kind"] for each in shown]
     assert set(placed) == {"relation", "ordinal"} and set(named) == {"unique", "attribute"}
+
+
+def test_wordings_are_as_loose_as_asked_and_answers_stay():
+    exact, loose = source(), source(loose=0.5)
+    for task in (Task.CAPTION, Task.VQA, Task.DIALOG, Task.REC, Task.REG):
+        pairs = [(exact.sample(i, task, rng(i)), loose.sample(i, task, rng(i))) for i in range(12)]
+        assert all(one.answer == other.answer for one, other in pairs)
+        lengths = [(len(one.instruction.split()), len(other.instruction.split())) for one, other in pairs]
+        assert all(one >= other for one, other in lengths) and any(one > other for one, other in lengths)

@@ -135,6 +135,7 @@ class LanguageModelling:
             pixels=data.pixels,
             tags=NoisyTags(**data.tags.model_dump()) if data.tags else None,
             decimals=self.processor.box_decimals,
+            loose=data.loose,
         )
 
     @staticmethod

@@ -45,7 +45,8 @@ class Lesson:
     """Whether tags stand before the instruction."""
     bare: bool = False
     placed: bool = False
-    """Both as :func:`lion.data.sources.world.say` takes them."""
+    loose: float = 0.0
+    """All three as :func:`lion.data.sources.world.say` takes them."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Lessons:
             bare=finding,
             # Of all that can be asked, where things are to one another takes longest.
             placed=rng.random() < (0.4 if finding or task == Task.REC else 0.15),
+            loose=self.data.loose,
         )
         most = most_things(done, self.options.few_first)
         return lesson, [self._row(_laid_out(self.data.split, index, most), lesson, rng) for index in indices]
@@ -118,7 +120,9 @@ class Lessons:
         return self.data.tags.share if self.data.tags else 0.0
 
     def _row(self, shown: Scene, lesson: Lesson, rng: np.random.Generator) -> Row:
-        text, answer, meta = say(shown, lesson.task, rng, self.decimals, bare=lesson.bare, placed=lesson.placed)
+        text, answer, meta = say(
+            shown, lesson.task, rng, self.decimals, bare=lesson.bare, placed=lesson.placed, loose=lesson.loose
+        )
         tags: Sequence[str] | None = None
         if lesson.tagged and self.data.tags is not None:
             tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)

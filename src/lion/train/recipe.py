@@ -53,6 +53,12 @@ class WorldData(_Strict):
     pixels: int = Field(default=256, ge=32, description="side of the drawn picture before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; one left out is not seen")
     tags: TagNoise | None = Field(default=None, description="tags beside the pictures and their noise; null: no tags")
+    loose: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="chance that a word of an instruction is left out: others will word it anew",
+    )
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
 
 

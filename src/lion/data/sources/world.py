@@ -51,6 +51,7 @@ class WorldSource:
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         seed: seed of the scenes (not of the run).
+        loose: chance that a word of an instruction is left out (:func:`say`).
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class WorldSource:
         tags: NoisyTags | None = None,
         decimals: int = 3,
         seed: int = 0,
+        loose: float = 0.0,
     ) -> None:
         self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
-        self.decimals, self.seed = decimals, seed
+        self.decimals, self.seed, self.loose = decimals, seed, loose
         self._pictures = Pictures(
             _key(split, seed, pixels, image_processor), scenes, partial(_draw, split, seed, pixels, image_processor)
         )
@@ -97,7 +99,7 @@ class WorldSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)
-        text, answer, meta = say(shown, task, rng, self.decimals)
+        text, answer, meta = say(shown, task, rng, self.decimals, loose=self.loose)
         tags = None
         if self.tags is not None and chance(rng, self.tags.share):
             tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.spurious)
@@ -121,6 +123,7 @@ def say(
     *,
     bare: bool = False,
     placed: bool = False,
+    loose: float = 0.0,
 ) -> Said:
     """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
@@ -135,6 +138,7 @@ def say(
             thing ("the red cat") and do not place it ("the second cat from the left").
         placed: ask by where things are, if the scene allows it. VQA: where one thing is to another, both named by their
             category. REC: a phrase that places the thing (unless bare).
+        loose: chance that a word of the instruction is left out, those of the question, the phrase and the box apart.
     """
     if placed and task == Task.VQA:
         slots, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
@@ -148,9 +152,11 @@ def say(
         text = slots.get("question") or slots.get("expression") or (format_box(box, decimals) if box else str(task))
         return text, spoken, meta
     template = below(rng, len(INSTRUCTIONS[task]))
+    leave_out = partial(chance, rng, loose) if loose else None
     if task == Task.DIALOG:
-        return dialog_instruction(slots["history"], slots["question"], template=template), spoken, meta
-    return instruction(task, template=template, decimals=decimals, **slots), spoken, meta
+        history, question = slots["history"], slots["question"]
+        return dialog_instruction(history, question, template=template, leave_out=leave_out), spoken, meta
+    return instruction(task, template=template, decimals=decimals, leave_out=leave_out, **slots), spoken, meta
 
 
 def _meant(asked: language.Question) -> tuple[int, ...]:
