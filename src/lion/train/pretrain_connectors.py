@@ -76,7 +76,8 @@ class PretrainConnectors:
 
     def _batch(self, scenes: list[Scene], pictures: np.ndarray, rng: np.random.Generator) -> Batch:
         tasks = [_ASKED[number] for number in rng.integers(len(_ASKED), size=len(scenes))]
-        asked = [say(scene, task, rng, self.processor.box_decimals) for scene, task in zip(scenes, tasks, strict=True)]
+        decimals, loose = self.processor.box_decimals, self.worlds.data.loose
+        asked = [say(scene, task, rng, decimals, loose=loose) for scene, task in zip(scenes, tasks, strict=True)]
         words = self.processor(text=[instruction for instruction, _, _ in asked], too_long="truncate")
         tensors = {name: words[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}
         return Batch(
