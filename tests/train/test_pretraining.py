@@ -1,5 +1,7 @@
 """The pretraining objectives: they run, they learn what they should from, and stages can start from what they leave."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,15 @@ SHORT += ["validation.every=2", "validation.samples=4"]
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LION_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", ["mini-vit", "mini-t5", "mini-tagger"])
+def test_an_objective_makes_the_same_batches_in_another_process(name):
+    here = make_objective(load(name, SHORT))
+    there = pickle.loads(pickle.dumps(here)).batch(1).tensors
+    wanted = here.batch(1).tensors
+    assert there.keys() == wanted.keys()
+    assert all(torch.equal(there[name], wanted[name]) for name in wanted)
 
 
 @pytest.mark.parametrize(("name", "part"), [("mini-vit", "vision_encoder"), ("mini-t5", "language_model")])

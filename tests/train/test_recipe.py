@@ -1,5 +1,6 @@
 """Recipes: one line of help for every mistake, before torch is imported; shipped files all valid."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,13 @@ def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
     before = from_init.fingerprint()
     (tmp_path / "finished.json").write_text('{"fingerprint": "abc"}')
     assert from_init.fingerprint() != before
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped()) - CHAINS))
+def test_a_recipe_comes_whole_to_another_process(name):
+    recipe = load(name, ["seed=5"])
+    there = pickle.loads(pickle.dumps(recipe))
+    assert there == recipe and type(there) is type(recipe)
 
 
 def models(root: type[BaseModel]) -> set[type[BaseModel]]:

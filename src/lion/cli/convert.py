@@ -40,7 +40,7 @@ def official(
     llm: Annotated[
         str | None, typer.Option(metavar="FLAN-T5", help="(default: google/flan-t5-xl or -xxl, by LION's size)")
     ] = None,
-    bert: Annotated[str, typer.Option(metavar="BERT", help="The Q-Former's tokenizer.")] = "bert-base-uncased",
+    bert: Annotated[str, typer.Option("--bert", metavar="TOKENIZER", help="The Q-Former's.")] = "bert-base-uncased",
     ram: Annotated[str | None, typer.Option(metavar="CKPT", help="A RAM checkpoint: the tagger.")] = None,
     dtype: Annotated[StoredAs, typer.Option(help="Precision to store.")] = StoredAs.bf16,
     config: Annotated[

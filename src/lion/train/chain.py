@@ -21,7 +21,7 @@ from rich.progress import TaskID
 from lion.errors import LionError
 from lion.train.loop import Stopped
 from lion.train.progress import ProgressBars, polite_stop
-from lion.train.recipe import Recipe, parse
+from lion.train.recipe import Recipe
 from lion.train.run import check_init, finished, make_objective, train
 
 Done = tuple[Recipe[Any], Mapping[str, Any], bool]
@@ -115,7 +115,7 @@ class _Apart:
         self.recipe, self.bars = recipe, bars
         self.bar: TaskID = bars.add(recipe.name, recipe.steps)
         self.pipe, theirs = get_context("spawn").Pipe(duplex=False)
-        arguments = (json.dumps(recipe.model_dump(mode="json")), restart, threads, prepare, theirs)
+        arguments = (recipe, restart, threads, prepare, theirs)
         self.process = get_context("spawn").Process(target=_run, args=arguments)
         self.process.start()
         theirs.close()
@@ -143,7 +143,7 @@ class _Apart:
         return done
 
 
-def _run(fields: str, restart: bool, threads: int, prepare: Callable[[], None], pipe: Connection) -> None:
+def _run(recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[], None], pipe: Connection) -> None:
     """What the new process does."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C is for the first process, which passes it on
@@ -155,7 +155,6 @@ def _run(fields: str, restart: bool, threads: int, prepare: Callable[[], None], 
         pipe.send_bytes(json.dumps(message).encode())
 
     try:
-        recipe = parse(json.loads(fields))
         tell(done=train(recipe, restart=restart, watch=lambda step, row: tell(step=step, row=row)))
     except LionError as error:
         tell(error=str(error))

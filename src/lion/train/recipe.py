@@ -183,6 +183,10 @@ class Recipe(_Strict, Generic[OptionsT]):
         marks = {part: _finished_fingerprint(self.init_folder(part)) for part in self.init}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its fields: pickle, which new processes need, does not find a generic class of pydantic by name."""
+        return parse, (self.model_dump(mode="json"),)
+
     @model_validator(mode="after")
     def _agrees_with_its_stage(self) -> Recipe[OptionsT]:
         """Contradictions between a recipe and its stage, each told with its fix (ValueError: pydantic collects it)."""
