@@ -173,6 +173,13 @@ def other_depth(checkpoint, folder):
     return folder, "do not fit its config.json"
 
 
+def broken_generation_config(checkpoint, folder):
+    """transformers then generates as if there were none."""
+    shutil.copytree(checkpoint, folder)
+    (folder / "generation_config.json").write_text('{"eos_token_id"')
+    return folder, "no readable generation_config.json"
+
+
 def no_weights(checkpoint, folder):
     shutil.copytree(checkpoint, folder)
     (folder / "model.safetensors").unlink()
@@ -202,7 +209,7 @@ def no_tokenizer(checkpoint, folder):
 
 BAD_MODELS = [
     no_such_folder, unknown_hub_id, plain_word, empty_folder, not_a_lion, broken_json, other_shape, other_depth,
-    no_weights, cut_weights, no_tokenizer, no_second_tokenizer,
+    broken_generation_config, no_weights, cut_weights, no_tokenizer, no_second_tokenizer,
 ]  # fmt: skip
 
 

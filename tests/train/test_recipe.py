@@ -38,6 +38,14 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ({"data": []}, "data: "),
         ({"data": [{"source": "world", "scenes": 10}]}, "data.0.tasks: name at least one of caption"),
         (
+            {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 10, "loose": 0.3}]},
+            "data.0.loose: pretrain-vit does not read it; leave it out",
+        ),
+        (
+            {"stage": "pretrain-connectors", "data": [{"source": "world", "scenes": 10, "tags": {}}]},
+            "data.0.tags: pretrain-connectors does not read it; leave it out",
+        ),
+        (
             {"data": [{"source": "world", "scenes": 10, "tasks": {"rec": 1}}]},
             "data.0.tasks: stage1 does not train on rec; its tasks are caption, dialog, vqa",
         ),

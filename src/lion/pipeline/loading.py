@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from transformers import GenerationConfig
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from lion.errors import LionError
 from lion.hub import HUB_ID, fetch
@@ -134,6 +136,13 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
 
     Raises: LionError if they do not, or cannot be read.
     """
+    try:
+        if (folder / GENERATION_CONFIG_NAME).is_file():  # transformers passes over one it cannot read
+            GenerationConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise LionError(
+            f"'{name}' holds no readable {GENERATION_CONFIG_NAME} ({_line(error)}); save or copy the checkpoint again"
+        ) from error
     try:
         model, report = LionForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True

@@ -197,6 +197,9 @@ class Recipe(_Strict, Generic[OptionsT]):
                 raise ValueError(f"data.{number}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {fit}")
             if row.tasks and isinstance(entry, WorldData) and not entry.tasks:
                 raise ValueError(f"data.{number}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
+            for setting in row.unread:
+                if getattr(entry, setting, None):
+                    raise ValueError(f"data.{number}.{setting}: {self.stage} does not read it; leave it out")
         for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(allowed)):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")

@@ -81,6 +81,8 @@ class Stage:
     """Components that train; everything else is frozen."""
     tasks: frozenset[Task] = frozenset()
     """Tasks whose samples the stage may see; empty where the objective takes scenes rather than tasks."""
+    unread: tuple[str, ...] = ()
+    """Settings of a world source that mean nothing here: of the words, where pictures are all that is seen."""
     visual_inputs: Literal["qformer", "aggregator", "both"] | None = None
     """Visual tokens the language model reads (LionConfig.visual_inputs); None where no LION model is built."""
     init: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-vit": Stage(
             objective="lion.train.pretrain_vision:PretrainVision",
             trainable=("vision_encoder", "heads"),
+            unread=("tasks", "tags", "loose"),
         ),
         "pretrain-t5": Stage(
             objective="lion.train.pretrain_language:PretrainLanguage",
@@ -118,10 +121,12 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-tagger": Stage(
             objective="lion.train.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
+            unread=("tasks", "tags", "loose"),
         ),
         "pretrain-connectors": Stage(
             objective="lion.train.pretrain_connectors:PretrainConnectors",
             trainable=("qformer", "vision_aggregator", "mlp"),
+            unread=("tasks", "tags"),
             visual_inputs="both",
             init=("vision_encoder", "language_model"),
         ),
