@@ -31,7 +31,7 @@ demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=pat
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 # A file's tests stay together, so that what they share is made once.
-test: lint  ## lint, types and every test, as many at a time as there are processors (at most 4)
+test: lint  ## lint, types and all tests but the slow ones, as many at a time as there are processors (at most 4)
 	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(READY)  ## style, formatting and types

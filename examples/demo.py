@@ -24,6 +24,10 @@ def main() -> None:
 
     logging.disable_progress_bar()  # nothing here takes long enough
     lion = LionPipeline.from_pretrained()
+    if options.picture != SCENE:
+        print(
+            "demo: note: lion-mini knows drawn scenes only; docs/convert.md has what knows photographs", file=sys.stderr
+        )
     look = lion.look(options.picture)
     thing = f"the {look.tags[0]}" if look.tags else "the object"
     question = f"What color is {thing}?"

@@ -112,8 +112,7 @@ def benchmark_prompt(name: str, slots: Mapping[str, str], rounds: Sequence[tuple
         slots: question, options, expression, box or caption, as the wording needs; others change nothing.
         rounds: earlier rounds (question, answer) of a dialog, oldest first.
     """
-    said = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in rounds)
-    history = DIALOG_HISTORY.format(rounds=said) if rounds else ""
+    history = _history(rounds) if rounds else ""
     return " ".join(BENCHMARK_PROMPTS[name].format(rounds=history, **slots).split())
 
 
@@ -168,8 +167,12 @@ def dialog_instruction(
     now = instruction(Task.DIALOG, question=question, template=template, held_out=held_out, leave_out=leave_out)
     if not history:
         return now
-    rounds = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in history)
-    return " ".join(DIALOG_HISTORY.format(rounds=rounds).split()) + " " + now
+    return " ".join(_history(history).split()) + " " + now
+
+
+def _history(rounds: Sequence[tuple[str, str]]) -> str:
+    said = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in rounds)
+    return DIALOG_HISTORY.format(rounds=said)
 
 
 def tag_prompt(tags: Sequence[str]) -> str:
@@ -178,7 +181,7 @@ def tag_prompt(tags: Sequence[str]) -> str:
 
 
 def template_texts() -> tuple[str, ...]:
-    """Every text of this module with its slots emptied: what a tokenizer made for one world must be able to hold."""
+    """LION's own texts with their slots emptied: what a tokenizer made for one world must be able to hold."""
     wordings = [*INSTRUCTIONS.values(), *HELD_OUT_INSTRUCTIONS.values(), (TAG_PROMPT, DIALOG_HISTORY, DIALOG_ROUND)]
     empty = dict.fromkeys(("question", "expression", "box", "tags", "rounds", "answer"), "")
     return tuple(wording.format(**empty) for group in wordings for wording in group)

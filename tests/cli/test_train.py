@@ -107,7 +107,7 @@ def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):
             time.sleep(0.1)
         chain_of_runs.send_signal(signal.SIGINT)
         assert chain_of_runs.wait(timeout=60) == 130
-        assert "the same command resumes" in chain_of_runs.stderr.read()
+        assert "the same command, without --restart, resumes" in chain_of_runs.stderr.read()
     for log in logs:
         (saved,) = (log.parent / "checkpoints").iterdir()
         assert int(re.search(r"\d+", saved.name)[0]) == len(log.read_text().splitlines())

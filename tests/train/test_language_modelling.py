@@ -66,8 +66,10 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     third = recipe("stage3", tmp_path, init={"model": "stage2"}, validation=validation)
     tagger = tmp_path / "tagger"
     tagger.mkdir()
-    for name in ("config.json", "train.jsonl"):
-        (tagger / name).write_text("{}")
+    (tagger / "train.jsonl").write_text("{}")
+    with pytest.raises(LionError, match=r"init\.tagger: .* holds no finished tagger; train it first"):
+        train(second)
+    (tagger / "config.json").write_text('{"model_type": "lion_ram"}')
     scores = train(first)["scores"]
     assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
     train(second)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from lion.boxes import Box
 from lion.data.sources.world import say
+from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
 from lion.model.vision_encoder import sincos_positions
 from lion.prompts import Task
@@ -42,6 +43,13 @@ def test_an_objective_makes_the_same_batches_in_another_process(name):
     wanted = here.batch(1).tensors
     assert there.keys() == wanted.keys()
     assert all(torch.equal(there[name], wanted[name]) for name in wanted)
+
+
+def test_what_cannot_end_well_is_refused_at_once():
+    with pytest.raises(LionError, match="validation: pretrain-tagger sets its tags' thresholds on val scenes"):
+        make_objective(load("mini-tagger", ["validation=null"]))
+    with pytest.raises(LionError, match=r"options\.find_first: only rec, reg, vqa find things"):
+        make_objective(load("mini-t5", ["data.0.tasks={caption: 1, dialog: 1}"]))
 
 
 @pytest.mark.parametrize(("name", "part"), [("mini-vit", "vision_encoder"), ("mini-t5", "language_model")])

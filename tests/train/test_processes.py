@@ -28,6 +28,31 @@ SCRIPT = """
 """
 
 
+CHAIN = """
+chain:
+  - {recipe: mini-t5, with: {data.0.scenes: 8, validation: null}}
+  - {recipe: mini-tagger, with: {data.0.scenes: 8, validation.samples: 2}}
+  - recipe: mini-stage3
+    with: {data.0.scenes: 8, validation: null, init: {}, options.alignment: 0}
+"""
+"""Stages some of whose parameters get no gradient in a batch, and one that reads a buffer of its model."""
+
+
+def test_the_stages_train_in_two_processes(tmp_path):
+    (tmp_path / "chain.yaml").write_text(CHAIN)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "lion.cli"]
+    launch += ["train", str(tmp_path / "chain.yaml"), "model=tiny", "steps=4", "batch_size=2", "optimiser.warmup=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "LION_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [*launch, f"root={tmp_path}", "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(record["name"], record["samples"]) for record in records] == [
+        ("mini-t5", 16), ("mini-tagger", 16), ("mini-stage3", 16)
+    ]  # fmt: skip
+
+
 def test_two_processes_share_the_shards_of_a_step(tmp_path):
     file = tmp_path / "script.py"
     file.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(tmp_path), steps=4)))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from lion.errors import LionError
 from lion.prompts import Task
 from lion.train import recipe as recipes
+from lion.train.chain import _ready
 from lion.train.recipe import SHIPPED, load, load_chain, parse, shipped
 from lion.train.stages import STAGES, Options
 
@@ -44,6 +45,16 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         (
             {"stage": "pretrain-connectors", "data": [{"source": "world", "scenes": 10, "tags": {}}]},
             "data.0.tags: pretrain-connectors does not read it; leave it out",
+        ),
+        ({"stage": "pretrain-t5", "one_task": True}, "one_task: pretrain-t5 does not read it; leave it out"),
+        (
+            {"validation": {"every": 1, "data": [{"source": "world", "scenes": 10}]}},
+            "validation.data.0.tasks: name at least one of caption",
+        ),
+        (
+            {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 9}]}
+            | {"validation": {"every": 1, "data": [{"source": "jsonl", "path": "own.jsonl"}]}},
+            "validation.data: pretrain-vit does not read it; leave it out",
         ),
         (
             {"data": [{"source": "world", "scenes": 10, "tasks": {"rec": 1}}]},
@@ -110,7 +121,10 @@ def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
     assert recipe.name == name and title.startswith("# lion-mini")
     assert prerequisite.startswith("# Prerequisite: ") and command.split() == ["#", "Run:", "lion", "train", name]
     assert override.startswith(f"# Override:     lion train {name} ")
-    load(name, override.split()[5:])
+    other = load(name, override.split()[5:])
+    assert all(other.init_folder(part) == recipe.init_folder(part) for part in recipe.init), (
+        "what it needs is elsewhere"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(CHAINS))
@@ -154,6 +168,36 @@ def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
     before = from_init.fingerprint()
     (tmp_path / "finished.json").write_text('{"fingerprint": "abc"}')
     assert from_init.fingerprint() != before
+
+
+def test_the_fingerprint_knows_your_own_files(tmp_path):
+    (tmp_path / "own.jsonl").write_text("{}")
+    own = parse({**BASE, "data": [{"source": "jsonl", "path": str(tmp_path / "own.jsonl")}]})
+    before = own.fingerprint()
+    assert own.fingerprint() == before
+    (tmp_path / "own.jsonl").write_text("{} ")
+    assert own.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("chain", "says"),
+    [
+        ("chain: mini-vit", "'mini-vit' is no list of recipes"),
+        ("chain: []", "is no list of recipes"),
+        ("chain: [{with: {steps: 3}}]", "is neither a recipe's name nor"),
+        ("chain: [3]", "3 is neither a recipe's name nor"),
+        ("chain: [{recipe: mini-vit, steps: 3}]", "is neither a recipe's name nor"),
+    ],
+)
+def test_a_chain_of_another_shape(tmp_path, chain, says):
+    (tmp_path / "own.yaml").write_text(chain)
+    with pytest.raises(LionError, match=says):
+        load_chain(tmp_path / "own.yaml")
+
+
+def test_what_a_chain_still_has_to_make_is_not_taken_from_the_package():
+    made, after = load("mini-stage3"), load("mini-stage3", ["out=again", "init={model: lion-mini}"])
+    assert _ready([made, after], []) == [made]
 
 
 @pytest.mark.parametrize("name", sorted(set(shipped()) - CHAINS))

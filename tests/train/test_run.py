@@ -185,7 +185,31 @@ def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().loss(model, batch)
 
-    with pytest.raises(Stopped, match="step 5 of 12; the same command resumes"):
+    with pytest.raises(Stopped, match="step 5 of 12; the same command, without --restart, resumes"):
         train(toy, objective=Terminated(toy))
     assert train(toy, objective=Toy(toy))["steps"] == 12
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
+
+
+def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
+    toy = recipe(tmp_path)
+
+    class Terminated(Toy):
+        def loss(self, model, batch):
+            if batch.ids[0].startswith("toy-11-"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(model, batch)
+
+    with pytest.raises(Stopped, match="once toy was finished"):
+        train(toy, objective=Terminated(toy))
+    assert (toy.folder / "finished.json").is_file()
+
+
+def test_restart_throws_runs_away_and_nothing_else(tmp_path):
+    toy = recipe(tmp_path)
+    train(toy, objective=Toy(toy))
+    assert train(toy, objective=Toy(toy), restart=True)["steps"] == 12
+    (toy.folder / "recipe.yaml").unlink()
+    with pytest.raises(LionError, match=r"--restart: .* holds other things than a run"):
+        train(toy, objective=Toy(toy), restart=True)
+    assert (toy.folder / "finished.json").is_file()

@@ -38,9 +38,15 @@ def official(
         str | None, typer.Option(metavar="CKPT", help="eva_vit_g.pth, or a BLIP-2 / InstructBLIP of transformers.")
     ] = None,
     llm: Annotated[
-        str | None, typer.Option(metavar="FLAN-T5", help="(default: google/flan-t5-xl or -xxl, by LION's size)")
+        str | None,
+        typer.Option(
+            metavar="FLAN-T5",
+            help="FLAN-T5: its tokenizer, and weights that LION lacks. (default: google/flan-t5-xl or -xxl, by size)",
+        ),
     ] = None,
-    bert: Annotated[str, typer.Option("--bert", metavar="TOKENIZER", help="The Q-Former's.")] = "bert-base-uncased",
+    bert: Annotated[
+        str, typer.Option("--bert", metavar="TOKENIZER", help="The Q-Former's: a folder or Hub id.")
+    ] = "bert-base-uncased",
     ram: Annotated[str | None, typer.Option(metavar="CKPT", help="A RAM checkpoint: the tagger.")] = None,
     dtype: Annotated[StoredAs, typer.Option(help="Precision to store.")] = StoredAs.bf16,
     config: Annotated[

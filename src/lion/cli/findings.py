@@ -37,8 +37,6 @@ EXTRAS = {
 }
 """Extra of the package to what it installs and who needs it."""
 
-_PACKAGE = "lion-vlm"
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -55,9 +53,9 @@ def packages() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for requirement in NEEDED:
         yield _package(requirement, "problem", f"every verb needs it: pip install '{requirement}'")
-    for extra, (requirements, users) in EXTRAS.items():
+    for requirements, users in EXTRAS.values():
         for requirement in requirements:
-            yield _package(requirement, "missing", f"for {users}: pip install '{_PACKAGE}[{extra}]'")
+            yield _package(requirement, "missing", f"for {users}: pip install '{requirement}'")
 
 
 def _package(requirement: str, state: Literal["missing", "problem"], fix: str) -> Finding:

@@ -36,7 +36,7 @@ Decoding = Annotated[
         "answered in few words; boxes, as lion but locate can write nothing but a box.",
     ),
 ]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: a GPU if there is one)")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: cuda if it is there, else cpu)")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 

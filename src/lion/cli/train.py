@@ -62,7 +62,7 @@ def train(
         from lion.train.chain import train_chain
         from lion.train.loop import Stopped
     except ModuleNotFoundError as error:
-        raise LionError(f"training needs {error.name}; install the package with its extra: lion-vlm[train]") from error
+        raise LionError(f"training needs {error.name}: pip install {error.name}") from error
     if dry_run:
         from lion.train.dry_run import dry_run as plan_of
 

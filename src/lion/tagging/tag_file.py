@@ -142,7 +142,5 @@ def _parquet() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError as error:
-        raise LionError(
-            "Parquet needs pyarrow; install the package with its extra: lion-vlm[parquet], or name a .jsonl file"
-        ) from error
+        raise LionError("Parquet needs pyarrow: pip install pyarrow, or name a .jsonl file") from error
     return pyarrow, pyarrow.parquet

@@ -64,5 +64,8 @@ def coordinate_ids(tokenizer: PreTrainedTokenizerBase, decimals: int) -> Tensor:
     known = tokenizer.get_vocab()
     texts = [f"{step / steps:.{decimals}f}" for step in range(steps + 1)]
     if missing := [text for text in texts if text not in known]:
-        raise LionError(f"options.soft_coordinates: this tokenizer has no piece for {missing[0]}; set it to 0")
+        raise LionError(
+            f"this tokenizer has no piece for {missing[0]}, which soft_coordinates, alignment and the pretraining of "
+            "connectors need: set those options to 0, or take lion-mini's tokenizer"
+        )
     return torch.tensor([known[text] for text in texts])

@@ -10,7 +10,9 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,10 +21,13 @@ import torch
 from rich.progress import TaskID
 
 from lion.errors import LionError
-from lion.train.loop import Stopped
+from lion.train.loop import RESUMES, Stopped
 from lion.train.progress import ProgressBars, polite_stop
 from lion.train.recipe import Recipe
 from lion.train.run import check_init, finished, make_objective, train
+
+_BETWEEN = 0.5
+"""Seconds between messages about steps."""
 
 Done = tuple[Recipe[Any], Mapping[str, Any], bool]
 """A recipe, the record of its run, and whether it was finished before."""
@@ -65,21 +70,26 @@ def _side_by_side(
     with ProgressBars() as bars, polite_stop() as stop:
         try:
             while waiting or running:
-                if stop.wanted:
-                    raise Stopped("stopped; the same command resumes")
-                starting = _ready(waiting, running.values())[: at_once - len(running)]
+                ready = _ready(waiting, running.values())
+                if not restart and (done := [(each, before) for each in ready if (before := finished(each))]):
+                    for recipe, before in done:
+                        waiting.remove(recipe)
+                        yield recipe, before, True
+                    continue  # more may be ready now
+                starting = ready[: at_once - len(running)]
                 # Whoever has nobody beside it has all threads: until it ends nothing else can start.
                 threads = max(torch.get_num_threads() // max(len(running) + len(starting), 1), 1)
                 for recipe in starting:
+                    check_init(recipe)
+                    with bars.paused():  # one process draws pictures, and shows a bar of its own
+                        make_objective(recipe).prepare()
+                    if stop.wanted:
+                        break
                     waiting.remove(recipe)
-                    if not restart and (before := finished(recipe)):
-                        yield recipe, before, True
-                    else:
-                        check_init(recipe)
-                        with bars.paused():  # one process draws pictures, and shows a bar of its own
-                            make_objective(recipe).prepare()
-                        apart = _Apart(recipe, restart, threads, prepare, bars)
-                        running[apart.pipe] = apart
+                    apart = _Apart(recipe, restart, threads, prepare, bars)
+                    running[apart.pipe] = apart
+                if stop.wanted:
+                    raise Stopped(f"stopped; {RESUMES}")
                 for pipe in connection.wait([*running], timeout=1.0):
                     apart = running[pipe]  # type: ignore[index]  # wait hands back what it was given
                     if (record := apart.listen()) is not None:
@@ -89,7 +99,7 @@ def _side_by_side(
             for apart in running.values():
                 apart.process.terminate()
             for apart in running.values():
-                apart.process.join()
+                apart.join()
 
 
 def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Recipe[Any]]:
@@ -97,7 +107,8 @@ def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Re
     missing = {apart.recipe.folder for apart in running}
     ready = []
     for recipe in waiting:
-        if not missing & {recipe.init_folder(part) for part in recipe.init}:
+        # Not `init_folder`, which takes the bundled model for a `lion-mini` that is still to be made.
+        if not missing & {recipe.root / folder for folder in recipe.init.values()}:
             ready.append(recipe)
         missing.add(recipe.folder)
     return ready
@@ -106,7 +117,7 @@ def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Re
 class _Apart:
     """A recipe's run in a process of its own, and its progress bar.
 
-    Messages are lines of JSON: `{"step", "row"}` for each step, then one of `{"done"}`, `{"error"}`, `{"stopped"}`.
+    Messages are lines of JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"error"}`, `{"stopped"}`.
     """
 
     def __init__(
@@ -120,6 +131,13 @@ class _Apart:
         self.process.start()
         theirs.close()
 
+    def join(self) -> None:
+        """Wait until the process has ended, reading what it still says: one with a full pipe never would."""
+        with suppress(EOFError, OSError):
+            while True:
+                self.pipe.recv_bytes()
+        self.process.join()
+
     def listen(self) -> Mapping[str, Any] | None:
         """Take in a message; the record once the run is done. Raises: LionError if it failed; Stopped."""
         try:
@@ -127,9 +145,7 @@ class _Apart:
         except EOFError:
             self.process.join()
             code = self.process.exitcode
-            raise LionError(
-                f"{self.recipe.name}: its process ended with code {code}; the same command resumes"
-            ) from None
+            raise LionError(f"{self.recipe.name}: its process ended with code {code}; {RESUMES}") from None
         if "error" in told:
             raise LionError(told["error"])
         if "stopped" in told:
@@ -152,10 +168,20 @@ def _run(recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[],
     torch.set_num_threads(threads)
 
     def tell(**message: Any) -> None:
-        pipe.send_bytes(json.dumps(message).encode())
+        with suppress(BrokenPipeError):  # nobody is there any more: the run still has to save
+            pipe.send_bytes(json.dumps(message).encode())
+
+    told = 0.0
+
+    def watch(step: int, row: Mapping[str, Any]) -> None:
+        """Few messages: while the parent draws pictures it reads none, and a pipe holds some hundreds."""
+        nonlocal told
+        if time.monotonic() - told >= _BETWEEN or step == recipe.steps:
+            told = time.monotonic()
+            tell(step=step, row={name: row[name] for name in ("loss", "samples_per_second")})
 
     try:
-        tell(done=train(recipe, restart=restart, watch=lambda step, row: tell(step=step, row=row)))
+        tell(done=train(recipe, restart=restart, watch=watch))
     except LionError as error:
         tell(error=str(error))
     except Stopped as stopped:

@@ -43,11 +43,14 @@ class LanguageModelling:
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
         self.alignment = Alignment(self.processor) if recipe.options.alignment else None
         self.sources = [(self._source(data), data.weight) for data in recipe.data]
+        self.held_out = (
+            [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
+        )
         self.mixture = Mixture(self.sources, recipe.seed, recipe.one_task)
 
     def prepare(self) -> None:
         """Draw the world's pictures."""
-        for source, _ in self.sources:
+        for source, _ in [*self.sources, *self.held_out]:
             source.prepare()
 
     def build(self) -> nn.Module:
@@ -63,7 +66,8 @@ class LanguageModelling:
         """Samples of the mixture."""
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
         if (step, shard) == (0, 0):  # what was left out when the datasets were read is told once
-            records = [source.dataset for source, _ in self.sources if isinstance(source, RecordSource)]
+            sources = [source for source, _ in [*self.sources, *self.held_out]]
+            records = [source.dataset for source in sources if isinstance(source, RecordSource)]
             bad += [BadSample(f"{one.name}:{ident}", reason) for one in records for ident, reason in one.skipped]
         tensors = collate(samples, self.processor)
         if self.alignment:
@@ -112,11 +116,10 @@ class LanguageModelling:
     @cached_property
     def _validator(self) -> Validator:
         assert self.recipe.validation is not None
-        held_out = [(self._source(data), data.weight) for data in self.recipe.validation.data]
         worlds = [source for source, _ in self.sources if isinstance(source, WorldSource)]
         tasks = sorted({task for source in worlds for task in source.tasks})
         tags = worlds[0].tags if worlds else None
-        return Validator(self.processor, self.recipe.validation.samples, tasks, tags, held_out)
+        return Validator(self.processor, self.recipe.validation.samples, tasks, tags, self.held_out)
 
     def _source(self, data: WorldData | JsonlData | DatasetData) -> Source:
         if not isinstance(data, WorldData):

@@ -22,7 +22,7 @@ from lion.world import COLOURS, Scene, noisy_tags, scene
 
 _FEW = 3
 """Most things in the scenes of the start, at its end."""
-_FINDING = (Task.REC, Task.REG, Task.VQA)
+FINDING = frozenset({Task.REC, Task.REG, Task.VQA})
 """Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
 _SYMBOLS = 24
 """Most symbols a scene is told in."""
@@ -92,7 +92,7 @@ class Lessons:
     def rows(self, done: float, count: int, rng: np.random.Generator) -> tuple[Lesson, list[Row]]:
         """A batch of `count` rows when `done` of the run (0 to 1) is over, and what they have in common."""
         finding = done < self.options.find_first
-        tasks = [task for task in self.tasks if task in _FINDING or not finding]
+        tasks = [task for task in self.tasks if task in FINDING or not finding]
         weights = np.array([self.data.tasks[task] for task in tasks])
         edges = np.cumsum(weights) / weights.sum()
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -30,6 +31,9 @@ from lion.train.recipe import Optimiser, Recipe
 
 Watch = Callable[[int, Mapping[str, Any]], None]
 """Takes a step's number and its row of the log."""
+
+
+RESUMES = "the same command, without --restart, resumes"
 
 
 class Stopped(Exception):
@@ -67,8 +71,10 @@ def learning_rate(optimiser: Optimiser, steps: int, step: int) -> float:
     return optimiser.lr * (1 - past if optimiser.shape == "linear" else 0.5 * (1 + math.cos(math.pi * past)))
 
 
-def fit(run: Run) -> None:
+def fit(run: Run) -> bool:
     """Train from the run's progress to the recipe's last step, validating and saving on the way.
+
+    Returns: whether it was asked to stop during the last step, too late to stop before it.
 
     Raises:
         LionError: the loss or a gradient is NaN or infinite; names the samples of the batch.
@@ -76,7 +82,8 @@ def fit(run: Run) -> None:
     """
     recipe = run.recipe
     if run.progress.step >= recipe.steps:
-        return
+        return False
+    asked = False
     train_mode(run.model)
     batches = _batches(run)
     bars = ProgressBars(shown=run.accelerator.is_main_process and run.watch is None)
@@ -93,11 +100,13 @@ def fit(run: Run) -> None:
             if recipe.validation and (step % recipe.validation.every == 0 or last):
                 validate(run)
             run.progress.seconds += time.monotonic() - started
-            if step % recipe.checkpoint.every == 0 or last or stop.wanted:
+            asked = _anyone(run.accelerator, stop.wanted)
+            if step % recipe.checkpoint.every == 0 or last or asked:
                 run.log.flush()
                 run.checkpoints.save(run.accelerator, run.bare_model, run.optimisers, run.progress)
-            if stop.wanted and not last:
-                raise Stopped(f"stopped after step {step} of {recipe.steps}; the same command resumes")
+            if asked and not last:
+                raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}")
+    return asked
 
 
 def validate(run: Run) -> None:
@@ -162,8 +171,16 @@ def _backward(run: Run, batch: Batch, last: bool) -> tuple[float, dict[str, Tens
     return float(loss.total.detach()), dict(loss.per_task)
 
 
+def _anyone(accelerator: Accelerator, wanted: bool) -> bool:
+    """Whether one process of all was asked to stop: they have to leave after the same step."""
+    if accelerator.num_processes == 1:
+        return wanted
+    return bool(accelerator.reduce(torch.tensor(int(wanted), device=accelerator.device)))
+
+
 def _note_bad_samples(run: Run, batch: Batch) -> None:
-    for bad in batch.bad:
+    """Count and log the bad samples of all processes."""
+    for bad in gather_object(list(batch.bad)) if run.accelerator.num_processes > 1 else batch.bad:
         run.progress.bad_samples += 1
         run.log.bad_sample(run.progress.step + 1, bad)
 

@@ -28,7 +28,7 @@ from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
 from lion.train.answer_loss import AnswerLoss
-from lion.train.lessons import Lessons, Row
+from lion.train.lessons import FINDING, Lessons, Row
 from lion.train.log import log_values
 from lion.train.meant import Meant, MeantTargets
 from lion.train.objective import Batch, Loss, NamedParameters
@@ -135,6 +135,10 @@ class PretrainLanguage:
         self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
+        if self.options.find_first and not set(recipe.data[0].tasks) & FINDING:
+            raise LionError(
+                f"options.find_first: only {', '.join(sorted(FINDING))} find things; set it to 0 or add one"
+            )
         self.lessons = Lessons(recipe.data[0], self.options, self.processor.box_decimals)
 
     def prepare(self) -> None:

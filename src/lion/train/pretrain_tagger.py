@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lion.errors import LionError
 from lion.metrics.average_precision import mean_average_precision
 from lion.model import LionImageProcessor
 from lion.tagging import RamTagger
 from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
-from lion.tagging.policy import best_f1_thresholds
 from lion.tagging.ram_tagger import normalize
 from lion.train.matching import matching_logits, matching_loss
 from lion.train.objective import Batch, Loss, NamedParameters
@@ -35,6 +35,8 @@ class PretrainTagger:
     """The objective of stage ``pretrain-tagger``; see :class:`lion.train.objective.Objective`."""
 
     def __init__(self, recipe: Recipe[Any]) -> None:
+        if recipe.validation is None:
+            raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
         # Same side as the model's pictures, so both share one cache of them.
@@ -47,7 +49,7 @@ class PretrainTagger:
         return RamModel(self.config)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        return {"tagger": [(name, parameter) for name, parameter in model.named_parameters() if name != "label_embed"]}
+        return {"tagger": [(name, parameter) for name, parameter in model.named_parameters()]}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
@@ -57,7 +59,7 @@ class PretrainTagger:
         output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]
         tagging = asymmetric_loss(output.logits.float(), present_BN, gamma_negative=0.0, margin=0.0)
         (tokens_BLE,) = output.hidden_states
-        labels_NE = model.get_buffer("label_embed")
+        labels_NE = getattr(model, "module", model).get_buffer("label_embed")
         matching = matching_loss(matching_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
         return Loss(tagging + matching, {"tagging": tagging.detach(), "matching": matching.detach()})
 
@@ -78,9 +80,9 @@ class PretrainTagger:
     def export(self, model: nn.Module, out: Path) -> None:
         """The tagger with thresholds calibrated on the val split."""
         assert isinstance(model, RamModel)
-        scores_MN, present_MN = self._scores(model.eval())
-        model.config.thresholds = best_f1_thresholds(scores_MN, present_MN).tolist()
-        RamTagger(model).save_pretrained(out)
+        tagger = RamTagger(model)
+        tagger.calibrate(*self._scores(model.eval()))
+        tagger.save_pretrained(out)
 
 
 def _present(scenes: list[Scene]) -> Tensor:

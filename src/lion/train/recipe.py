@@ -115,8 +115,12 @@ class Validation(_Strict):
     """Held-out samples that the model answers during training; scores go to validation.jsonl."""
 
     every: int = Field(gt=0, description="steps between validations; one more comes at the end")
-    samples: int = Field(default=200, gt=0, description="samples of each task")
-    data: tuple[Data, ...] = Field(default=(), description="where they come from; empty: the world's val split")
+    samples: int = Field(
+        default=200, gt=0, description="val questions of each task on the drawn world; of your own data so many in all"
+    )
+    data: tuple[Data, ...] = Field(
+        default=(), description="held-out sources of your own, beside val scenes where `data` has drawn ones"
+    )
 
 
 class Checkpoints(_Strict):
@@ -174,12 +178,19 @@ class Recipe(_Strict, Generic[OptionsT]):
         return SHIPPED.parent / "bundled" / BUNDLED if bundled else folder
 
     def fingerprint(self) -> str:
-        """Hash of all that shapes the loss curve, earlier runs included; a checkpoint of another hash is refused."""
+        """Hash of all that shapes the loss curve; a checkpoint of another hash is refused.
+
+        Earlier runs and your own files of samples and tags are part of it; of a dataset in its original files its
+        folder's name alone.
+        """
         from lion.world import WORLD_VERSION
 
         # Without defaults, so that a setting added to this file later leaves old runs what they were.
         facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE), exclude_defaults=True)
         facts["world"] = WORLD_VERSION
+        named = (getattr(entry, field, None) for entry in self.data for field in ("path", "tags_from"))
+        if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in named if path and path.is_file()]:
+            facts["files"] = files
         marks = {part: _finished_fingerprint(self.init_folder(part)) for part in self.init}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 
@@ -191,15 +202,15 @@ class Recipe(_Strict, Generic[OptionsT]):
     def _agrees_with_its_stage(self) -> Recipe[OptionsT]:
         """Contradictions between a recipe and its stage, each told with its fix (ValueError: pydantic collects it)."""
         row = self.row
-        for number, entry in enumerate(self.data):
+        for setting in row.unread:
+            if name := self._where_set(setting):
+                raise ValueError(f"{name}: {self.stage} does not read it; leave it out")
+        for name, entry in self._sources().items():
             if row.tasks and (wrong := sorted(set(entry.tasks) - row.tasks)):
                 fit = ", ".join(sorted(row.tasks))
-                raise ValueError(f"data.{number}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {fit}")
+                raise ValueError(f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {fit}")
             if row.tasks and isinstance(entry, WorldData) and not entry.tasks:
-                raise ValueError(f"data.{number}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
-            for setting in row.unread:
-                if getattr(entry, setting, None):
-                    raise ValueError(f"data.{number}.{setting}: {self.stage} does not read it; leave it out")
+                raise ValueError(f"{name}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
         for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(allowed)):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
@@ -208,6 +219,26 @@ class Recipe(_Strict, Generic[OptionsT]):
         if self.validation and not self.validation.data and not any(isinstance(e, WorldData) for e in self.data):
             raise ValueError("validation.data: name a source of held-out samples")
         return self
+
+    def _sources(self) -> dict[str, Data]:
+        """All sources by their dotted names, held-out ones last."""
+        held_out = self.validation.data if self.validation else ()
+        groups = {"data": self.data, "validation.data": held_out}
+        return {f"{group}.{n}": entry for group, entries in groups.items() for n, entry in enumerate(entries)}
+
+    def _where_set(self, setting: str) -> str | None:
+        """The dotted name under which a setting of the stage table's `unread` is not its default; None if nowhere."""
+        group, _, field = setting.rpartition(".")
+        owners: dict[str, BaseModel] = {"": self}
+        if group == "data":
+            owners = {f"data.{number}.": entry for number, entry in enumerate(self.data)}
+        elif group == "validation":
+            owners = {"validation.": self.validation} if self.validation else {}
+        for prefix, owner in owners.items():
+            known = type(owner).model_fields.get(field)
+            if known is not None and getattr(owner, field) != known.default:
+                return prefix + field
+        return None
 
 
 def _finished_fingerprint(folder: Path | None) -> str | None:
@@ -253,20 +284,31 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe
             f"{recipe}: {extra[0]}: a chain file holds `chain` and `questions` alone; put settings under an entry's "
             "`with`"
         )
+    entries: list[Any] = [{"recipe": entry} if isinstance(entry, str) else entry for entry in _listed(fields["chain"])]
+    for entry in entries:
+        if not (isinstance(entry, dict) and isinstance(entry.get("recipe"), str)) or set(entry) - {"recipe", "with"}:
+            raise LionError(
+                f"{recipe}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}"
+            )
     own: list[str] = []
     common: list[str] = []
     for override in overrides:
         (own if ":" in override.split("=", 1)[0] else common).append(override)
     recipes = []
-    for entry in fields["chain"]:
-        entry = {"recipe": entry} if isinstance(entry, str) else entry
-        settings = [f"{key}={json.dumps(value)}" for key, value in entry.get("with", {}).items()]
+    for entry in entries:
+        settings = [f"{key}={json.dumps(value)}" for key, value in (entry.get("with") or {}).items()]
         before = load(entry["recipe"], settings)
         mine = [o.split(":", 1)[1] for o in own if o.split(":", 1)[0] == before.name]
         recipes.append(load(entry["recipe"], [*settings, *common, *mine]))
     if unknown := [o for o in own if o.split(":", 1)[0] not in {r.name for r in recipes}]:
         raise LionError(f"{unknown[0]}: the chain's recipes are {', '.join(r.name for r in recipes)}")
     return recipes
+
+
+def _listed(chain: Any) -> list[Any]:
+    if not isinstance(chain, list) or not chain:
+        raise LionError(f"chain: {chain!r} is no list of recipes; write chain: [mini-stage1, mini-stage2]")
+    return chain
 
 
 def final_questions(recipe: str | Path) -> int:

@@ -6,22 +6,24 @@ import importlib
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.errors import LionError
 from lion.machine import multiplies_bfloat16
 from lion.provenance import commit, hardware, versions
+from lion.tagging import RamConfig
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
-from lion.train.loop import Run, Watch, fit
+from lion.train.loop import RESUMES, Run, Stopped, Watch, fit
 from lion.train.objective import Objective
 from lion.train.recipe import Recipe
 
@@ -46,21 +48,34 @@ def train(
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
-    if restart:
-        shutil.rmtree(recipe.folder, ignore_errors=True)
+    accelerator = make_accelerator(recipe)
+    if restart and accelerator.is_main_process:
+        _throw_away(recipe)
+    accelerator.wait_for_everyone()
     if done := finished(recipe):
         return done
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # texts are short, and workers are forked
     objective = objective or make_objective(recipe)
-    accelerator = make_accelerator(recipe)
     with accelerator.main_process_first():
         objective.prepare()
     run = make_run(recipe, objective, accelerator, watch)
     try:
-        fit(run)
+        asked = fit(run)
     finally:
         run.log.close()
-    return finish(run)
+    record = finish(run)
+    if asked:
+        raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}")
+    return record
+
+
+def _throw_away(recipe: Recipe[Any]) -> None:
+    """Delete an earlier run, and nothing that is none."""
+    if not recipe.folder.is_dir() or not any(recipe.folder.iterdir()):
+        return
+    if not (recipe.folder / "recipe.yaml").is_file():
+        raise LionError(f"--restart: {recipe.folder} holds other things than a run; choose another out=FOLDER")
+    shutil.rmtree(recipe.folder)
 
 
 def make_objective(recipe: Recipe[Any]) -> Objective:
@@ -73,8 +88,12 @@ def make_objective(recipe: Recipe[Any]) -> Objective:
 def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
-    helps = recipe.precision == "auto" and multiplies_bfloat16(PartialState().device)
-    return Accelerator(mixed_precision="bf16" if helps or recipe.precision == "bf16" else "no")
+    place = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device  # as Accelerator will ask for it
+    helps = recipe.precision == "auto" and multiplies_bfloat16(place)
+    # A batch of one task leaves the other level's adapters without gradients.
+    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
+    precision = "bf16" if helps or recipe.precision == "bf16" else "no"
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[parallel])
 
 
 def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
@@ -151,11 +170,19 @@ def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
 
 
 def check_init(recipe: Recipe[Any]) -> None:
-    """Raise LionError if a folder that initial weights come from does not exist."""
+    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
     for part in recipe.init:
         folder = recipe.init_folder(part)
         if folder is not None and not folder.is_dir():
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
+        # All others are loaded before the first step; the tagger is only handed on.
+        if part == "tagger" and folder is not None and not any(map(_is_tagger, (folder, folder / "tagger"))):
+            raise LionError(f"{recipe.name}: init.tagger: {folder} holds no finished tagger; train it first")
+
+
+def _is_tagger(folder: Path) -> bool:
+    config = folder / "config.json"
+    return config.is_file() and json.loads(config.read_text()).get("model_type") == RamConfig.model_type
 
 
 def last_scores(recipe: Recipe[Any]) -> dict[str, float]:

@@ -82,7 +82,7 @@ class Stage:
     tasks: frozenset[Task] = frozenset()
     """Tasks whose samples the stage may see; empty where the objective takes scenes rather than tasks."""
     unread: tuple[str, ...] = ()
-    """Settings of a world source that mean nothing here: of the words, where pictures are all that is seen."""
+    """Settings of a recipe that this stage has no use for; one that sets them all the same is refused."""
     visual_inputs: Literal["qformer", "aggregator", "both"] | None = None
     """Visual tokens the language model reads (LionConfig.visual_inputs); None where no LION model is built."""
     init: tuple[str, ...] = ()
@@ -103,6 +103,8 @@ _LION_PARTS = (
     "router",
     "tag_soft_prompt",
 )
+_ABOUT_WORDS = ("data.tasks", "data.tags")
+_OF_THE_STAGES = ("one_task", "validation.data")
 _TUNING = "lion.train.language_modelling:LanguageModelling"
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
@@ -110,23 +112,24 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-vit": Stage(
             objective="lion.train.pretrain_vision:PretrainVision",
             trainable=("vision_encoder", "heads"),
-            unread=("tasks", "tags", "loose"),
+            unread=(*_ABOUT_WORDS, "data.loose", *_OF_THE_STAGES),
         ),
         "pretrain-t5": Stage(
             objective="lion.train.pretrain_language:PretrainLanguage",
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
+            unread=("data.pixels", *_OF_THE_STAGES),
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
             objective="lion.train.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
-            unread=("tasks", "tags", "loose"),
+            unread=(*_ABOUT_WORDS, "data.loose", *_OF_THE_STAGES),
         ),
         "pretrain-connectors": Stage(
             objective="lion.train.pretrain_connectors:PretrainConnectors",
             trainable=("qformer", "vision_aggregator", "mlp"),
-            unread=("tasks", "tags"),
+            unread=(*_ABOUT_WORDS, *_OF_THE_STAGES),
             visual_inputs="both",
             init=("vision_encoder", "language_model"),
         ),

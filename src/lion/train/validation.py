@@ -37,10 +37,10 @@ class Validator:
 
     Args:
         processor: the model's.
-        samples: questions of each task.
+        samples: val questions of each task; of the held-out sources so many in all.
         tasks: tasks asked on the drawn world; empty without a world source.
         tags: noise of the tags beside the pictures; None for prompts without tags.
-        held_out: your own held-out sources with their weights.
+        held_out: your own held-out sources with their weights, prepared.
     """
 
     processor: LionProcessor
@@ -95,11 +95,9 @@ class Validator:
 
     def _own_scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
         """Box accuracy for REC and exact match for all else, on your own held-out samples."""
-        for source, _ in self.held_out:
-            source.prepare()
-        samples, _ = Mixture(self.held_out, seed=0).batch(0, 0, self.samples)
+        samples, bad = Mixture(self.held_out, seed=0).batch(0, 0, self.samples)
         texts = self.answers(model, samples)
-        scores: dict[str, float] = {}
+        scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):
             rows = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
             said = [text for text, _ in rows]

@@ -15,7 +15,7 @@ from lion.world import Scene
 
 
 class WorldBatches:
-    """Batches of scenes, and of their pictures where wanted, from a recipe's one world source.
+    """Batches of scenes and of their pictures from a recipe's one world source.
 
     Raises:
         LionError: the recipe has another kind of source, or more than one.

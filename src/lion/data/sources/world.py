@@ -50,7 +50,6 @@ class WorldSource:
         pixels: side of the drawn picture before the resize.
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
-        seed: seed of the scenes (not of the run).
         loose: chance that a word of an instruction is left out (:func:`say`).
     """
 
@@ -64,14 +63,12 @@ class WorldSource:
         pixels: int = 256,
         tags: NoisyTags | None = None,
         decimals: int = 3,
-        seed: int = 0,
         loose: float = 0.0,
     ) -> None:
         self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
-        self.decimals, self.seed, self.loose = decimals, seed, loose
-        self._pictures = Pictures(
-            _key(split, seed, pixels, image_processor), scenes, partial(_draw, split, seed, pixels, image_processor)
-        )
+        self.decimals, self.loose = decimals, loose
+        draw = partial(_draw, split, pixels, image_processor)
+        self._pictures = Pictures(_key(split, pixels, image_processor), scenes, draw)
 
     def __len__(self) -> int:
         return self.scenes
@@ -86,7 +83,7 @@ class WorldSource:
 
     def scene(self, index: int) -> Scene:
         """Scene number `index`."""
-        return _scene(self.split, index, self.seed)
+        return _scene(self.split, index)
 
     def picture(self, index: int) -> np.ndarray:
         """Its picture at the model's size, uint8 (S, S, 3)."""
@@ -107,9 +104,9 @@ class WorldSource:
 
 
 @lru_cache(maxsize=1 << 16)
-def _scene(split: str, number: int, seed: int) -> Scene:
+def _scene(split: str, number: int) -> Scene:
     """Laying out a scene costs as much as saying something about it, and a run comes back to each many times."""
-    return scene(split, number, seed=seed)
+    return scene(split, number)
 
 
 Said = tuple[str, str, dict[str, Any]]
@@ -209,12 +206,12 @@ def _reg(shown: Scene, rng: np.random.Generator) -> Content:
 _CONTENT = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.REC: _rec, Task.REG: _reg}
 
 
-def _key(split: str, seed: int, pixels: int, processor: LionImageProcessor) -> str:
+def _key(split: str, pixels: int, processor: LionImageProcessor) -> str:
     """Name of the folder in the cache: everything its pixels depend on."""
-    facts = [WORLD_VERSION, split, seed, pixels, processor.image_size]
+    facts = [WORLD_VERSION, split, pixels, processor.image_size]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     return f"world-{split}-{processor.image_size}px-{digest}"
 
 
-def _draw(split: str, seed: int, pixels: int, processor: LionImageProcessor, number: int) -> np.ndarray:
-    return processor.resize(render(scene(split, number, seed=seed), pixels))
+def _draw(split: str, pixels: int, processor: LionImageProcessor, number: int) -> np.ndarray:
+    return processor.resize(render(scene(split, number), pixels))
