@@ -67,10 +67,10 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     tagger = tmp_path / "tagger"
     tagger.mkdir()
     (tagger / "train.jsonl").write_text("{}")
+    scores = train(first)["scores"]
     with pytest.raises(LionError, match=r"init\.tagger: .* holds no finished tagger; train it first"):
         train(second)
     (tagger / "config.json").write_text('{"model_type": "lion_ram"}')
-    scores = train(first)["scores"]
     assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
     train(second)
     assert {"rec/accuracy@0.5", "reg/both"} <= set(train(third)["scores"])

@@ -13,7 +13,8 @@ from lion.errors import LionError
 from lion.prompts import Task
 from lion.train import recipe as recipes
 from lion.train.chain import _ready
-from lion.train.recipe import SHIPPED, load, load_chain, parse, shipped
+from lion.train.chain_file import load_chain
+from lion.train.recipe import SHIPPED, load, parse, shipped
 from lion.train.stages import STAGES, Options
 
 BASE = {
@@ -219,7 +220,7 @@ def test_every_field_says_what_it_is(model):
 
 
 def test_recipes_are_checked_before_torch_is_imported():
-    code = "import sys; from lion.train.recipe import load_chain; load_chain('mini'); assert 'torch' not in sys.modules"
+    code = "import sys; from lion.train.chain_file import load_chain as load; load('mini'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 

@@ -53,7 +53,7 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.recipe import final_questions, load_chain
+    from lion.train.chain_file import final_questions, load_chain
 
     chain, questions = load_chain(recipe, overrides or []), final_questions(recipe)
     quiet = partial(quiet_libraries, debug)
