@@ -48,5 +48,5 @@ def test_a_tokenizer_without_coordinate_pieces_is_refused():
     tokenizer = world_processor("tiny").tokenizer
     ids = coordinate_ids(tokenizer, 2)
     assert len(ids) == 101 and tokenizer.convert_ids_to_tokens(ids[37].item()) == "0.37"
-    with pytest.raises(LionError, match=r"soft_coordinates: this tokenizer has no piece for 0\.000; set it to 0"):
+    with pytest.raises(LionError, match=r"no piece for 0\.000, which soft_coordinates, .* set those options to 0"):
         coordinate_ids(tokenizer, 3)
