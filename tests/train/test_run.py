@@ -176,17 +176,24 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     assert without_time[0] == without_time[1]
 
 
+class Terminated(Toy):
+    """Is sent SIGTERM during one step."""
+
+    def __init__(self, recipe, step: int) -> None:
+        super().__init__(recipe)
+        self.step = step
+
+    def loss(self, model, batch):
+        if batch.ids[0].startswith(f"toy-{self.step}-"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().loss(model, batch)
+
+
 def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
     toy = recipe(tmp_path)
 
-    class Terminated(Toy):
-        def loss(self, model, batch):
-            if batch.ids[0].startswith("toy-4-"):
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().loss(model, batch)
-
     with pytest.raises(Stopped, match="step 5 of 12; the same command, without --restart, resumes"):
-        train(toy, objective=Terminated(toy))
+        train(toy, objective=Terminated(toy, step=4))
     assert train(toy, objective=Toy(toy))["steps"] == 12
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
 
@@ -194,14 +201,8 @@ def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
 def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
     toy = recipe(tmp_path)
 
-    class Terminated(Toy):
-        def loss(self, model, batch):
-            if batch.ids[0].startswith("toy-11-"):
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().loss(model, batch)
-
     with pytest.raises(Stopped, match="once toy was finished"):
-        train(toy, objective=Terminated(toy))
+        train(toy, objective=Terminated(toy, step=11))
     assert (toy.folder / "finished.json").is_file()
 
 

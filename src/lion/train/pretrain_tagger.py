@@ -49,7 +49,7 @@ class PretrainTagger:
         return RamModel(self.config)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        return {"tagger": [(name, parameter) for name, parameter in model.named_parameters()]}
+        return {"tagger": list(model.named_parameters())}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
