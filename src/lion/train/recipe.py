@@ -56,7 +56,7 @@ class WorldData(_Strict):
         default=0.0,
         ge=0,
         lt=1,
-        description="chance that a word of an instruction is left out: others will word it anew",
+        description="chance that a word around a question is left out; every other question is loosened, too",
     )
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
 

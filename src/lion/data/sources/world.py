@@ -17,7 +17,7 @@ from lion.data.sample import Sample
 from lion.model.image_processing_lion import LionImageProcessor
 from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
 from lion.world import language
-from lion.world.chance import below, chance
+from lion.world.chance import below, chance, pick
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.scene import Scene, scene
@@ -111,6 +111,10 @@ def _scene(split: str, number: int) -> Scene:
 
 Said = tuple[str, str, dict[str, Any]]
 
+_PUT_IN = ("in", "the", "image", "do", "you", "see", "can", "there")
+_LEFT_OUT = frozenset((*_PUT_IN, "is", "are", "a", "an", "any"))
+"""Words of questions that come and go without changing what is asked."""
+
 
 def say(
     shown: Scene,
@@ -135,7 +139,8 @@ def say(
             thing ("the red cat") and do not place it ("the second cat from the left").
         placed: ask by where things are, if the scene allows it. VQA: where one thing is to another, both named by their
             category. REC: a phrase that places the thing (unless bare).
-        loose: chance that a word of the instruction is left out, those of the question, the phrase and the box apart.
+        loose: chance that a word of the instruction around question, phrase and box is left out; every other
+            question is loosened, too (:func:`loosened`).
     """
     if placed and task == Task.VQA:
         slots, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
@@ -143,6 +148,8 @@ def say(
         slots, answer, meta = _of_kinds(shown, rng, ("unique", "attribute") if bare else ("relation", "ordinal"))
     else:
         slots, answer, meta = _CONTENT[task](shown, rng)
+    if loose and "question" in slots and chance(rng, 0.5):
+        slots = {**slots, "question": loosened(slots["question"], rng, loose / 2)}
     spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
     if bare:
         box = slots.get("box")
@@ -154,6 +161,26 @@ def say(
         history, question = slots["history"], slots["question"]
         return dialog_instruction(history, question, template=template, leave_out=leave_out), spoken, meta
     return instruction(task, template=template, decimals=decimals, leave_out=leave_out, **slots), spoken, meta
+
+
+def loosened(question: str, rng: np.random.Generator, share: float) -> str:
+    """A question with words left out and put in that say nothing: there are more wordings than a run is trained on.
+
+    Names, relations, "how many", "what color", "it" and "they" stay, in their order. Without this "in the image" comes
+    to mean that something is looked for, since only such questions have it (``docs/log.md``).
+
+    Args:
+        question: as a template says it.
+        rng: decides.
+        share: chance of each word that may go to go, and of each place to get one more.
+    """
+    words: list[str] = []
+    for word in (*question.removesuffix("?").split(), ""):
+        while chance(rng, share):
+            words.append(pick(rng, _PUT_IN))
+        if word and not (word in _LEFT_OUT and chance(rng, share)):
+            words.append(word)
+    return " ".join(words) + "?"
 
 
 def _meant(asked: language.Question) -> tuple[int, ...]:
