@@ -2,6 +2,8 @@
 
 import json
 import re
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,19 @@ def test_any_question_passes_unchanged_but_for_blanks(question):
 if __name__ == "__main__":
     SNAPSHOT.parent.mkdir(exist_ok=True)
     SNAPSHOT.write_text(json.dumps(every_prompt(), indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("task", Task)
+def test_no_loose_wording_is_a_held_out_one(task):
+    held_out = {text.lower() for texts in HELD_OUT_INSTRUCTIONS.values() for text in texts}
+    slots = {"question": "{question}", "expression": "{expression}"}
+    for template, wording in enumerate(INSTRUCTIONS[task]):
+        given = {name: slot for name, slot in slots.items() if slot in wording}
+        given |= {"box": Box(0, 0, 1, 1)} if "{box}" in wording else {}
+        around = sum("{" not in word for word in wording.split())
+        for choice in product((False, True), repeat=around):
+            loose = instruction(task, template=template, leave_out=partial(next, iter(choice)), **given)
+            assert loose.replace("[0.000,0.000,1.000,1.000]", "{box}").lower() not in held_out
 
 
 @given(st.sampled_from(Task), st.randoms(use_true_random=False), st.sampled_from([0.1, 0.5, 1.0]))

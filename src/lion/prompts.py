@@ -82,6 +82,7 @@ HELD_OUT_INSTRUCTIONS: Mapping[Task, tuple[str, ...]] = {
     ),
 }
 """Wordings for test splits only, never tuned on. Made of words that the same task's tuned wordings hold."""
+_NEVER_TUNED = frozenset(wording.lower() for wordings in HELD_OUT_INSTRUCTIONS.values() for wording in wordings)
 
 DIALOG_HISTORY = "Dialog history: {rounds} "
 DIALOG_ROUND = "Question: {question} Answer: {answer}"
@@ -131,9 +132,9 @@ def instruction(
 
     ``template`` counts in INSTRUCTIONS[task], or in HELD_OUT_INSTRUCTIONS[task] with ``held_out``; ``decimals`` is how
     the processor writes boxes; ``leave_out`` is asked for each word around the slots whether to go without it (to train
-    on more wordings than there are), and where no word at all would be left, all are. Raises: LionError if a needed
-    argument is missing or empty, one is given that the task has no use for, or the box is not a unit box inside the
-    picture.
+    on more wordings than there are); where no word at all would be left, or a held-out wording (small letters are as
+    good as capital ones), all are. Raises: LionError if a needed argument is missing or empty, one is given that the
+    task has no use for, or the box is not a unit box inside the picture.
     """
     wording = (HELD_OUT_INSTRUCTIONS if held_out else INSTRUCTIONS)[task][template]
     given = {"question": question, "expression": expression, "box": None if box is None else format_box(box, decimals)}
@@ -147,7 +148,8 @@ def instruction(
             if not slots[name]:
                 raise LionError(f"the task '{task}' needs a {name}: it is missing or empty")
     if leave_out is not None:
-        wording = " ".join(word for word in wording.split() if "{" in word or not leave_out()) or wording
+        left = " ".join(word for word in wording.split() if "{" in word or not leave_out())
+        wording = left if left and left.lower() not in _NEVER_TUNED else wording
     return wording.format(**slots)
 
 

@@ -11,6 +11,7 @@ from lion.data.sources.world import NoisyTags, WorldSource, loosened, say
 from lion.model import LionImageProcessor
 from lion.prompts import Task
 from lion.world import render, scene, tags
+from lion.world.templates import is_held_out
 
 ALL = dict.fromkeys(Task, 1.0)
 
@@ -102,3 +103,10 @@ def test_a_loose_question_keeps_what_it_asks():
         assert question.endswith("?") and [w for w in question[:-1].split() if w not in neutral] == kept
     assert any(len(one) > len(asked) for one in heard) and any(len(one) < len(asked) for one in heard)
     assert loosened(asked, words, 0) == asked
+
+
+def test_a_loose_question_is_never_put_as_the_test_split_alone_puts_it():
+    words = rng()
+    for asked in ("how many cats do you see?", "do you see the cat left of the dog?"):
+        heard = {loosened(asked, words, 0.2) for _ in range(8000)}
+        assert len(heard) > 2000 and not any(is_held_out(question) for question in heard)

@@ -23,6 +23,7 @@ from lion.world import (
     pope,
     scene,
     tags,
+    templates,
     vocabulary,
     vqa,
     words,
@@ -30,7 +31,7 @@ from lion.world import (
 from lion.world.chance import stream
 from lion.world.language import relation
 from lion.world.relations import OPPOSITE
-from lion.world.templates import Wording, all_templates
+from lion.world.templates import Wording, all_templates, is_held_out
 from lion.world.vocabulary import HELD_OUT, SPLITS, likely_absent, plural, popular_absent
 from tests.world import oracle
 from tests.world.test_scene import ANY_SCENE
@@ -238,6 +239,16 @@ def test_held_out_pairs_are_never_spoken_of_in_training(split):
     for index in range(500):
         for text in everything_said(scene(split, index), stream("pairs", index)):
             assert not re.search(rf"\b({pairs}|{attributes})\b", text), text
+
+
+def test_held_out_questions_are_known_by_their_wording():
+    names = {"a_thing": "a small red cat", "things": "red cats", "thing": "small cat", "other": "dog"}
+    names |= {"relation": "to the left of", "all": "both", "colour": "red", "what": "size", "side": "left"}
+    for name, wording in vars(templates).items():
+        if isinstance(wording, Wording) and wording.trained[0].endswith("?"):
+            assert not any(is_held_out(text.format(**names)) for text in wording.trained), name
+            assert all(is_held_out(text.format(**names)) for text in wording.held_out), name
+    assert is_held_out("In the image is the cat above the dog")
 
 
 def test_held_out_wordings_are_of_the_test_split_only_and_hold_no_new_word():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -171,9 +173,28 @@ def say(rng: np.random.Generator, wording: Wording, split: str) -> Said:
     return Said(pick(rng, wording.trained), False)
 
 
+def is_held_out(question: str) -> bool:
+    """Whether a question is put as the test split alone puts it, whatever it names; case and marks do not count."""
+    return _held_out_questions().fullmatch(_plain(question)) is not None
+
+
+@cache
+def _held_out_questions() -> re.Pattern[str]:
+    word = r"(?!(?:in|image|do|you|see|can|there|any|is|are)\b)\w+"  # "any cats in the image" is no name
+    questions = [text for wording in _wordings() for text in wording.held_out if text.endswith("?")]
+    return re.compile("|".join(_plain(text).replace("slot", f"{word}(?: {word})*") for text in questions))
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", re.sub(r"{\w+}", "slot", text).lower()))
+
+
+def _wordings() -> list[Wording]:
+    return [value for value in globals().values() if isinstance(value, Wording)] + list(OUTERMOST.values())
+
+
 def all_templates() -> list[str]:
     """Every template of this module."""
-    values = list(globals().values())
-    wordings = [value for value in values if isinstance(value, Wording)] + list(OUTERMOST.values())
+    wordings = _wordings()
     phrases = [phrase for side in SIDES.values() for phrase in side]
     return [template for wording in wordings for template in (*wording.trained, *wording.held_out)] + phrases

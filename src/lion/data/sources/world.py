@@ -21,6 +21,7 @@ from lion.world.chance import below, chance, pick
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.scene import Scene, scene
+from lion.world.templates import is_held_out
 from lion.world.vocabulary import WORLD_VERSION
 
 
@@ -166,21 +167,25 @@ def say(
 def loosened(question: str, rng: np.random.Generator, share: float) -> str:
     """A question with words left out and put in that say nothing: there are more wordings than a run is trained on.
 
-    Names, relations, "how many", "what color", "it" and "they" stay, in their order. Without this "in the image" comes
-    to mean that something is looked for, since only such questions have it (``docs/log.md``).
+    Names, relations, "how many", "what color", "it" and "they" stay, in their order; no held-out wording comes of it.
+    Without this "in the image" comes to mean that something is looked for, since only such questions have it
+    (``docs/log.md``).
 
     Args:
         question: as a template says it.
         rng: decides.
         share: chance of each word that may go to go, and of each place to get one more.
     """
-    words: list[str] = []
-    for word in (*question.removesuffix("?").split(), ""):
-        while chance(rng, share):
-            words.append(pick(rng, _PUT_IN))
-        if word and not (word in _LEFT_OUT and chance(rng, share)):
-            words.append(word)
-    return " ".join(words) + "?"
+    while True:
+        words: list[str] = []
+        for word in (*question.removesuffix("?").split(), ""):
+            while chance(rng, share):
+                words.append(pick(rng, _PUT_IN))
+            if word and not (word in _LEFT_OUT and chance(rng, share)):
+                words.append(word)
+        loose = " ".join(words) + "?"
+        if loose == question or not is_held_out(loose):
+            return loose
 
 
 def _meant(asked: language.Question) -> tuple[int, ...]:
