@@ -146,6 +146,12 @@ if __name__ == "__main__":
     SNAPSHOT.write_text(json.dumps(every_prompt(), indent=2, ensure_ascii=False) + "\n")
 
 
+def test_tags_that_are_one_text_are_not_spelt_out():
+    assert "boat, sea" in tag_prompt(("boat", "sea"))
+    with pytest.raises(LionError, match=r"not one text; write \['boat', 'sea'\]"):
+        tag_prompt("boat, sea")
+
+
 @pytest.mark.parametrize("task", Task)
 def test_no_loose_wording_is_a_held_out_one(task):
     held_out = {text.lower() for texts in HELD_OUT_INSTRUCTIONS.values() for text in texts}

@@ -178,8 +178,15 @@ def _history(rounds: Sequence[tuple[str, str]]) -> str:
 
 
 def tag_prompt(tags: Sequence[str]) -> str:
-    """The tag prompt to put before an instruction, trailing blank included."""
-    return TAG_PROMPT.format(tags=", ".join(tags))
+    """The tag prompt to put before an instruction, trailing blank included. Raises: LionError as `tag_words`."""
+    return TAG_PROMPT.format(tags=", ".join(tag_words(tags)))
+
+
+def tag_words(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags as a tuple. Raises: LionError if they are one text, which would be spelt out."""
+    if isinstance(tags, str):
+        raise LionError(f"tags are a list of words, not one text; write {[tag.strip() for tag in tags.split(',')]}")
+    return tuple(tags)
 
 
 def template_texts() -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import json
 import pytest
 from PIL import Image
 
+from lion.cli.saving import plan_saves
+
 BOX = "[0.10,0.20,0.50,0.80]"
 KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model"]
 
@@ -147,6 +149,11 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(run, says, checkpoint,
     copy.write_bytes(pictures[1].read_bytes())
     assert run("caption", pictures[0], copy, "--save", tmp_path / "all", "-m", checkpoint).code == 0
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["a-2.png", "a.png"]
+
+
+def test_a_number_that_another_picture_has_as_its_name_is_passed_over():
+    targets = plan_saves("boxes", ["a-2.png", "a.jpg", "a.png", "b/a.png"])
+    assert [str(path) for path in targets] == ["boxes/a-2.png", "boxes/a.png", "boxes/a-3.png", "boxes/a-4.png"]
 
 
 def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures, monkeypatch):

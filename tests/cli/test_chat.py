@@ -1,6 +1,7 @@
 """``lion chat``: piped and typed."""
 
 import io
+import sys
 
 import pytest
 from PIL import Image
@@ -84,6 +85,14 @@ def test_typed_conversation_ends_with_an_empty_line(run, says, stdin, monkeypatc
     ran = run("chat", pictures[0], "-m", checkpoint, "--no-tags")
     assert (ran.code, ran.out) == (0, "a car\na car\n")
     assert ran.err == "you> " * 3 and next(typed) == "never read"
+
+
+def test_typing_needs_no_readline(stdin, monkeypatch):
+    stdin("", terminal=True)
+    typed = iter(["what is it?", ""])
+    monkeypatch.setattr("builtins.input", lambda: next(typed))
+    monkeypatch.setitem(sys.modules, "readline", None)
+    assert list(chat_module._questions()) == ["what is it?"]
 
 
 def test_typed_conversation_ends_with_the_input(stdin, monkeypatch):

@@ -76,6 +76,16 @@ def test_weights_choose_tasks_and_flips_move_the_written_box(source):
         ({"image": "a.png", "captoin": "x"}, "line 1: unknown key captoin; known are"),
         ({"image": "a.png", "expression": "x", "box": [1, 2, 30, 40]}, "outside the picture; divide pixels"),
         ({"image": "a.png", "expression": "x", "box": [1, 2, 3]}, "line 1: box"),
+        ({"image": "a.png", "question": "how many?", "answer": 2}, "line 1: answer: 2 is no text; put it in quotes"),
+        ({"image": "a.png", "question": "how many?", "answer": 0}, "line 1: answer: 0 is no text"),
+        ({"image": "a.png", "question": "how many?", "answer": ["2", "two"]}, "line 1: answer: .* is no text"),
+        ({"image": "a.png", "caption": " "}, "line 1: needs caption"),
+        ({"image": "a.png", "caption": "x", "tags": "dog, beach"}, 'line 1: tags: "dog, beach" is no list of texts'),
+        ({"image": "a.png", "caption": "x", "tags": ["dog", 2]}, "line 1: tags: .* is no list of texts"),
+        (
+            {"image": "a.png", "question": "what?", "answer": "x", "history": [["how many?", 2]]},
+            "line 1: history: .* is no list of rounds",
+        ),
         ({"image": "a.png", "caption": "x", "task": "vqa"}, "line 1: task 'vqa' does not fit; the line serves caption"),
     ],
 )

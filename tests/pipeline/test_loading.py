@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from lion.pipeline.loading import LARGE, default_dtype
+from lion.pipeline.loading import LARGE, default_dtype, find_folder
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def told(tmp_path, stored, size, device):
     with (tmp_path / "model-00001-of-00001.safetensors").open("wb") as file:
         file.truncate(size)  # a hole: it takes no disk
     return default_dtype(tmp_path, torch.device(device))
+
+
+def test_only_a_name_that_was_given_means_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lion-mini").mkdir()
+    assert find_folder("lion-mini")[0].resolve() == tmp_path / "lion-mini"
+    assert find_folder(None)[0].resolve() != tmp_path / "lion-mini"

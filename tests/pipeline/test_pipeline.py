@@ -122,6 +122,11 @@ def test_an_instruction_of_ones_own_is_read_word_for_word(pipeline, picture):
     assert one.text == other.text
 
 
+def test_tags_in_one_text_are_refused(pipeline, picture):
+    with pytest.raises(LionError, match="a list of words"):
+        pipeline.caption(picture, tags="boat, sea")
+
+
 def test_without_a_tagger(parts, picture):
     pipeline = LionPipeline(*parts[:2], name="tiny")
     assert pipeline.caption(picture).tags == ()
@@ -138,6 +143,19 @@ def test_memory_is_bounded(pipeline, monkeypatch, counted):
     assert counted["vision"] == 4
     pipeline.look(pictures[0])
     assert counted["vision"] == 5
+
+
+def test_a_picture_that_comes_back_in_a_large_batch_is_still_one(pipeline, monkeypatch, counted):
+    monkeypatch.setattr("lion.pipeline.pipeline.REMEMBERED_PICTURES", 2)
+    pictures = several(4)
+    pictures.append(pictures[0].copy())
+    looks = pipeline.look(pictures)
+    assert looks[0].tags == looks[4].tags != () and looks[0].evidence is looks[4].evidence
+    pipeline._remembered.clear()
+    pipeline.batch_size = 5
+    answers = pipeline.answer([Request(picture, Verb.CAPTION) for picture in pictures])
+    assert answers[0].tags == answers[4].tags != () and answers[0].text == answers[4].text
+    assert all(answer.ok for answer in pipeline.answer([Request(p, Verb.CAPTION, tags=["car"]) for p in pictures]))
 
 
 def test_lists_spread_over_each_other(pipeline):

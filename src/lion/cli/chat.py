@@ -113,9 +113,9 @@ def _questions() -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise LionError(f"standard input is not {error.encoding} text; save the questions in that") from error
         return
-    with suppress(ImportError, EOFError):
+    with suppress(ImportError):
         import readline  # noqa: F401 - gives the prompt arrow keys and history
-
+    with suppress(EOFError):
         while True:
             print("you> ", end="", file=sys.stderr, flush=True)
             line = input().strip()

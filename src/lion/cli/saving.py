@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from lion.errors import LionError
@@ -33,14 +33,13 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
         raise LionError(f"--save {save} is one file for {len(pictures)} pictures; give a folder or 'out/{SLOT}.png'")
     if Path(pattern).suffix.lower() not in FORMATS:
         raise LionError(f"--save {save}: the name must end in {', '.join(FORMATS)}")
-    seen: Counter[str] = Counter()
-    targets: list[Path | None] = []
+    targets: dict[Path, None] = {}
     originals = {Path(picture).resolve() for picture in pictures}
     for picture in pictures:
         stem = Path(picture).stem
-        seen[stem] += 1
-        target = Path(pattern.replace(SLOT, stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"))
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        target = next(path for name in names if (path := Path(pattern.replace(SLOT, name))) not in targets)
         if target.resolve() in originals:
             raise LionError(f"--save would overwrite the picture {target}; name another place")
-        targets.append(target)
-    return targets
+        targets[target] = None
+    return list(targets)

@@ -119,6 +119,9 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
     ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
     """
 
+    accepts_loss_kwargs = False
+    """For transformers' Trainer: the loss is the batch's mean whatever it is told, so accumulation has to divide it."""
+
     def __init__(self, config: LionConfig) -> None:
         super().__init__(config)
         vision_width, language_width = config.vision_config.hidden_size, config.text_config.d_model
@@ -151,6 +154,8 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         qformer_attention_mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Steps 3 to 5: what the language model reads, (B, N, D), and its mask (B, N)."""
+        if len(vision) != len(input_ids):
+            raise ValueError(f"{len(vision)} pictures for {len(input_ids)} prompts; repeat rows so that they match")
         embeddings_BTD = self.tag_soft_prompt(self.language_model.shared(input_ids), input_ids)
         parts = [embeddings_BTD]
         if self.config.visual_inputs != "qformer":
@@ -159,8 +164,6 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
             if qformer_input_ids is None or qformer_attention_mask is None:
                 raise ValueError("the Q-Former reads the instruction: pass qformer_input_ids and its attention mask")
             parts.insert(0, self.qformer(vision.last_BPV, qformer_input_ids, qformer_attention_mask))
-        if len(vision) != len(input_ids):
-            raise ValueError(f"{len(vision)} pictures for {len(input_ids)} prompts; repeat rows so that they match")
         inputs_BND = torch.cat([part.to(embeddings_BTD) for part in parts], dim=1)
         visual = inputs_BND.shape[1] - input_ids.shape[1]
         return inputs_BND, nn.functional.pad(attention_mask, (visual, 0), value=1)

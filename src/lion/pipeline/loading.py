@@ -92,7 +92,7 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
     """As `find_checkpoint`, whatever kind of model the folder holds."""
     name = BUNDLED if model is None else str(model)
     path = Path(os.path.expanduser(name))
-    if name == BUNDLED and not Path(name).is_dir():
+    if model is None or (name == BUNDLED and not path.is_dir()):
         folder = Path(str(files("lion"))) / "bundled" / BUNDLED
         if not (folder / "config.json").is_file():
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")

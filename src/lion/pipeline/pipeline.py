@@ -27,7 +27,7 @@ from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
 from lion.pipeline.ranking import candidate_ids, ranked
 from lion.pipeline.request import Picture, Pictures, Request
-from lion.prompts import Task
+from lion.prompts import Task, tag_words
 from lion.tagging import Tagger
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class LionPipeline:
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
             batch_size: pictures, or prompts, that go through the model together.
-            decoding: a preset of :mod:`lion.pipeline.decoding`: ``lion``, ``official`` or ``boxes``.
+            decoding: a preset of :mod:`lion.pipeline.decoding`: ``lion``, ``official``, ``short`` or ``boxes``.
 
         Raises:
             LionError: no such model, device or preset, not a LION checkpoint, or weights that do not fit its
@@ -125,7 +125,7 @@ class LionPipeline:
         Raises: LionError or FileNotFoundError if a picture cannot be read.
         """
         many = _is_many(image)
-        looks = [self._open(one) for one in (image if many else [image])]
+        looks = self._open(image if many else [image])
         self._see(looks)
         self._tag(looks)
         return looks if many else looks[0]
@@ -237,7 +237,7 @@ class LionPipeline:
 
     def _answer_batch(self, requests: Sequence[Request]) -> list[Answer]:
         """One batch; rows that are decoded alike, or choose among about as many, go together, whatever their tasks."""
-        looks = [self._open(request.image) for request in requests]
+        looks = self._open([request.image for request in requests])
         pairs = list(zip(looks, requests, strict=True))
         if self.tagger is None and any(request.verb is Verb.TAG for request in requests):
             raise LionError(f"'{self.name}' has no tagger: put one in its sub-folder tagger/, or name another model")
@@ -275,7 +275,7 @@ class LionPipeline:
             counts = ", ".join(f"{count} of {name}" for name, count in lengths.items())
             raise LionError(f"lists must be of one length, not {counts}; give one for all or one each")
         if not _is_many(image):
-            given["image"] = self._open(image)
+            (given["image"],) = self._open([image])
         rows = [
             {name: value[row] if name in lengths else value for name, value in given.items()}
             for row in range(next(iter(lengths.values())))
@@ -283,7 +283,7 @@ class LionPipeline:
         return self.answer([Request(verb=verb, tags=tags, **row) for row in rows])
 
     def _prompt(self, look: Look, request: Request, task: Task) -> _Prompt:
-        tags = look.evidence.tags if request.tags is None else tuple(request.tags) or None
+        tags = look.evidence.tags if request.tags is None else tag_words(request.tags) or None
         words, note = request.instruction, None
         if words is None:
             words, note = instruction_of(
@@ -342,14 +342,18 @@ class LionPipeline:
 
     # -- evidence -----------------------------------------------------------------------------------------------------
 
-    def _open(self, picture: Picture) -> Look:
-        """A look at the picture, with the evidence of an earlier one if it is remembered."""
-        look = picture if isinstance(picture, Look) else Look.open(picture)
-        evidence = self._remembered.pop(look.hash, look.evidence)
-        self._remembered[look.hash] = evidence
-        if len(self._remembered) > REMEMBERED_PICTURES:
-            self._remembered.popitem(last=False)
-        return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
+    def _open(self, pictures: Pictures) -> list[Look]:
+        """A look at each picture, with the evidence of an earlier one if it is remembered; equal ones share theirs."""
+        looks: list[Look] = []
+        shared: dict[str, Evidence] = {}  # more pictures than are remembered may come at once
+        for picture in pictures:
+            look = picture if isinstance(picture, Look) else Look.open(picture)
+            evidence = shared.setdefault(look.hash, self._remembered.pop(look.hash, look.evidence))
+            self._remembered[look.hash] = evidence
+            if len(self._remembered) > REMEMBERED_PICTURES:
+                self._remembered.popitem(last=False)
+            looks.append(look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence))
+        return looks
 
     @torch.no_grad()
     def _see(self, looks: Iterable[Look]) -> None:

@@ -27,6 +27,7 @@ from lion.errors import LionError
 from lion.prompts import Task
 
 _KEYS = frozenset({"image", "caption", "question", "answer", "history", "expression", "box", "tags", "task"})
+_TEXTS = frozenset({"caption", "question", "answer", "expression"})
 _COLUMNS = frozenset({"image", "caption", "question", "answer"})
 
 
@@ -72,6 +73,15 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
         raise LionError('needs a picture, as in {"image": "a.jpg", "caption": "..."}')
     if unknown := sorted(set(row) - _KEYS):
         raise LionError(f"unknown key {unknown[0]}; known are {', '.join(sorted(_KEYS))}")
+    row = {key: value for key, value in row.items() if not (isinstance(value, str) and not value.strip())}
+    for key in _TEXTS & row.keys():
+        if not isinstance(row[key], str | None):
+            raise LionError(f"{key}: {json.dumps(row[key])} is no text; put it in quotes")
+    history, tags = row.get("history") or [], row.get("tags")
+    if not isinstance(history, list) or not all(_are_texts(pair) and len(pair) == 2 for pair in history):
+        raise LionError(f'history: {json.dumps(history)} is no list of rounds, as in [["is it day?", "yes"]]')
+    if tags is not None and not _are_texts(tags):
+        raise LionError(f'tags: {json.dumps(tags)} is no list of texts, as in ["dog", "beach"]')
     try:
         box = _box(row)
     except (LionError, TypeError) as error:
@@ -83,22 +93,26 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
         raise LionError("needs caption, or question and answer, or expression and box")
     if "task" in row:
         tasks = [Task(row["task"])]
-    picture, tags = path.parent / row["image"], tuple(row["tags"]) if row.get("tags") is not None else None
+    picture, tags = path.parent / row["image"], None if tags is None else tuple(tags)
     if not picture.is_file():
         raise LionError(f"its picture {picture} is not there; paths start at the file's folder")
     if Task.CAPTION in tasks:
         yield Record(ident, picture, Task.CAPTION, answers=(row["caption"],), tags=tags)
     asked = next((task for task in tasks if task in (Task.VQA, Task.DIALOG)), None)
     if asked:
-        history = tuple((question, answer) for question, answer in row.get("history") or ())
+        rounds = tuple((question, answer) for question, answer in history)
         answers = (row["answer"],)
-        yield Record(ident, picture, asked, row["question"], history=history, answers=answers, tags=tags)
+        yield Record(ident, picture, asked, row["question"], history=rounds, answers=answers, tags=tags)
     regional = [task for task in tasks if task in (Task.REC, Task.REG)]
     if regional:
         first, *also = regional
         phrase = row["expression"]
         answers = (phrase,)
         yield Record(ident, picture, first, expression=phrase, box=box, answers=answers, tags=tags, also=tuple(also))
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _tasks(row: Mapping[str, Any]) -> list[Task]:
