@@ -1,13 +1,16 @@
-"""What this machine can do: how much memory is free, and whether it multiplies bfloat16 in hardware."""
+"""What this machine can do: how much memory is free, whether it multiplies bfloat16, how long processes wait."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
+PATIENCE = timedelta(days=7)
+"""Longer than any process of several waits for the slowest; one that dies is noticed by the launcher."""
 _BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Names of such instructions on x86 (two) and Arm."""
 

@@ -88,6 +88,10 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
         assert all(torch.equal(first[name], second[name]) for name in first)
     again = run("train", three, f"root={tmp_path}/two", "--at-once", "3")
     assert again.code == 0 and again.err.count("is finished") == 3
+    (tmp_path / "off").mkdir()
+    (tmp_path / "off/out1").write_text("a file where a folder is to be")
+    ran = run("train", three, f"root={tmp_path}/off", "--at-once", "2")
+    assert ran.code == 2 and "Traceback" not in ran.err and f"{tmp_path}/off/out1" in ran.err.splitlines()[-1]
     broken = run("train", three, f"root={tmp_path}/new", "own3:optimiser.lr=1e30", "steps=40", "--at-once", "2")
     assert broken.code == 2 and "lower optimiser.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
 
@@ -121,6 +125,8 @@ def test_a_chain_can_end_with_questions(run, chain, tmp_path):
     assert "out2 on world-test" in ran.out and "blind" in ran.out
     scores = json.loads((tmp_path / "runs/scores/scores.json").read_text())
     assert scores["limit"] == 2 and "rec" in str(scores)
+    again = run("train", chain, f"root={tmp_path}/runs", "own2:seed=3", "--restart")
+    assert again.code == 0 and "out2 on world-test" in again.out, again.err
     for wrong in ("many", -1):
         Path(chain).write_text(yaml.safe_dump({**fields, "questions": wrong}))
         ran = run("train", chain)

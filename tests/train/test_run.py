@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,57 @@ def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
 
 
+SLOW = """
+    import sys, time
+    sys.path.insert(0, {root!r})
+    from pathlib import Path
+    from lion.train.loop import Stopped
+    from lion.train.run import train
+    from tests.train.toy import Toy, recipe
+
+    class Slow(Toy):
+        def batch(self, step, shard=0):
+            time.sleep(0.3)
+            return super().batch(step, shard)
+
+    toy = recipe(Path({out!r}), steps=1000, workers=2)
+    try:
+        train(toy, objective=Slow(toy))
+    except Stopped:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_the_workers_to_the_loop(tmp_path, number):
+    """As Ctrl-C in a terminal and a cluster's scheduler send it."""
+    script = textwrap.dedent(SLOW.format(root=str(Path(__file__).parents[2]), out=str(tmp_path)))
+    log = tmp_path / "train.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not log.is_file() or not log.stat().st_size:
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.05)
+        os.killpg(run.pid, number)
+        assert run.wait(timeout=60) == 130, run.stderr.read()
+    (saved,) = (tmp_path / "checkpoints").iterdir()
+    assert int(saved.name.removeprefix("step-")) == len(log.read_text().splitlines())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_wrong_with_a_batch_is_one_line_wherever_it_was_built(tmp_path, workers):
+    class Broken(Toy):
+        def batch(self, step, shard=0):
+            if step == 2:
+                raise LionError("no usable sample")
+            return super().batch(step, shard)
+
+    toy = recipe(tmp_path, workers=workers)
+    with pytest.raises(LionError, match=r"^no usable sample$"):
+        train(toy, objective=Broken(toy))
+
+
 def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
     toy = recipe(tmp_path)
 
@@ -207,9 +259,15 @@ def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
 
 
 def test_restart_throws_runs_away_and_nothing_else(tmp_path):
-    toy = recipe(tmp_path)
+    toy = recipe(tmp_path / "run")
     train(toy, objective=Toy(toy))
     assert train(toy, objective=Toy(toy), restart=True)["steps"] == 12
+    place, link = tmp_path / "large-disk", tmp_path / "link"
+    toy.folder.rename(place)
+    link.symlink_to(place)
+    linked = recipe(link)
+    assert train(linked, objective=Toy(linked), restart=True)["steps"] == 12 and link.is_symlink()
+    place.rename(toy.folder)
     (toy.folder / "recipe.yaml").unlink()
     with pytest.raises(LionError, match=r"--restart: .* holds other things than a run"):
         train(toy, objective=Toy(toy), restart=True)

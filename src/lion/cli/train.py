@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json as json_module
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,21 +60,25 @@ def train(
     chain, questions = load_chain(recipe, overrides or []), final_questions(recipe)
     quiet = partial(quiet_libraries, debug)
     quiet()
-    try:
-        from lion.train.chain import train_chain
-        from lion.train.loop import Stopped
-    except ModuleNotFoundError as error:
-        raise LionError(f"training needs {error.name}: pip install {error.name}") from error
+    for needed in ("accelerate", "tensorboard"):
+        if find_spec(needed) is None:
+            raise LionError(f"training needs {needed}: pip install {needed}")
+    from lion.train.chain import train_chain
+    from lion.train.loop import Stopped
+
     if dry_run:
         from lion.train.dry_run import dry_run as plan_of
 
         for each in chain:
             _print_plan(plan_of(each), json)
         return
+    trained: set[str] = set()
     try:
         for each, record, before in train_chain(chain, restart=restart, at_once=at_once, prepare=quiet):
             if before:
                 say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
+            else:
+                trained.add(each.name)
             _print_record(record, str(each.folder), json)
     except Stopped as stopped:
         say("note", str(stopped))
@@ -81,6 +87,8 @@ def train(
         from lion.eval import WorldBenchmark
 
         last = chain[-1]
+        if last.name in trained and (last.root / "scores" / "run.json").is_file():
+            shutil.rmtree(last.root / "scores")  # what the model before it answered
         benchmark = WorldBenchmark("test", questions)
         evaluate(benchmark, str(last.folder), last.root / "scores", json=json)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import timedelta
 
 import torch
 from torch import distributed
 
-_PATIENCE = timedelta(days=7)
-"""Longer than any process waits for the slowest; a process that dies is noticed by the launcher."""
+from lion.machine import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Processes:
         """Those of the launcher, joined; one where there is no launcher."""
         count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
         if count > 1 and not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=_PATIENCE)
+            distributed.init_process_group("gloo", timeout=PATIENCE)
         return cls(count, rank)
 
     @property

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
@@ -117,7 +118,8 @@ def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Re
 class _Apart:
     """A recipe's run in a process of its own, and its progress bar.
 
-    Messages are lines of JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"error"}`, `{"stopped"}`.
+    Messages are lines of JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"stopped"}`, `{"error"}` (a
+    mistake or a bad place), `{"bug", "traceback"}`.
     """
 
     def __init__(
@@ -148,6 +150,10 @@ class _Apart:
             raise LionError(f"{self.recipe.name}: its process ended with code {code}; {RESUMES}") from None
         if "error" in told:
             raise LionError(told["error"])
+        if "bug" in told:
+            bug = RuntimeError(f"{self.recipe.name}: {told['bug']}")
+            bug.add_note(told["traceback"])
+            raise bug
         if "stopped" in told:
             raise Stopped(told["stopped"])
         if "step" in told:
@@ -186,6 +192,10 @@ def _run(recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[],
         tell(error=str(error))
     except Stopped as stopped:
         tell(stopped=str(stopped))
+    except OSError as error:
+        tell(error=f"{error.filename or recipe.folder}: {error.strerror or error}; {RESUMES}")
+    except Exception as error:
+        tell(bug=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
 def _end_with_parent() -> None:

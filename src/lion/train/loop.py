@@ -7,6 +7,7 @@ are functions of the step's number, so the state of a run is the checkpoint's an
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -190,14 +191,18 @@ def _not_finite(what: str, value: float, step: int, ids: Any) -> str:
     return f"step {step}: the {what} is {value}; lower optimiser.lr, or look at the batch's samples: {named}"
 
 
-class _Shards(Dataset[Batch]):
+class _Shards(Dataset[Batch | LionError]):
     """This process's micro-batches, addressed by (step, shard), so that a DataLoader's workers can build them ahead."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
 
-    def __getitem__(self, address: tuple[int, int]) -> Batch:
-        return self.objective.batch(*address)
+    def __getitem__(self, address: tuple[int, int]) -> Batch | LionError:
+        """The batch, or why there is none: raised in a worker, the reason would come with the worker's traceback."""
+        try:
+            return self.objective.batch(*address)
+        except LionError as error:
+            return error
 
 
 def _batches(run: Run) -> Iterator[Batch]:
@@ -208,16 +213,30 @@ def _batches(run: Run) -> Iterator[Batch]:
         for step in range(run.progress.step, run.recipe.steps)
         for micro in range(run.recipe.accumulate)
     ]
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         _Shards(run.objective),
         sampler=addresses,
         batch_size=None,
         collate_fn=_as_it_is,  # type: ignore[arg-type]  # typed for lists; without batch_size it gets one item
         num_workers=run.recipe.workers,
+        worker_init_fn=_leave_stopping_to_the_loop,
         generator=torch.Generator(),  # its own, or starting the loader would advance the run's random state
     )
-    return iter(loader)
+    return _raised(iter(loader))
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _raised(batches: Iterator[Batch | LionError]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, LionError):
+            raise batch
+        yield batch
+
+
+def _leave_stopping_to_the_loop(worker: int) -> None:
+    """Ctrl-C reaches workers, too, and without them the loop could not end its step and save."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _as_it_is(batch: Batch | LionError) -> Batch | LionError:
     return batch

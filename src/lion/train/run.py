@@ -17,7 +17,7 @@ from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env,
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.errors import LionError
-from lion.machine import multiplies_bfloat16
+from lion.machine import PATIENCE, multiplies_bfloat16
 from lion.provenance import commit, hardware, versions
 from lion.tagging import RamConfig
 from lion.train import params
@@ -75,7 +75,8 @@ def _throw_away(recipe: Recipe[Any]) -> None:
         return
     if not (recipe.folder / "recipe.yaml").is_file():
         raise LionError(f"--restart: {recipe.folder} holds other things than a run; choose another out=FOLDER")
-    shutil.rmtree(recipe.folder)
+    for entry in recipe.folder.iterdir():  # the folder itself may be a link to where there is room
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def make_objective(recipe: Recipe[Any]) -> Objective:
@@ -88,7 +89,8 @@ def make_objective(recipe: Recipe[Any]) -> Objective:
 def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
-    place = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device  # as Accelerator will ask for it
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as Accelerator will ask for it
+    place = PartialState(cpu=on_cpu, timeout=PATIENCE).device  # others wait while the first draws or validates
     helps = recipe.precision == "auto" and multiplies_bfloat16(place)
     # A batch of one task leaves the other level's adapters without gradients.
     parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
