@@ -8,7 +8,7 @@ import pytest
 
 from lion.pipeline import DecodingPreset, decoding
 from lion.prompts import Task
-from lion.tagging import TagFile
+from lion.tagging import RamTagger, TagFile
 
 
 @pytest.fixture
@@ -77,6 +77,30 @@ def test_the_language_model_stays_asleep(run, checkpoint, pictures, tmp_path, mo
     assert whole.code == alone.code == 0
     assert whole.rows[0]["tags"] == alone.rows[0]["tags"] == ["car", "tree", "sun"]
     assert (whole.rows[0]["model"], alone.rows[0]["model"]) == (checkpoint, f"{checkpoint}/tagger")
+
+
+def test_what_was_tagged_before_a_stop_is_not_tagged_again(run, checkpoint, pictures, tmp_path, monkeypatch):
+    path, seen, whole = tmp_path / "new" / "tags.jsonl", [], RamTagger._run
+
+    def stopping(self, images):
+        seen.append(len(images))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return whole(self, images)
+
+    monkeypatch.setattr(RamTagger, "_run", stopping)
+    command = ["tag", *pictures, "--out", path, "-m", checkpoint, "--batch-size", 1]
+    stopped = run(*command)
+    assert stopped.code == 130 and "stopped after 2 pictures; the same command goes on" in stopped.err
+    assert not path.exists()
+    assert run(*command).code == 0 and seen == [1, 1, 1, 1]
+    assert len(TagFile.read(path)) == 3 and [one.name for one in path.parent.iterdir()] == ["tags.jsonl"]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(run, checkpoint, pictures, tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = run("tag", *pictures, "--out", tmp_path / "file" / "tags.jsonl", "-m", checkpoint)
+    assert (ran.code, ran.out) == (2, "") and "name another place" in ran.err
 
 
 def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_path):

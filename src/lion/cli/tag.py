@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from lion.cli.answering import answer_pictures, introduce
 from lion.cli.options import BatchSize, Debug, Device, Images, Json, Model, Options, Save
-from lion.cli.output import waiting
+from lion.cli.output import say, waiting
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -35,21 +36,43 @@ def tag(
     batch_size: BatchSize = 8,
     debug: Debug = False,
 ) -> None:
-    """Name what is in each picture, with the tagger alone: that of a LION, or one that lion convert ram made."""
+    """Name what is in each picture, with the tagger alone: that of a LION, or one that lion convert ram made.
+
+    Scores lie in FILE.lion-scores until FILE is written: a run that was stopped goes on with the same command.
+    """
     options = Options(model, json, save, None, device, batch_size, debug)
     if threshold is not None and top_k is not None:
         raise LionError("--threshold and --top-k exclude each other; use one")
-    if out is not None:
-        from lion.tagging.tag_file import check_format
-
-        check_format(out)
     rows: list[TagRow] = []
-    code = answer_pictures(images, "tag", options, load=lambda options: _load(options, threshold, top_k, rows))
-    if out is not None and rows:
-        from lion.tagging import write_tags
+    scores = None if out is None else _place_of_scores(out)
+    try:
+        code = answer_pictures(
+            images, "tag", options, load=lambda options: _load(options, threshold, top_k, rows, scores)
+        )
+    except KeyboardInterrupt:
+        if out is not None:
+            say("note", f"stopped after {len(rows)} pictures; the same command goes on there")
+        raise
+    if out is not None and scores is not None:
+        if rows:
+            from lion.tagging import write_tags
 
-        write_tags(out, rows)
+            write_tags(out, rows)
+        shutil.rmtree(scores)
     raise typer.Exit(code)
+
+
+def _place_of_scores(out: Path) -> Path:
+    """The folder that keeps the scores until ``out`` is written, made at once: a bad place is told before the work."""
+    from lion.tagging.tag_file import check_format
+
+    check_format(out)
+    folder = out.with_name(f"{out.name}.lion-scores")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LionError(f"cannot write {out}: {error.strerror or error}; name another place") from error
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +95,17 @@ class _Tagging:
         return answers
 
 
-def _load(options: Options, threshold: float | None, top_k: int | None, rows: list[TagRow]) -> _Tagging:
-    """The tagger the options name, with the policy they ask for."""
+def _load(
+    options: Options, threshold: float | None, top_k: int | None, rows: list[TagRow], scores: Path | None
+) -> _Tagging:
+    """The tagger the options name, with the policy they ask for and what an earlier run of it has found."""
     from lion.pipeline.loading import load_tagger
-    from lion.tagging import TagPolicy
+    from lion.tagging import TagCache, TagPolicy
 
     with waiting("loading the tagger"):
         tagger, name = load_tagger(options.model, options.device)
+    if scores is not None:
+        tagger.cache = TagCache(scores)
     if threshold is not None:
         tagger.policy = TagPolicy("global", threshold=threshold)
     if top_k is not None:
