@@ -60,7 +60,7 @@ def test_command_of_the_docs(run, says, place, monkeypatch, command):
     assert ran.code == 0 and ran.out
     notes = ran.err.splitlines()
     assert all(line.startswith("lion: note: lion-mini knows drawn scenes only") for line in notes)
-    silent = words[0] in ("info", "world", "convert", "doctor")
+    silent = words[0] in ("info", "world", "convert", "doctor", "train")
     assert len(notes) == (not silent and "--model" not in words)
     assert "--out" not in words or (place / words[words.index("--out") + 1]).stat().st_size > 0
     if "--save" in words:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lion.cli.answering import introduce
 from lion.cli.eval_tables import print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Device, Json, Model, TagsFrom
 from lion.cli.output import Meter, quiet_libraries, say, waiting
@@ -80,6 +81,7 @@ def ask(
     with waiting("waking up"):
         quiet_libraries(debug)
         from lion.eval import DatasetBenchmark, Processes, named
+        from lion.pipeline.loading import BUNDLED
         from lion.tagging import TagFile
 
         rows = named(names)
@@ -89,6 +91,8 @@ def ask(
         chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
         for benchmark in chosen:
             _check(benchmark, strict, processes)
+    if processes.main:
+        introduce(model or BUNDLED)
     _ask_all(chosen, model, out, json, device, batch_size, processes, tags)
 
 

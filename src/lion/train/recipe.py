@@ -56,7 +56,8 @@ class WorldData(_Strict):
         default=0.0,
         ge=0,
         lt=1,
-        description="chance that a word around a question is left out; every other question is loosened, too",
+        description="chance that a word around question, phrase or box is left out; half of the questions have words "
+        "left out and put in, too, at half that chance",
     )
     weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
 
@@ -134,8 +135,10 @@ class Recipe(_Strict, Generic[OptionsT]):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
     stage: str = Field(description="row of the stage table: what trains and on which tasks")
-    model: str = Field(default="mini", description="preset of a model built from nothing: tiny, mini, flan_t5_xl, ...")
-    init: dict[str, Path] = Field(default={}, description="folder that `model` (whole) or a component is taken from")
+    model: str = Field(default="mini", description="preset of a model built from nothing: mini or tiny")
+    init: dict[str, Path] = Field(
+        default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
+    )
     data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
     steps: int = Field(gt=0, description="optimiser steps")
     batch_size: int = Field(default=64, gt=0, description="samples a micro-batch and process")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 from lion.data import sources
 from lion.data.dataset import Origin
 from lion.data.sources import READERS, DatasetName
+from lion.train import recipe
 
 PAGE = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
 MODULES = [
@@ -35,3 +37,8 @@ def test_splits_and_numbers_are_those_of_the_reader(name):
     if name != "coco-detection":
         address = re.search(r"https://\S+?(?=[ ;,()]|$)", origin.annotations)[0]
         assert f"<{address}>" in PAGE
+
+
+def test_the_recipe_of_the_page_is_one():
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(recipe.parse(yaml.safe_load(block)).data) == 4

@@ -51,7 +51,7 @@ class WorldSource:
         pixels: side of the drawn picture before the resize.
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
-        loose: chance that a word of an instruction is left out (:func:`say`).
+        loose: how freely instructions and questions are worded (:func:`say`).
     """
 
     def __init__(
