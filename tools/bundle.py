@@ -34,7 +34,7 @@ question is about and how they stand to each other; Q-Former and aggregator are 
 towards the symbols of what is under them, and the stages go on with that beside the language-model loss
 (`options.alignment`); the Q-Former's queries start as a grid of positions; the Vision Encoder and the tagger have a
 small convolutional stem instead of a patch projection; and there is one vocabulary piece per 0.01 of a coordinate, with
-labels softened over neighbours. What the model does without each of these, as far as it was tried, is in `docs/log.md`.
+labels softened over neighbours. What the model does without these, as far as it was tried: {without}; more in `docs/log.md`.
 
 Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
 recipes of `lion train mini`, and `tools/bundle.py`:

@@ -55,6 +55,14 @@ def test_a_question_that_is_too_long_is_named_and_the_talk_goes_on(run, stdin, r
     assert rounds[-1] == ("is it red?", [("what is it?", ran.rows[0]["text"])])
 
 
+def test_a_picture_that_cannot_be_read_is_a_line_and_a_row(run, stdin, checkpoint, pictures, tmp_path):
+    stdin("what is it?\n")
+    (tmp_path / "empty.png").write_bytes(b"")
+    ran = run("chat", tmp_path / "empty.png", "-m", checkpoint, "--json")
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and str(tmp_path / "empty.png") in ran.err
+    assert [(row["ok"], row["task"], row["text"]) for row in ran.rows] == [(False, "chat", "")]
+
+
 def test_no_standard_input_is_no_question(run, monkeypatch, checkpoint, pictures):
     monkeypatch.setattr("sys.stdin", None)
     assert run("chat", pictures[0], "-m", checkpoint) == Ran(0, "", "")

@@ -82,7 +82,7 @@ def answer_pictures(
                     requests.append(Request(look, Verb(verb), text, where, tags=options.tags))
                     rows.append(look)
                 except (LionError, OSError) as error:
-                    rows.append(_failed(name, Verb(verb), error, options))
+                    rows.append(failed(name, Verb(verb), error, options))
             if requests and pipeline is None:
                 with meter.aside():
                     pipeline = load(options)
@@ -103,11 +103,21 @@ def read_tags(options: Options) -> TagFile | None:
     return TagFile.read(options.tags_from)
 
 
-def _failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
+def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
+    """The row of a picture that cannot be used."""
     from lion.pipeline import Answer
     from lion.pipeline.loading import BUNDLED
 
     return Answer("", verb, ok=False, reason=str(error), model=options.model or BUNDLED, image=name)
+
+
+def report(row: Answer, options: Options, several: bool) -> int:
+    """Print such a row; returns the exit code it asks for."""
+    reason = row.reason or ""
+    say("error", reason if row.image and row.image in reason else f"{row.image}: {reason}")
+    if options.json:
+        print_answer(row, True, several)
+    return 2
 
 
 def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, options: Options, several: bool) -> int:
@@ -116,11 +126,7 @@ def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, 
     from lion.pipeline.drawing import annotate, save_picture
 
     if isinstance(row, Answer):
-        reason = row.reason or ""
-        say("error", reason if row.image and row.image in reason else f"{row.image}: {reason}")
-        if options.json:
-            print_answer(row, True, several)
-        return 2
+        return report(row, options, several)
     answer = next(answers)
     print_answer(answer, options.json, several)
     if target:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lion.cli.answering import load_pipeline, read_tags
+from lion.cli.answering import failed, load_pipeline, read_tags, report
 from lion.cli.inputs import expand, open_picture
 from lion.cli.options import (
-    BatchSize,
     Debug,
     Decoding,
     Device,
@@ -44,16 +43,16 @@ def chat(
     tags_from: TagsFrom = None,
     decoding: Decoding = "lion",
     device: Device = None,
-    batch_size: BatchSize = 8,
     debug: Debug = False,
 ) -> None:
     """Talk about a picture: a question a line, from the keyboard or from standard input.
 
     Earlier rounds are remembered; an empty line or the end of input ends a typed conversation.
     """
-    options = Options(model, json, save, tag_list(tags, no_tags), device, batch_size, debug, decoding, tags_from)
+    options = Options(model, json, save, tag_list(tags, no_tags), device, 1, debug, decoding, tags_from)
     with waiting("waking up"):
         quiet_libraries(debug)
+        from lion.pipeline import Verb
         from lion.pipeline.drawing import annotate, save_picture
     pictures = expand([image])
     if len(pictures) != 1:
@@ -61,8 +60,8 @@ def chat(
     target = plan_saves(save, pictures)[0]
     try:
         look = open_picture(pictures[0], read_tags(options))
-    except OSError as error:
-        raise LionError(f"{image}: {error}; name a picture") from error
+    except (LionError, OSError) as error:
+        raise typer.Exit(report(failed(pictures[0], Verb.CHAT, error, options), options, several=False)) from error
     pipeline = load_pipeline(options)
     history: list[tuple[str, str]] = []
     code = 0

@@ -70,7 +70,6 @@ def _stands_for(character: str) -> str:
 
 _C = "A-Za-z" + _LETTER  # a letter, for use in a class
 _D = "[0-9" + _DIGIT + "]"
-_SPACE = f"[ \t\u00a0{_BLANK}]"
 _SPACE_OR_END = f"[ \t\u00a0{_BLANK}\n]"
 _L = f"(?:[{_C}{_MARK}\u00ad]|&[aeiouAEIOU](?i:acute|grave|uml);)"
 _WORD = f"{_L}(?:{_L}|{_D})*(?:[.!?]{_L}(?:{_L}|{_D})*)*"

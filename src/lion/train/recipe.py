@@ -249,9 +249,9 @@ def _finished_fingerprint(folder: Path | None) -> str | None:
     return json.loads(marker.read_text())["fingerprint"] if marker and marker.is_file() else None
 
 
-def shipped() -> dict[str, str]:
-    """Names of the shipped recipes with the first line of each header."""
-    return {path.stem: path.read_text().splitlines()[0].lstrip("# ") for path in sorted(SHIPPED.glob("*.yaml"))}
+def shipped() -> list[str]:
+    """Names of the shipped recipes."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe[Any]:

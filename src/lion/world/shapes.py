@@ -79,7 +79,7 @@ def band(points: Sequence[Point], width: float, taper: float = 1.0) -> Polygon:
         nx, ny = -(by - ay) / length * half, (bx - ax) / length * half
         left.append((x + nx, y + ny))
         right.append((x - nx, y - ny))
-    return left + _cap(points[-1], left[-1], right[-1]) + right[::-1] + _cap(points[0], right[0], left[0])
+    return left + _cap(points[-1], left[-1]) + right[::-1] + _cap(points[0], right[0])
 
 
 def star(cx: float, cy: float, outer: float, inner: float, tips: int = 5) -> Polygon:
@@ -95,8 +95,8 @@ def turn(points: Sequence[Point], degrees: float, cx: float, cy: float) -> Polyg
     return [(cx + (x - cx) * c - (y - cy) * s, cy + (x - cx) * s + (y - cy) * c) for x, y in points]
 
 
-def _cap(centre: Point, start: Point, end: Point) -> Polygon:
-    """The half circle from `start` to `end`, through the side that lies outside the band."""
+def _cap(centre: Point, start: Point) -> Polygon:
+    """The half circle from `start` to the point across, through the side that lies outside the band."""
     radius = math.hypot(start[0] - centre[0], start[1] - centre[1])
     first = math.atan2(start[1] - centre[1], start[0] - centre[0])
     return [
