@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -187,3 +188,8 @@ def test_parser_survives_garbage(text):
     for box in parse.boxes:
         assert box.area > 0 or box.x2 > box.x1
         assert box == box.clamp()
+
+
+def test_numbers_of_arrays_become_pythons():
+    box = Box(*np.array([0, 0.25, 0.5, 1], dtype=np.float32))
+    assert box == Box(0, 0.25, 0.5, 1) and all(type(value) is float for value in box.xyxy())

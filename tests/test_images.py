@@ -89,6 +89,8 @@ def test_the_orientation_of_an_uncompressed_tiff_on_disk(tmp_path: Path, mode: s
     quadrants().convert(mode).save(path, exif=exif)
     shades = {colour: corners(quadrants().convert(mode).convert("RGB"))[at] for at, colour in enumerate(SEEN[1])}
     assert corners(open_image(path)) == [shades[colour] for colour in SEEN[orientation]]
+    with Image.open(path) as opened:
+        assert corners(open_image(opened)) == [shades[colour] for colour in SEEN[orientation]]
 
 
 def test_a_broken_exif_block_does_not_hide_the_picture() -> None:

@@ -36,6 +36,8 @@ class Box:
     def __post_init__(self) -> None:
         if self.space not in ("unit", "pixel"):
             raise LionError(f"a box's space is 'unit' or 'pixel', not {self.space!r}")
+        for name in ("x1", "y1", "x2", "y2"):  # NumPy's and torch's numbers, which JSON does not know, become Python's
+            object.__setattr__(self, name, float(getattr(self, name)))
         if not all(math.isfinite(value) for value in self.xyxy()):
             raise LionError(f"a box needs four finite numbers, not {self.xyxy()}")
         if self.x1 > self.x2 or self.y1 > self.y2:

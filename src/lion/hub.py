@@ -30,3 +30,8 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
     except (HfHubHTTPError, HFValidationError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
         raise LionError(f"no folder '{name}' here, and the Hub has no such model ({reason})") from error
+    except Exception as error:  # the client raises its transport's own errors, too
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
+        raise LionError(
+            f"'{name}' cannot be fetched ({reason}); check the network, its proxy (HTTPS_PROXY) and free disk"
+        ) from error

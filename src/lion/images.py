@@ -97,7 +97,6 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     if image.format == "EPS":  # a program, which Pillow would hand to Ghostscript
         image.close()
         raise LionError(f"{name} is not a picture but a program (EPS): convert it to PNG or JPEG")
-    image.filename = ""  # or Pillow maps it into memory, which scrambles an uncompressed TIFF that is to be turned
     return image
 
 
@@ -106,10 +105,23 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(name)
     try:
-        image.load()
+        _load(image)
         return _flatten(_upright(image))
     except Exception as error:  # a damaged body: every format's decoder fails in its own way
         raise _damaged(name, error) from error
+
+
+def _load(image: Image.Image) -> None:
+    """Decode, without Pillow's mapping of files into memory, which scrambles an uncompressed TIFF that is turned."""
+    name = getattr(image, "filename", None)
+    if name is None:
+        image.load()
+        return
+    image.filename = ""  # type: ignore[attr-defined]
+    try:
+        image.load()
+    finally:
+        image.filename = name  # type: ignore[attr-defined]
 
 
 def _too_large(name: str) -> LionError:

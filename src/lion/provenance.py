@@ -24,9 +24,16 @@ def hardware(device: torch.device) -> str:
 
 def commit() -> str | None:
     """The commit of the source tree this package lies in, or None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    here = Path(__file__)
+    # Installed in another project's .venv it lies in that project's checkout, and is none of its files.
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _git(here.parent, "rev-parse", "HEAD")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
     return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,5 +1,7 @@
 """``lion doctor``: what it finds, what it says to do about it, and that it leaves the network alone."""
 
+import shutil
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -96,6 +98,25 @@ def test_a_model_that_does_not_fit(found, checkpoint, monkeypatch):
     assert "1.0 MB are free" in rows[checkpoint]["found"] and "smaller model" in rows[checkpoint]["fix"]
     monkeypatch.setattr("lion.cli.findings.free_memory", lambda place: None)
     assert found(checkpoint)[0] == 0
+
+
+def test_what_cannot_be_imported_is_told_with_its_fix(found, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    code, rows = found()
+    assert code == 2 and "cannot be imported" in rows["transformers"]["found"] and "model" not in rows
+    assert rows["transformers"]["fix"].endswith("--force-reinstall transformers")
+
+
+def test_a_model_of_the_hub_that_is_here(found, checkpoint, no_network, monkeypatch, tmp_path):
+    home = tmp_path / "models--owner--name"
+    (home / "refs").mkdir(parents=True)
+    (home / "snapshots").mkdir()
+    (home / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(checkpoint, home / "snapshots" / ("0" * 40))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    code, rows = found("owner/name")
+    assert code == 0 and "MB on" in rows["owner/name"]["found"]
 
 
 def test_what_is_no_model(found, tmp_path):

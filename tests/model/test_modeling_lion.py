@@ -210,9 +210,25 @@ def test_router_row_missing_from_a_checkpoint_starts_by_its_rule(lion, tmp_path)
     assert mixture.image_adapter.up.weight.abs().max() == 0
 
 
+def test_a_vocabulary_can_be_resized(lion):
+    size = lion.get_input_embeddings().num_embeddings
+    copy = LionForConditionalGeneration(lion.config)
+    copy.resize_token_embeddings(size + 3)
+    assert copy.get_input_embeddings().num_embeddings == copy.get_output_embeddings().out_features == size + 3
+    assert copy(**inputs(), labels=labels()).logits.shape[-1] == size + 3
+
+
+def test_labels_in_a_batch_do_not_change_what_is_generated(lion):
+    batch, options = inputs(), {"max_new_tokens": 8, "min_new_tokens": 8}
+    targets = labels()
+    targets[0, 1:] = -100  # an answer of one token
+    assert torch.equal(lion.generate(**batch, labels=targets, **options), lion.generate(**batch, **options))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"labels": torch.ones(3, 5, dtype=torch.long)}, "3 rows of labels for 4 prompts"),
         ({"task_levels": None}, "one level per row"),
         ({"task_levels": torch.tensor([1])}, "one level per row"),
         ({"pixel_values": None}, "pixel_values or vision"),
@@ -225,7 +241,7 @@ def test_router_row_missing_from_a_checkpoint_starts_by_its_rule(lion, tmp_path)
 )
 def test_bad_input_is_one_clear_error(lion, change, message):
     with pytest.raises(ValueError, match=message):
-        lion(**inputs() | change, labels=labels())
+        lion(**inputs() | {"labels": labels()} | change)
 
 
 def test_config_rejects_what_cannot_be():

@@ -61,12 +61,21 @@ def test_each_row_has_its_own_level(processor):
         ({"text": ["what?"], "tags": [[SOFT_TOKEN]]}, "reserved"),
         ({"text": ["what?"], "tags": []}, "0 tag lists for 1"),
         ({"text": ["what?"], "tasks": [Task.VQA, Task.VQA]}, "2 tasks for 1"),
+        ({"text": "what?", "answers": ["a", "b"]}, "2 answers for 1"),
+        ({"text": "what?", "return_tensors": "np"}, "leave them out"),
+        ({"images": np.zeros((4, 4, 3), dtype=np.uint8)}, "PIL images"),
     ],
 )
 def test_mistakes_are_one_line(processor, arguments, message):
     with pytest.raises(LionError, match=message) as caught:
         processor(**arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_one_answer_is_one_row_and_callers_of_transformers_are_at_home(processor):
+    batch = processor(text=QUESTION, tasks=Task.REC, answers="red", return_tensors="pt", padding=True)
+    assert batch["labels"].shape[0] == 1
+    assert processor.tokenizer.decode(batch["labels"][0], skip_special_tokens=True) == "red"
 
 
 def test_truncation_keeps_the_end_and_the_soft_token(processor):

@@ -32,6 +32,11 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_names_that_break_lines_or_are_no_text(path: Path) -> None:
+    write_tags(path, [TagRow("a\u2028b\x85c.png", image_hash(RED), ("ball",), "r\udcffm")])
+    assert TagFile.read(path)([RED]) == [["ball"]]
+
+
 def test_a_folder_is_no_place_for_it(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(LionError, match="is a folder; name a file"):

@@ -42,6 +42,9 @@ def _examine(model: str | None, hub: bool, debug: bool) -> Iterator[Finding]:
         yield finding
     if not healthy:
         return
+    if broken := findings.broken():
+        yield broken
+        return
     quiet_libraries(debug)
     yield from findings.device()
     yield from findings.model(model, hub)

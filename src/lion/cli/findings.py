@@ -10,7 +10,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +77,17 @@ def _fits(version: str, wanted: str) -> bool:
     return SpecifierSet(wanted).contains(version, prereleases=True)
 
 
+def broken() -> Finding | None:
+    """The first package that cannot be imported, though its version would do, of those that all else stands on."""
+    for name in ("torch", "transformers"):
+        try:
+            import_module(name)
+        except Exception as error:  # a library it needs, half an installation, ...
+            fix = f"install it again: pip install --force-reinstall {name}"
+            return Finding(name, "problem", f"cannot be imported: {_first_line(error)}", fix)
+    return None
+
+
 def device() -> Iterator[Finding]:
     """The device and precision that verbs use unless told otherwise, and its free memory."""
     import torch
@@ -109,7 +120,8 @@ def model(name: str | None, ask_hub: bool) -> Iterator[Finding]:
     room = free_disk(Path(HF_HUB_CACHE))
     yield Finding("disk", "ok", f"{gigabytes(room)} free for models of the Hub, in {HF_HUB_CACHE}")
     shown = name or "lion-mini"
-    if name is not None and is_hub_id(name) and not _is_cached(name):
+    here = _cached(name) if name is not None and is_hub_id(name) else None
+    if name is not None and is_hub_id(name) and here is None:
         if ask_hub:
             yield _download(name, room)
         else:
@@ -117,7 +129,7 @@ def model(name: str | None, ask_hub: bool) -> Iterator[Finding]:
             yield Finding(shown, "missing", "a Hub id, and not on this machine yet", fix)
         return
     try:
-        folder, shown = find_folder(name)
+        folder, shown = (here, shown) if here else find_folder(name)
         yield _weights(folder, shown)
     except LionError as error:
         yield Finding(shown, "missing" if name is None else "problem", *_split(str(error)))
@@ -188,14 +200,16 @@ def gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
-def _is_cached(name: str) -> bool:
+def _cached(name: str) -> Path | None:
+    """The folder of a Hub model that a verb has fetched, None if there is none; the network is left alone."""
     from huggingface_hub import snapshot_download
 
+    from lion.pipeline.loading import WANTED
+
     try:
-        snapshot_download(name, local_files_only=True)
+        return Path(snapshot_download(name, allow_patterns=list(WANTED), local_files_only=True))
     except Exception:  # not there, in one of several errors
-        return False
-    return True
+        return None
 
 
 def _split(message: str) -> tuple[str, str]:

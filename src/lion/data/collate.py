@@ -21,7 +21,7 @@ def collate(samples: Sequence[Sample], processor: LionProcessor) -> dict[str, Te
     Returns:
         `pixels` uint8 (B, S, S, 3), to be normalised where the model is (a quarter of the bytes on the way there);
         `input_ids`, `attention_mask` (B, T), `qformer_input_ids`, `qformer_attention_mask`, `task_levels` (B,), and
-        `labels`, `decoder_attention_mask` (B, A). Prompts that are too long lose their beginning, as released.
+        `labels` (B, A). Prompts that are too long lose their beginning, as released.
     """
     words = processor(
         text=[sample.instruction for sample in samples],

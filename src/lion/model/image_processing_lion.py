@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
+from lion.errors import LionError
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -53,7 +55,11 @@ class LionImageProcessor(BaseImageProcessor):
         return (pixels - mean) / std
 
     def __call__(self, images: Image.Image | Sequence[Image.Image], **kwargs: Any) -> BatchFeature:
-        """One picture or several to ``pixel_values`` (B, 3, S, S); other keyword arguments of transformers are moot."""
-        if isinstance(images, Image.Image):
-            images = [images]
+        """One picture or several to ``pixel_values`` (B, 3, S, S); other keyword arguments of transformers are moot.
+
+        Raises: LionError if they are no PIL images.
+        """
+        images = [images] if isinstance(images, Image.Image) else list(images)
+        if not all(isinstance(image, Image.Image) for image in images):
+            raise LionError("pictures are PIL images; Image.fromarray(array) makes one of an array")
         return BatchFeature({"pixel_values": self.normalize(np.stack([self.resize(image) for image in images]))})

@@ -192,9 +192,11 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
             decoder_attention_mask: (B, A); by default the released choice, ``labels != -100``.
 
         Raises:
-            ValueError: no picture, no task levels, levels or pictures that do not match the rows.
+            ValueError: no picture, no task levels; levels, pictures or labels that do not match the rows.
         """
         vision = self._checked(pixel_values, vision, task_levels, input_ids)
+        if labels is not None and len(labels) != len(input_ids):
+            raise ValueError(f"{len(labels)} rows of labels for {len(input_ids)} prompts; give one each")
         inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
         if labels is not None and decoder_attention_mask is None:
             decoder_attention_mask = (labels != -100).long()
@@ -303,6 +305,9 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module:
         return self.language_model.lm_head
+
+    def set_output_embeddings(self, value: nn.Module) -> None:
+        self.language_model.lm_head = value
 
     def component_parameters(self, component: str) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters of one component of :data:`FROZEN` or :data:`TRAINABLE`; together they are all.

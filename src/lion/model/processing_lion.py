@@ -55,8 +55,11 @@ class LionProcessor(ProcessorMixin):
         text: str | Sequence[str] | None = None,
         tags: Sequence[Sequence[str] | None] | None = None,
         tasks: Task | Sequence[Task] | None = None,
-        answers: Sequence[str] | None = None,
+        answers: str | Sequence[str] | None = None,
         too_long: TooLong = "error",
+        *,
+        return_tensors: str | None = "pt",
+        padding: bool = True,
     ) -> BatchFeature:
         """Build a batch.
 
@@ -65,17 +68,20 @@ class LionProcessor(ProcessorMixin):
             text: the bare instruction of each row (see :mod:`lion.prompts`).
             tags: image tags of each row, most important first; None (for all or for one row) for a prompt without.
             tasks: the task of each row, or one for all; gives ``task_levels``.
-            answers: training targets; give ``labels``.
+            answers: the training target of each row; give ``labels``.
             too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
                 released training did. Tags are always shortened first, from the last, and the soft token never cut.
+            return_tensors, padding: for callers of transformers' processors; PyTorch's, padded, are all there is.
 
         Returns:
             ``pixel_values`` (B, 3, S, S), ``input_ids`` and ``attention_mask`` (B, T), ``qformer_input_ids`` and
-            ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` and ``decoder_attention_mask`` (B, A).
+            ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` (B, A).
 
         Raises:
             LionError: an instruction is empty, too long, no text or holds the soft token; counts do not match.
         """
+        if return_tensors not in ("pt", None) or padding is not True:
+            raise LionError('a batch is PyTorch\'s and padded: return_tensors="pt", padding=True, or leave them out')
         batch: dict[str, Tensor] = {}
         if images is not None:
             batch.update(self.image_processor(images))
@@ -89,7 +95,10 @@ class LionProcessor(ProcessorMixin):
                     raise LionError(f"{len(rows)} tasks for {len(instructions)} instructions; give one each")
                 batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
         if answers is not None:
-            batch.update(self.encode_answers(answers))
+            targets = [answers] if isinstance(answers, str) else list(answers)
+            if text is not None and len(targets) != len(batch["input_ids"]):
+                raise LionError(f"{len(targets)} answers for {len(batch['input_ids'])} instructions; give one each")
+            batch["labels"] = self.encode_answers(targets)
         return BatchFeature(batch)
 
     def _encode_prompts(
@@ -144,12 +153,12 @@ class LionProcessor(ProcessorMixin):
         )
         return {"qformer_input_ids": padded["input_ids"], "qformer_attention_mask": padded["attention_mask"]}
 
-    def encode_answers(self, answers: Sequence[str]) -> dict[str, Tensor]:
+    def encode_answers(self, answers: Sequence[str]) -> Tensor:
+        """Answers as labels, (B, A), -100 on padding; too long ones lose their end."""
         encoded = self.tokenizer(
             list(answers), padding=True, truncation=True, max_length=self.max_answer_tokens, return_tensors="pt"
         )
-        mask = encoded["attention_mask"]
-        return {"labels": encoded["input_ids"].masked_fill(mask == 0, -100), "decoder_attention_mask": mask}
+        return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, -100)
 
     def post_process_grounding(
         self, texts: Sequence[str], target_sizes: Sequence[tuple[int, int]]

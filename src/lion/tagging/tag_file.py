@@ -99,7 +99,10 @@ def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
         LionError: an unknown format, pyarrow is needed and missing, or the place cannot be written.
     """
     check_format(path)
-    entries = [{**asdict(row), "image": _as_text(row.image), "tags": list(row.tags)} for row in rows]
+    entries = [
+        {**asdict(row), "image": _as_text(row.image), "tags": list(row.tags), "model": _as_text(row.model)}
+        for row in rows
+    ]
     if Path(path).suffix == ".parquet":
         arrow, parquet = _parquet()
         text = arrow.string()
@@ -127,7 +130,7 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def _tags(value: Any) -> list[str]:

@@ -101,7 +101,7 @@ class SymbolReader(nn.Module):
             inputs_embeds=inputs_embeds,
             attention_mask=mask,
             labels=batch["labels"],
-            decoder_attention_mask=batch["decoder_attention_mask"],
+            decoder_attention_mask=(batch["labels"] != -100).long(),
             task_levels=_any_level(mask),
             output_hidden_states=True,
         )
@@ -167,7 +167,7 @@ class PretrainLanguage:
         answers = self.processor.encode_answers([row.answer for row in rows])
         symbol_ids = self.symbols.ids([[(symbol.words, symbol.box) for symbol in row.symbols] for row in rows])
         tensors = {
-            "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], **answers,
+            "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], "labels": answers,
             "symbol_ids": symbol_ids, "symbol_mask": (symbol_ids[..., 0] > 0).long(),
             "noise": torch.full((len(rows),), noise), **self.meant_targets(rows, prompts["input_ids"]),
         }  # fmt: skip

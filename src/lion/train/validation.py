@@ -67,8 +67,7 @@ class Validator:
             batch = collate(samples[start : start + _BATCH], self.processor)
             inputs: dict[str, Any] = {name: tensor.to(model.device) for name, tensor in batch.items()}
             pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
-            for name in ("labels", "decoder_attention_mask"):
-                inputs.pop(name)
+            inputs.pop("labels")
             ids = model.generate(pixel_values=pixels, **inputs, do_sample=False, num_beams=1, max_new_tokens=96)
             texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts
