@@ -50,7 +50,8 @@ def atomic_write_json(path: str | os.PathLike[str], value: Any) -> None:
 
     Raises: TypeError or ValueError for what JSON cannot hold (NaN and infinity included), before anything is written.
     """
-    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic_write(path, text.encode(errors="backslashreplace"))  # bytes of a name that are no text, as JSON writes them
 
 
 @contextmanager

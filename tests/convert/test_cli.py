@@ -205,10 +205,30 @@ def test_a_folder_that_is_there_is_left_alone(run, parts, tmp_path):
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_empty_folder_is_taken(run, parts, tmp_path):
-    (tmp_path / "out").mkdir()
-    assert run(*parts.command, tmp_path / "out").code == 0
-    assert (tmp_path / "out" / "config.json").exists()
+@pytest.mark.parametrize("way", ["folder", "here", "link"])
+def test_an_empty_folder_is_taken(run, parts, tmp_path, monkeypatch, way):
+    out = tmp_path / "out"
+    out.mkdir()
+    if way == "here":
+        monkeypatch.chdir(out)
+    if way == "link":
+        (tmp_path / "link").symlink_to(out)
+    ran = run(*parts.command, {"folder": out, "here": ".", "link": tmp_path / "link"}[way])
+    assert ran.code == 0, ran.err
+    assert (out / "config.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"][way != "link" :]
+
+
+def test_a_disk_of_its_own_and_what_a_killed_conversion_left(run, parts, tmp_path, monkeypatch):
+    (tmp_path / ".out.1234.tmp").mkdir()
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda path: usage._replace(free=1000))
+        ran = run(*parts.command, tmp_path / "out")
+    assert ran.code == 2 and "remove" in ran.err and ".out.1234.tmp" in ran.err
+    monkeypatch.setattr("os.path.ismount", lambda path: True)
+    ran = run(*parts.command, tmp_path / "out")
+    assert ran.code == 2 and "name a folder in it" in ran.err
 
 
 @pytest.mark.parametrize(

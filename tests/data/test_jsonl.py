@@ -126,6 +126,13 @@ def test_a_table_of_questions(tmp_path):
         read(tmp_path / "own.csv")
 
 
+def test_a_quotation_mark_that_is_never_closed_is_named(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "own.csv").write_text('image,caption\na.png,"a dog on a beach\na.png,a cat\n')
+    with pytest.raises(LionError, match=r"own\.csv line \d: .*; is a quotation mark missing\?"):
+        read(tmp_path / "own.csv")
+
+
 def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
     with pytest.raises(LionError, match=r"no file .*gone\.jsonl"):
         read(tmp_path / "gone.jsonl")

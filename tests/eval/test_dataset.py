@@ -295,6 +295,30 @@ def test_skipped_pictures_are_counted_and_listed(parts, data, tmp_path):
     assert rescore(tmp_path / "run") == record
 
 
+def test_who_meets_a_bad_picture_skips_it_and_asks_it_again_when_it_is_mended(parts, data, tmp_path):
+    folder, run = bad(data, tmp_path / "data", 2), tmp_path / "run"
+    pipeline = drawn_pipeline(parts)
+    with pytest.raises(LionError, match="--skip-bad"):
+        ask(pipeline, on("okvqa", folder, limit=4), run)
+    assert ask(pipeline, on("okvqa", folder, limit=4, skip_bad=True), run)["samples"] == 3
+    broken = sorted((folder / "okvqa").rglob("*.jpg"))[2]
+    broken.write_bytes((data / broken.relative_to(folder)).read_bytes())
+    record = ask(pipeline, on("okvqa", folder, limit=4, skip_bad=True), run)
+    assert record["samples"] == 4 and record["skipped"] == []
+    assert rescore(run) == record
+
+
+def test_a_question_that_is_no_text_is_skipped_like_any_other(parts, data, tmp_path):
+    folder = bad(data, tmp_path / "d\udcffata")
+    (file,) = (folder / "okvqa").rglob("*_questions.json")
+    questions = json.loads(file.read_text())
+    questions["questions"][1]["question"] += "\ud83d"
+    file.write_text(json.dumps(questions))
+    record = ask(drawn_pipeline(parts), on("okvqa", folder, limit=4, skip_bad=True), tmp_path / "run")
+    assert record["samples"] == 3 and "not readable text" in record["skipped"][0]["reason"]
+    assert rescore(tmp_path / "run") == record
+
+
 def test_missing_pictures_are_skipped_when_the_data_is_read(parts, data, tmp_path):
     folder = bad(data, tmp_path)
     sorted((folder / "okvqa").rglob("*.jpg"))[0].unlink()

@@ -15,7 +15,7 @@ from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
 from lion.eval.gallery import SHOWN, worst, worst_errors
 from lion.eval.predictions import Predictions
-from lion.eval.report import run_folders, write_report
+from lion.eval.report import run_folders, score_rows, write_report
 from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on
@@ -94,12 +94,16 @@ def test_the_three_files(report):
         assert cell in page.text, cell
 
 
-def test_ours_stands_beside_the_papers(report):
+def test_ours_stands_beside_the_papers(report, runs):
     rows = {(row["benchmark"], row["score"]): row for row in report[1].data["rows"]}
     captions = rows["coco-caption", "cider"]
     assert captions["paper"] == {"LION-4B": 138.20, "LION-12B": 139.25}
     assert captions["value"] > 100 and (captions["samples"], captions["official"]) == (20, 5000)
     assert captions["setting"] == "prompt caption, decoding lion, with tags" and captions["model"] == "knowing"
+    without = {**json.loads((runs / "coco-caption" / "scores.json").read_text()), "tagger": False}
+    assert all(
+        row.setting.endswith("without tags") for row in score_rows({"date": "2026-11-26", "hardware": "", **without})
+    )
     found = rows["refcocog-test", "accuracy@0.5"]
     assert 0 < found["value"] < 100 and found["paper"]["LION-12B zero-shot"] == 64.69
     assert rows["pope-random", "f1"]["value"] is None and rows["visdial", "mrr"]["value"] is None

@@ -51,8 +51,8 @@ def test_scores_and_report_are_written(whole):
     stable = {key: value for key, value in record.items() if key not in ("date", "hardware", "seconds", "tags_from")}
     assert json.loads((folder / "scores.json").read_text()) == stable
     assert record.keys() == {
-        "benchmark", "model", "model_fingerprint", "settings", "limit", "blind_run", "tags_from", "decoding", "commit",
-        "date", "hardware", "versions", "seconds", "scores",
+        "benchmark", "model", "model_fingerprint", "settings", "limit", "blind_run", "tagger", "tags_from", "decoding",
+        "commit", "date", "hardware", "versions", "seconds", "scores",
     }  # fmt: skip
     assert record["settings"].keys() == {"split", "tags", "world_version", "world_fingerprint"}
     assert record["scores"]["rec/mean_iou"].keys() == {

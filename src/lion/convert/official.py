@@ -175,7 +175,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] | No
             is too full.
     """
     plan.report.check()
-    target = Path(os.path.expanduser(out))
+    target = Path(os.path.expanduser(out)).resolve()  # the disk that a link leads to
     _check_free(target)
     _check_room(target, plan.bytes)
     processor = build_processor(plan.llm, plan.inputs.bert, plan.config)
@@ -251,10 +251,14 @@ def _one_adapter_rename(released: str) -> str | None:
 def _check_free(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise LionError(f"{target} is there already; name a new folder, or remove it")
+    if os.path.ismount(target):
+        raise LionError(f"{target} is a disk of its own, and cannot be put in place whole; name a folder in it")
 
 
 def _check_room(target: Path, count: int) -> None:
     place = next(parent for parent in target.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(place).free
     if free < count + SPARE_BYTES:
-        raise LionError(f"{place} has {free / 1e9:.1f} GB free and the model takes {count / 1e9:.1f} GB; make room")
+        left = next(place.glob(f".{target.name}.*.tmp"), None)
+        hint = f"remove {left}, which a stopped conversion left" if left else "make room"
+        raise LionError(f"{place} has {free / 1e9:.1f} GB free and the model takes {count / 1e9:.1f} GB; {hint}")

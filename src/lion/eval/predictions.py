@@ -20,6 +20,8 @@ from lion.errors import LionError
 Row = dict[str, Any]
 """An answer: ``id``, ``text`` (or ``scores``) and ``seconds``, and what helps people who read the file."""
 
+SKIPPED = "skipped"
+"""Key of the reason in place of an answer; it is asked again the next time, in case it was mended."""
 FIXED = ("benchmark", "model_fingerprint", "settings", "decoding")
 """What all answers of a folder have in common; the number of questions may grow."""
 NOTED = ("model", "commit", "date", "hardware", "versions")
@@ -84,7 +86,7 @@ class Predictions:
                     raise LionError(
                         f"{path}, line {number} is damaged; delete the line, and it is asked again"
                     ) from error
-                if name in rows:
+                if name in rows and SKIPPED not in rows[name]:
                     raise LionError(f"{path}, line {number}: {name} is answered twice; delete one of the lines")
                 rows[name] = row
         return rows
@@ -99,7 +101,7 @@ class Predictions:
         """Append answers; call `mend` once before."""
         path = self._path(part)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:  # a lone surrogate as JSON writes it
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
     def _path(self, part: str) -> Path:

@@ -94,7 +94,7 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     row = PAPER[record["benchmark"]]
     settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
-    tags = "with tags" if settings["tags"] else "without tags"
+    tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
     shown = [(name, record["scores"][name]) for name in row.headline if name in record["scores"]]
     return [
         ScoreRow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from lion.errors import LionError
 from lion.eval.batches import Batch, plan
 from lion.eval.benchmark import Benchmark, Part
 from lion.eval.benchmarks import benchmark_of
-from lion.eval.predictions import Predictions
+from lion.eval.predictions import SKIPPED, Predictions
 from lion.eval.processes import Processes
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, versions
@@ -74,7 +74,7 @@ class Evaluation:
             done = self.predictions.rows(part.name)
             for group in plan(part, pipeline.batch_size)[self.processes.rank :: self.processes.count]:
                 for batch in group:
-                    if missing := frozenset(number for number in batch if part.ids[number] not in done):
+                    if missing := frozenset(number for number in batch if _is_open(part.ids[number], done)):
                         self._todo.append(_Task(part, group, batch, missing))
 
     @property
@@ -118,6 +118,11 @@ class Evaluation:
         """Wait for all processes; then the main one scores the answers as `rescore` does, and the others get None."""
         self.processes.wait()
         return _score(self.predictions, self.benchmark) if self.processes.main else None
+
+
+def _is_open(question: str, done: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether there is no answer yet; what was skipped may have been mended since."""
+    return question not in done or SKIPPED in done[question]
 
 
 def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
@@ -171,6 +176,7 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
         "settings": benchmark.settings,
         "limit": benchmark.limit,
         "blind_run": blind,
+        "tagger": pipeline.tagger is not None,
         "tags_from": pipeline.tagger.name if isinstance(pipeline.tagger, TagFile) else None,
         "decoding": {str(task): asdict(way) for task, way in pipeline.decoding.items() if task in benchmark.tasks},
         **benchmark.notes,

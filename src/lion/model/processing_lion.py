@@ -20,6 +20,11 @@ from lion.prompts import SOFT_TOKEN, Task, tag_prompt
 TooLong = Literal["error", "truncate"]
 
 
+def is_readable(text: str) -> bool:
+    """Whether a tokenizer can read it: no bytes that were not UTF-8, no halves of a letter."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class LionProcessor(ProcessorMixin):
     """Everything between what people hold and what :class:`LionForConditionalGeneration` reads.
 
@@ -114,7 +119,7 @@ class LionProcessor(ProcessorMixin):
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
             prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
-            if any("\ud800" <= character <= "\udfff" for character in prompts[-1]):  # bytes that were not UTF-8
+            if not is_readable(prompts[-1]):
                 raise LionError(f"instruction {row} or one of its tags is not readable text; write it in UTF-8")
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
@@ -154,7 +159,11 @@ class LionProcessor(ProcessorMixin):
         return {"qformer_input_ids": padded["input_ids"], "qformer_attention_mask": padded["attention_mask"]}
 
     def encode_answers(self, answers: Sequence[str]) -> Tensor:
-        """Answers as labels, (B, A), -100 on padding; too long ones lose their end."""
+        """Answers as labels, (B, A), -100 on padding; too long ones lose their end. Raises: LionError if one is no
+        readable text."""
+        for row, answer in enumerate(answers):
+            if not is_readable(answer):
+                raise LionError(f"answer {row} is not readable text; write it in UTF-8")
         encoded = self.tokenizer(
             list(answers), padding=True, truncation=True, max_length=self.max_answer_tokens, return_tensors="pt"
         )

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 
 from lion.errors import LionError
 from lion.model import LionProcessor
+from lion.model.processing_lion import is_readable
 from lion.pipeline.answer import Candidate
 
 
 def candidate_ids(processor: LionProcessor, candidates: Sequence[str]) -> list[list[int]]:
     """Each candidate's token ids, ``</s>`` last; none is shortened.
 
-    Raises: LionError if there are no candidates, or one is empty.
+    Raises: LionError if there are no candidates, or one is empty or no readable text.
     """
     if isinstance(candidates, str):
         raise LionError(f"candidates is one text, {candidates!r}; give a list of answers")
     if not candidates:
         raise LionError("there are no candidates; give at least one answer to rank")
+    for index, text in enumerate(candidates):
+        if not is_readable(text):
+            raise LionError(f"candidate {index} of {len(candidates)} is not readable text: {text!r}; leave it out")
     rows = processor.tokenizer(list(candidates))["input_ids"]
     for index, (text, ids) in enumerate(zip(candidates, rows, strict=True)):
         if not text.strip() or len(ids) < 2:

@@ -506,6 +506,16 @@ def test_a_box_rounded_outwards_is_kept_as_it_is(folder):
     assert case.read(folder).records[0].box.xyxy() == (0, 0, 1.0025, 1)
 
 
+def test_a_ref_with_a_sentence_that_is_no_text_takes_no_other_refs_sentences(folder):
+    case = next(case for case in CASES if case.name == "refcoco")
+    for number in (0, 1):
+        files = case.changed(lambda rows, number=number: rows[number]["sentences"][0].update(sent=None))
+        case.put(folder, files)
+        loaded = case.read(folder, skip_bad=True)
+        assert len(loaded.records) == 2 and len({record.meta["ref_id"] for record in loaded.records}) == 1
+        assert len(loaded.skipped) == 1
+
+
 def test_a_round_that_cannot_be_read_makes_those_after_it_bad_too(folder):
     case = next(case for case in CASES if case.name == "visdial")
     files = case.changed(lambda rows: rows[0]["dialog"][0].update(answer=1000))

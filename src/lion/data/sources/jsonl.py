@@ -61,11 +61,14 @@ def _objects(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _table(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
-    table = csv.DictReader(io.StringIO(reading.text(path), newline=""))
+    table = csv.DictReader(io.StringIO(reading.text(path), newline=""), strict=True)
     if unknown := sorted(set(table.fieldnames or ()) - _COLUMNS):
         raise LionError(f"{path}: unknown column {unknown[0]}; known are {', '.join(sorted(_COLUMNS))}")
-    for row in table:
-        yield table.line_num, {key: value for key, value in row.items() if value}
+    try:
+        for row in table:
+            yield table.line_num, {key: value for key, value in row.items() if value}
+    except csv.Error as error:
+        raise LionError(f"{path} line {table.line_num}: {error}; is a quotation mark missing?") from error
 
 
 def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:

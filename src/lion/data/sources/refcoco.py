@@ -83,8 +83,8 @@ def _read(reading: Reading, refs: str) -> Dataset:
         sentences: list[Any] = []
         with reading.record(file, ident(row, "ref_id"), "ref"):
             if row["split"] == reading.split:
+                expressions = texts([one["sent"] for one in row["sentences"] if "sent" in one], "sentences")
                 sentences = row["sentences"]
-                expressions = texts([one["sent"] for one in sentences if "sent" in one], "sentences")
         for sentence in sentences:
             with reading.record(file, ident(sentence, "sent_id"), "sentence"):
                 annotation = entry(annotations, row["ann_id"], "annotation")

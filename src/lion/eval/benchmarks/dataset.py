@@ -82,7 +82,7 @@ class DatasetBenchmark:
             settings["prompt"],
             settings["decoding"],
             settings["tags"],
-            settings["skip_bad"],
+            run["skip_bad"],
             run["drawn"],
         )
 
@@ -111,13 +111,14 @@ class DatasetBenchmark:
             "wording": BENCHMARK_PROMPTS[prompt],
             "decoding": self._preset,
             "tags": self.tagged,
-            "skip_bad": self.skip_bad,
         }
 
     @property
     def notes(self) -> dict[str, Any]:
         counts = {"samples": len(self.samples), "official": self.official}
-        return {"data": str(self.data.resolve()), "drawn": self.drawn, **counts, "rules": dict(self.paper.rules)}
+        # Whether bad records are skipped changes no answer to another: whoever meets one may go on with it.
+        ways = {"drawn": self.drawn, "skip_bad": self.skip_bad}
+        return {"data": str(self.data.resolve()), **ways, **counts, "rules": dict(self.paper.rules)}
 
     @property
     def _preset(self) -> str:
