@@ -38,7 +38,8 @@ labels softened over neighbours. What was tried without (short trials; `docs/log
 the language-model loss alone, stage 1's loss on questions was a blind model's (.60) after 550 steps and stage 2's on
 boxes flat after 360; without the heads the language model had REC .64, REG .52, VQA .45 of told scenes after
 5,500 steps, with the first of them .60, .82, .64 after 2,200; with a patch projection the Vision Encoder's average
-precision was .31 after 500 steps instead of .76, and the tagger (another loss, too) had .3 after 650, now .81 after 3,000.
+precision was .31 after 500 steps instead of .76, and the tagger (another loss, too) had .3 after 650 steps, now .81
+after 3,000.
 
 Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
 recipes of `lion train mini`, and `tools/bundle.py`:
