@@ -86,7 +86,7 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     for name in SETS:
         for one in benchmark.questions(name):
             request = benchmark._request(one, False, 2)
-            look = oracle._open(request.image)
+            (look,) = oracle._open([request.image])
             prompt = oracle._prompt(look, replace(request, tags=()), request.verb.task)
             assert prompt.instruction == one.instruction(2) and prompt.task == one.task
             assert look.size == (256, 256)

@@ -72,7 +72,6 @@ def test_golden_weights_in_every_mode_and_level(visual_inputs, levels):
     model = released.model(visual_inputs)
     batch = released.batch("region_level") | {"task_levels": torch.tensor(levels)}
     golden = [ids[ids != -100].tolist() for ids in batch.pop("labels")]
-    del batch["decoder_attention_mask"]
     assert len({int(length) for length in batch["attention_mask"].sum(1)}) > 1  # prompts that need padding
     candidates = [[golden[0], *some(2, 9, 4)], [golden[1]], [*some(6, 6), golden[2], golden[2]]]
     ours = model.score_candidates(**batch, candidates=candidates)
@@ -85,7 +84,6 @@ def test_released_losses(level):
     """The loss of each sample as the released code computed it."""
     batch = released.batch(level)
     labels = batch.pop("labels")
-    del batch["decoder_attention_mask"]
     golden = released.tensors("outputs")[f"{level}.nll_sum_per_sample"]
     ours = released.model().score_candidates(
         **batch, candidates=[[*some(3), ids[ids != -100].tolist()] for ids in labels]

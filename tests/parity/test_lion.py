@@ -172,7 +172,7 @@ def test_tokens():
     golden = tensors("outputs")
     assert torch.equal(inputs["input_ids"], golden["t5.input_ids"])
     assert torch.equal(inputs["labels"], golden["t5.labels"])
-    assert torch.equal(inputs["decoder_attention_mask"], golden["t5.decoder_attention_mask"])
+    assert torch.equal((inputs["labels"] != -100).long(), golden["t5.decoder_attention_mask"])  # as forward masks them
     assert torch.equal(inputs["qformer_input_ids"], golden["qf.input_ids"])
     ones = inputs["qformer_attention_mask"].new_ones(3, 8)
     assert torch.equal(torch.cat([ones, inputs["qformer_attention_mask"]], 1), golden["qf.attention_mask"])
@@ -207,7 +207,7 @@ def test_generation(name):
     how, level = name.rsplit(".", 1)
     visual_inputs = "qformer" if how.startswith("qformer") else "both"
     model, processor = released.model(visual_inputs), released.processor()
-    inputs = {key: value for key, value in batch(level).items() if key not in ("labels", "decoder_attention_mask")}
+    inputs = {key: value for key, value in batch(level).items() if key != "labels"}
     settings = {k: v for k, v in GENERATIONS[name]["kwargs"].items() if k not in ("top_p", "temperature")}
     ids = model.generate(**inputs, **settings)
     golden = tensors("outputs")[f"gen.{name}.ids"]
@@ -224,10 +224,10 @@ def test_mixed_levels_equal_single_calls(lion, beams):
     """The released code routes a whole batch by its first row; ours routes each row, beams included."""
     levels = torch.tensor([TaskLevel.IMAGE, TaskLevel.REGION, TaskLevel.IMAGE])
     inputs = batch("region_level") | {"task_levels": levels}
-    labels = {key: inputs.pop(key) for key in ("labels", "decoder_attention_mask")}
+    labels = inputs.pop("labels")
     mixed_ids = lion.generate(**inputs, num_beams=beams, max_new_tokens=24, repetition_penalty=1.5)
     with torch.no_grad():
-        mixed_logits = lion(**inputs, **labels).logits
+        mixed_logits = lion(**inputs, labels=labels).logits
     for row in range(3):
         single = {key: value[row : row + 1] for key, value in inputs.items()}
         for ids, mask in (("input_ids", "attention_mask"), ("qformer_input_ids", "qformer_attention_mask")):
@@ -236,8 +236,8 @@ def test_mixed_levels_equal_single_calls(lion, beams):
         ids = lion.generate(**single, num_beams=beams, max_new_tokens=24, repetition_penalty=1.5)
         assert until_end(ids[0]) == until_end(mixed_ids[row])
         with torch.no_grad():
-            logits = lion(**single, **{key: value[row : row + 1] for key, value in labels.items()}).logits
-        real = labels["decoder_attention_mask"][row].bool()
+            logits = lion(**single, labels=labels[row : row + 1]).logits
+        real = labels[row] != -100
         assert (logits[0][real] - mixed_logits[row][real]).abs().max() <= 5e-5
 
 

@@ -196,7 +196,7 @@ def test_relations_say_who_is_compared_with_whom_and_what_is_true():
 
 
 def test_a_thing_that_tags_name_may_go_untold():
-    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=200"]))
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=200", "seed=2"]))
     untold = 0
     for batch in map(objective.batch, range(100, 160)):
         if batch.tasks[0] != Task.VQA:
@@ -209,7 +209,7 @@ def test_a_thing_that_tags_name_may_go_untold():
                 if decode(labels[labels >= 0], skip_special_tokens=True) == "yes":
                     assert "following tags" in text
                     untold += 1
-    assert untold > 0
+    assert untold > 3
 
 
 def test_a_symbol_tells_the_corners_apart():
