@@ -63,6 +63,12 @@ def test_a_picture_that_cannot_be_read_is_a_line_and_a_row(run, stdin, checkpoin
     assert [(row["ok"], row["task"], row["text"]) for row in ran.rows] == [(False, "chat", "")]
 
 
+def test_a_missing_file_of_tags_is_no_fault_of_the_picture(run, stdin, checkpoint, pictures, tmp_path):
+    stdin("what is it?\n")
+    ran = run("chat", pictures[0], "--tags-from", tmp_path / "gone.jsonl", "-m", checkpoint, "--json")
+    assert (ran.code, ran.out) == (2, "") and str(pictures[0]) not in ran.err and "gone.jsonl" in ran.err
+
+
 def test_no_standard_input_is_no_question(run, monkeypatch, checkpoint, pictures):
     monkeypatch.setattr("sys.stdin", None)
     assert run("chat", pictures[0], "-m", checkpoint) == Ran(0, "", "")

@@ -103,6 +103,11 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(run, checkpoint,
     assert (ran.code, ran.out) == (2, "") and "name another place" in ran.err
 
 
+def test_a_mistake_leaves_nothing_behind(run, pictures, tmp_path):
+    ran = run("tag", *pictures, "--out", tmp_path / "tags.jsonl", "-m", tmp_path / "nothing")
+    assert ran.code == 2 and [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
 def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_path):
     ran = run("tag", pictures[0], tmp_path / "none.png", "--out", tmp_path / "tags.jsonl", "-m", checkpoint)
     assert ran.code == 2 and len(ran.err.splitlines()) == 1

@@ -58,8 +58,9 @@ def chat(
     if len(pictures) != 1:
         raise LionError(f"chat talks about one picture, and {image} means {len(pictures)}; name one")
     target = plan_saves(save, pictures)[0]
+    tag_file = read_tags(options)
     try:
-        look = open_picture(pictures[0], read_tags(options))
+        look = open_picture(pictures[0], tag_file)
     except (LionError, OSError) as error:
         raise typer.Exit(report(failed(pictures[0], Verb.CHAT, error, options), options, several=False)) from error
     pipeline = load_pipeline(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,12 +54,16 @@ def tag(
         if out is not None:
             say("note", f"stopped after {len(rows)} pictures; the same command goes on there")
         raise
+    finally:
+        if scores is not None:
+            with suppress(OSError):
+                scores.rmdir()  # goes only where it is empty: a mistake leaves nothing behind
     if out is not None and scores is not None:
         if rows:
             from lion.tagging import write_tags
 
             write_tags(out, rows)
-        shutil.rmtree(scores)
+        shutil.rmtree(scores, ignore_errors=True)
     raise typer.Exit(code)
 
 
