@@ -28,10 +28,12 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
             "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
-        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({reason})") from error
+        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_reason(error)})") from error
     except Exception as error:  # the client raises its transport's own errors, too
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
         raise LionError(
-            f"'{name}' cannot be fetched ({reason}); check the network, its proxy (HTTPS_PROXY) and free disk"
+            f"'{name}' cannot be fetched ({_reason(error)}); check the network, its proxy (HTTPS_PROXY) and free disk"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
