@@ -43,30 +43,40 @@ def drawn(mixture, *address):
 
 
 def test_a_batch_is_a_function_of_seed_step_and_shard_alone():
-    mixture, again = Mixture([(A, 1), (B, 1)], seed=3), Mixture([(A, 1), (B, 1)], seed=3)
+    mixture, again = Mixture([(A, 1), (B, 1)], names=["s", 3]), Mixture([(A, 1), (B, 1)], names=["s", 3])
     wanted = drawn(mixture, 7, 1, 16)
     drawn(again, 0, 0, 5)
     assert drawn(again, 7, 1, 16) == wanted
-    others = [drawn(mixture, 7, 0, 16), drawn(mixture, 8, 1, 16), drawn(Mixture([(A, 1), (B, 1)], seed=4), 7, 1, 16)]
+    others = [
+        drawn(mixture, 7, 0, 16),
+        drawn(mixture, 8, 1, 16),
+        drawn(Mixture([(A, 1), (B, 1)], names=["s", 4]), 7, 1, 16),
+    ]
     assert wanted not in others
 
 
 def test_sources_and_tasks_come_in_their_proportions():
-    counts = Counter(task for _, task, _ in drawn(Mixture([(A, 1), (B, 3)], seed=0), 0, 0, 4000))
+    counts = Counter(task for _, task, _ in drawn(Mixture([(A, 1), (B, 3)], names=["s", 0]), 0, 0, 4000))
     assert counts[Task.CAPTION] / 4000 == pytest.approx(0.75, abs=0.03)
     assert counts[Task.REC] / 4000 == pytest.approx(0.1875, abs=0.03)
 
 
 def test_a_batch_of_one_task_keeps_to_it_and_tasks_keep_their_proportions():
-    mixture = Mixture([(A, 1), (B, 3)], seed=0, one_task=True)
+    mixture = Mixture([(A, 1), (B, 3)], names=["s", 0], one_task=True)
     batches = [{task for _, task, _ in drawn(mixture, step, 0, 4)} for step in range(400)]
     assert all(len(tasks) == 1 for tasks in batches)
     assert sum(tasks == {Task.CAPTION} for tasks in batches) / 400 == pytest.approx(0.75, abs=0.08)
 
 
+def test_the_task_of_a_batch_does_not_choose_its_samples():
+    mixture = Mixture([(A, 1), (B, 1)], names=["s", 0], one_task=True)
+    seen = {sample_id for step in range(400) for sample_id, _, _ in drawn(mixture, step, 0, 1)}
+    assert seen == {f"{letter}{number}" for letter in "ab" for number in range(10)}
+
+
 def test_bad_and_empty_pictures_are_replaced_and_the_bad_ones_named():
     holed = Numbers("h", {Task.VQA: 1}, broken={1, 2}, empty={3, 4})
-    samples, bad = Mixture([(holed, 1)], seed=0).batch(0, 0, 40)
+    samples, bad = Mixture([(holed, 1)], names=["s", 0]).batch(0, 0, 40)
     assert len(samples) == 40
     assert {sample.id for sample in samples} <= {"h0", "h5", "h6", "h7", "h8", "h9"}
     assert {(each.id, each.reason) for each in bad} == {("h1", "1 is broken"), ("h2", "2 is broken")}
@@ -75,4 +85,4 @@ def test_bad_and_empty_pictures_are_replaced_and_the_bad_ones_named():
 def test_nothing_but_bad_pictures_is_an_error_that_names_one():
     broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
     with pytest.raises(LionError, match=r"20 samples in a row were of no use; the last: x\d: \d is broken"):
-        Mixture([(broken, 1)], seed=0).batch(0, 0, 1)
+        Mixture([(broken, 1)], names=["s", 0]).batch(0, 0, 1)

@@ -43,6 +43,16 @@ def test_a_record_serves_its_task_and_what_else_it_can(picture):
     assert own.name(1, Task.REG) == draw(own, Task.REG).id == "some:2:reg"
 
 
+def test_a_stage_draws_its_own_tasks_alone(picture):
+    records = [
+        Record("1", picture, Task.CAPTION, answers=("a cat",)),
+        Record("2", picture, Task.REC, expression="cat", box=Box(0, 0, 1, 1), answers=("cat",), also=(Task.REG,)),
+    ]
+    assert source(*records, among={Task.REC, Task.REG}).tasks == {Task.REC: 1, Task.REG: 1}
+    with pytest.raises(LionError, match=r"some \(train\) has no record for the task rec; it has caption"):
+        source(records[0], among={Task.REC, Task.REG})
+
+
 def test_answers_come_as_often_as_annotators_gave_them(picture):
     own = source(Record("1", picture, Task.VQA, "what?", answers=("cat",) * 9 + ("dog",)))
     counts = Counter(draw(own, Task.VQA, seed).answer for seed in range(300))

@@ -61,7 +61,8 @@ def test_normalise(answer, normal):
 
 
 def test_exact_match_by_kind():
-    scores = exact_match(["Red.", "two", "yes", "no"], ["red", "three", "yes", "yes"], ["colour", "count", "is", "is"])
+    right = [["red"], ["three", "3"], ["no", "yes"], ["yes"]]
+    scores = exact_match(["Red.", "two", "yes", "no"], right, ["colour", "count", "is", "is"])
     assert {name: score.value for name, score in scores.items()} == {
         "accuracy": 0.5,
         "accuracy/colour": 1,

@@ -129,7 +129,7 @@ def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
     own = {"source": "jsonl", "path": str(tmp_path / "own.jsonl"), "flip": 0.5, "crop": 0.2}
     own["tags_from"] = str(tmp_path / "tags.jsonl")
     held = {"source": "jsonl", "path": str(tmp_path / "held.jsonl")}
-    validation = {"every": 9, "samples": 3, "data": [held]}
+    validation = {"every": 9, "samples": 12, "data": [held]}
     record = train(recipe("stage2", tmp_path, data=[own], validation=validation))
     assert record["bad_samples"] > 0 and set(record["scores"]) > {"held_out/rec/mean_iou"}
     bad = (tmp_path / "stage2/bad_samples.jsonl").read_text().splitlines()
@@ -139,12 +139,14 @@ def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
 def test_datasets_in_their_original_files_train(tmp_path):
     for name in ("refcoco", "okvqa", "visdial"):
         write_as(name, tmp_path, 4, pixels=64)
+        write_as(name, tmp_path / "held", 4, pixels=64)
     next((tmp_path / "okvqa").rglob("*.jpg")).unlink()
     data = [{"source": name, "folder": str(tmp_path)} for name in ("refcoco", "visdial")]
     data.append({"source": "okvqa", "folder": str(tmp_path), "skip_bad": True})
-    validation = {"every": 9, "samples": 3, "data": data[:1]}
+    validation = {"every": 9, "samples": 30, "data": [{**one, "folder": str(tmp_path / "held")} for one in data]}
     record = train(recipe("stage3", tmp_path, data=data, validation=validation))
     seen = {task for row in rows(tmp_path / "stage3") for task in row["per_task"]}
+    assert set(record["scores"]) > {"held_out/rec/mean_iou", "held_out/reg/cider", "held_out/vqa/accuracy"}
     assert {"dialog", "vqa"} <= seen and seen & {"rec", "reg"}
     bad = [json.loads(line) for line in (tmp_path / "stage3/bad_samples.jsonl").read_text().splitlines()]
     assert (

@@ -7,6 +7,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
     import sys
     sys.path.insert(0, {root!r})
@@ -19,7 +21,10 @@ SCRIPT = """
         def loss(self, model, batch):
             with open(f"{out}/seen-" + batch.ids[0].split("-")[2], "a") as file:
                 file.write(batch.ids[0] + "\\n")
-            return super().loss(model, batch)
+            found = super().loss(model, batch)
+            with open(f"{out}/loss-" + batch.ids[0].split("-")[2], "a") as file:
+                file.write(f"{{float(found.total)}}\\n")
+            return found
 
     torch.set_num_threads(1)
     toy = recipe(Path({out!r}) / "run", steps={steps}, accumulate=2)
@@ -63,4 +68,7 @@ def test_two_processes_share_the_shards_of_a_step(tmp_path):
     record = json.loads((tmp_path / "run/finished.json").read_text())
     assert (record["steps"], record["samples"]) == (4, 4 * 2 * 2 * 8)
     seen = {path.name: path.read_text().split() for path in tmp_path.glob("seen-*")}
+    losses = [[float(line) for line in path.read_text().split()] for path in tmp_path.glob("loss-*")]
+    logged = [json.loads(line)["loss"] for line in (tmp_path / "run/train.jsonl").read_text().splitlines()]
+    assert logged == pytest.approx([sum(step) / 4 for step in zip(*losses, strict=True)]), "the mean of all shards"
     assert seen == {f"seen-{shard}": [f"toy-{step}-{shard}-0" for step in range(4)] for shard in range(4)}

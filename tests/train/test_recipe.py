@@ -50,7 +50,12 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ({"stage": "pretrain-t5", "one_task": True}, "one_task: pretrain-t5 does not read it; leave it out"),
         (
             {"validation": {"every": 1, "data": [{"source": "world", "scenes": 10}]}},
-            "validation.data.0.tasks: name at least one of caption",
+            "validation.data.0: input tag 'world' found",
+        ),
+        (
+            {"data": [{"source": "okvqa", "folder": "x"}]}
+            | {"validation": {"every": 1, "data": [{"source": "okvqa", "folder": "x", "skip_bad": True}]}},
+            "validation.data.0: data trains on these very records; hold out others, such as split: val",
         ),
         (
             {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 9}]}
@@ -65,7 +70,7 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
             {"data": [{"source": "world", "scenes": 1, "tasks": {"vqa": 0}}]},
             "data.0.tasks.vqa: input should be greater",
         ),
-        ({"data": [{"source": "world", "split": "test", "scenes": 1}]}, "data.0.split: "),
+        ({"data": [{"source": "world", "split": "test", "scenes": 1}]}, "data.0.split: no such setting"),
         ({"data": [{"source": "coco"}]}, "data.0: "),
         ({"data": [{"source": "refcoco"}]}, "data.0.folder: is missing"),
         (

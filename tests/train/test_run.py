@@ -111,6 +111,9 @@ def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(
     cosine = [learning_rate(recipes.Optimiser(**settings, shape="cosine"), 10, step) for step in (6, 8, 10)]
     assert cosine == pytest.approx([1, 0.5, 0])
     assert learning_rate(recipes.Optimiser(lr=1.0, decay=0), 10, 9) == 1
+    whole = [learning_rate(recipes.Optimiser(lr=1.0, warmup=2, decay=1), 10, step) for step in (0, 1, 2, 6, 10)]
+    assert whole == pytest.approx([0.5, 1, 1, 0.5, 0]), "it falls from where the rise ends"
+    assert learning_rate(recipes.Optimiser(lr=1.0, warmup=10, decay=1), 10, 9) == 1
 
     toy = recipe(tmp_path, stage="pretrain-vit", data=[{"source": "world", "scenes": 1}], lr_scale={"heads": 0.5})
 

@@ -10,6 +10,7 @@ from lion.data.sample import BadSample, Sample
 from lion.data.source import Source
 from lion.errors import LionError
 from lion.prompts import Task
+from lion.world.chance import stream
 
 _ATTEMPTS = 20
 """Draws before a row is given up: many pictures in a row that nothing can be asked about, or that cannot be read."""
@@ -20,12 +21,14 @@ class Mixture:
 
     Args:
         sources: (source, weight) pairs; within a source its tasks have their own weights.
-        seed: the run's seed.
+        names: what the draws are named after, such as stage and seed: other names, other draws.
         one_task: whether a micro-batch keeps to one source and task: texts of like length waste no work on padding.
     """
 
-    def __init__(self, sources: Sequence[tuple[Source, float]], seed: int, one_task: bool = False) -> None:
-        self.seed, self.one_task = seed, one_task
+    def __init__(
+        self, sources: Sequence[tuple[Source, float]], names: Sequence[object], one_task: bool = False
+    ) -> None:
+        self.names, self.one_task = names, one_task
         self._choices: list[tuple[Source, Task]] = []
         weights: list[float] = []
         for source, weight in sources:
@@ -43,10 +46,9 @@ class Mixture:
         """
         samples: list[Sample] = []
         bad: list[BadSample] = []
-        common = self._choose(np.random.Generator(np.random.PCG64((self.seed, step, shard)))) if self.one_task else None
+        common = self._choose(stream(*self.names, step, shard)) if self.one_task else None
         for row in range(size):
-            rng = np.random.Generator(np.random.PCG64((self.seed, step, shard, row)))
-            samples.append(self._draw(rng, bad, common))
+            samples.append(self._draw(stream(*self.names, step, shard, row), bad, common))
         return samples, bad
 
     def _choose(self, rng: np.random.Generator) -> tuple[Source, Task]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -24,11 +24,12 @@ class RecordSource:
 
     Args:
         dataset: the records.
-        weights: mixing weight of each task; empty: each task of the dataset, as often as it occurs.
+        weights: mixing weight of each task; empty: each task of `among` that the dataset has, as often as it occurs.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         augment: random flips and crops.
         tagger: finds the tags of pictures whose record has none; None for prompts without tags. It sees whole pictures,
             before any crop.
+        among: tasks to draw; records of no other task are drawn.
 
     Raises:
         LionError: nothing to train on, or a task that no record serves.
@@ -41,6 +42,7 @@ class RecordSource:
         decimals: int = 3,
         augment: Augment | None = None,
         tagger: Tagger | None = None,
+        among: Collection[Task] = tuple(Task),
     ) -> None:
         self.dataset, self.decimals, self.augment, self.tagger = dataset, decimals, augment or Augment(), tagger
         self._by_task: dict[Task, list[int]] = {}
@@ -50,11 +52,12 @@ class RecordSource:
         name = f"{dataset.name} ({dataset.split})"
         if not self._by_task:
             raise LionError(f"{name} has no answers to train on: choose another split")
-        if missing := sorted(set(weights or {}) - set(self._by_task)):
+        counts = {task: len(rows) for task, rows in self._by_task.items() if task in among}
+        if missing := sorted(set(weights or ()) - set(counts)) or sorted(() if counts else among):
             raise LionError(
                 f"{name} has no record for the task {missing[0]}; it has {', '.join(sorted(self._by_task))}"
             )
-        self.tasks: Mapping[Task, float] = weights or {task: len(rows) for task, rows in self._by_task.items()}
+        self.tasks: Mapping[Task, float] = weights or counts
 
     def prepare(self) -> None:
         """Nothing: pictures are read when they are asked for."""
@@ -88,7 +91,7 @@ class RecordSource:
             answer = format_box(box, self.decimals)
         elif task == Task.REG:
             answer = record.expression or answer
-        meta = {"box": box} if box else {}
+        meta = {"answers": [answer] if task in (Task.REC, Task.REG) else answers, **({"box": box} if box else {})}
         return Sample(self.name(index, task), image, task, text, answer, tags, meta)
 
     def _instruction(self, record: Record, task: Task, box: Box | None, template: int) -> str:

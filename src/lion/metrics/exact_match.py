@@ -1,4 +1,4 @@
-"""Visual question answering with one reference answer: exact match after light normalisation.
+"""Visual question answering, any reference answer alike: exact match after light normalisation.
 
 For the drawn world, whose answers are one word or few. Public benchmarks have official rules of their own (VQAv2's ten
 annotators, for one), and those are not this.
@@ -19,13 +19,14 @@ def normalise(answer: str) -> str:
 
 
 def exact_match(
-    predictions: Sequence[str], references: Sequence[str], kinds: Sequence[str] | None = None
+    predictions: Sequence[str], references: Sequence[Sequence[str]], kinds: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """``accuracy`` over all questions and, given each question's kind, ``accuracy/<kind>`` for every kind apart.
 
+    Each question has one right answer or several.
     Raises: LionError without samples; ValueError for unequal lengths.
     """
-    hits = [normalise(said) == normalise(true) for said, true in zip(predictions, references, strict=True)]
+    hits = [normalise(said) in map(normalise, right) for said, right in zip(predictions, references, strict=True)]
     scores = {"accuracy": mean(hits)}
     if kinds is not None:
         pairs = list(zip(kinds, hits, strict=True))

@@ -46,7 +46,7 @@ class LanguageModelling:
         self.held_out = (
             [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         )
-        self.mixture = Mixture(self.sources, recipe.seed, recipe.one_task)
+        self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.one_task)
 
     def prepare(self) -> None:
         """Draw the world's pictures."""
@@ -129,10 +129,11 @@ class LanguageModelling:
                 dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
             tagger = TagFile.read(data.tags_from) if data.tags_from else None
             augment = Augment(data.flip, data.crop)
-            return RecordSource(dataset, data.tasks, self.processor.box_decimals, augment, tagger)
+            decimals, among = self.processor.box_decimals, self.recipe.row.tasks
+            return RecordSource(dataset, data.tasks, decimals, augment, tagger, among)
         return WorldSource(
             self.processor.image_processor,
-            data.split,
+            "train",
             data.scenes,
             data.tasks,
             pixels=data.pixels,

@@ -108,7 +108,7 @@ class Lessons:
             loose=self.data.loose,
         )
         most = most_things(done, self.options.few_first)
-        return lesson, [self._row(_laid_out(self.data.split, index, most), lesson, rng) for index in indices]
+        return lesson, [self._row(_laid_out(index, most), lesson, rng) for index in indices]
 
     def question(self, shown: Scene, task: Task, rng: np.random.Generator) -> Row:
         """A scene told as at the end of a run, and a question about it."""
@@ -145,8 +145,8 @@ def _mess(done: float) -> float:
 
 
 @lru_cache(maxsize=1 << 16)
-def _laid_out(split: str, index: int, most: int | None) -> Scene:
-    return scene(split, index, max_objects=most)
+def _laid_out(index: int, most: int | None) -> Scene:
+    return scene("train", index, max_objects=most)
 
 
 def _overlooked(

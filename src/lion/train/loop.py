@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -30,6 +30,7 @@ from lion.train.params import train_mode
 from lion.train.progress import ProgressBars, polite_stop
 from lion.train.recipe import Optimiser, Recipe
 
+T = TypeVar("T")
 Watch = Callable[[int, Mapping[str, Any]], None]
 """Takes a step's number and its row of the log."""
 
@@ -67,7 +68,7 @@ def learning_rate(optimiser: Optimiser, steps: int, step: int) -> float:
     """Rate at step `step` (from 0): linear warm-up, constant, then a linear or cosine fall to zero at `steps`."""
     if step < optimiser.warmup:
         return optimiser.lr * (step + 1) / optimiser.warmup
-    fall = max(round(optimiser.decay * steps), 1)
+    fall = max(min(round(optimiser.decay * steps), steps - optimiser.warmup), 1)
     past = min(max((step - (steps - fall)) / fall, 0.0), 1.0) if optimiser.decay else 0.0
     return optimiser.lr * (1 - past if optimiser.shape == "linear" else 0.5 * (1 + math.cos(math.pi * past)))
 
@@ -130,8 +131,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     rate = learning_rate(recipe.optimiser, recipe.steps, progress.step)
     for group in (group for optimiser in run.optimisers for group in optimiser.param_groups):
         group["lr"] = rate * group["lr_scale"]
-    total = 0.0
-    per_task: dict[str, list[float]] = defaultdict(list)
+    losses: list[tuple[float, dict[str, float]]] = []
     ids: list[str] = []
     for micro in range(recipe.accumulate):
         batch = next(batches)
@@ -140,20 +140,23 @@ def _step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
         loss, parts = _backward(run, batch, last=micro == recipe.accumulate - 1)
         if not math.isfinite(loss):
             raise LionError(_not_finite("loss", loss, progress.step + 1, batch.ids))
-        total += loss / recipe.accumulate
-        for task, value in parts.items():
-            per_task[task].append(float(value))
+        losses.append((loss, {task: float(value) for task, value in parts.items()}))
     norm = float(run.accelerator.clip_grad_norm_(run.model.parameters(), recipe.clip))
     if not math.isfinite(norm):
         raise LionError(_not_finite("gradient norm", norm, progress.step + 1, ids))
     for optimiser in run.optimisers:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+    losses = _of_all(run.accelerator, losses)
+    per_task: dict[str, list[float]] = defaultdict(list)
+    for _, by_task in losses:
+        for task, value in by_task.items():
+            per_task[task].append(value)
     seconds = time.monotonic() - started
     progress.step += 1
     progress.samples += len(ids) * run.accelerator.num_processes
     return {
-        "loss": total,
+        "loss": sum(loss for loss, _ in losses) / len(losses),
         "per_task": {task: sum(values) / len(values) for task, values in per_task.items()},
         "lr": rate,
         "grad_norm": norm,
@@ -179,9 +182,14 @@ def _anyone(accelerator: Accelerator, wanted: bool) -> bool:
     return bool(accelerator.reduce(torch.tensor(int(wanted), device=accelerator.device)))
 
 
+def _of_all(accelerator: Accelerator, items: list[T]) -> list[T]:
+    """The items of all processes."""
+    return cast(list[T], gather_object(items)) if accelerator.num_processes > 1 else items
+
+
 def _note_bad_samples(run: Run, batch: Batch) -> None:
     """Count and log the bad samples of all processes."""
-    for bad in gather_object(list(batch.bad)) if run.accelerator.num_processes > 1 else batch.bad:
+    for bad in _of_all(run.accelerator, list(batch.bad)):
         run.progress.bad_samples += 1
         run.log.bad_sample(run.progress.step + 1, bad)
 

@@ -39,6 +39,7 @@ class MeantTargets:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
         self.relations = _ids(tokenizer, _RELATIONS)
+        self.end_of_tags = tokenizer.convert_tokens_to_ids("]")
 
     def __call__(self, rows: Sequence[Row], input_ids_BT: Tensor) -> dict[str, Tensor]:
         """Truths and which of them are known, each (B, 2, M or T, K).
@@ -67,12 +68,16 @@ class MeantTargets:
         return {"meant_symbols": symbols, "meant_relations": relations, "meant_words": words}
 
     def _roles(self, ids: Sequence[int]) -> Tensor:
-        """(2, T, 2): whether a naming word comes before the relation, whether behind it; and where that is known."""
+        """(2, T, 2): whether a naming word comes before the relation, whether behind it; and where that is known.
+
+        Tags before the question name things, too, and are neither.
+        """
         roles = torch.zeros(2, len(ids), 2)
+        start = ids.index(self.end_of_tags) if self.end_of_tags in ids else 0
         first = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
         if first is not None:
             for place, piece in enumerate(ids):
-                if piece in self.names:
+                if piece in self.names and place >= start:
                     roles[:, place] = torch.tensor([[place < first, place > first], [True, True]])
         return roles
 

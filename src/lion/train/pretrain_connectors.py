@@ -26,12 +26,10 @@ from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.recipe import Recipe
 from lion.train.world_batches import WorldBatches
 from lion.world import Scene
+from lion.world.chance import stream
 
 _ASKED = (Task.CAPTION, Task.VQA, Task.DIALOG)
 """What the Q-Former is asked while it learns to see: the tasks of stage 1."""
-
-_WORDS = 3
-"""Keeps the draws of words apart from those of scenes."""
 
 
 class Connectors(nn.Module):
@@ -71,7 +69,7 @@ class PretrainConnectors:
         }
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard, _WORDS)))
+        rng = stream(self.recipe.stage, "words", self.recipe.seed, step, shard)
         return self._batch(*self.worlds.batch(step, shard), rng)
 
     def _batch(self, scenes: list[Scene], pictures: np.ndarray, rng: np.random.Generator) -> Batch:
@@ -99,7 +97,7 @@ class PretrainConnectors:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """The same distances on the val split."""
         device = next(model.parameters()).device
-        rng = np.random.Generator(np.random.PCG64(0))
+        rng = stream("validation")
         batches = [self._batch(*worlds, rng) for worlds in self.worlds.validation(batch_size=100)]
         losses = [self.loss(model, batch.to(device)).per_task for batch in batches]
         sizes = [len(batch.ids) for batch in batches]

@@ -18,7 +18,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
@@ -38,6 +37,7 @@ from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.train.symbols import Symbols, embed_symbols
 from lion.world import scene
+from lion.world.chance import stream
 from lion.world.scoring import score_answers
 
 _WAVES = 16
@@ -158,7 +158,7 @@ class PretrainLanguage:
     def batch(self, step: int, shard: int = 0) -> Batch:
         """One kind of lesson a batch: texts and scenes differ in length several times, and padding would be most of
         the work."""
-        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
+        rng = stream(self.recipe.stage, self.recipe.seed, step, shard)
         lesson, rows = self.lessons.rows(step / self.recipe.steps, self.recipe.batch_size, rng)
         return self._collate(rows, self.options.noise * lesson.mess)
 
@@ -185,7 +185,7 @@ class PretrainLanguage:
         scores: dict[str, float] = {}
         device = next(model.parameters()).device
         for task in self.lessons.tasks:
-            rng = np.random.Generator(np.random.PCG64(self.recipe.seed))
+            rng = stream("validation", task)
             shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
             rows = [self.lessons.question(each, task, rng) for each in shown]
             texts: list[str] = []

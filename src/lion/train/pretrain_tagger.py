@@ -39,7 +39,8 @@ class PretrainTagger:
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
-        # Same side as the model's pictures, so both share one cache of them.
+        # Same side as the model's pictures, so both share one cache of them. Those are resized in the model's way, not
+        # in RamTagger's; both score alike (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
 
     def prepare(self) -> None:

@@ -47,8 +47,7 @@ class WorldData(_Strict):
     """Scenes of the drawn world."""
 
     source: Literal["world"] = Field(description="this kind of source")
-    split: Literal["train", "val"] = Field(default="train", description="split of the world; test is for `lion eval`")
-    scenes: int = Field(gt=0, description="number of scenes; their pictures are drawn once and kept in the cache")
+    scenes: int = Field(gt=0, description="number of train scenes; their pictures are drawn once and kept in the cache")
     pixels: int = Field(default=256, ge=32, description="side of the drawn picture before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="mixing weight of each task; one left out is not seen")
     tags: TagNoise | None = Field(default=None, description="tags beside the pictures and their noise; null: no tags")
@@ -65,7 +64,9 @@ class WorldData(_Strict):
 class RecordData(_Strict):
     """What all sources made of records share."""
 
-    tasks: TaskWeights = Field(default={}, description="mixing weight of each task; empty: as often as in the file")
+    tasks: TaskWeights = Field(
+        default={}, description="mixing weight of each task; empty: those of the stage, as often as in the file"
+    )
     flip: float = Field(default=0.0, ge=0, le=1, description="chance to mirror a picture (never where words say left)")
     crop: float = Field(default=0.0, ge=0, lt=1, description="most that a random crop may cut off each side")
     tags_from: Path | None = Field(
@@ -92,6 +93,7 @@ class DatasetData(RecordData):
     split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
 
 
+OwnData = Annotated[JsonlData | DatasetData, Field(discriminator="source")]
 Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
 
 
@@ -118,7 +120,7 @@ class Validation(_Strict):
     samples: int = Field(
         default=200, gt=0, description="val questions of each task on the drawn world; of your own data so many in all"
     )
-    data: tuple[Data, ...] = Field(
+    data: tuple[OwnData, ...] = Field(
         default=(), description="held-out sources of your own, beside val scenes where `data` has drawn ones"
     )
 
@@ -213,6 +215,8 @@ class Recipe(_Strict, Generic[OptionsT]):
                 raise ValueError(f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {fit}")
             if row.tasks and isinstance(entry, WorldData) and not entry.tasks:
                 raise ValueError(f"{name}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
+            if name.startswith("validation") and _records(entry) in map(_records, self.data):
+                raise ValueError(f"{name}: data trains on these very records; hold out others, such as split: val")
         for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(allowed)):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
@@ -241,6 +245,11 @@ class Recipe(_Strict, Generic[OptionsT]):
             if known is not None and getattr(owner, field) != known.default:
                 return prefix + field
         return None
+
+
+def _records(entry: Data) -> tuple[Any, ...]:
+    """Which records a source of your own reads."""
+    return tuple(getattr(entry, field, None) for field in ("source", "path", "folder", "split"))
 
 
 def _finished_fingerprint(folder: Path | None) -> str | None:

@@ -128,7 +128,7 @@ def finish(run: Run) -> dict[str, Any]:
     scores = run.scores or last_scores(recipe)
     record = {
         "name": recipe.name,
-        "fingerprint": recipe.fingerprint(),
+        "fingerprint": run.progress.fingerprint,
         "steps": run.progress.step,
         "samples": run.progress.samples,
         "bad_samples": run.progress.bad_samples,

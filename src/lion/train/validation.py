@@ -18,7 +18,7 @@ from lion.data.mixture import Mixture
 from lion.data.sample import Sample
 from lion.data.source import Source
 from lion.data.sources.world import NoisyTags
-from lion.metrics import exact_match, rec
+from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.prompts import Task
 from lion.train.log import log_values
@@ -93,16 +93,20 @@ class Validator:
             yield Sample(asked.id, pictures[asked.scene_index], asked.task, text, asked.answer, tags, meta)
 
     def _own_scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
-        """Box accuracy for REC and exact match for all else, on your own held-out samples."""
-        samples, bad = Mixture(self.held_out, seed=0).batch(0, 0, self.samples)
+        """Boxes for REC, CIDEr and the like for captions and REG, else any right answer; on your own samples."""
+        samples, bad = Mixture(self.held_out, ["validation"]).batch(0, 0, self.samples)
         texts = self.answers(model, samples)
         scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):
             rows = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
-            said = [text for text, _ in rows]
+            said, metas = [text for text, _ in rows], [sample.meta for _, sample in rows]
+            right = [meta["answers"] for meta in metas]
             if task == Task.REC:
-                found = rec(said, [sample.meta["box"] for _, sample in rows])
+                found = rec(said, [meta["box"] for meta in metas])
+            elif task in (Task.CAPTION, Task.REG):
+                names = list(map(str, range(len(rows))))
+                found = captions(dict(zip(names, said, strict=True)), dict(zip(names, right, strict=True)))
             else:
-                found = exact_match(said, [sample.answer for _, sample in rows])
+                found = exact_match(said, right)
             scores |= log_values(f"held_out/{task}", found)
         return scores

@@ -12,6 +12,7 @@ from lion.errors import LionError
 from lion.model import LionImageProcessor
 from lion.train.recipe import Recipe, WorldData
 from lion.world import Scene
+from lion.world.chance import stream
 
 
 class WorldBatches:
@@ -26,7 +27,7 @@ class WorldBatches:
             raise LionError(f"the stage {recipe.stage} learns from exactly one world source")
         self.recipe, self.data = recipe, recipe.data[0]
         data = self.data
-        self.train = WorldSource(image_processor, data.split, data.scenes, {}, pixels=data.pixels)
+        self.train = WorldSource(image_processor, "train", data.scenes, {}, pixels=data.pixels)
         samples = recipe.validation.samples if recipe.validation else 0
         self.held_out = WorldSource(image_processor, "val", samples, {}, pixels=data.pixels)
 
@@ -37,7 +38,7 @@ class WorldBatches:
 
     def batch(self, step: int, shard: int) -> tuple[list[Scene], np.ndarray]:
         """Scenes of a micro-batch and their pictures, uint8 (B, S, S, 3)."""
-        rng = np.random.Generator(np.random.PCG64((self.recipe.seed, step, shard)))
+        rng = stream(self.recipe.stage, self.recipe.seed, step, shard)
         return self._read(self.train, rng.integers(self.data.scenes, size=self.recipe.batch_size).tolist())
 
     def validation(self, batch_size: int) -> Iterator[tuple[list[Scene], np.ndarray]]:

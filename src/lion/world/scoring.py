@@ -52,4 +52,4 @@ def score_answers(
             return caption_objects(texts, present, CATEGORY_FORMS)
         case Task.VQA | Task.DIALOG:
             kinds = [meta["kind"] for meta in metas if "kind" in meta]
-            return exact_match(texts, answers, kinds or None)
+            return exact_match(texts, [[answer] for answer in answers], kinds or None)

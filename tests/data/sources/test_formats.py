@@ -5,10 +5,12 @@ Those that may be redistributed lie in tests/golden/formats (NOTICE names their 
 here; `test_bad_data.py` and the writers' tests look for real ones.
 """
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lion.data.dataset import Reading
 from lion.data.sources import read
@@ -264,3 +266,17 @@ def test_crowds_are_left_out_and_ambiguous_categories_serve_reg_alone(load):
     assert any(len(group) > 1 for group in by_name.values())
     for group in by_name.values():
         assert {record.task for record in group} == {Task.REC if len(group) == 1 else Task.REG}
+
+
+def test_a_thing_beside_a_crowd_of_its_kind_is_not_the_only_one(tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg")
+    boxes = [{"id": n, "image_id": 1, "category_id": n, "bbox": [0, 0, 9, 9], "iscrowd": 0} for n in (1, 2)]
+    crowd = {"id": 3, "image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 10], "iscrowd": 1}
+    data = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 10}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}],
+        "annotations": [*boxes, crowd],
+    }
+    (tmp_path / "own.json").write_text(json.dumps(data))
+    records = read("coco-detection", tmp_path, "own").records
+    assert [(one.expression, one.task) for one in records] == [("person", Task.REG), ("dog", Task.REC)]

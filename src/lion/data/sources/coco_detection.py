@@ -19,17 +19,19 @@ COCO_DETECTION = Origin("coco-detection", (), COCO_PICTURES, COCO_PICTURES, fold
 def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     """`<split>.json`, such as `instances_val2017.json`; pictures lie in the folder of its last word, `val2017`.
 
-    Boxes of crowds are no things and make no records. `meta`: `ann_id`, `image_id`, `category`, `bbox` (x, y, width,
-    height in pixels), `size` (width, height).
+    Boxes of crowds are no things and make no records, and beside one no name denotes a single thing. `meta`: `ann_id`,
+    `image_id`, `category`, `bbox` (x, y, width, height in pixels), `size` (width, height).
     """
     reading = Reading(COCO_DETECTION, folder, split, skip_bad)
     file = reading.file(f"{split}.json")
     data = reading.json(file, kind=dict)
     tables = (("images", "image"), ("categories", "category"))
     images, categories = (reading.table(file, reading.member(file, data, key), "id", noun) for key, noun in tables)
-    rows = [row for row in reading.member(file, data, "annotations") if ident(row, "iscrowd") != "1"]
+    rows = reading.member(file, data, "annotations")
     alike = Counter((ident(row, "image_id"), ident(row, "category_id")) for row in rows)
     for row in rows:
+        if ident(row, "iscrowd") == "1":
+            continue
         with reading.record(file, ident(row, "id"), "annotation"):
             image = entry(images, row["image_id"], "image")
             name = text(entry(categories, row["category_id"], "category")["name"], "category")
