@@ -32,6 +32,12 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, brok
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):
+    path = tmp_path / ("狮" * 83 + ".json")  # 254 bytes of 255
+    atomic_write(path, "new")
+    assert path.read_text() == "new" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_json_that_is_no_json_writes_nothing(tmp_path):
     with pytest.raises(ValueError):
         atomic_write_json(tmp_path / "a.json", {"loss": float("nan")})

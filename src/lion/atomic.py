@@ -9,13 +9,24 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 
 def _beside(target: Path) -> Path:
     """A free name in the target's own folder: renaming is atomic only within one file system."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    return target.with_name(f"{_hidden(target)}{secrets.token_hex(4)}.tmp")
+
+
+def _hidden(target: Path) -> str:
+    """How such names begin; short, because a name may be as long as the file system takes."""
+    return f".{target.name[:50]}."
+
+
+def unfinished(target: Path) -> Path | None:
+    """Something that a process which was killed left beside the target, if there is one."""
+    return next(target.parent.glob(f"{escape(_hidden(target))}*.tmp"), None)
 
 
 def _sync(path: Path) -> None:

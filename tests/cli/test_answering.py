@@ -1,7 +1,9 @@
 """The answering verbs: output, several pictures, saving, exit codes."""
 
+import errno
 import io
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -108,6 +110,37 @@ def test_tags_given_or_refused(run, says, checkpoint, pictures):
     assert refused.rows[0]["tags"] == []
 
 
+def test_tags_that_do_not_fit_are_not_said_to_be_given(run, says, checkpoint, pictures):
+    says("a car")
+    ran = run("caption", pictures[0], "--tags", ", ".join(["cat"] * 200), "-m", checkpoint, "--json")
+    (row,) = ran.rows
+    assert ran.code == 0 and 0 < len(row["tags"]) < 200
+    assert ran.err.startswith(f"lion: note: kept {len(row['tags'])} of 200 tags: the prompt's limit is ")
+
+
+def test_a_folder_that_cannot_be_listed_is_a_line_and_a_row(run, says, checkpoint, pictures, tmp_path, monkeypatch):
+    says("a car")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+
+    def refuse(path, real=os.listdir):
+        if str(path) == str(locked):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setattr("pathlib.Path.iterdir", lambda self: map(self.joinpath, refuse(self)))
+    ran = run("caption", locked, pictures[0], "-m", checkpoint, "--json")
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True]
+    assert ran.err == f"lion: error: {locked}: Permission denied\n"
+
+
+def test_a_reason_that_holds_the_name_by_chance_still_gets_it(run, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    assert run("caption", "pictures", "-m", checkpoint).err.startswith("lion: error: pictures: the folder holds no")
+
+
 def test_an_answer_without_a_box_is_not_ok_and_keeps_its_text(run, says, checkpoint, pictures):
     says("somewhere [1,2")
     ran = run("locate", pictures[0], "the car", "-m", checkpoint, "--json")
@@ -143,6 +176,37 @@ def test_save_one_picture_and_several(run, says, checkpoint, pictures, tmp_path)
     assert Image.open(tmp_path / "c-box.jpg").format == "JPEG"
 
 
+def test_a_picture_that_cannot_be_saved_costs_no_answer(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    Image.new("RGB", (20, 17_000)).save(tmp_path / "tall.png")
+    names = [tmp_path / "tall.png", pictures[0]]
+    ran = run("caption", *names, "--save", tmp_path / "{name}.webp", "-m", checkpoint, "--json", "--batch-size", 1)
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [True, True]
+    (line,) = ran.err.splitlines()
+    assert "cannot save" in line and "tall.webp" in line and ".png" in line
+    assert (tmp_path / "a.webp").is_file() and not (tmp_path / "tall.webp").exists()
+
+
+def test_a_link_to_itself_is_a_bad_picture_and_no_more(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    ran = run("caption", tmp_path / "loop.png", pictures[0], "--save", tmp_path / "out", "-m", checkpoint, "--json")
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True]
+    assert len(ran.err.splitlines()) == 1 and (tmp_path / "out" / "a.png").is_file()
+
+
+def test_a_closed_stream_is_no_place_for_the_other_ones_lines(run, says, checkpoint, pictures, tmp_path, monkeypatch):
+    says("a car")
+    with monkeypatch.context() as closed:
+        closed.setattr("sys.stderr", None)
+        ran = run("caption", tmp_path / "none.png", pictures[0], "-m", checkpoint, "--json")
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True]
+    with monkeypatch.context() as closed:
+        closed.setattr("sys.stdout", None)
+        assert run("caption", pictures[0], "--save", tmp_path / "saved.png", "-m", checkpoint).code == 0
+    assert (tmp_path / "saved.png").is_file()
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other(run, says, checkpoint, pictures, tmp_path):
     says("a car")
     copy = tmp_path / "a.png"
@@ -154,6 +218,10 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(run, says, checkpoint,
 def test_a_number_that_another_picture_has_as_its_name_is_passed_over():
     targets = plan_saves("boxes", ["a-2.png", "a.jpg", "a.png", "b/a.png"])
     assert [str(path) for path in targets] == ["boxes/a-2.png", "boxes/a.png", "boxes/a-3.png", "boxes/a-4.png"]
+
+
+def test_a_name_that_ends_in_a_slash_is_a_folder():
+    assert [str(path) for path in plan_saves("run-1.5/", ["a.png", "b.png"])] == ["run-1.5/a.png", "run-1.5/b.png"]
 
 
 def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures, monkeypatch):

@@ -101,6 +101,16 @@ def test_typed_conversation_ends_with_an_empty_line(run, says, stdin, monkeypatc
     assert ran.err == "you> " * 3 and next(typed) == "never read"
 
 
+def test_a_typed_line_that_is_no_text_is_named_and_the_talk_goes_on(run, says, monkeypatch, checkpoint, pictures):
+    says("a car")
+    stream = io.TextIOWrapper(io.BytesIO(b"what is it?\ncaf\xe9?\nis it red?\n\n"), encoding="utf-8")
+    stream.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", stream)
+    monkeypatch.setattr("builtins.input", lambda: stream.readline())
+    ran = run("chat", pictures[0], "-m", checkpoint, "--no-tags")
+    assert (ran.code, ran.out) == (2, "a car\na car\n") and "not readable text" in ran.err
+
+
 def test_typing_needs_no_readline(stdin, monkeypatch):
     stdin("", terminal=True)
     typed = iter(["what is it?", ""])

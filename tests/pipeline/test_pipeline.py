@@ -210,11 +210,12 @@ def test_empty_and_endless_questions(pipeline, picture, verb, text, message):
 
 @given(rounds=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=12))
 def test_a_chat_keeps_as_many_rounds_as_fit(rounds):
-    words, note = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), ["car"], "what is it?", None, rounds)
-    PROCESSOR(text=words.replace("<extra_id_0>", ""), tags=[["car"]])  # raises if it does not fit
+    tags = ["car"] * 200  # they get what room is left
+    words, note = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), tags, "what is it?", None, rounds)
+    PROCESSOR(text=words.replace("<extra_id_0>", ""), tags=[tags])  # raises if it does not fit
     kept = len(rounds) - int(note.split()[2]) if note else len(rounds)
     if kept < len(rounds):
-        more, _ = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), ["car"], "what is it?", None, rounds[-kept - 1 :])
+        more, _ = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), tags, "what is it?", None, rounds[-kept - 1 :])
         assert more == words
 
 
@@ -238,6 +239,12 @@ def test_an_unreadable_box_is_reported_not_invented(pipeline, picture, monkeypat
     answer = pipeline.locate(picture, "the car")
     assert (answer.ok, answer.boxes, answer.text) == (False, (), text)
     assert answer.reason
+
+
+def test_a_box_too_thin_for_the_models_decimals_is_noted(pipeline, picture):
+    thin, wide = (pipeline.describe_region(picture, Box(0.501, 0.3, x2, 0.6)) for x2 in (0.504, 0.524))
+    assert thin.note == "at the 2 decimals that the model reads, the box 0.501,0.3,0.504,0.6 has no area"
+    assert wide.note is None
 
 
 def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):

@@ -108,20 +108,21 @@ def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
     from lion.pipeline import Answer
     from lion.pipeline.loading import BUNDLED
 
-    return Answer("", verb, ok=False, reason=str(error), model=options.model or BUNDLED, image=name)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Answer("", verb, ok=False, reason=reason, model=options.model or BUNDLED, image=name)
 
 
 def report(row: Answer, options: Options, several: bool) -> int:
     """Print such a row; returns the exit code it asks for."""
     reason = row.reason or ""
-    say("error", reason if row.image and row.image in reason else f"{row.image}: {reason}")
+    say("error", reason if reason.startswith(str(row.image)) else f"{row.image}: {reason}")
     if options.json:
         print_answer(row, True, several)
     return 2
 
 
 def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, options: Options, several: bool) -> int:
-    """Print and save one row; returns the exit code it asks for."""
+    """Print and save one row; returns the exit code it asks for. A picture that cannot be saved costs no answer."""
     from lion.pipeline import Answer
     from lion.pipeline.drawing import annotate, save_picture
 
@@ -129,11 +130,16 @@ def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, 
         return report(row, options, several)
     answer = next(answers)
     print_answer(answer, options.json, several)
-    if target:
-        save_picture(annotate(row.image, answer.boxes, "" if answer.boxes else answer.text), target)
     if answer.note:
         say("note", answer.note)
+    code = 0
+    if target:
+        try:
+            save_picture(annotate(row.image, answer.boxes, "" if answer.boxes else answer.text), target)
+        except LionError as error:
+            say("error", str(error))
+            code = 2
     if not answer.ok:
         say("error", f"{answer.image}: {answer.reason}, in the answer {answer.text!r}")
-        return 1
-    return 0
+        code = max(code, 1)
+    return code

@@ -25,7 +25,7 @@ from lion.cli.options import (
     TagsFrom,
     tag_list,
 )
-from lion.cli.output import print_answer, quiet_libraries, say, waiting
+from lion.cli.output import Meter, print_answer, quiet_libraries, say, waiting
 from lion.cli.saving import plan_saves
 from lion.errors import LionError
 
@@ -83,7 +83,8 @@ def _round(
     from lion.pipeline import Answer, Verb
 
     try:
-        answer = pipeline.chat(look, question, history, tags=options.tags)
+        with Meter("answering", None):
+            answer = pipeline.chat(look, question, history, tags=options.tags)
     except LionError as error:
         say("error", str(error))
         if options.json:
@@ -101,7 +102,7 @@ def _round(
 def _questions() -> Iterator[str]:
     """Lines of standard input; on a terminal with a prompt, until an empty one.
 
-    Raises: LionError if they are not text in the terminal's encoding.
+    Raises: LionError if piped ones are not text in the terminal's encoding; a typed one then has marks for its bytes.
     """
     if sys.stdin is None:  # closed
         return
@@ -113,6 +114,8 @@ def _questions() -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise LionError(f"standard input is not {error.encoding} text; save the questions in that") from error
         return
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
     with suppress(ImportError):
         import readline  # noqa: F401 - gives the prompt arrow keys and history
     with suppress(EOFError):

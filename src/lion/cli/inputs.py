@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,8 @@ def expand(names: Sequence[str]) -> list[str]:
         path = os.path.expanduser(name)
         found: list[str] = []
         if os.path.isdir(path):
-            found = sorted(str(child) for child in Path(path).iterdir() if _is_picture(child))
+            with suppress(OSError):  # opening it tells why
+                found = sorted(str(child) for child in Path(path).iterdir() if _is_picture(child))
         elif not os.path.lexists(path) and has_magic(path):
             found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
         pictures += found or [path]
@@ -40,7 +42,7 @@ def expand(names: Sequence[str]) -> list[str]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not os.path.isdir(path)
 
 
 def open_picture(name: str, tags: TagFile | None = None) -> Look:
@@ -51,9 +53,10 @@ def open_picture(name: str, tags: TagFile | None = None) -> Look:
     from lion.pipeline import Look
 
     if os.path.isdir(name):
-        raise LionError(f"the folder holds no pictures ({', '.join(sorted(SUFFIXES))})")
+        os.listdir(name)  # or says why not
+        raise LionError(f"the folder holds no pictures ({', '.join(sorted(SUFFIXES))}); name another")
     if has_magic(name) and not os.path.lexists(name):
-        raise LionError("no file matches this pattern")
+        raise LionError("no file matches this pattern; check it")
     look = Look.open(name)
     if tags is not None:
         look.evidence.tags = tuple(tags.of(look.hash))

@@ -25,7 +25,7 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     path = Path(os.path.expanduser(save))
     if SLOT in save:
         pattern = str(path)
-    elif path.is_dir() or not path.suffix:
+    elif path.is_dir() or save.endswith(os.sep) or not path.suffix:
         pattern = str(path / f"{SLOT}.png")
     elif len(pictures) == 1:
         pattern = str(path)
@@ -34,12 +34,12 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     if Path(pattern).suffix.lower() not in FORMATS:
         raise LionError(f"--save {save}: the name must end in {', '.join(FORMATS)}")
     targets: dict[Path, None] = {}
-    originals = {Path(picture).resolve() for picture in pictures}
+    originals = {os.path.realpath(picture) for picture in pictures}
     for picture in pictures:
         stem = Path(picture).stem
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         target = next(path for name in names if (path := Path(pattern.replace(SLOT, name))) not in targets)
-        if target.resolve() in originals:
+        if os.path.realpath(target) in originals:
             raise LionError(f"--save would overwrite the picture {target}; name another place")
         targets[target] = None
     return list(targets)

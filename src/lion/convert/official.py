@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from lion.atomic import atomic_directory, atomic_write
+from lion.atomic import atomic_directory, atomic_write, unfinished
 from lion.convert.assembly import Assembly
 from lion.convert.card import model_card
 from lion.convert.key_map import our_name, our_name_of_blip, our_name_of_t5, our_name_of_vit
@@ -259,6 +259,6 @@ def _check_room(target: Path, count: int) -> None:
     place = next(parent for parent in target.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(place).free
     if free < count + SPARE_BYTES:
-        left = next(place.glob(f".{target.name}.*.tmp"), None)
+        left = unfinished(target)
         hint = f"remove {left}, which a stopped conversion left" if left else "make room"
         raise LionError(f"{place} has {free / 1e9:.1f} GB free and the model takes {count / 1e9:.1f} GB; {hint}")

@@ -3,6 +3,7 @@
 B batch, T prompt tokens (T5), T' instruction tokens (BERT), A answer tokens.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -124,15 +125,34 @@ class LionProcessor(ProcessorMixin):
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > self.max_text_tokens:
-                ids[row] = self._fit(instructions[row], rows_tags[row], too_long)
+                ids[row] = self._shortened(instructions[row], rows_tags[row], too_long)
         padded = self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
         return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
 
-    def _fit(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
+    def prompt_length(self, instruction: str, tags: Sequence[str] | None) -> int:
+        """Tokens of a prompt as T5 reads it. Raises: LionError if it is not readable text."""
+        prompt = instruction if tags is None else tag_prompt(tags) + instruction
+        if not is_readable(prompt):
+            raise LionError("the instruction or one of its tags is not readable text; write it in UTF-8")
+        return len(self.tokenizer(prompt)["input_ids"])
+
+    def instruction_length(self, instruction: str) -> int:
+        """Tokens of an instruction as the Q-Former reads it."""
+        return len(self.qformer_tokenizer(instruction)["input_ids"])
+
+    def fitting_tags(self, instruction: str, tags: Sequence[str]) -> tuple[str, ...]:
+        """The first tags, as many as fit the budget beside the instruction. Raises: as :meth:`prompt_length`."""
+        if self.prompt_length(instruction, tags) <= self.max_text_tokens:
+            return tuple(tags)
+        counts = range(1, len(tags) + 1)
+        return tuple(
+            tags[: bisect_right(counts, self.max_text_tokens, key=lambda n: self.prompt_length(instruction, tags[:n]))]
+        )
+
+    def _shortened(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
-        known = tags or ()
-        for kept in range(len(known) - 1, -1, -1):
-            ids = self.tokenizer(tag_prompt(known[:kept]) + instruction)["input_ids"]
+        if tags is not None:
+            ids = self.tokenizer(tag_prompt(self.fitting_tags(instruction, tags)) + instruction)["input_ids"]
             if len(ids) <= self.max_text_tokens:
                 return ids
         prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]

@@ -106,7 +106,10 @@ def save_picture(image: Image.Image, path: str | Path) -> None:
     if target.suffix.lower() not in FORMATS:
         raise LionError(f"cannot save '{path}': the name must end in {', '.join(FORMATS)}")
     buffer = io.BytesIO()
-    image.save(buffer, FORMATS[target.suffix.lower()])
+    try:
+        image.save(buffer, FORMATS[target.suffix.lower()])
+    except (OSError, ValueError) as error:  # a side longer than the format allows
+        raise LionError(f"cannot save '{path}': {error}; a .png may be of any size") from error
     try:
         atomic_write(target, buffer.getvalue())
     except OSError as error:

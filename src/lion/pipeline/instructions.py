@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lion.boxes import Box
+from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
 from lion.model import LionProcessor
 from lion.pipeline.answer import Verb
-from lion.prompts import Task, dialog_instruction, instruction, tag_prompt
+from lion.prompts import Task, dialog_instruction, instruction
 
 Round = tuple[str, str]
 """A question and the answer it got."""
@@ -32,7 +32,12 @@ def instruction_of(
     if verb is Verb.DESCRIBE:
         if box is None:
             raise LionError("describe needs a box: x1,y1,x2,y2")
-        return instruction(Task.REG, box=unit_box(box, size), decimals=processor.box_decimals), None
+        unit, decimals = unit_box(box, size), processor.box_decimals
+        read = parse_boxes(format_box(unit, decimals))
+        note = (
+            None if read.ok else f"at the {decimals} decimals that the model reads, the box {_numbers(box)} has no area"
+        )
+        return instruction(Task.REG, box=unit, decimals=decimals), note
     if verb is Verb.CAPTION:
         return instruction(Task.CAPTION), None
     if not (text or "").strip():
@@ -41,7 +46,7 @@ def instruction_of(
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
         return instruction(Task.VQA, question=text), None
-    return fitting(processor, tags, history, lambda rounds: dialog_instruction(rounds, text or ""))
+    return fitting(processor, tags is not None, history, lambda rounds: dialog_instruction(rounds, text or ""))
 
 
 def unit_box(box: Box, size: tuple[int, int]) -> Box:
@@ -64,13 +69,16 @@ def _numbers(box: Box) -> str:
 
 
 def fitting(
-    processor: LionProcessor, tags: Sequence[str] | None, history: Sequence[Round], wording: Wording
+    processor: LionProcessor, tagged: bool, history: Sequence[Round], wording: Wording
 ) -> tuple[str, str | None]:
-    """A dialog with as many of its latest rounds as fit beside the rest and the tags, and a note if some do not."""
+    """A dialog with as many of its latest rounds as fit beside the rest, and a note if some do not.
+
+    Tags, if it is `tagged`, get the room that rounds leave.
+    """
     low, high = 0, len(history)  # the fewest rounds to drop; fewer rounds always fit if more do
     while low < high:
         middle = (low + high) // 2
-        if _fits(processor, tags, wording(history[middle:])):
+        if _fits(processor, tagged, wording(history[middle:])):
             high = middle
         else:
             low = middle + 1
@@ -81,7 +89,6 @@ def fitting(
     return words, f"dropped the {low} oldest of {len(history)} rounds: the prompt's limit is {limit} tokens"
 
 
-def _fits(processor: LionProcessor, tags: Sequence[str] | None, words: str) -> bool:
-    prompt = words if tags is None else tag_prompt(tags) + words
-    lengths = (len(processor.tokenizer(prompt)["input_ids"]), len(processor.qformer_tokenizer(words)["input_ids"]))
+def _fits(processor: LionProcessor, tagged: bool, words: str) -> bool:
+    lengths = (processor.prompt_length(words, () if tagged else None), processor.instruction_length(words))
     return max(lengths) <= processor.max_text_tokens

@@ -37,7 +37,7 @@ class Look:
     def open(cls, picture: str | Path | bytes | Image.Image) -> Look:
         """Open a picture without looking at it yet.
 
-        Raises: LionError or FileNotFoundError as :func:`lion.images.open_image`.
+        Raises: LionError as :func:`lion.images.open_image`.
         """
         image = open_image(picture)
         return cls(image, str(picture) if isinstance(picture, (str, Path)) else None, image_hash(image))

@@ -122,7 +122,7 @@ class LionPipeline:
     def look(self, image: Any) -> Look | list[Look]:
         """Open a picture, or several, and gather all that does not depend on a question: vision and tags.
 
-        Raises: LionError or FileNotFoundError if a picture cannot be read.
+        Raises: LionError if a picture cannot be read.
         """
         many = _is_many(image)
         looks = self._open(image if many else [image])
@@ -290,7 +290,12 @@ class LionPipeline:
                 request.verb, self.processor, look.size, tags, request.text, request.box, request.history
             )
         elif callable(words):
-            words, note = fitting(self.processor, tags, request.history, words)
+            words, note = fitting(self.processor, tags is not None, request.history, words)
+        if tags and (kept := self.processor.fitting_tags(words, tags)) != tags:
+            limit = (
+                f"kept {len(kept)} of {len(tags)} tags: the prompt's limit is {self.processor.max_text_tokens} tokens"
+            )
+            tags, note = kept, "; ".join(filter(None, (note, limit)))
         candidates = None if request.candidates is None else candidate_ids(self.processor, request.candidates)
         return _Prompt(look, request, task, words, tags, note, candidates)
 
