@@ -1,6 +1,12 @@
 """The one exception for a mistake of the user's: its message is one line that says what to do about it."""
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says first, shortened: theirs go over many lines."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
 class LionError(ValueError):
     """Something the user can mend: a wrong path, an empty question, a box outside the picture.
 

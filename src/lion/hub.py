@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """``owner/name``."""
@@ -28,12 +28,9 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
             "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({_reason(error)})") from error
+        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({first_line(error)})") from error
     except Exception as error:  # the client raises its transport's own errors, too
         raise LionError(
-            f"'{name}' cannot be fetched ({_reason(error)}); check the network, its proxy (HTTPS_PROXY) and free disk"
+            f"'{name}' cannot be fetched ({first_line(error)}); "
+            "check the network, its proxy (HTTPS_PROXY) and free disk"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,15 @@ def hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{threads} thread{'s' * (threads > 1)} of {os.cpu_count()} CPU cores ({platform.machine()})"
+
+
+def update_with_tensors(digest: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Take names, types, shapes and bytes of tensors into a hash, in the order of their names."""
+    import torch
+
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
 
 
 def commit() -> str | None:

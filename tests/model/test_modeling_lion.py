@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Tra
 
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration, TaskLevel
 from lion.model.modeling_lion import VisualFeatures, component_of
+from lion.train.params import freeze_all_but
 from lion.train.stages import STAGES
 
 SOFT = LionConfig.tiny().soft_prompt_token_id
@@ -97,11 +98,16 @@ def test_cache_changes_nothing(lion):
     assert torch.equal(with_cache, lion.generate(**batch, max_new_tokens=8, min_new_tokens=8, use_cache=False))
 
 
+def only(model, components):
+    """Freeze all others."""
+    freeze_all_but(model, {component: list(model.component_parameters(component)) for component in components})
+
+
 def test_checkpointed_gradients_equal_plain_ones():
     """Levels are an argument of each block, so recomputation sees its own batch's, also after another forward."""
     torch.manual_seed(0)
     model = LionForConditionalGeneration(LionConfig.tiny())
-    model.set_trainable(TRAINABLE)
+    only(model, TRAINABLE)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if ".mixture." in name:
@@ -132,7 +138,7 @@ def test_checkpointed_gradients_equal_plain_ones():
 
 def test_frozen_parts_get_no_gradient_memory():
     model = LionForConditionalGeneration(LionConfig.tiny())
-    model.set_trainable(STAGES["stage3"].trainable)
+    only(model, STAGES["stage3"].trainable)
     model.train()
     model(**inputs(), labels=labels()).loss.backward()
     for part in FROZEN:

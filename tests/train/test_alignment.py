@@ -9,6 +9,7 @@ from lion.data import pictures
 from lion.model import LionForConditionalGeneration
 from lion.train.alignment import THING_TENSORS, Alignment, open_to, touched, visual_tokens
 from lion.train.language_modelling import LanguageModelling
+from lion.train.params import freeze_all_but
 from lion.train.recipe import parse
 from lion.train.symbols import embed_symbols
 
@@ -94,7 +95,7 @@ def test_its_weight_counts_and_it_teaches_the_connector_alone():
     batch = aligned.batch(0)
     torch.manual_seed(0)
     model = aligned.build()
-    model.set_trainable(aligned.recipe.row.trainable)
+    freeze_all_but(model, aligned.trainable(model))
     loss = aligned.loss(model, batch)
     bare = plain.loss(model, plain.batch(0))
     assert loss.total.item() == pytest.approx(bare.total.item() + 2 * loss.per_task["alignment"].item(), rel=1e-5)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 from lion.machine import free_memory, multiplies_bfloat16
 
 NEEDED = (
@@ -84,7 +84,7 @@ def broken() -> Finding | None:
             import_module(name)
         except Exception as error:  # a library it needs, half an installation, ...
             fix = f"install it again: pip install --force-reinstall {name}"
-            return Finding(name, "problem", f"cannot be imported: {_first_line(error)}", fix)
+            return Finding(name, "problem", f"cannot be imported: {first_line(error)}", fix)
     return None
 
 
@@ -164,7 +164,7 @@ def _download(name: str, room: int) -> Finding:
     try:
         files = HfApi().model_info(name, files_metadata=True, timeout=10).siblings or []
     except Exception as error:  # the client raises its transport's own errors too
-        return Finding(name, "problem", f"the Hub does not tell: {_first_line(error)}", "check the id and the network")
+        return Finding(name, "problem", f"the Hub does not tell: {first_line(error)}", "check the id and the network")
     size = sum(file.size or 0 for file in files if file.rfilename.endswith((".safetensors", ".json", ".model", ".txt")))
     if size > room:
         return Finding(name, "problem", f"{gigabytes(size)} to fetch", "free disk, or set HF_HOME to a larger one")
@@ -181,7 +181,7 @@ def hub() -> Finding:
         status = get_session().get(f"{constants.ENDPOINT}/api/models?limit=1", timeout=10).status_code
     except Exception as error:  # the client raises its transport's own errors
         fix = "check the network and its proxy (HTTPS_PROXY), or name a mirror (HF_ENDPOINT)"
-        return Finding("Hub", "problem", f"{constants.ENDPOINT} is out of reach: {_first_line(error)}", fix)
+        return Finding("Hub", "problem", f"{constants.ENDPOINT} is out of reach: {first_line(error)}", fix)
     if status >= 400:
         fix = "try later, or name a mirror (HF_ENDPOINT)"
         return Finding("Hub", "problem", f"{constants.ENDPOINT} answers {status}", fix)
@@ -216,7 +216,3 @@ def _split(message: str) -> tuple[str, str]:
     """A mistake's line as what is wrong and how to mend it."""
     wrong, _, fix = message.partition("; ")
     return wrong, fix
-
-
-def _first_line(error: Exception) -> Any:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]

@@ -19,7 +19,7 @@ def world(
     split: Annotated[
         str, typer.Option(help="train, val or test; test holds out colours of things and wordings.")
     ] = "train",
-    pixels: Annotated[int, typer.Option(min=16, max=4096, help="Side of the square pictures.")] = 256,
+    pixels: Annotated[int, typer.Option(help="Side of the square pictures, 32 to 2048.")] = 256,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +40,7 @@ def world(
             if dataset is None:
                 from lion.world.writer import write
 
-                folder = write(out, size, seed, split=split, pixels=pixels, progress=lambda done: meter.advance())
+                folder = write(out, size, seed, split=split, pixels=pixels, progress=meter.advance)
                 said = ""
             else:
                 from lion.data.writers import FORMATS, write_as

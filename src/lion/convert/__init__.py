@@ -1,1 +1,1 @@
-"""Conversion of released checkpoints into ours: names first."""
+"""Conversion of released checkpoints into ours."""

@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
 from lion.eval.batches import Batch, plan
@@ -21,7 +19,7 @@ from lion.eval.benchmarks import benchmark_of
 from lion.eval.predictions import SKIPPED, Predictions
 from lion.eval.processes import Processes
 from lion.pipeline import LionPipeline
-from lion.provenance import commit, hardware, versions
+from lion.provenance import commit, hardware, update_with_tensors, versions
 from lion.tagging import RamTagger, TagFile
 
 PASSING = ("data", "date", "hardware", "seconds", "tags_from")
@@ -193,9 +191,7 @@ def model_fingerprint(pipeline: LionPipeline) -> str:
     ways = [config.taps, config.visual_inputs, config.patch_stem, processor.max_text_tokens, processor.box_decimals]
     ways.append(processor.image_processor.image_size)
     digest = hashlib.blake2b(json.dumps(ways).encode(), digest_size=16)
-    for name, tensor in sorted(pipeline.model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    update_with_tensors(digest, pipeline.model.state_dict())
     if isinstance(pipeline.tagger, RamTagger):
         digest.update(pipeline.tagger.fingerprint.encode())
         thresholds = pipeline.tagger.thresholds.tolist()

@@ -1,6 +1,6 @@
 """IconQA, text choice: is the chosen place the right one? The official script compares the two as texts.
 
-To choose by likelihood, take the first of :func:`lion.metrics.candidate_ranking.rank_candidates`.
+To choose by likelihood, take the first of :func:`lion.metrics.candidate_ranking.best_first`.
 """
 
 from collections.abc import Sequence

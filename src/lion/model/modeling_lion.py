@@ -323,19 +323,6 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
             if component_of(name) == component:
                 yield name, parameter
 
-    def set_trainable(self, components: Iterable[str]) -> None:
-        """Let exactly these components learn; no other parameter gets a gradient or memory for one.
-
-        Raises:
-            ValueError: unknown or frozen component.
-        """
-        components = tuple(components)
-        unknown = sorted(set(components) - set(TRAINABLE))
-        if unknown:
-            raise ValueError(f"cannot train {', '.join(unknown)}; trainable are {', '.join(TRAINABLE)}")
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(component_of(name) in components)
-
     def train(self, mode: bool = True) -> LionForConditionalGeneration:
         """Training mode, except for the ViT, which always runs in evaluation mode as released."""
         super().train(mode)

@@ -32,6 +32,11 @@ class Verb(StrEnum):
         """The model's task behind the verb; None for ``tag``, which only the tagger answers."""
         return _TASK_OF[self]
 
+    @classmethod
+    def of(cls, task: Task) -> Verb:
+        """The verb that asks for a task."""
+        return next(verb for verb in cls if verb.task is task)
+
 
 _TASK_OF = {
     Verb.CAPTION: Task.CAPTION,

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 from lion.hub import HUB_ID, fetch
 from lion.machine import free_memory, multiplies_bfloat16
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -56,7 +56,7 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     try:
         processor = LionProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LionError(f"'{name}' holds no readable LionProcessor ({_line(error)}); save one there") from error
+        raise LionError(f"'{name}' holds no readable LionProcessor ({first_line(error)}); save one there") from error
     tagger = RamTagger.from_pretrained(folder / "tagger", device=place) if (folder / "tagger").is_dir() else None
     return LoadedModel(lion, processor, tagger, name)
 
@@ -141,14 +141,15 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
             GenerationConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise LionError(
-            f"'{name}' holds no readable {GENERATION_CONFIG_NAME} ({_line(error)}); save or copy the checkpoint again"
+            f"'{name}' holds no readable {GENERATION_CONFIG_NAME} ({first_line(error)}); "
+            "save or copy the checkpoint again"
         ) from error
     try:
         model, report = LionForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise LionError(f"cannot load '{name}': {_line(error)}; save or copy the checkpoint again") from error
+        raise LionError(f"cannot load '{name}': {first_line(error)}; save or copy the checkpoint again") from error
     if mismatched := sorted(report["mismatched_keys"]):
         key, stored, wanted = mismatched[0]
         raise LionError(
@@ -188,12 +189,6 @@ def default_dtype(folder: Path, place: torch.device) -> torch.dtype:
     if place.type == "cpu" and not multiplies_bfloat16(place) and _ROOM * size < (free_memory(place) or 0):
         return torch.float32
     return torch.bfloat16
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error's message, shortened."""
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return line if len(line) <= 160 else line[:157] + "..."
 
 
 def _and_more(keys: object) -> str:

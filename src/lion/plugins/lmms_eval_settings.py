@@ -18,10 +18,9 @@ def task_of(name: str) -> tuple[Task, Verb]:
 
     Raises: LionError if there is no such task.
     """
-    for verb in Verb:
-        if verb.task is not None and verb.task == name:
-            return verb.task, verb
-    raise LionError(f"no task '{name}'; there are {', '.join(Task)}")
+    if name not in list(Task):
+        raise LionError(f"no task '{name}'; there are {', '.join(Task)}")
+    return Task(name), Verb.of(Task(name))
 
 
 def preset(usual: DecodingPreset, given: Mapping[str, Any]) -> DecodingPreset:

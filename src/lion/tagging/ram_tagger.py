@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import SwinConfig
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 from lion.images import ImageSource, image_hash, open_image
+from lion.provenance import update_with_tensors
 from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.policy import TagPolicy, best_f1_thresholds
@@ -106,8 +107,9 @@ class RamTagger:
         except LionError:
             raise
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise LionError(f"{name_or_path}: no tagger can be loaded from there ({reason}); {_FIX}") from error
+            raise LionError(
+                f"{name_or_path}: no tagger can be loaded from there ({first_line(error)}); {_FIX}"
+            ) from error
         model, report = loaded
         for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
             if report[problem]:
@@ -134,9 +136,7 @@ class RamTagger:
             del shape[name]
         swin = {name: getattr(config.vision_config, name) for name in SwinConfig.__annotations__}
         digest = hashlib.blake2b(json.dumps([shape, swin], sort_keys=True).encode(), digest_size=16)
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        update_with_tensors(digest, self.model.state_dict())
         return digest.hexdigest()
 
     def scores(self, images: Sequence[ImageSource]) -> Tensor:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from lion.data.augment import Augment
@@ -80,13 +79,11 @@ class LanguageModelling:
         targets = {name: inputs.pop(name) for name in THING_TENSORS if name in inputs}
         labels, pixels = inputs.pop("labels"), inputs.pop("pixels")
         bare = self._unwrapped(model)
-        start = bare.config.text_config.decoder_start_token_id
-        # Shifted here rather than in the model, which would compute a loss of its own from labels.
-        before = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
         with visual_tokens(bare) as tokens:
             output = model(
                 pixel_values=self.processor.image_processor.normalize(pixels),
-                decoder_input_ids=before.masked_fill(before < 0, self.processor.tokenizer.pad_token_id),
+                # Rather than labels, from which the model would compute a loss of its own.
+                decoder_input_ids=bare.language_model.prepare_decoder_input_ids_from_labels(labels),
                 **inputs,
             )
         answers = self.answer_loss(output.logits, batch)

@@ -19,7 +19,7 @@ from lion.world.language import (
     tags,
     vqa,
 )
-from lion.world.questions import POPE_TASKS, QUESTION_SETS, TestQuestion, test_questions, world_fingerprint
+from lion.world.questions import POPE_TASKS, QUESTION_SETS, TestQuestion, test_questions
 from lion.world.scene import Scene, SceneObject, scene
 from lion.world.vocabulary import CATEGORIES, COLOURS, SIZES, THEMES, WORLD_VERSION, vocabulary, words
 
@@ -52,5 +52,4 @@ __all__ = [
     "vocabulary",
     "vqa",
     "words",
-    "world_fingerprint",
 ]

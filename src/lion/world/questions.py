@@ -193,11 +193,6 @@ def fingerprints(scenes: int = 200) -> dict[str, str]:
     return out
 
 
-def world_fingerprint() -> str:
-    """One hash over all `fingerprints`."""
-    return _digest(fingerprints())
-
-
 def frozen() -> dict[str, str]:
     """The hashes written down before the first training run."""
     return dict(json.loads(resources.files("lion.world").joinpath("frozen.json").read_text("utf-8")))

@@ -48,14 +48,14 @@ def write(
     *,
     split: str = "train",
     pixels: int = 256,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> Path:
     """Write the first `size` scenes of a split under `out`, which may already hold other splits.
 
     A run that was stopped goes on where it was when it is started again with the same arguments.
 
     Args:
-        progress: called after each picture with the number of pictures done.
+        progress: called after each picture.
 
     Returns:
         The folder, as a path.
@@ -81,7 +81,7 @@ def write(
             lines.write(json.dumps({"file_name": name, **record(now, pixels)}) + "\n")
             coco += _coco_boxes(now, index, pixels, len(coco))
             if progress:
-                progress(index + 1)
+                progress()
     images = [{"id": i, "file_name": f"{split}/{i:06d}.png", "width": pixels, "height": pixels} for i in range(size)]
     categories = [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, 1)]
     table = {"images": images, "annotations": coco, "categories": categories}

@@ -27,14 +27,6 @@ from lion.pipeline import Answer, LionPipeline, Request, Verb
 from lion.pipeline.decoding import decoding
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
-VERBS = {
-    Task.CAPTION: Verb.CAPTION,
-    Task.VQA: Verb.ASK,
-    Task.DIALOG: Verb.CHAT,
-    Task.REC: Verb.LOCATE,
-    Task.REG: Verb.DESCRIBE,
-}
-
 
 @dataclass(frozen=True)
 class DatasetBenchmark:
@@ -239,7 +231,7 @@ class DatasetBenchmark:
         words = partial(benchmark_prompt, self.prompt or self.paper.prompts[0], slots)
         return Request(
             record.image,
-            VERBS[self.paper.task],
+            Verb.of(self.paper.task),
             record.expression,
             record.box.clamp() if record.box else None,
             record.history,

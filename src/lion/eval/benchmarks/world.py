@@ -75,13 +75,6 @@ _DETAILED = (
 )  # fmt: skip
 _WORTH = {str(Task.CAPTION): "precision", str(Task.REC): "mean_iou", str(Task.REG): "both"}
 """The score that says what a single answer is worth; accuracy for all others."""
-_VERBS = {
-    Task.CAPTION: Verb.CAPTION,
-    Task.VQA: Verb.ASK,
-    Task.DIALOG: Verb.CHAT,
-    Task.REC: Verb.LOCATE,
-    Task.REG: Verb.DESCRIBE,
-}
 _GREY = (128, 128, 128)
 _PIXELS = 256
 _AXES: Mapping[str, Callable[[Question], bool]] = {
@@ -184,7 +177,7 @@ class WorldBenchmark:
         """A question as the pipeline takes it; blind ones show grey and no tags."""
         return Request(
             Image.new("RGB", (_PIXELS, _PIXELS), _GREY) if blind else _picture(one.split, one.scene_index),
-            _VERBS[one.task],
+            Verb.of(one.task),
             text=one.expression if one.task == Task.REC else one.question,
             box=one.box if one.task == Task.REG else None,
             history=one.history,
