@@ -7,7 +7,8 @@ import pytest
 
 from lion.boxes import parse_boxes
 from lion.data import pictures
-from lion.data.sources.world import NoisyTags, WorldSource, loosened, say
+from lion.data.sources.world import WorldSource, loosened, say
+from lion.data.tag_noise import TagNoise
 from lion.model import LionImageProcessor
 from lion.prompts import Task
 from lion.world import render, scene, tags
@@ -69,9 +70,9 @@ def test_the_cache_holds_a_block_whole_or_not_at_all_and_is_shared(cache, monkey
 
 
 def test_tags_come_as_often_and_as_noisy_as_asked():
-    exact = source(tags=NoisyTags(share=1, drop=0, spurious=0))
+    exact = source(tags=TagNoise(share=1, drop=0, spurious=0))
     assert [exact.sample(i, Task.VQA, rng(i)).tags for i in range(12)] == [tags(exact.scene(i)) for i in range(12)]
-    half = source(tags=NoisyTags(share=0.5, drop=0.5, spurious=0.5))
+    half = source(tags=TagNoise(share=0.5, drop=0.5, spurious=0.5))
     given = [half.sample(i % 12, Task.VQA, rng(i)).tags for i in range(200)]
     assert 60 < sum(each is not None for each in given) < 140
     wrong = [set(each) - set(tags(half.scene(i % 12))) for i, each in enumerate(given) if each is not None]

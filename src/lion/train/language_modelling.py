@@ -20,7 +20,7 @@ from lion.data.record_source import RecordSource
 from lion.data.sample import BadSample
 from lion.data.source import Source
 from lion.data.sources import jsonl, read
-from lion.data.sources.world import NoisyTags, WorldSource
+from lion.data.sources.world import WorldSource
 from lion.model import LionForConditionalGeneration
 from lion.tagging import TagFile
 from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
@@ -134,7 +134,7 @@ class LanguageModelling:
             data.scenes,
             data.tasks,
             pixels=data.pixels,
-            tags=NoisyTags(**data.tags.model_dump()) if data.tags else None,
+            tags=data.tags,
             decimals=self.processor.box_decimals,
             loose=data.loose,
         )

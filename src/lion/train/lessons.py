@@ -18,7 +18,7 @@ from lion.data.sources.world import say
 from lion.prompts import Task, tag_prompt
 from lion.train.recipe import WorldData
 from lion.train.stages import PretrainLanguageOptions
-from lion.world import COLOURS, Scene, noisy_tags, scene
+from lion.world import COLOURS, Scene, scene
 
 _FEW = 3
 """Most things in the scenes of the start, at its end."""
@@ -125,7 +125,7 @@ class Lessons:
         )
         tags: Sequence[str] | None = None
         if lesson.tagged and self.data.tags is not None:
-            tags = noisy_tags(shown, rng, drop=self.data.tags.drop, add=self.data.tags.spurious)
+            tags = self.data.tags.spoilt(shown, rng)
         symbols: Sequence[Symbol] = ()
         if self.options.scene_as == "text":
             text = f"{_told(shown, rng)} {text}"

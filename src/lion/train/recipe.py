@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lion.data.sources import READERS, DatasetName
+from lion.data.tag_noise import TagNoise
 from lion.errors import LionError
 from lion.prompts import Task
 from lion.train.stages import STAGES, Options, Stage
@@ -33,14 +34,6 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TagNoise(_Strict):
-    """How the tags beside a training picture are spoilt, so that the model learns how far to trust them."""
-
-    share: float = Field(default=1.0, ge=0, le=1, description="share of samples that come with tags at all")
-    drop: float = Field(default=0.15, ge=0, le=1, description="chance that a true tag is missing")
-    spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
 
 
 class WorldData(_Strict):

@@ -17,13 +17,13 @@ from lion.data.collate import collate
 from lion.data.mixture import Mixture
 from lion.data.sample import Sample
 from lion.data.source import Source
-from lion.data.sources.world import NoisyTags
+from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.prompts import Task
 from lion.train.log import log_values
-from lion.world import noisy_tags, render
-from lion.world.chance import chance, stream
+from lion.world import render
+from lion.world.chance import stream
 from lion.world.questions import test_questions
 from lion.world.scoring import score_answers
 
@@ -46,7 +46,7 @@ class Validator:
     processor: LionProcessor
     samples: int
     tasks: Sequence[Task]
-    tags: NoisyTags | None
+    tags: TagNoise | None
     held_out: Sequence[tuple[Source, float]] = ()
 
     def scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
@@ -84,10 +84,7 @@ class Validator:
             scene = asked.scene
             if asked.scene_index not in pictures:
                 pictures[asked.scene_index] = self.processor.image_processor.resize(render(scene))
-            rng = stream("validation tags", asked.id)
-            tags = None
-            if self.tags is not None and chance(rng, self.tags.share):
-                tags = noisy_tags(scene, rng, drop=self.tags.drop, add=self.tags.spurious)
+            tags = self.tags.tags(scene, stream("validation tags", asked.id)) if self.tags else None
             meta: dict[str, Any] = {"kind": asked.kind, "box": asked.box, "scene": scene}
             text = asked.instruction(self.processor.box_decimals)
             yield Sample(asked.id, pictures[asked.scene_index], asked.task, text, asked.answer, tags, meta)

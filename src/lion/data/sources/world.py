@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from lion.boxes import Box, format_box
 from lion.data.pictures import Pictures
 from lion.data.sample import Sample
+from lion.data.tag_noise import TagNoise
 from lion.model.image_processing_lion import LionImageProcessor
 from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
 from lion.world import language
@@ -23,21 +23,6 @@ from lion.world.draw import render
 from lion.world.scene import Scene, scene
 from lion.world.templates import is_held_out
 from lion.world.vocabulary import WORLD_VERSION
-
-
-@dataclass(frozen=True)
-class NoisyTags:
-    """Tags beside a picture as an imperfect tagger would give them.
-
-    Args:
-        share: share of the samples that come with tags at all.
-        drop: chance that a true tag is missing.
-        spurious: chance of a wrong tag, per true one.
-    """
-
-    share: float = 1.0
-    drop: float = 0.15
-    spurious: float = 0.15
 
 
 class WorldSource:
@@ -62,7 +47,7 @@ class WorldSource:
         tasks: Mapping[Task, float],
         *,
         pixels: int = 256,
-        tags: NoisyTags | None = None,
+        tags: TagNoise | None = None,
         decimals: int = 3,
         loose: float = 0.0,
     ) -> None:
@@ -98,9 +83,7 @@ class WorldSource:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)
         text, answer, meta = say(shown, task, rng, self.decimals, loose=self.loose)
-        tags = None
-        if self.tags is not None and chance(rng, self.tags.share):
-            tags = language.noisy_tags(shown, rng, drop=self.tags.drop, add=self.tags.spurious)
+        tags = self.tags.tags(shown, rng) if self.tags else None
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
 
