@@ -1,4 +1,4 @@
-"""The one exception for a mistake of the user's: its message is one line that says what to do about it."""
+"""Errors in one line: ours for a mistake of the user's, which says what to do about it, and those of libraries."""
 
 
 def first_line(error: BaseException) -> str:

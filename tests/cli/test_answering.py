@@ -132,13 +132,14 @@ def test_a_folder_that_cannot_be_listed_is_a_line_and_a_row(run, says, checkpoin
     monkeypatch.setattr("pathlib.Path.iterdir", lambda self: map(self.joinpath, refuse(self)))
     ran = run("caption", locked, pictures[0], "-m", checkpoint, "--json")
     assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True]
-    assert ran.err == f"lion: error: {locked}: Permission denied\n"
+    assert ran.err == f"lion: error: {locked}: Permission denied; check the path\n"
 
 
 def test_a_reason_that_holds_the_name_by_chance_still_gets_it(run, checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pictures").mkdir()
-    assert run("caption", "pictures", "-m", checkpoint).err.startswith("lion: error: pictures: the folder holds no")
+    for name in ("pictures", "the", "t"):
+        (tmp_path / name).mkdir()
+        assert run("caption", name, "-m", checkpoint).err.startswith(f"lion: error: {name}: the folder holds no pic")
 
 
 def test_an_answer_without_a_box_is_not_ok_and_keeps_its_text(run, says, checkpoint, pictures):
@@ -205,6 +206,14 @@ def test_a_closed_stream_is_no_place_for_the_other_ones_lines(run, says, checkpo
         closed.setattr("sys.stdout", None)
         assert run("caption", pictures[0], "--save", tmp_path / "saved.png", "-m", checkpoint).code == 0
     assert (tmp_path / "saved.png").is_file()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_closed_stream_takes_bytes_that_are_no_text(run, says, checkpoint, pictures, tmp_path, monkeypatch, stream):
+    says("caf\udce9")
+    with monkeypatch.context() as closed:
+        closed.setattr(f"sys.{stream}", None)
+        assert run("caption", tmp_path / "caf\udce9.png", pictures[0], "-m", checkpoint).code == 2
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(run, says, checkpoint, pictures, tmp_path):

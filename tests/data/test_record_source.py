@@ -43,13 +43,25 @@ def test_a_record_serves_its_task_and_what_else_it_can(picture):
     assert own.name(1, Task.REG) == draw(own, Task.REG).id == "some:2:reg"
 
 
+def test_every_right_answer_is_known_to_validation(picture):
+    box = {"box": Box(0, 0, 1, 1), "answers": ("cat",), "also": (Task.REG,)}
+    own = source(
+        Record("1", picture, Task.VQA, "what?", answers=("cat", "dog", "dog")),
+        Record("2", picture, Task.REC, expression="the cat", **box),
+    )
+    assert draw(own, Task.VQA).meta["answers"] == ["cat", "dog", "dog"]
+    assert draw(own, Task.REG).meta["answers"] == ["the cat"]
+
+
 def test_a_stage_draws_its_own_tasks_alone(picture):
     records = [
         Record("1", picture, Task.CAPTION, answers=("a cat",)),
         Record("2", picture, Task.REC, expression="cat", box=Box(0, 0, 1, 1), answers=("cat",), also=(Task.REG,)),
     ]
     assert source(*records, among={Task.REC, Task.REG}).tasks == {Task.REC: 1, Task.REG: 1}
-    with pytest.raises(LionError, match=r"some \(train\) has no record for the task rec; it has caption"):
+    with pytest.raises(
+        LionError, match=r"some \(train\) has no record for any of rec, reg; it has caption: leave it out"
+    ):
         source(records[0], among={Task.REC, Task.REG})
 
 

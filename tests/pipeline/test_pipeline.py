@@ -210,7 +210,7 @@ def test_empty_and_endless_questions(pipeline, picture, verb, text, message):
 
 @given(rounds=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=12))
 def test_a_chat_keeps_as_many_rounds_as_fit(rounds):
-    tags = ["car"] * 200  # they get what room is left
+    tags = ["car"] * 200  # they get half at most
     words, note = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), tags, "what is it?", None, rounds)
     PROCESSOR(text=words.replace("<extra_id_0>", ""), tags=[tags])  # raises if it does not fit
     kept = len(rounds) - int(note.split()[2]) if note else len(rounds)
@@ -245,6 +245,14 @@ def test_a_box_too_thin_for_the_models_decimals_is_noted(pipeline, picture):
     thin, wide = (pipeline.describe_region(picture, Box(0.501, 0.3, x2, 0.6)) for x2 in (0.504, 0.524))
     assert thin.note == "at the 2 decimals that the model reads, the box 0.501,0.3,0.504,0.6 has no area"
     assert wide.note is None
+
+
+def test_a_long_chat_keeps_its_few_tags_and_many_tags_keep_the_chat(pipeline, picture):
+    history = [(f"is thing {index} red?", "yes it is") for index in range(40)]
+    few = pipeline.chat(picture, "what is it?", history, tags=["car", "tree"])
+    many = pipeline.chat(picture, "what is it?", history[:2], tags=["car"] * 200)
+    assert few.tags == ("car", "tree") and few.note.startswith("dropped the ") and "tags" not in few.note
+    assert 2 < len(many.tags) < 200 and many.note.startswith(f"kept {len(many.tags)} of 200 tags")
 
 
 def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):

@@ -199,7 +199,7 @@ def test_relations_say_who_is_compared_with_whom_and_what_is_true():
 
 def test_tags_before_a_question_play_no_part_in_its_relation():
     tokenizer = world_processor("mini").tokenizer
-    text = tag_prompt(["cat", "dog", "ball"]) + "is the cat left of the dog?"
+    text = tag_prompt(["cat", "dog", "ball"]) + "farm: small red cat [0.10,0.20,0.30,0.40]. is the cat left of the dog?"
     ids = tokenizer(text, return_tensors="pt")["input_ids"]
     shown = scene("val", 0)
     row = Row(shown, Task.VQA, text, "yes", {"kind": "relation", "about": (0, 1)}, ())

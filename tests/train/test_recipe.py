@@ -55,7 +55,12 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         (
             {"data": [{"source": "okvqa", "folder": "x"}]}
             | {"validation": {"every": 1, "data": [{"source": "okvqa", "folder": "x", "skip_bad": True}]}},
-            "validation.data.0: data trains on these very records; hold out others, such as split: val",
+            "validation.data.0: data trains on these very records; hold out another split, such as split: val",
+        ),
+        (
+            {"data": [{"source": "jsonl", "path": "x/../own.jsonl"}]}
+            | {"validation": {"every": 1, "data": [{"source": "jsonl", "path": "own.jsonl"}]}},
+            "validation.data.0: data trains on these very records; hold out another file",
         ),
         (
             {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 9}]}

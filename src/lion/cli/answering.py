@@ -108,14 +108,13 @@ def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
     from lion.pipeline import Answer
     from lion.pipeline.loading import BUNDLED
 
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Answer("", verb, ok=False, reason=reason, model=options.model or BUNDLED, image=name)
+    return Answer("", verb, ok=False, reason=str(error), model=options.model or BUNDLED, image=name)
 
 
 def report(row: Answer, options: Options, several: bool) -> int:
     """Print such a row; returns the exit code it asks for."""
     reason = row.reason or ""
-    say("error", reason if reason.startswith(str(row.image)) else f"{row.image}: {reason}")
+    say("error", reason if reason.startswith((f"{row.image} ", f"{row.image}:")) else f"{row.image}: {reason}")
     if options.json:
         print_answer(row, True, several)
     return 2

@@ -53,10 +53,11 @@ class RecordSource:
         if not self._by_task:
             raise LionError(f"{name} has no answers to train on: choose another split")
         counts = {task: len(rows) for task, rows in self._by_task.items() if task in among}
-        if missing := sorted(set(weights or ()) - set(counts)) or sorted(() if counts else among):
-            raise LionError(
-                f"{name} has no record for the task {missing[0]}; it has {', '.join(sorted(self._by_task))}"
-            )
+        there = f"it has {', '.join(sorted(self._by_task))}"
+        if missing := sorted(set(weights or ()) - set(self._by_task)):
+            raise LionError(f"{name} has no record for the task {missing[0]}; {there}")
+        if not counts:
+            raise LionError(f"{name} has no record for any of {', '.join(sorted(among))}; {there}: leave it out")
         self.tasks: Mapping[Task, float] = weights or counts
 
     def prepare(self) -> None:

@@ -27,7 +27,7 @@ class Sample:
     tags: Sequence[str] | None = None
     """Image tags, most important first; None for a prompt without tags."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """What scoring needs beyond the answer: the kind of question, the true box, the scene."""
+    """What scoring needs beyond the answer: all right answers, the kind of question, the true box, the scene."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class LionConfig(PreTrainedConfig):
 
     @classmethod
     def mini(cls, vocab_size: int, qformer_vocab_size: int, soft_prompt_token_id: int) -> LionConfig:
-        """lion-mini: the bundled model of the drawn world (4.7 M parameters with the tagger, 128 px, 64 patches).
+        """lion-mini: the bundled model of the drawn world (4.7 M parameters, 128 px, 64 patches).
 
         Vocabulary sizes come from the tokenizers that are trained with it.
         """

@@ -120,8 +120,7 @@ class LionProcessor(ProcessorMixin):
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
             prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
-            if not is_readable(prompts[-1]):
-                raise LionError(f"instruction {row} or one of its tags is not readable text; write it in UTF-8")
+            self._check_readable(prompts[-1])
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > self.max_text_tokens:
@@ -132,22 +131,30 @@ class LionProcessor(ProcessorMixin):
     def prompt_length(self, instruction: str, tags: Sequence[str] | None) -> int:
         """Tokens of a prompt as T5 reads it. Raises: LionError if it is not readable text."""
         prompt = instruction if tags is None else tag_prompt(tags) + instruction
+        self._check_readable(prompt)
+        return len(self.tokenizer(prompt)["input_ids"])
+
+    @staticmethod
+    def _check_readable(prompt: str) -> None:
         if not is_readable(prompt):
             raise LionError("the instruction or one of its tags is not readable text; write it in UTF-8")
-        return len(self.tokenizer(prompt)["input_ids"])
 
     def instruction_length(self, instruction: str) -> int:
         """Tokens of an instruction as the Q-Former reads it."""
         return len(self.qformer_tokenizer(instruction)["input_ids"])
 
-    def fitting_tags(self, instruction: str, tags: Sequence[str]) -> tuple[str, ...]:
-        """The first tags, as many as fit the budget beside the instruction. Raises: as :meth:`prompt_length`."""
-        if self.prompt_length(instruction, tags) <= self.max_text_tokens:
+    def fitting_tags(self, instruction: str, tags: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
+        """The first tags, as many as fit beside the instruction. Raises: as :meth:`prompt_length`.
+
+        Args:
+            instruction, tags: of one prompt.
+            limit: of its tokens; None for the budget.
+        """
+        limit = self.max_text_tokens if limit is None else limit
+        if self.prompt_length(instruction, tags) <= limit:
             return tuple(tags)
         counts = range(1, len(tags) + 1)
-        return tuple(
-            tags[: bisect_right(counts, self.max_text_tokens, key=lambda n: self.prompt_length(instruction, tags[:n]))]
-        )
+        return tuple(tags[: bisect_right(counts, limit, key=lambda n: self.prompt_length(instruction, tags[:n]))])
 
     def _shortened(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""

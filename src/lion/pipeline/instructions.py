@@ -46,7 +46,7 @@ def instruction_of(
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
         return instruction(Task.VQA, question=text), None
-    return fitting(processor, tags is not None, history, lambda rounds: dialog_instruction(rounds, text or ""))
+    return fitting(processor, tags, history, lambda rounds: dialog_instruction(rounds, text or ""))
 
 
 def unit_box(box: Box, size: tuple[int, int]) -> Box:
@@ -69,16 +69,18 @@ def _numbers(box: Box) -> str:
 
 
 def fitting(
-    processor: LionProcessor, tagged: bool, history: Sequence[Round], wording: Wording
+    processor: LionProcessor, tags: Sequence[str] | None, history: Sequence[Round], wording: Wording
 ) -> tuple[str, str | None]:
     """A dialog with as many of its latest rounds as fit beside the rest, and a note if some do not.
 
-    Tags, if it is `tagged`, get the room that rounds leave.
+    Rounds leave tags half of the prompt, if they need it, and no more: few tags are kept whatever was said, and many do
+    not push out what was said.
     """
+    few = None if tags is None else processor.fitting_tags("", tags, processor.max_text_tokens // 2)
     low, high = 0, len(history)  # the fewest rounds to drop; fewer rounds always fit if more do
     while low < high:
         middle = (low + high) // 2
-        if _fits(processor, tagged, wording(history[middle:])):
+        if _fits(processor, few, wording(history[middle:])):
             high = middle
         else:
             low = middle + 1
@@ -89,6 +91,6 @@ def fitting(
     return words, f"dropped the {low} oldest of {len(history)} rounds: the prompt's limit is {limit} tokens"
 
 
-def _fits(processor: LionProcessor, tagged: bool, words: str) -> bool:
-    lengths = (processor.prompt_length(words, () if tagged else None), processor.instruction_length(words))
+def _fits(processor: LionProcessor, tags: Sequence[str] | None, words: str) -> bool:
+    lengths = (processor.prompt_length(words, tags), processor.instruction_length(words))
     return max(lengths) <= processor.max_text_tokens

@@ -290,7 +290,7 @@ class LionPipeline:
                 request.verb, self.processor, look.size, tags, request.text, request.box, request.history
             )
         elif callable(words):
-            words, note = fitting(self.processor, tags is not None, request.history, words)
+            words, note = fitting(self.processor, tags, request.history, words)
         if tags and (kept := self.processor.fitting_tags(words, tags)) != tags:
             limit = (
                 f"kept {len(kept)} of {len(tags)} tags: the prompt's limit is {self.processor.max_text_tokens} tokens"

@@ -39,7 +39,7 @@ class MeantTargets:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
         self.relations = _ids(tokenizer, _RELATIONS)
-        self.end_of_tags = tokenizer.convert_tokens_to_ids("]")
+        self.bracket = tokenizer.convert_tokens_to_ids("]")
 
     def __call__(self, rows: Sequence[Row], input_ids_BT: Tensor) -> dict[str, Tensor]:
         """Truths and which of them are known, each (B, 2, M or T, K).
@@ -70,10 +70,10 @@ class MeantTargets:
     def _roles(self, ids: Sequence[int]) -> Tensor:
         """(2, T, 2): whether a naming word comes before the relation, whether behind it; and where that is known.
 
-        Tags before the question name things, too, and are neither.
+        Tags and told things before the question name things, too, and are neither; both end in brackets.
         """
         roles = torch.zeros(2, len(ids), 2)
-        start = ids.index(self.end_of_tags) if self.end_of_tags in ids else 0
+        start = max((place for place, piece in enumerate(ids) if piece == self.bracket), default=0)
         first = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
         if first is not None:
             for place, piece in enumerate(ids):

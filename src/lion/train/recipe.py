@@ -72,7 +72,7 @@ class RecordData(_Strict):
 
 
 class JsonlData(RecordData):
-    """Your own pictures: one JSON object a line with image, task, answer and question, expression or box; or a CSV."""
+    """Your own pictures: a JSON object a line (image; caption, question and answer, or expression, box), or a CSV."""
 
     source: Literal["jsonl"] = Field(description="this kind of source")
     path: Path = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
@@ -185,6 +185,7 @@ class Recipe(_Strict, Generic[OptionsT]):
         # Without defaults, so that a setting added to this file later leaves old runs what they were.
         facts = self.model_dump(mode="json", exclude=set(_NOT_THE_CURVE), exclude_defaults=True)
         facts["world"] = WORLD_VERSION
+        facts["draws"] = 2  # how a step's batches are drawn; cd33468 named them after their stage
         named = (getattr(entry, field, None) for entry in self.data for field in ("path", "tags_from"))
         if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in named if path and path.is_file()]:
             facts["files"] = files
@@ -209,7 +210,8 @@ class Recipe(_Strict, Generic[OptionsT]):
             if row.tasks and isinstance(entry, WorldData) and not entry.tasks:
                 raise ValueError(f"{name}.tasks: name at least one of {', '.join(sorted(row.tasks))}")
             if name.startswith("validation") and _records(entry) in map(_records, self.data):
-                raise ValueError(f"{name}: data trains on these very records; hold out others, such as split: val")
+                other = "another file" if isinstance(entry, JsonlData) else "another split, such as split: val"
+                raise ValueError(f"{name}: data trains on these very records; hold out {other}")
         for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(allowed)):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
@@ -242,7 +244,8 @@ class Recipe(_Strict, Generic[OptionsT]):
 
 def _records(entry: Data) -> tuple[Any, ...]:
     """Which records a source of your own reads."""
-    return tuple(getattr(entry, field, None) for field in ("source", "path", "folder", "split"))
+    places = [getattr(entry, field, None) for field in ("path", "folder")]
+    return (entry.source, getattr(entry, "split", None), *(place and place.resolve() for place in places))
 
 
 def _finished_fingerprint(folder: Path | None) -> str | None:
