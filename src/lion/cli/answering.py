@@ -108,7 +108,8 @@ def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
     from lion.pipeline import Answer
     from lion.pipeline.loading import BUNDLED
 
-    return Answer("", verb, ok=False, reason=str(error), model=options.model or BUNDLED, image=name)
+    reason = f"{error.strerror}; check the path" if isinstance(error, OSError) and error.strerror else str(error)
+    return Answer("", verb, ok=False, reason=reason, model=options.model or BUNDLED, image=name)
 
 
 def report(row: Answer, options: Options, several: bool) -> int:

@@ -48,15 +48,12 @@ def _is_picture(path: Path) -> bool:
 def open_picture(name: str, tags: TagFile | None = None) -> Look:
     """Open one of the pictures :func:`expand` found, with the tags that a file knows of it.
 
-    Raises: LionError, with what is wrong with it, or if it is not in the file.
+    Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file.
     """
     from lion.pipeline import Look
 
     if os.path.isdir(name):
-        try:
-            os.listdir(name)
-        except OSError as error:
-            raise LionError(f"{name}: {error.strerror}; check the path") from error
+        os.listdir(name)  # or says why not
         raise LionError(f"{name}: the folder holds no pictures ({', '.join(sorted(SUFFIXES))}); name another")
     if has_magic(name) and not os.path.lexists(name):
         raise LionError(f"{name}: no file matches this pattern; check it")
