@@ -19,7 +19,7 @@ def world(
     split: Annotated[
         str, typer.Option(help="train, val or test; test holds out colours of things and wordings.")
     ] = "train",
-    pixels: Annotated[int, typer.Option(help="Side of the square pictures, 32 to 2048.")] = 256,
+    pixels: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square pictures.")] = 256,
     dataset: Annotated[
         str | None,
         typer.Option(
