@@ -329,3 +329,11 @@ def test_a_damaged_byte_is_a_picture_or_an_error_of_ours(position: int, value: i
         assert open_image(bytes(data)).mode == "RGB"
     except LionError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("key", ["xmp", "XML:com.adobe.xmp"])
+def test_an_orientation_in_xmp_alone_turns_a_copy_as_it_turns_the_file(key):
+    image = Image.new("RGB", (20, 10))
+    text = '<rdf tiff:Orientation="6"/>'
+    image.info[key] = text.encode() if key == "xmp" else text
+    assert open_image(image).size == (10, 20)

@@ -133,9 +133,13 @@ def _damaged(name: str, error: Exception) -> LionError:
     return LionError(f"{name} cannot be decoded ({reason}): it may be cut off or damaged, copy or download it again")
 
 
+_NOT_PLAIN = frozenset({"transparency", "exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})
+"""Metadata that may: Pillow finds an orientation in four places."""
+
+
 def _is_plain(image: Image.Image) -> bool:
     """Nothing in the metadata changes how the pixels are seen."""
-    return "transparency" not in image.info and "exif" not in image.info
+    return _NOT_PLAIN.isdisjoint(image.info)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -186,6 +186,23 @@ def test_two_answers_to_one_question_are_an_error(parts, tmp_path):
         rescore(tmp_path)
 
 
+def test_a_question_that_was_mended_is_answered_whoever_had_skipped_it(parts, tmp_path):
+    oracle = Oracle(parts, 2)
+    _, record = evaluate(oracle, tmp_path, limit=2)
+    path = tmp_path / "predictions" / "vqa.jsonl"
+    name = json.loads(path.read_text().splitlines()[1])["id"]
+    path.with_name("vqa.rank1.jsonl").write_text(json.dumps({"id": name, "skipped": "cannot be read"}) + "\n")
+    assert rescore(tmp_path)["scores"] == record["scores"]
+
+
+def test_result_files_that_are_no_longer_due_go(parts, tmp_path):
+    evaluate(Oracle(parts, 2), tmp_path, limit=2)
+    (tmp_path / "results").mkdir(exist_ok=True)
+    (tmp_path / "results" / "old.json").write_text("{}")
+    rescore(tmp_path)
+    assert not (tmp_path / "results" / "old.json").exists()
+
+
 def test_without_a_tagger_none_is_scored(parts, tmp_path):
     asked, record = evaluate(tiny_world.pipeline((*parts[:2], None)), tmp_path, limit=2)
     assert asked == 2 * len(SETS) and "tagger/map" not in record["scores"]

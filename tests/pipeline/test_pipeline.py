@@ -255,6 +255,22 @@ def test_a_long_chat_keeps_its_few_tags_and_many_tags_keep_the_chat(pipeline, pi
     assert 2 < len(many.tags) < 200 and many.note.startswith(f"kept {len(many.tags)} of 200 tags")
 
 
+def test_what_is_forgotten_is_looked_at_anew(pipeline, picture, monkeypatch):
+    monkeypatch.setattr(pipeline, "tagger", lambda images: [("old",)] * len(images))
+    pipeline.forget()
+    assert pipeline.tags(picture).tags == ("old",)
+    monkeypatch.setattr(pipeline, "tagger", lambda images: [("new",)] * len(images))
+    assert pipeline.tags(picture).tags == ("old",)
+    pipeline.forget()
+    assert pipeline.tags(picture).tags == ("new",)
+    pipeline.forget()
+
+
+def test_tags_that_are_no_words_are_an_error(pipeline, picture):
+    with pytest.raises(LionError, match="list of words"):
+        pipeline.ask([picture, picture], "what is it?", tags=[["cat"], ["dog"]])
+
+
 def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
     answering(pipeline, monkeypatch, "")
     assert pipeline.caption(picture).ok is False

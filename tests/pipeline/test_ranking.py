@@ -59,6 +59,11 @@ def test_ties_stay_in_the_given_order(nlls):
     assert [(one.nll, one.index) for one in order] == sorted((nll, index) for index, nll in enumerate(nlls))
 
 
+def test_a_loss_that_is_no_number_is_an_error():
+    with pytest.raises(LionError, match="NaN"):
+        ranked(["a", "b"], [[3, 1], [4, 1]], [0.5, float("nan")])
+
+
 def test_lists_go_pairwise_and_one_goes_with_all(pipeline, picture, other):
     questions = [QUESTION, "is it red?"]
     golden = [[pipeline.rank(one, words, ANSWERS) for words in questions] for one in (picture, other)]

@@ -86,7 +86,10 @@ class Predictions:
                     raise LionError(
                         f"{path}, line {number} is damaged; delete the line, and it is asked again"
                     ) from error
-                if name in rows and SKIPPED not in rows[name]:
+                answered = name in rows and SKIPPED not in rows[name]
+                if answered and SKIPPED in row:
+                    continue  # mended since, and asked again by another process, whose file comes first
+                if answered:
                     raise LionError(f"{path}, line {number}: {name} is answered twice; delete one of the lines")
                 rows[name] = row
         return rows

@@ -158,7 +158,10 @@ def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for part in read.values() for row in part.values()), 1),
         "scores": {name: score.to_json() for name, score in outcome.scores.items()},
     }
-    for name, text in outcome.files(record).items():
+    files = outcome.files(record)
+    for stale in {f"results/{path.name}" for path in (predictions.folder / "results").glob("*")} - set(files):
+        (predictions.folder / stale).unlink()
+    for name, text in files.items():
         atomic_write(predictions.folder / name, text)
     stable = {key: value for key, value in record.items() if key not in PASSING}
     atomic_write_json(predictions.folder / "scores.json", stable)

@@ -55,7 +55,7 @@ class LionPipeline:
     """A model, its processor and a tagger behind six verbs: caption, ask, chat, locate, describe_region, tags.
 
     Every verb takes a :class:`Look`, a path, file bytes or a PIL image, or a list of them; lists are answered in
-    batches, and several questions about one picture cost one look.
+    batches, and several questions about one picture cost one look, whose evidence is kept (:meth:`forget`).
 
     Attributes:
         name: what answers call the model.
@@ -129,6 +129,10 @@ class LionPipeline:
         self._see(looks)
         self._tag(looks)
         return looks if many else looks[0]
+
+    def forget(self) -> None:
+        """Forget the pictures seen so far; call it once weights, precision, device or tagger have changed."""
+        self._remembered.clear()
 
     # -- asking -------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from lion.errors import LionError
@@ -30,7 +31,12 @@ def candidate_ids(processor: LionProcessor, candidates: Sequence[str]) -> list[l
 
 
 def ranked(texts: Sequence[str], ids: Sequence[Sequence[int]], nlls: Sequence[float]) -> tuple[Candidate, ...]:
-    """Candidates, likeliest first; equally likely ones stay in the given order."""
+    """Candidates, likeliest first; equally likely ones stay in the given order.
+
+    Raises: LionError for a loss that is NaN: nothing is likelier than that.
+    """
+    if any(map(math.isnan, nlls)):
+        raise LionError("the model's loss of a candidate is NaN; load it in float32 (dtype=torch.float32)")
     given = [
         Candidate(text, nll, len(row), index)
         for index, (text, row, nll) in enumerate(zip(texts, ids, nlls, strict=True))
