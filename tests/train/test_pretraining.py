@@ -223,7 +223,7 @@ def test_a_thing_that_tags_name_may_go_untold():
                 if decode(labels[labels >= 0], skip_special_tokens=True) == "yes":
                     assert "following tags" in text
                     untold += 1
-    assert untold
+    assert untold, "3 such rows in these 90 batches when last counted"
 
 
 def test_a_symbol_tells_the_corners_apart():
