@@ -23,8 +23,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv, once (a minute or two; torch is the bulk of it) ..."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install -qq -c constraints.txt --upgrade pip
-	@$(if $(TORCH_INDEX),$(PIP) install -qq -c constraints.txt --no-deps --index-url $(TORCH_INDEX) torch)
-	@$(PIP) install -qq -c constraints.txt -e '.[train,dev]'
+	@$(if $(TORCH_INDEX),$(PIP) install -qq --no-compile -c constraints.txt --no-deps --index-url $(TORCH_INDEX) torch)
+	@$(PIP) install -qq --no-compile -c constraints.txt -e '.[train,dev]'
+	@$(BIN)/python -m compileall -q -j 0 -x /tests/ .venv/lib >/dev/null || true  # as pip does, but on all processors
 	@touch $@
 
 demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)

@@ -11,11 +11,9 @@ import pytest
 from PIL import Image
 
 from lion.eval import WorldBenchmark
-from lion.eval.benchmarks import guessers
 from lion.eval.benchmarks.paper import ROWS
 from lion.eval.benchmarks.world import SETS
 from tests.eval import drawn, tiny_world
-from tests.eval.tiny_world import forget
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "world.md").read_text()
@@ -25,12 +23,8 @@ FEW = ("--limit", 2, "--batch-size", 4)
 
 @pytest.fixture(autouse=True, scope="module")
 def few_scenes():
-    patch = pytest.MonkeyPatch()
-    patch.setattr(guessers, "TRAIN_SCENES", 60)
-    forget()
-    yield
-    patch.undo()
-    forget()
+    with tiny_world.few_scenes():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def three(tmp_path, chain):
 
 def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path):
     """The same models as one after another without workers, and a failure that leaves one line."""
-    ran = run("train", three, f"root={tmp_path}/two", "workers=1", "--at-once", "2", "--json")
+    ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err
     assert {row["name"] for row in ran.rows[:2]} == {"own1", "own3"} and ran.rows[2]["name"] == "own2"
     assert run("train", three, f"root={tmp_path}/one").code == 0
@@ -90,7 +90,8 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     assert again.code == 0 and again.err.count("is finished") == 3
     (tmp_path / "off").mkdir()
     (tmp_path / "off/out1").write_text("a file where a folder is to be")
-    ran = run("train", three, f"root={tmp_path}/off", "--at-once", "2")
+    (tmp_path / "one.yaml").write_text("chain: [own1.yaml]")
+    ran = run("train", tmp_path / "one.yaml", f"root={tmp_path}/off", "--at-once", "2")
     assert ran.code == 2 and "Traceback" not in ran.err and f"{tmp_path}/off/out1" in ran.err.splitlines()[-1]
     broken = run("train", three, f"root={tmp_path}/new", "own3:optimiser.lr=1e30", "steps=40", "--at-once", "2")
     assert broken.code == 2 and "lower optimiser.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err

@@ -2,6 +2,7 @@
 
 import sys
 
+import pytest
 import torch
 
 from benchmarks import measure_conversion, synthetic_checkpoint
@@ -10,6 +11,7 @@ from lion.model import LionConfig, LionForConditionalGeneration
 from tests.convert import layouts
 
 
+@pytest.mark.slow  # ten seconds for a script that few run
 def test_synthetic_checkpoint_converts_under_measurement(parts, tmp_path, monkeypatch, capfd):
     entries = layouts.keys()
     synthetic_checkpoint.write_checkpoint(tmp_path / "lion.pth", entries)

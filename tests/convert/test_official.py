@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ def test_the_processor_gives_the_golden_ids(converted):
     assert processor.image_processor.image_size == 56
 
 
+@cache
 def state_of(folder):
     return LionForConditionalGeneration.from_pretrained(folder).state_dict()
 
@@ -101,8 +103,9 @@ def convert(parts, out, lion, **inputs):
     return convert_official(inputs, out, config=read_config(parts.config), dtype=dtype)
 
 
-@pytest.mark.parametrize("wrapped", [True, False], ids=["under-model", "bare"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "wrapped"), [(torch.float32, True), (torch.float32, False), (torch.float16, True), (torch.bfloat16, True)]
+)
 def test_a_whole_checkpoint_in_every_precision(parts, tmp_path, converted, wrapped, dtype):
     weights = layouts.full(dtype=dtype)
     torch.save({"model": weights} if wrapped else weights, tmp_path / "lion.pth")

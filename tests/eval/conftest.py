@@ -2,17 +2,13 @@
 
 import pytest
 
-from lion.eval.benchmarks import guessers
 from tests.eval import tiny_world
 
 
 @pytest.fixture(autouse=True, scope="session")
 def few_scenes():
-    usual, guessers.TRAIN_SCENES = guessers.TRAIN_SCENES, 60
-    tiny_world.forget()
-    yield
-    guessers.TRAIN_SCENES = usual
-    tiny_world.forget()
+    with tiny_world.few_scenes():
+        yield
 
 
 @pytest.fixture(scope="session")

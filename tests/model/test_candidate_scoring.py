@@ -105,7 +105,7 @@ def test_the_bundled_model():
 lengths = st.lists(st.integers(1, 12), min_size=1, max_size=9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     counts=st.tuples(lengths, lengths, lengths),
     levels=st.lists(st.sampled_from(list(TaskLevel)), min_size=3, max_size=3),

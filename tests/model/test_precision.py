@@ -97,9 +97,9 @@ def test_lion_mini_answers_in_8_and_4_bits(settings):
     assert {p.dtype for p in kept} == {torch.float32}
     assert quantised.get_memory_footprint() < 0.5 * exact.model.get_memory_footprint()
     small = LionPipeline(quantised, exact.processor, exact.tagger)
-    asked = [(render(question.scene), question.question) for question in questions("vqa", 12, split="val")]
+    asked = [(render(question.scene), question.question) for question in questions("vqa", 8, split="val")]
     same = [small.ask(*one).text == exact.ask(*one).text for one in asked]
-    assert sum(same) >= 10
+    assert sum(same) >= 6
 
 
 PARTS = ("vision_encoder", "qformer", "vision_aggregator", "mlp", "tag_soft_prompt", "language_model")

@@ -1,6 +1,7 @@
 """Decoding that can write nothing but a box: whatever the weights, the tokenizer and the number of beams."""
 
 import random
+from functools import cache
 
 import pytest
 import torch
@@ -42,23 +43,26 @@ def tokenizer(request):
     return TOKENIZERS[request.param]()
 
 
-@pytest.mark.parametrize("beams", [1, 2, 5])
-@pytest.mark.parametrize("decimals", [2, 3])
-def test_random_weights_write_boxes(request, tokenizer, beams, decimals):
+@pytest.fixture(scope="module")
+def only(tokenizer):
+    """By decimals, made once: what may follow a text is remembered."""
+    return cache(lambda decimals: BoxOnly(tokenizer, decimals))
+
+
+@pytest.mark.parametrize(("decimals", "beams"), [(2, 1), (2, 2), (2, 5), (3, 2)])
+def test_random_weights_write_boxes(request, tokenizer, only, beams, decimals):
     if decimals == 3 and request.node.callspec.params["tokenizer"] == "whole":
         with pytest.raises(LionError, match="cannot write"):  # it has coordinates of two decimals, and no digits
-            BoxOnly(tokenizer, 3)
+            only(3)
         return
-    only = BoxOnly(tokenizer, decimals)
     texts = set()
     for seed in range(2):
         torch.manual_seed(seed)
         shape = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
         t5 = T5ForConditionalGeneration(T5Config(vocab_size=len(tokenizer) + 28, tie_word_embeddings=False, **shape))
         t5.lm_head.weight.data.normal_()
-        ids = t5.eval().generate(
-            torch.randint(3, 50, (4, 5)), num_beams=beams, max_new_tokens=64, do_sample=False, logits_processor=[only]
-        )
+        how = {"num_beams": beams, "max_new_tokens": 64, "do_sample": False, "logits_processor": [only(decimals)]}
+        ids = t5.eval().generate(torch.randint(3, 50, (4, 5)), **how)
         texts |= {text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)}
     for text in texts:
         parsed = parse_boxes(text)
@@ -81,8 +85,8 @@ def test_other_tasks_are_not_touched():
     assert [task for task in Task if DECODING[lion][task] != DECODING[boxes][task]] == [Task.REC]
 
 
-def test_allowed_scores_are_not_changed(tokenizer):
-    only = BoxOnly(tokenizer, 2)
+def test_allowed_scores_are_not_changed(tokenizer, only):
+    only = only(2)
     scores = torch.randn(2, len(tokenizer))
     kept = only(torch.zeros(2, 1, dtype=torch.long), scores.clone())
     admitted = kept.isfinite()

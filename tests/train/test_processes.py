@@ -14,6 +14,7 @@ SCRIPT = """
     sys.path.insert(0, {root!r})
     from pathlib import Path
     import torch
+    from lion.cli import main
     from lion.train.run import train
     from tests.train.toy import Toy, recipe
 
@@ -29,9 +30,10 @@ SCRIPT = """
     torch.set_num_threads(1)
     toy = recipe(Path({out!r}) / "run", steps={steps}, accumulate=2)
     train(toy, objective=Shards(toy))
+    code = main(sys.argv[1:])
     torch.distributed.destroy_process_group()
+    sys.exit(code)
 """
-
 
 CHAIN = """
 chain:
@@ -43,32 +45,34 @@ chain:
 """Stages some of whose parameters get no gradient in a batch, and one that reads a buffer of its model."""
 
 
-def test_the_stages_train_in_two_processes(tmp_path):
-    (tmp_path / "chain.yaml").write_text(CHAIN)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "lion.cli"]
-    launch += ["train", str(tmp_path / "chain.yaml"), "model=tiny", "steps=4", "batch_size=2", "optimiser.warmup=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "LION_CACHE": str(tmp_path)}
-    done = subprocess.run(
-        [*launch, f"root={tmp_path}", "--json"], env=environment, capture_output=True, text=True, check=False
-    )
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder of a toy's run and of the chain's in the same two processes: to start them takes longer than both."""
+    folder = tmp_path_factory.mktemp("two")
+    script, chain = folder / "script.py", folder / "chain.yaml"
+    script.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(folder), steps=4)))
+    chain.write_text(CHAIN)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
+    launch += ["train", str(chain), "model=tiny", "steps=4", "batch_size=2", "optimiser.warmup=1", f"root={folder}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "LION_CACHE": str(folder)}
+    done = subprocess.run([*launch, "--json"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    records = [json.loads(line) for line in done.stdout.splitlines()]
+    return folder, done.stdout
+
+
+def test_the_stages_train_in_two_processes(ran):
+    records = [json.loads(line) for line in ran[1].splitlines() if line.startswith("{")]
     assert [(record["name"], record["samples"]) for record in records] == [
         ("mini-t5", 16), ("mini-tagger", 16), ("mini-stage3", 16)
     ]  # fmt: skip
 
 
-def test_two_processes_share_the_shards_of_a_step(tmp_path):
-    file = tmp_path / "script.py"
-    file.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(tmp_path), steps=4)))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(file)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(launch, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    record = json.loads((tmp_path / "run/finished.json").read_text())
+def test_two_processes_share_the_shards_of_a_step(ran):
+    folder, _ = ran
+    record = json.loads((folder / "run/finished.json").read_text())
     assert (record["steps"], record["samples"]) == (4, 4 * 2 * 2 * 8)
-    seen = {path.name: path.read_text().split() for path in tmp_path.glob("seen-*")}
-    losses = [[float(line) for line in path.read_text().split()] for path in tmp_path.glob("loss-*")]
-    logged = [json.loads(line)["loss"] for line in (tmp_path / "run/train.jsonl").read_text().splitlines()]
+    seen = {path.name: path.read_text().split() for path in folder.glob("seen-*")}
+    losses = [[float(line) for line in path.read_text().split()] for path in folder.glob("loss-*")]
+    logged = [json.loads(line)["loss"] for line in (folder / "run/train.jsonl").read_text().splitlines()]
     assert logged == pytest.approx([sum(step) / 4 for step in zip(*losses, strict=True)]), "the mean of all shards"
     assert seen == {f"seen-{shard}": [f"toy-{step}-{shard}-0" for step in range(4)] for shard in range(4)}
