@@ -30,9 +30,11 @@ def few_scenes():
     """Guessers that learn from 60 scenes: quick, where their scores do not matter."""
     usual, guessers.TRAIN_SCENES = guessers.TRAIN_SCENES, 60
     forget()
-    yield
-    guessers.TRAIN_SCENES = usual
-    forget()
+    try:
+        yield
+    finally:
+        guessers.TRAIN_SCENES = usual
+        forget()
 
 
 def parts():

@@ -99,7 +99,7 @@ def test_lion_mini_answers_in_8_and_4_bits(settings):
     small = LionPipeline(quantised, exact.processor, exact.tagger)
     asked = [(render(question.scene), question.question) for question in questions("vqa", 8, split="val")]
     same = [small.ask(*one).text == exact.ask(*one).text for one in asked]
-    assert sum(same) >= 6
+    assert sum(same) >= 7
 
 
 PARTS = ("vision_encoder", "qformer", "vision_aggregator", "mlp", "tag_soft_prompt", "language_model")
