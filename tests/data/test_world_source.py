@@ -111,3 +111,15 @@ def test_a_loose_question_is_never_put_as_the_test_split_alone_puts_it():
     for asked in ("how many cats do you see?", "do you see the cat left of the dog?"):
         heard = {loosened(asked, words, 0.2) for _ in range(8000)}
         assert len(heard) > 2000 and not any(is_held_out(question) for question in heard)
+
+
+def test_dialogs_turn_to_another_subject():
+    """A dialog's question about colour or place that names its thing comes after a turn alone."""
+    turned, rounds = 0, 0
+    for number in range(400):
+        text, _, meta = say(scene("train", number), Task.DIALOG, rng(number))
+        asked = text.split("?")[-2].split(":")[-1].split()
+        rounds = max(rounds, meta["round"])
+        turned += meta["kind"] in ("colour", "relation") and not {"it", "its", "one"} & set(asked)
+        assert meta["round"] == text.count("?") - 1
+    assert 25 < turned < 75 and rounds == 4

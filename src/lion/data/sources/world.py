@@ -189,9 +189,22 @@ def _vqa(shown: Scene, rng: np.random.Generator, asked: language.Question | None
     return {"question": asked.question}, asked.answer, {"kind": asked.kind, "about": _meant(asked)}
 
 
+_TURNS = 0.5
+"""Share of dialogs that turn to another subject and are asked after it.
+
+The world's own dialogs keep to theirs, so that a question's place tells what it asks; a model that learns from those
+alone answers "is there a kite?" after "what color is it?" with a colour (``docs/log.md``).
+"""
+
+
 def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     rounds = dialog(shown, rng)
-    now = below(rng, len(rounds))
+    first = 0
+    if chance(rng, _TURNS):
+        first = 1 + below(rng, 2)
+        another = dialog(shown, rng)[:3] if chance(rng, 0.5) else (language.vqa(shown, rng), language.vqa(shown, rng))
+        rounds = (*rounds[:first], *another)
+    now = first + below(rng, len(rounds) - first)
     history = [(before.question, before.answer) for before in rounds[:now]]
     meta = {"kind": rounds[now].kind, "about": _meant(rounds[now]), "round": now}
     return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
