@@ -12,6 +12,9 @@ from lion import LionPipeline
 from lion.eval import Evaluation, WorldBenchmark
 from lion.model.language_model import KEPT_IN_FLOAT32
 from lion.model.modeling_lion import ALWAYS_FLOAT32
+from lion.world import CATEGORIES, render, scene
+from lion.world.relations import Name, denoted
+from lion.world.vocabulary import with_article
 from tests.eval.tiny_world import few_scenes
 
 ROOT = Path(__file__).parents[1]
@@ -68,3 +71,27 @@ def test_it_answers_questions_of_the_val_split(lion, tmp_path):
     with few_scenes():
         scores = run.finish()["scores"]
     assert {name: scores[name]["value"] for name in LEAST if scores[name]["value"] < LEAST[name]} == {}
+
+
+def test_a_chat_may_turn_to_another_subject_and_its_it_turns_with_it(lion):
+    """A bug once: whatever came after "what color is it?" was answered with a colour."""
+    looks, questions, histories, right = [], [], [], []
+    for number in range(60):
+        shown = scene("val", number)
+        alone = [thing for thing in shown.objects if len(denoted(shown, Name(thing.category))) == 1]
+        if len(alone) < 2:
+            continue
+        first, other = alone[:2]
+        gone = next(name for name in CATEGORIES if not denoted(shown, Name(name)))
+        told = [(f"is there {with_article(first.category)}?", "yes"), ("what color is it?", first.colour)]
+        back = (f"is there {with_article(other.category)}?", "yes")
+        rounds = [(told, back), (told, (f"is there {with_article(gone)}?", "no"))]
+        rounds += [(told, (f"what color is the {other.category}?", other.colour))]
+        rounds += [([*told, back], ("what color is it?", other.colour))]
+        looks += lion.look([render(shown)]) * len(rounds)
+        for history, (question, answer) in rounds:
+            histories.append(history), questions.append(question), right.append(answer)
+    answers = [answer.text for answer in lion.chat(looks, questions, histories)]
+    for kind in range(4):
+        hits = [one == true for one, true in zip(answers[kind::4], right[kind::4], strict=True)]
+        assert len(hits) > 20 and sum(hits) / len(hits) > 0.7, kind
