@@ -12,6 +12,7 @@ from transformers.utils import logging
 from lion import LionPipeline
 from lion.errors import LionError
 from lion.pipeline import annotate, save_picture
+from lion.world.vocabulary import with_article
 
 SCENE = Path(__file__).parent / "scene.png"
 
@@ -29,7 +30,9 @@ def main() -> None:
             "demo: note: lion-mini knows drawn scenes only; docs/convert.md has what knows photographs", file=sys.stderr
         )
     look = lion.look(options.picture)
-    thing = f"the {look.tags[0]}" if look.tags else "the object"
+    # Tags are the tagger's guesses; LION looks for itself.
+    asked = lion.ask([look] * len(look.tags), [f"is there {with_article(tag)} in the image?" for tag in look.tags])
+    thing = next((f"the {tag}" for tag, seen in zip(look.tags, asked, strict=True) if seen.text == "yes"), "the object")
     question = f"What color is {thing}?"
     caption, answer, box = lion.caption(look), lion.ask(look, question), lion.locate(look, thing)
     save_picture(annotate(look.image, box.boxes, caption.text), options.out)

@@ -73,25 +73,27 @@ def test_it_answers_questions_of_the_val_split(lion, tmp_path):
     assert {name: scores[name]["value"] for name in LEAST if scores[name]["value"] < LEAST[name]} == {}
 
 
+TURNED = {"there": 0.6, "named": 0.75, "it": 0.5}
+"""Least share of right answers after a turn; 40 questions have errors of up to .08."""
+
+
 def test_a_chat_may_turn_to_another_subject_and_its_it_turns_with_it(lion):
-    """A bug once: whatever came after "what color is it?" was answered with a colour."""
-    looks, questions, histories, right = [], [], [], []
+    """A bug once: whatever came after "what color is it?" was answered with a colour, right in .29, .36 and .19."""
+    asked: dict[str, list[tuple[object, list[tuple[str, str]], str, str]]] = {kind: [] for kind in TURNED}
     for number in range(60):
         shown = scene("val", number)
         alone = [thing for thing in shown.objects if len(denoted(shown, Name(thing.category))) == 1]
         if len(alone) < 2:
             continue
-        first, other = alone[:2]
+        (first, other), look = alone[:2], lion.look(render(shown))
         gone = next(name for name in CATEGORIES if not denoted(shown, Name(name)))
         told = [(f"is there {with_article(first.category)}?", "yes"), ("what color is it?", first.colour)]
-        back = (f"is there {with_article(other.category)}?", "yes")
-        rounds = [(told, back), (told, (f"is there {with_article(gone)}?", "no"))]
-        rounds += [(told, (f"what color is the {other.category}?", other.colour))]
-        rounds += [([*told, back], ("what color is it?", other.colour))]
-        looks += lion.look([render(shown)]) * len(rounds)
-        for history, (question, answer) in rounds:
-            histories.append(history), questions.append(question), right.append(answer)
-    answers = [answer.text for answer in lion.chat(looks, questions, histories)]
-    for kind in range(4):
-        hits = [one == true for one, true in zip(answers[kind::4], right[kind::4], strict=True)]
-        assert len(hits) > 20 and sum(hits) / len(hits) > 0.7, kind
+        there = f"is there {with_article(other.category)}?"
+        asked["there"] += [(look, told, there, "yes"), (look, told, f"is there {with_article(gone)}?", "no")]
+        asked["named"] += [(look, told, f"what color is the {other.category}?", other.colour)]
+        asked["it"] += [(look, [*told, (there, "yes")], "what color is it?", other.colour)]
+    for kind, rows in asked.items():
+        looks, histories, questions, right = zip(*rows, strict=True)
+        said = [answer.text for answer in lion.chat(looks, questions, histories)]
+        hits = [one == true for one, true in zip(said, right, strict=True)]
+        assert len(hits) > 30 and sum(hits) / len(hits) > TURNED[kind], kind
