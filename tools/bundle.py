@@ -26,20 +26,37 @@ pipeline_tag: image-text-to-text
 
 # lion-mini
 
-A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. Its Vision Encoder
-(coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the three stages train
-what the paper trains. **Where it departs from the paper:** the language model was pretrained on scenes told as symbols
-(one vector a thing, the sum of its words' and coordinates' embeddings), with heads beside it that say which symbols a
-question is about and how they stand to each other; Q-Former and aggregator are pretrained by pulling visual tokens
-towards the symbols of what is under them, and the stages go on with that beside the language-model loss
-(`options.alignment`); the Q-Former's queries start as a grid of positions; the Vision Encoder and the tagger have a
-small convolutional stem instead of a patch projection; and there is one vocabulary piece per 0.01 of a coordinate, with
-labels softened over neighbours. What was tried without (short trials; `docs/log.md`): with
-the language-model loss alone, stage 1's loss on questions was a blind model's (.60) after 550 steps and stage 2's on
-boxes flat after 360; without the heads the language model had REC .64, REG .52, VQA .45 of told scenes after
-5,500 steps, with the first of them .60, .82, .64 after 2,200; with a patch projection the Vision Encoder's average
-precision was .31 after 500 steps instead of .76, and the tagger (another loss, too) had .3 after 650 steps, now .81
-after 3,000.
+A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. It comes with the
+package:
+
+```python
+from lion import LionPipeline
+
+lion = LionPipeline.from_pretrained()
+print(lion.ask("examples/scene.png", "what color is the kite?").text)
+```
+
+Its Vision Encoder (coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the
+three stages train what the paper trains. Where it departs from the paper:
+
+* The language model was pretrained on scenes told as symbols (a vector for each thing: the sum of the embeddings of its
+  words and coordinates), with heads beside it, thrown away since, that say which symbols a question is about and how
+  they stand to each other.
+* Q-Former and aggregator are pretrained, too: visual tokens are pulled towards the symbols of what is under them. The
+  stages go on with that beside the language-model loss (`options.alignment`).
+* The Q-Former's queries start as a grid of positions.
+* Vision Encoder and tagger have a small convolutional stem instead of a patch projection.
+* There is one vocabulary piece for each 0.01 of a coordinate, and labels are softened over neighbours.
+
+Short trials on the way said what would be without (`docs/log.md`):
+
+| without | measured | with it |
+| --- | --- | --- |
+| alignment, stage 1 | loss of questions .60 after 550 steps, as of a blind model | |
+| alignment, stage 2 | loss of boxes flat after 360 steps | |
+| heads | REC .64, REG .52, VQA .45 of told scenes after 5,500 steps | with the first head .60, .82, .64 after 2,200 |
+| convolutional stem, Vision Encoder | average precision .31 after 500 steps | .76 |
+| convolutional stem and another loss, tagger | average precision .3 after 650 steps | .81 after 3,000 |
 
 Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
 recipes of `lion train mini`, and `tools/bundle.py`:

@@ -5,6 +5,8 @@ settled here, once, before anything else looks at a picture.
 """
 
 import hashlib
+import os
+import stat
 import threading
 import warnings
 from contextlib import suppress
@@ -18,6 +20,9 @@ from lion.errors import LionError
 
 MAX_MEGAPIXELS = 100
 """Larger pictures are refused before they are decoded: an RGB image of this size already takes 300 MB."""
+
+WEB = ("http://", "https://")
+"""How an address begins that is no path."""
 
 ImageSource = str | Path | bytes | Image.Image
 
@@ -70,16 +75,19 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     if isinstance(source, bytes):
         empty = not source
     else:
-        if str(source).startswith(("http://", "https://")):
+        if str(source).startswith(WEB):
             raise LionError(f"{name} is a web address: download the picture and name the file")
-        path = Path(source)
-        if not path.exists():
-            raise LionError(f"{name}: there is no such file; check the path")
-        if path.is_dir():
+        try:
+            entry = os.stat(source)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # no name of a file has a zero byte
+            raise LionError(f"{name}: there is no such file; check the path") from None
+        except OSError as error:  # a name too long, a folder that is closed, a disk that is gone
+            raise LionError(f"{name}: {error.strerror}; check the path") from error
+        if stat.S_ISDIR(entry.st_mode):
             raise LionError(f"{name} is a folder: name the pictures in it")
-        if not path.is_file():
+        if not stat.S_ISREG(entry.st_mode):
             raise LionError(f"{name} is not an ordinary file: save the picture to one first")
-        empty = path.stat().st_size == 0
+        empty = entry.st_size == 0
     if empty:
         raise LionError(f"{name} is empty (0 bytes): copy or download it again")
     try:

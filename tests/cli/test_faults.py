@@ -25,6 +25,15 @@ def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch)
     assert (ran.code, ran.err) == (1, "lion: error: No space left on device\n")
 
 
+def test_a_full_disk_is_not_called_a_mistake(run, checkpoint, pictures, monkeypatch, tmp_path):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("lion.world.writer.atomic_write_json", full)
+    ran = run("world", tmp_path / "out", "--size", 1)
+    assert ran.code == 1 and "No space left on device" in ran.err and "check the path" not in ran.err
+
+
 def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkeypatch):
     import torch
 

@@ -64,13 +64,17 @@ def test_version(run):
         (["caption"], "see lion caption --help"),
         (["caption", "PICTURE", "--nonsense"], "see lion caption --help"),
         (["nonsense"], "see lion --help"),
+        (["ask", "PICTURE", "FOLDER/"], "the last word must be the question, but"),
+        (["ask", "PICTURE", "FOLDER/*.png"], "the last word must be the question, but"),
+        (["caption", "https://x.org/a.png?w=2"], "is a web address"),
+        (["caption", "x" * 300], "File name too long; check the path"),
         (["chat", "FOLDER"], "one picture"),
         (["chat", "no-such.png"], "no-such.png"),
     ],
 )
 def test_mistake(run, checkpoint, pictures, command, says):
     places = {"PICTURE": str(pictures[0]), "FOLDER": str(pictures[0].parent)}
-    words = [places.get(word, word.replace("PICTURE", places["PICTURE"])) for word in command]
+    words = [word.replace("PICTURE", places["PICTURE"]).replace("FOLDER", places["FOLDER"]) for word in command]
     model = [] if len(words) == 1 else ["-m", checkpoint]
 
     ran = run(*words[:1], *model, *words[1:])
@@ -200,6 +204,20 @@ def no_second_tokenizer(checkpoint, folder):
     return folder, "qformer_tokenizer"
 
 
+def damaged_second_tokenizer(checkpoint, folder):
+    """Here, too."""
+    shutil.copytree(checkpoint, folder)
+    (folder / "qformer_tokenizer" / "tokenizer_config.json").write_text('{"tokenizer_class"')
+    return folder, "qformer_tokenizer"
+
+
+def cut_tokenizer(checkpoint, folder):
+    shutil.copytree(checkpoint, folder)
+    for tokenizer in (folder / "tokenizer.json", folder / "qformer_tokenizer" / "tokenizer.json"):
+        tokenizer.write_bytes(tokenizer.read_bytes()[:1000])
+    return folder, "LionProcessor"
+
+
 def no_tokenizer(checkpoint, folder):
     shutil.copytree(checkpoint, folder)
     for name in ("processor_config.json", "tokenizer.json"):
@@ -210,6 +228,7 @@ def no_tokenizer(checkpoint, folder):
 BAD_MODELS = [
     no_such_folder, unknown_hub_id, plain_word, empty_folder, not_a_lion, broken_json, other_shape, other_depth,
     broken_generation_config, no_weights, cut_weights, no_tokenizer, no_second_tokenizer,
+    damaged_second_tokenizer, cut_tokenizer,
 ]  # fmt: skip
 
 

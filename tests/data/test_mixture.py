@@ -86,3 +86,24 @@ def test_nothing_but_bad_pictures_is_an_error_that_names_one():
     broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
     with pytest.raises(LionError, match=r"20 samples in a row were of no use; the last: x\d: \d is broken"):
         Mixture([(broken, 1)], names=["s", 0]).batch(0, 0, 1)
+
+
+def test_once_takes_each_sample_once_by_weight_and_all_there_are_where_they_are_few():
+    few, many = (
+        Numbers("f", {Task.VQA: 1}, broken={1}, empty={2}),
+        Numbers("m", {Task.CAPTION: 1, Task.REC: 3}, size=90),
+    )
+    samples, bad = Mixture([(few, 1), (many, 1)], names=["v"]).once(40)
+    counts = Counter(sample.task for sample in samples)
+    assert counts == {Task.VQA: 8, Task.CAPTION: 5, Task.REC: 15}
+    assert len({(sample.id, sample.task) for sample in samples}) == 28
+    assert [each.id for each in bad] == ["f1"]
+    again, _ = Mixture([(few, 1), (many, 1)], names=["v"]).once(40)
+    assert [(one.id, one.answer) for one in again] == [(one.id, one.answer) for one in samples]
+    assert len(Mixture([(few, 1), (many, 1e6)], names=["v"]).once(8)[0]) == 9
+
+
+def test_once_needs_one_sample_that_is_usable():
+    broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
+    with pytest.raises(LionError, match=r"none was of use; the last: x\d: \d is broken"):
+        Mixture([(broken, 1)], names=["v"]).once(5)

@@ -88,12 +88,14 @@ def test_a_killed_run_goes_on(whole, tiny, tmp_path, cut, monkeypatch):
     monkeypatch.setattr(tiny, "answer", answer)
     with pytest.raises(LionError, match="not answered yet"):
         rescore(tmp_path)
+    # Nothing is asked before the tagger, so that no run is scored as if it had none.
+    assert len(said(tmp_path)) == N + 4 + 2 + 4 + 2 + 4
     path = tmp_path / "predictions" / "dialog.jsonl"
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - cut])
     lost = 1 if cut else 0
     asked, record = evaluate(tiny, tmp_path)
-    assert asked == ALL - (4 + 2 + 4 + 2 + 4 - lost)
+    assert asked == ALL - (N + 4 + 2 + 4 + 2 + 4 - lost)
     assert sorted(map(str, said(tmp_path))) == sorted(map(str, said(whole[0])))
     assert record["scores"] == whole[1]["scores"]
 

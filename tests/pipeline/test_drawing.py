@@ -76,6 +76,18 @@ def test_wrapped_text_fits_and_loses_nothing(text, room):
     assert "".join(wrapped.split()) == "".join(text.split())
 
 
+@pytest.mark.parametrize("size", [(20_000, 1_000), (1_000, 20_000), (8_000, 200)])
+def test_letters_on_a_long_picture_follow_its_short_side(size):
+    drawn = annotate(Image.new("RGB", size), [], "a cat and a dog")
+    assert drawn.width == size[0] and drawn.height < 1.2 * size[1] + 40
+
+
+def test_a_picture_too_thin_to_draw_on_is_an_error():
+    assert annotate(Image.new("RGB", (1_000_000, 1)), [], "a cat").height < 50
+    with pytest.raises(LionError, match="1 x 1000000 is too long and thin to be drawn on"):
+        annotate(Image.new("RGB", (1, 1_000_000)), [], "a cat")
+
+
 def test_overlap_is_of_areas():
     assert _overlap((0, 0, 2, 2), (1, 1, 3, 3))
     assert not _overlap((0, 0, 2, 2), (2, 0, 4, 2))

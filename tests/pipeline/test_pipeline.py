@@ -1,5 +1,7 @@
 """LionPipeline on the tiny model: lists, caches, mixed batches, chats, boxes."""
 
+import pickle
+
 import pytest
 import torch
 from hypothesis import given
@@ -309,3 +311,19 @@ def test_lower_precision(parts, picture):
 def test_batch_size_is_checked(parts):
     with pytest.raises(LionError, match="at least 1"):
         LionPipeline(*parts, batch_size=0)
+
+
+def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
+    pipeline = LionPipeline(*parts, name="tiny", decoding="boxes")
+    answer = pipeline.locate(picture, "the dog")
+    sent = pickle.loads(pickle.dumps(pipeline))
+    sent.forget()
+    assert sent.locate(picture, "the dog") == answer
+
+
+def test_a_box_and_a_history_of_another_kind_are_refused(pipeline, picture):
+    with pytest.raises(LionError, match=r"a box is lion\.Box\(x1, y1, x2, y2\), not 0\.1"):
+        pipeline.describe_region(picture, (0.1, 0.2, 0.5, 0.9))
+    for history in ([("only a question",)], ["no", "ab"], [("is it?", 3)]):
+        with pytest.raises(LionError, match=r"a history is a list of rounds \(question, answer\)"):
+            pipeline.chat(picture, "what is it?", history)

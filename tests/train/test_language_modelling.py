@@ -117,23 +117,26 @@ def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):
 
 def test_your_own_pictures_train_and_validate_beside_the_world(tmp_path):
     render(scene("train", 0)).save(tmp_path / "a.png")
-    (tmp_path / "bad.png").write_bytes(b"")
+    for name in ("bad.png", "worse.png"):
+        (tmp_path / name).write_bytes(b"")
     lines = [
         {"image": "a.png", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9]},
         {"image": "bad.png", "expression": "the cat", "box": [0.1, 0.2, 0.5, 0.9]},
     ]
-    for name, chosen in (("own", lines), ("held", lines[:1])):
+    for name, chosen in (("own", lines), ("held", [lines[0], {**lines[1], "image": "worse.png"}])):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, chosen)))
     tags = [TagRow("a.png", image_hash(open_image(tmp_path / "a.png")), ("dog",), "tagger")]
     write_tags(tmp_path / "tags.jsonl", tags)
     own = {"source": "jsonl", "path": str(tmp_path / "own.jsonl"), "flip": 0.5, "crop": 0.2}
     own["tags_from"] = str(tmp_path / "tags.jsonl")
     held = {"source": "jsonl", "path": str(tmp_path / "held.jsonl")}
-    validation = {"every": 9, "samples": 12, "data": [held]}
+    validation = {"every": 2, "samples": 12, "data": [held]}
     record = train(recipe("stage2", tmp_path, data=[own], validation=validation))
     assert record["bad_samples"] > 0 and set(record["scores"]) > {"held_out/rec/mean_iou"}
-    bad = (tmp_path / "stage2/bad_samples.jsonl").read_text().splitlines()
-    assert len(bad) == record["bad_samples"] and "bad.png" in json.loads(bad[0])["reason"]
+    bad = [json.loads(line) for line in (tmp_path / "stage2/bad_samples.jsonl").read_text().splitlines()]
+    held_out = [one for one in bad if "worse.png" in one["reason"]]
+    assert len(held_out) == 2 and record["scores"]["held_out/bad_samples"] == 2  # as REC and as REG, once each
+    assert sum("bad.png" in one["reason"] for one in bad) == record["bad_samples"]
 
 
 def test_datasets_in_their_original_files_train(tmp_path):
@@ -178,6 +181,12 @@ def test_parts_travel_between_folders_and_strangers_are_refused(tmp_path):
     config.text_config.num_heads = 4
     with pytest.raises(LionError, match="its language_model has num_heads=2 and the model wants 4"):
         load_part(LionForConditionalGeneration(config), "language_model", tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[:50])
+        with pytest.raises(LionError, match=f"{name} is damaged .*; train or copy it again"):
+            load_part(model, "language_model", tmp_path)
+        (tmp_path / name).write_bytes(whole)
     with pytest.raises(LionError, match=r"holds no \*\.safetensors"):
         load_part(model, "mlp", tmp_path.parent)
 

@@ -34,6 +34,14 @@ CHAINS = {name for name in shipped() if "chain" in yaml.safe_load((SHIPPED / f"{
         ({"stpes": 3}, "base: stpes: no such setting; did you mean steps?"),
         ({"warmup": 3}, "warmup: no such setting; did you mean optimiser.warmup?"),
         ({"steps": 0}, "steps: input should be greater than 0 (it is 0)"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296"),
+        ({"optimiser": {"lr": float("inf")}}, "optimiser.lr: input should be a finite number"),
+        ({"optimiser": {"lr": 1, "betas": [0.9, 2]}}, "optimiser.betas.1: input should be less than 1"),
+        ({"init": {"model": "x/../out"}}, "out: init.model is read from x/../out, where the run would write"),
+        (
+            {"data": [{"source": "jsonl", "path": "out/own.jsonl"}]},
+            "out: data.0.path is read from out/own.jsonl, where the run would write",
+        ),
         ({"steps": "many"}, "steps: input should be a valid integer"),
         ({"stage": "stage4"}, "stage: 'stage4' is not one of pretrain-vit"),
         ({"out": None}, "out: "),
@@ -115,6 +123,9 @@ def test_overrides_reach_into_the_tree(tmp_path):
 def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(LionError, match=r"did you mean mini-stage1\?"):
         load("mini-stage11")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(LionError, match=r"picture\.png is not YAML"):
+        load(tmp_path / "picture.png")
     (tmp_path / "list.yaml").write_text("- 1")
     (tmp_path / "broken.yaml").write_text("a: [")
     with pytest.raises(LionError, match="holds no settings"):
@@ -197,6 +208,8 @@ def test_the_fingerprint_knows_your_own_files(tmp_path):
         ("chain: []", "is no list of recipes"),
         ("chain: [{with: {steps: 3}}]", "is neither a recipe's name nor"),
         ("chain: [3]", "3 is neither a recipe's name nor"),
+        ("chain: [{recipe: mini-vit, with: [steps]}]", "is neither a recipe's name nor"),
+        ("chain: [{recipe: mini-vit, with: {steps: 2024-01-01}}]", "steps: input should be a valid integer"),
         ("chain: [{recipe: mini-vit, steps: 3}]", "is neither a recipe's name nor"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,54 @@ def test_a_finished_run_of_another_recipe_is_refused_and_restart_replaces_it(tmp
     with pytest.raises(LionError, match=r"another recipe.*--restart"):
         train(other, objective=Toy(other))
     assert train(other, objective=Toy(other), restart=True)["steps"] == 5
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path, restart):
+    (tmp_path / "recipe.yaml").write_text("name: mine  # with comments\n")
+    (tmp_path / "dog.png").write_bytes(b"a picture")
+    toy = recipe(tmp_path, steps=4)
+    with pytest.raises(LionError, match=f"{tmp_path} holds other things than a run; choose another out=FOLDER"):
+        train(toy, objective=Toy(toy), restart=restart)
+    assert (tmp_path / "dog.png").read_bytes() == b"a picture"
+    assert (tmp_path / "recipe.yaml").read_text() == "name: mine  # with comments\n"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_damaged_record_is_named_with_its_fix(tmp_path, text):
+    toy = recipe(tmp_path, steps=4)
+    train(toy, objective=Toy(toy))
+    (toy.folder / "finished.json").write_text(text)
+    with pytest.raises(LionError, match="--restart"):
+        train(toy, objective=Toy(toy))
+    assert train(toy, objective=Toy(toy), restart=True)["steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("state.json", "{"),
+        ("state.json", "[]"),
+        ("trained.safetensors", "{"),
+        ("optimiser.safetensors", ""),
+        ("random-0.json", "{"),
+        ("random-0.json", "{}"),
+        ("random-0.json", None),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(tmp_path, name, text):
+    toy = recipe(tmp_path, checkpoint={"every": 3, "keep": 2})
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=7))
+    newest = tmp_path / "checkpoints/step-0000006"
+    if text is None:
+        (newest / name).unlink()
+    else:
+        (newest / name).write_text(text)
+    with pytest.raises(LionError, match=r"step-0000006 is damaged; delete it"):
+        train(toy, objective=Toy(toy))
+    shutil.rmtree(newest)
+    assert train(toy, objective=Toy(toy))["steps"] == toy.steps
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
@@ -272,6 +321,6 @@ def test_restart_throws_runs_away_and_nothing_else(tmp_path):
     assert train(linked, objective=Toy(linked), restart=True)["steps"] == 12 and link.is_symlink()
     place.rename(toy.folder)
     (toy.folder / "recipe.yaml").unlink()
-    with pytest.raises(LionError, match=r"--restart: .* holds other things than a run"):
+    with pytest.raises(LionError, match=r"holds other things than a run"):
         train(toy, objective=Toy(toy), restart=True)
     assert (toy.folder / "finished.json").is_file()

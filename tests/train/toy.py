@@ -57,7 +57,7 @@ class Toy:
         value = ((model(batch.tensors["x"]) - batch.tensors["y"]) ** 2).mean()
         return Loss(value, {"sum": value.detach()})
 
-    def validate(self, model) -> dict[str, float]:
+    def validate(self, model, skip) -> dict[str, float]:
         torch.rand(3)
         batch = self.batch(10**6)
         return {"error": float((model(batch.tensors["x"]) - batch.tensors["y"]).abs().mean())}

@@ -89,3 +89,10 @@ def test_datasets_reads_it(tmp_path, monkeypatch):
     row = loaded["train"][0]
     assert row["image"].size == (64, 64)
     assert row["captions"] and row["objects"]["bbox"]
+
+
+def test_a_damaged_note_is_an_error_that_says_so(tmp_path):
+    write(tmp_path, 2, split="test", pixels=64)
+    (tmp_path / "world-test.json").write_text("{")
+    with pytest.raises(LionError, match=r"world-test\.json is damaged; choose another folder"):
+        write(tmp_path, 2, split="test", pixels=64)

@@ -94,15 +94,16 @@ def report(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # `lion eval` alone, whose help stands there by now
         return 0
     if isinstance(error, LionError):
-        message, code = str(error), USER
+        full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
+        message, code = str(error), OURS if full else USER
     elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "lion"
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message, code = ": ".join(str(part) for part in (error.filename, error.strerror) if part), OURS
     elif isinstance(error, OSError) and error.filename:
         message, code = f"{error.filename}: {error.strerror}; check the path", USER
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        message, code = str(error.strerror), OURS
     elif type(error).__name__ == "OutOfMemoryError":
         message, code = "out of memory; use a smaller --batch-size, or --device cpu", OURS
     else:

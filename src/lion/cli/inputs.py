@@ -50,12 +50,13 @@ def open_picture(name: str, tags: TagFile | None = None) -> Look:
 
     Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file.
     """
+    from lion.images import WEB
     from lion.pipeline import Look
 
     if os.path.isdir(name):
         os.listdir(name)  # or says why not
         raise LionError(f"{name}: the folder holds no pictures ({', '.join(sorted(SUFFIXES))}); name another")
-    if has_magic(name) and not os.path.lexists(name):
+    if has_magic(name) and not os.path.lexists(name) and not name.startswith(WEB):
         raise LionError(f"{name}: no file matches this pattern; check it")
     look = Look.open(name)
     if tags is not None:
@@ -73,8 +74,11 @@ def split_last(words: Sequence[str], what: str) -> tuple[list[str], str]:
         raise LionError(f'a picture and a {what} are needed: lion ... IMAGE "{what}"')
     if not last.strip():
         raise LionError(f"the {what} is empty; put it last, in quotes")
-    if Path(last).suffix.lower() in SUFFIXES and Path(last).exists():
+    path = os.path.expanduser(last)
+    if os.path.splitext(path)[1].lower() in SUFFIXES and (os.path.exists(path) or (has_magic(path) and glob(path))):
         raise LionError(f'the last word must be the {what}, but {last} is a file; write IMAGE... "{what}"')
+    if os.path.basename(path) != path and os.path.isdir(path):  # a bare word may be a question and a folder, too
+        raise LionError(f'the last word must be the {what}, but {last} is a folder; write IMAGE... "{what}"')
     return images, last
 
 

@@ -10,7 +10,7 @@ from lion.data.sample import BadSample, Sample
 from lion.data.source import Source
 from lion.errors import LionError
 from lion.prompts import Task
-from lion.world.chance import stream
+from lion.world.chance import shuffled, stream
 
 _ATTEMPTS = 20
 """Draws before a row is given up: many pictures in a row that nothing can be asked about, or that cannot be read."""
@@ -49,6 +49,35 @@ class Mixture:
         common = self._choose(stream(*self.names, step, shard)) if self.one_task else None
         for row in range(size):
             samples.append(self._draw(stream(*self.names, step, shard, row), bad, common))
+        return samples, bad
+
+    def once(self, size: int) -> tuple[list[Sample], list[BadSample]]:
+        """Some `size` samples for a test, none twice, and the bad ones left out.
+
+        Of each source and task its share by weight, one at least; all there are where there are fewer.
+
+        Raises:
+            LionError: no sample is usable; the last reason is named.
+        """
+        samples: list[Sample] = []
+        bad: list[BadSample] = []
+        for number, share in enumerate(np.diff(self._edges, prepend=0.0)):
+            source, task = self._choices[number]
+            rng = stream(*self.names, number)
+            full = len(samples) + max(round(size * share), 1)
+            for index in shuffled(rng, source.indices(task)):
+                if len(samples) == full:
+                    break
+                try:
+                    sample = source.sample(index, task, rng)
+                except LionError as error:
+                    bad.append(BadSample(source.name(index, task), str(error)))
+                    continue
+                if sample is not None:
+                    samples.append(sample)
+        if not samples:
+            last = f"; the last: {bad[-1].id}: {bad[-1].reason}" if bad else ""
+            raise LionError(f"of all held-out samples none was of use{last}")
         return samples, bad
 
     def _choose(self, rng: np.random.Generator) -> tuple[Source, Task]:

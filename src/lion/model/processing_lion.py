@@ -3,9 +3,10 @@
 B batch, T prompt tokens (T5), T' instruction tokens (BERT), A answer tokens.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from PIL import Image
@@ -55,6 +56,21 @@ class LionProcessor(ProcessorMixin):
         self.box_decimals = box_decimals
         super().__init__(image_processor, tokenizer, qformer_tokenizer, **kwargs)
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Self:
+        """As transformers' own, which takes T5's tokenizer twice, in silence, where BERT's is missing or damaged.
+
+        Raises:
+            LionError: it did.
+        """
+        processor: Self = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        if processor.tokenizer.get_vocab() == processor.qformer_tokenizer.get_vocab():
+            raise LionError(
+                f"'{pretrained_model_name_or_path}' lacks the folder qformer_tokenizer, or it is damaged; save or copy "
+                "the checkpoint again"
+            )
+        return processor
+
     def __call__(
         self,
         images: Image.Image | Sequence[Image.Image] | None = None,
@@ -100,6 +116,9 @@ class LionProcessor(ProcessorMixin):
                 if len(rows) != len(instructions):
                     raise LionError(f"{len(rows)} tasks for {len(instructions)} instructions; give one each")
                 batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
+            if images is not None and len(batch["pixel_values"]) != len(instructions):
+                count = len(batch["pixel_values"])
+                raise LionError(f"{count} images for {len(instructions)} instructions; give one each")
         if answers is not None:
             targets = [answers] if isinstance(answers, str) else list(answers)
             if text is not None and len(targets) != len(batch["input_ids"]):

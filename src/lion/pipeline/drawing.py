@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
+from lion.images import MAX_MEGAPIXELS
 from lion.pipeline.answer import LabelledBox
 
 COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
@@ -35,7 +36,7 @@ class _Pen:
 
     @classmethod
     def for_canvas(cls, width: int, height: int) -> _Pen:
-        letter = max(14, min(round(0.02 * max(width, height)), width // 20))
+        letter = max(14, round(min(0.02 * max(width, height), 0.1 * min(width, height), width / 20)))
         return cls(ImageFont.load_default(letter), max(2, letter // 7), max(2, letter // 4))
 
     def wrap(self, text: str, room: int) -> str:
@@ -71,7 +72,10 @@ class _Pen:
 
 
 def annotate(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = "") -> Image.Image:
-    """Draw every box with its label, and ``text`` in a strip under the picture, on a new RGB picture."""
+    """Draw every box with its label, and ``text`` in a strip under the picture, on a new RGB picture.
+
+    Raises: LionError if picture and letters would take more than twice the pixels a picture may have.
+    """
     factor = max(1, -(-SMALLEST_SIDE // max(image.size)))
     picture = image.convert("RGB")
     if factor > 1:
@@ -81,7 +85,10 @@ def annotate(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = 
     strip = pen.wrap(text, width - 2 * pen.pad) if text.strip() else ""
     labels = [pen.wrap(box.label, width - 2 * pen.pad) for box in boxes]
     height = max(picture.height, sum(pen.measure(label)[1] for label in labels if label))
-    canvas = Image.new("RGB", (width, height + (pen.measure(strip)[1] if strip else 0)), "white")
+    below = pen.measure(strip)[1] if strip else 0
+    if width * (height + below) > 2e6 * MAX_MEGAPIXELS:
+        raise LionError(f"a picture of {image.width} x {image.height} is too long and thin to be drawn on; cut it")
+    canvas = Image.new("RGB", (width, height + below), "white")
     canvas.paste(picture)
     draw = ImageDraw.Draw(canvas)
     rectangles = [_rectangle(box, picture.size) for box in boxes]

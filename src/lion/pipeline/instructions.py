@@ -27,11 +27,14 @@ def instruction_of(
 ) -> tuple[str, str | None]:
     """The bare instruction for a request about a picture of ``size`` (width, height), and a note for the asker if any.
 
-    Raises: LionError if the question or phrase is empty, or the box is missing, outside the picture or without area.
+    Raises: LionError if the question or phrase is empty, a round is no pair of texts, or the box is missing, no Box,
+        outside the picture or without area.
     """
     if verb is Verb.DESCRIBE:
         if box is None:
             raise LionError("describe needs a box: x1,y1,x2,y2")
+        if not isinstance(box, Box):
+            raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {box!r}")
         unit, decimals = unit_box(box, size), processor.box_decimals
         read = parse_boxes(format_box(unit, decimals))
         note = (
@@ -46,7 +49,13 @@ def instruction_of(
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
         return instruction(Task.VQA, question=text), None
+    if not all(map(_is_round, history)):
+        raise LionError("a history is a list of rounds (question, answer), both texts; of several pictures a list each")
     return fitting(processor, tags, history, lambda rounds: dialog_instruction(rounds, text or ""))
+
+
+def _is_round(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(text, str) for text in value)
 
 
 def unit_box(box: Box, size: tuple[int, int]) -> Box:

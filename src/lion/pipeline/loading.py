@@ -51,14 +51,22 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     folder, name = find_checkpoint(model)
     place = find_device(device)
     lion = load_model(folder, name, dtype or default_dtype(folder, place)).to(place)
-    if not (folder / "qformer_tokenizer").is_dir():  # transformers would take the first tokenizer twice
-        raise LionError(f"'{name}' lacks the folder qformer_tokenizer; save or copy the checkpoint again")
-    try:
-        processor = LionProcessor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LionError(f"'{name}' holds no readable LionProcessor ({first_line(error)}); save one there") from error
+    processor = load_processor(folder, name)
     tagger = RamTagger.from_pretrained(folder / "tagger", device=place) if (folder / "tagger").is_dir() else None
     return LoadedModel(lion, processor, tagger, name)
+
+
+def load_processor(folder: Path, name: str) -> LionProcessor:
+    """The processor beside a model's weights.
+
+    Raises: LionError if there is none, or it cannot be read.
+    """
+    try:
+        return LionProcessor.from_pretrained(folder, local_files_only=True)
+    except LionError:
+        raise
+    except Exception as error:  # tokenizers raises this very class
+        raise LionError(f"'{name}' holds no readable LionProcessor ({first_line(error)}); save one there") from error
 
 
 def load_tagger(model: str | Path | None, device: str | None = None) -> tuple[RamTagger, str]:

@@ -83,6 +83,10 @@ class LionPipeline:
         self.decoding = decoding_of(decoding)
         self._remembered: OrderedDict[str, Evidence] = OrderedDict()
 
+    def __getstate__(self) -> dict[str, object]:
+        """A pipeline may be copied and sent to other processes; there the vocabulary is read anew."""
+        return {name: value for name, value in vars(self).items() if name != "_box_only"}
+
     @classmethod
     def from_pretrained(
         cls,

@@ -9,7 +9,7 @@ import torch
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.model.vision_encoder import sincos_positions
-from lion.pipeline.loading import load_model
+from lion.pipeline.loading import load_model, load_processor
 from lion.train.parts import load_part
 from lion.train.presets import preset_config, world_processor
 from lion.train.recipe import Recipe
@@ -18,12 +18,12 @@ from lion.train.recipe import Recipe
 def find_processor(recipe: Recipe[Any]) -> LionProcessor:
     """The one that came with the model or its language model; the world's for a model from nothing.
 
-    Raises: LionError if the folder of `init.model` holds none.
+    Raises: LionError if the folder of `init.model` holds none, or a damaged one.
     """
     for part in ("model", "language_model"):
         folder = recipe.init_folder(part)
         if folder is not None and (folder / "processor_config.json").is_file():
-            return LionProcessor.from_pretrained(folder, local_files_only=True)
+            return load_processor(folder, str(folder))
     if recipe.init_folder("model") is not None:
         raise LionError(f"{recipe.init_folder('model')} holds no processor; save one beside the model")
     return world_processor(recipe.model)

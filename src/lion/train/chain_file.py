@@ -30,7 +30,8 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe
         )
     entries: list[Any] = [{"recipe": entry} if isinstance(entry, str) else entry for entry in _listed(fields["chain"])]
     for entry in entries:
-        if not (isinstance(entry, dict) and isinstance(entry.get("recipe"), str)) or set(entry) - {"recipe", "with"}:
+        known = isinstance(entry, dict) and isinstance(entry.get("recipe"), str) and not set(entry) - {"recipe", "with"}
+        if not known or not isinstance(entry.get("with") or {}, dict):
             raise LionError(
                 f"{recipe}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}"
             )
@@ -40,7 +41,7 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> list[Recipe
         (own if ":" in override.split("=", 1)[0] else common).append(override)
     recipes = []
     for entry in entries:
-        settings = [f"{key}={json.dumps(value)}" for key, value in (entry.get("with") or {}).items()]
+        settings = [f"{key}={json.dumps(value, default=str)}" for key, value in (entry.get("with") or {}).items()]
         before = load(entry["recipe"], settings)
         mine = [o.split(":", 1)[1] for o in own if o.split(":", 1)[0] == before.name]
         recipes.append(load(entry["recipe"], [*settings, *common, *mine]))

@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -89,26 +91,36 @@ class CheckpointFolder:
         """Restore the newest checkpoint into model, optimisers and random states; a fresh Progress where there is none.
 
         Raises:
-            LionError: the checkpoint belongs to another recipe, or to another number of processes.
+            LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
         """
         newest = self.latest()
         if newest is None:
             return Progress(fingerprint)
-        progress = Progress(**json.loads((newest / "state.json").read_text()))
+        with _whole(newest):
+            progress = Progress(**json.loads((newest / "state.json").read_text()))
         if progress.fingerprint != fingerprint:
             raise LionError(
                 f"{newest} belongs to another recipe (or to other initial weights); choose another out=FOLDER, or "
                 "start over with --restart"
             )
-        processes = len(list(newest.glob("random-*.json")))
-        if processes != accelerator.num_processes:
+        processes, rank = len(list(newest.glob("random-*.json"))), accelerator.process_index
+        if processes not in (0, accelerator.num_processes):
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
-        load_trained_state(model, load_file(newest / "trained.safetensors"))
-        load_optimiser_state(optimisers, load_file(newest / "optimiser.safetensors"))
-        rank = accelerator.process_index
-        plain = json.loads((newest / f"random-{rank}.json").read_text())
-        _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
+        with _whole(newest):
+            load_trained_state(model, load_file(newest / "trained.safetensors"))
+            load_optimiser_state(optimisers, load_file(newest / "optimiser.safetensors"))
+            plain = json.loads((newest / f"random-{rank}.json").read_text())
+            _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
         return progress
+
+
+@contextmanager
+def _whole(checkpoint: Path) -> Iterator[None]:
+    """Inside, whatever cannot be read or does not fit means that the checkpoint is damaged."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise LionError(f"{checkpoint} is damaged; delete it to go on from the last before it, or --restart") from error
 
 
 def optimiser_state(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

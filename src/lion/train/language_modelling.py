@@ -6,7 +6,7 @@ The three stages differ in data, visual inputs and trainable components alone, a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,10 @@ class LanguageModelling:
         total = answers.total + self.recipe.options.alignment * alignment
         return Loss(total, {**answers.per_task, "alignment": alignment.detach()})
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Scores of answers to frozen val questions and held-out lines of your own."""
         assert isinstance(model, LionForConditionalGeneration)
-        return self._validator.scores(model)
+        return self._validator.scores(model, skip)
 
     def export(self, model: nn.Module, out: Path) -> None:
         """A folder that `lion ask --model` understands: model, processor, and the tagger that `init` brings."""

@@ -118,7 +118,7 @@ def validate(run: Run) -> None:
         run.model.eval()
         devices = [run.accelerator.device] if run.accelerator.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), torch.no_grad(), run.accelerator.autocast():
-            run.scores = run.objective.validate(run.bare_model)
+            run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
         run.log.validation(run.progress.step, {**run.scores, "seconds": round(time.monotonic() - started, 2)})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()

@@ -10,7 +10,7 @@ two arguments, so a killed run resumes from nothing but the step number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -70,8 +70,11 @@ class Objective(Protocol):
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The loss of one micro-batch that is already on the model's device. `model` may be wrapped (DDP): call it."""
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Generate (or predict) on held-out samples and score; the unwrapped model, in eval mode, under no_grad."""
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+        """Generate (or predict) on held-out samples and score; the unwrapped model, in eval mode, under no_grad.
+
+        `skip` is told each held-out sample that cannot be used, once a run.
+        """
 
     def export(self, model: nn.Module, out: Path) -> None:
         """Write into the existing folder `out` what the next run or a user loads (see parts.py for a part of LION)."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.model.modeling_lion import component_of
 
@@ -78,8 +78,11 @@ def _read(folder: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise LionError(f"{folder} holds no *.safetensors; give the folder that lion train wrote")
     found = {}
     for file in files:
-        with safe_open(file, "pt") as tensors:
-            found.update({name: tensors.get_tensor(name) for name in set(tensors.keys()) & set(wanted)})
+        try:
+            with safe_open(file, "pt") as tensors:
+                found.update({name: tensors.get_tensor(name) for name in set(tensors.keys()) & set(wanted)})
+        except (OSError, SafetensorError) as error:
+            raise LionError(f"{file} is damaged ({first_line(error)}); train or copy it again") from error
     return found
 
 
@@ -87,7 +90,11 @@ def _check_config(config: LionConfig, component: str, folder: Path) -> None:
     name = _SHAPED_BY.get(component)
     if name is None or not (folder / "config.json").is_file():
         return
-    theirs, ours = (getattr(c, name).to_diff_dict() for c in (LionConfig.from_pretrained(folder), config))
+    try:
+        stored = LionConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise LionError(f"{folder}/config.json is damaged ({first_line(error)}); train or copy it again") from error
+    theirs, ours = (getattr(c, name).to_diff_dict() for c in (stored, config))
     for key in sorted(set(theirs) | set(ours)):
         if key not in ("dtype", "transformers_version", "vocab_size") and theirs.get(key) != ours.get(key):
             raise LionError(

@@ -9,7 +9,7 @@ B batch, S image side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lion.data.sample import BadSample
 from lion.data.sources.world import say
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
@@ -94,7 +95,7 @@ class PretrainConnectors:
         apart = {kind: self.alignment.loss({kind: one}, targets, words) for kind, one in tokens.items()}
         return Loss(torch.stack([*apart.values()]).sum(), {kind: loss.detach() for kind, loss in apart.items()})
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """The same distances on the val split."""
         device = next(model.parameters()).device
         rng = stream("validation")

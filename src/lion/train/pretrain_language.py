@@ -15,13 +15,14 @@ B batch, M symbols, T text tokens, A answer tokens, D width.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
@@ -179,7 +180,7 @@ class PretrainLanguage:
         total = answers.total + sum(meant.values())
         return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in meant.items()}})
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Scores of generated answers about told scenes of the val split."""
         assert isinstance(model, SymbolReader) and self.recipe.validation is not None
         scores: dict[str, float] = {}

@@ -7,13 +7,14 @@ itself starts from a pretrained Swin and is taught CLIP's image features. B batc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.metrics.average_precision import mean_average_precision
 from lion.model import LionImageProcessor
@@ -64,7 +65,7 @@ class PretrainTagger:
         matching = matching_loss(matching_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
         return Loss(tagging + matching, {"tagging": tagging.detach(), "matching": matching.detach()})
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Mean average precision on the val split."""
         scores_MN, present_MN = self._scores(model)
         return {"map": mean_average_precision(scores_MN.numpy(), present_MN.bool().numpy()).value}

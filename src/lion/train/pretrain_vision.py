@@ -13,13 +13,14 @@ B batch, P patches, V vision width, W phrases.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lion.data.sample import BadSample
 from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
@@ -150,7 +151,7 @@ class PretrainVision:
         logits_BW = model(batch.tensors["pixel_values"])
         return Loss(matching_loss(logits_BW, batch.tensors["shown"], batch.tensors["known"]) / 10)
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
         rows, truths = [], []
         device = next(model.parameters()).device

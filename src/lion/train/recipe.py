@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
@@ -25,6 +25,8 @@ from lion.train.stages import STAGES, Options, Stage
 SHIPPED = Path(__file__).parent.parent / "recipes"
 BUNDLED = "lion-mini"
 """Under `init`: the model inside the package."""
+FINISHED = "finished.json"
+"""In a run's folder once it is done: its record."""
 _NOT_THE_CURVE = frozenset({"name", "root", "out", "checkpoint", "validation", "workers"})
 """Fields that may change between a run and its resumption: the loss curve does not depend on them."""
 
@@ -33,7 +35,10 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_Average = Annotated[float, Field(ge=0, lt=1)]
 
 
 class WorldData(_Strict):
@@ -99,7 +104,7 @@ class Optimiser(_Strict):
         ge=0,
         description="train matrices between hidden layers by Muon instead, at so many times the learning rate (0: not)",
     )
-    betas: tuple[float, float] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
+    betas: tuple[_Average, _Average] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
     decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which it falls to zero")
@@ -151,7 +156,9 @@ class Recipe(_Strict, Generic[OptionsT]):
     validation: Validation | None = Field(default=None, description="held-out scores during training; null: none")
     checkpoint: Checkpoints = Field(default=Checkpoints(), description="how often, how many")
     workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
-    seed: int = Field(default=0, ge=0, description="seed of weights and samples; the world's scenes have their own")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="seed of weights and samples; the world's scenes have their own"
+    )
     root: Path = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
     out: Path = Field(description="folder of the run: log, checkpoints, and at the end the model")
     options: OptionsT = Field(description="settings of this stage's objective alone")
@@ -189,7 +196,10 @@ class Recipe(_Strict, Generic[OptionsT]):
         named = (getattr(entry, field, None) for entry in self.data for field in ("path", "tags_from"))
         if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in named if path and path.is_file()]:
             facts["files"] = files
-        marks = {part: _finished_fingerprint(self.init_folder(part)) for part in self.init}
+        # A run on retrained parts is another run.
+        folders = {part: self.init_folder(part) for part in self.init}
+        records = {part: finished_record(folder) if folder else None for part, folder in folders.items()}
+        marks = {part: record and record["fingerprint"] for part, record in records.items()}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -212,6 +222,9 @@ class Recipe(_Strict, Generic[OptionsT]):
             if name.startswith("validation") and _records(entry) in map(_records, self.data):
                 other = "another file" if isinstance(entry, JsonlData) else "another split, such as split: val"
                 raise ValueError(f"{name}: data trains on these very records; hold out {other}")
+        for name, place in self._read_places():
+            if self.folder.resolve() in (place.resolve(), *place.resolve().parents):
+                raise ValueError(f"out: {name} is read from {place}, where the run would write; choose another folder")
         for field, names, allowed in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(allowed)):
                 raise ValueError(f"{field}.{unknown[0]}: {self.stage} knows {', '.join(allowed) or 'none'} here")
@@ -220,6 +233,15 @@ class Recipe(_Strict, Generic[OptionsT]):
         if self.validation and not self.validation.data and not any(isinstance(e, WorldData) for e in self.data):
             raise ValueError("validation.data: name a source of held-out samples")
         return self
+
+    def _read_places(self) -> Iterator[tuple[str, Path]]:
+        """Files and folders that the run reads, by the names of their settings."""
+        for part in self.init:
+            if folder := self.init_folder(part):
+                yield f"init.{part}", folder
+        for name, entry in self._sources().items():
+            places = ((field, getattr(entry, field, None)) for field in ("path", "folder", "tags_from"))
+            yield from ((f"{name}.{field}", place) for field, place in places if place)
 
     def _sources(self) -> dict[str, Data]:
         """All sources by their dotted names, held-out ones last."""
@@ -248,10 +270,16 @@ def _records(entry: Data) -> tuple[Any, ...]:
     return (entry.source, getattr(entry, "split", None), *(place and place.resolve() for place in places))
 
 
-def _finished_fingerprint(folder: Path | None) -> str | None:
-    """Fingerprint of the finished run in `folder`, so that a run on retrained parts counts as another run."""
-    marker = folder / "finished.json" if folder else None
-    return json.loads(marker.read_text())["fingerprint"] if marker and marker.is_file() else None
+def finished_record(folder: Path) -> dict[str, Any] | None:
+    """What finished.json in a run's folder says; None where there is none. Raises: LionError if it is unreadable."""
+    marker = folder / FINISHED
+    if not marker.is_file():
+        return None
+    try:
+        record: dict[str, Any] = {"fingerprint": None} | json.loads(marker.read_text("utf-8"))
+    except (ValueError, TypeError) as error:
+        raise LionError(f"{marker} is damaged; train what lies there again with --restart") from error
+    return record
 
 
 def shipped() -> list[str]:
@@ -287,8 +315,8 @@ def read(recipe: str | Path) -> dict[str, Any]:
         hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped())}"
         raise LionError(f"no recipe and no file is called {recipe}; {hint}")
     try:
-        fields = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        fields = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LionError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(fields, dict):
         raise LionError(f"{path} holds no settings; a recipe is lines of `key: value`")

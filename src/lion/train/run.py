@@ -18,6 +18,7 @@ from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env,
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.errors import LionError
 from lion.machine import PATIENCE, multiplies_bfloat16
+from lion.pipeline.loading import kind_of
 from lion.provenance import commit, hardware, versions
 from lion.tagging import RamConfig
 from lion.train import params
@@ -25,9 +26,7 @@ from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
 from lion.train.loop import RESUMES, Run, Stopped, Watch, fit
 from lion.train.objective import Objective
-from lion.train.recipe import Recipe
-
-FINISHED = "finished.json"
+from lion.train.recipe import FINISHED, Recipe, finished_record
 
 
 def train(
@@ -49,8 +48,10 @@ def train(
     """
     check_init(recipe)
     accelerator = make_accelerator(recipe)
-    if restart and accelerator.is_main_process:
-        _throw_away(recipe)
+    if accelerator.is_main_process:
+        _check_place(recipe.folder)
+        if restart:
+            _throw_away(recipe.folder)
     accelerator.wait_for_everyone()
     if done := finished(recipe):
         return done
@@ -69,13 +70,16 @@ def train(
     return record
 
 
-def _throw_away(recipe: Recipe[Any]) -> None:
-    """Delete an earlier run, and nothing that is none."""
-    if not recipe.folder.is_dir() or not any(recipe.folder.iterdir()):
-        return
-    if not (recipe.folder / "recipe.yaml").is_file():
-        raise LionError(f"--restart: {recipe.folder} holds other things than a run; choose another out=FOLDER")
-    for entry in recipe.folder.iterdir():  # the folder itself may be a link to where there is room
+def _check_place(folder: Path) -> None:
+    """Raise LionError if the folder holds things that no run wrote: one would overwrite them, `restart` delete them."""
+    wrote = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
+    if folder.is_dir() and not wrote and any(entry.name[0] != "." for entry in folder.iterdir()):
+        raise LionError(f"{folder} holds other things than a run; choose another out=FOLDER")
+
+
+def _throw_away(folder: Path) -> None:
+    """Delete an earlier run."""
+    for entry in folder.iterdir() if folder.is_dir() else ():  # the folder itself may be a link to where there is room
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
@@ -157,13 +161,10 @@ def finish(run: Run) -> dict[str, Any]:
 def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
     """The record of this very recipe's finished run, or None.
 
-    Raises: LionError if the folder holds the finished run of another recipe.
+    Raises: LionError if the folder holds the finished run of another recipe, or a damaged record.
     """
-    marker = recipe.folder / FINISHED
-    if not marker.is_file():
-        return None
-    record: dict[str, Any] = json.loads(marker.read_text())
-    if record["fingerprint"] != recipe.fingerprint():
+    record = finished_record(recipe.folder)
+    if record and record["fingerprint"] != recipe.fingerprint():
         raise LionError(
             f"{recipe.folder} holds a finished run of another recipe (or of other initial weights); choose another "
             "out=FOLDER, or start over with --restart"
@@ -183,8 +184,7 @@ def check_init(recipe: Recipe[Any]) -> None:
 
 
 def _is_tagger(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.is_file() and json.loads(config.read_text()).get("model_type") == RamConfig.model_type
+    return (folder / "config.json").is_file() and kind_of(folder, str(folder)) == RamConfig.model_type
 
 
 def last_scores(recipe: Recipe[Any]) -> dict[str, float]:

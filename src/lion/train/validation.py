@@ -6,8 +6,8 @@ samples of the file you hold out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
-from lion.data.sample import Sample
+from lion.data.sample import BadSample, Sample
 from lion.data.source import Source
 from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
@@ -37,7 +37,7 @@ class Validator:
 
     Args:
         processor: the model's.
-        samples: val questions of each task; of the held-out sources so many in all.
+        samples: val questions of each task; of the held-out sources so many in all, none twice.
         tasks: tasks asked on the drawn world; empty without a world source.
         tags: noise of the tags beside the pictures; None for prompts without tags.
         held_out: your own held-out sources with their weights, prepared.
@@ -48,16 +48,22 @@ class Validator:
     tasks: Sequence[Task]
     tags: TagNoise | None
     held_out: Sequence[tuple[Source, float]] = ()
+    _told: set[str] = field(default_factory=set)
 
-    def scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
-        """`set/score` for every set of questions. Call under no_grad, in eval mode."""
+    def scores(self, model: LionForConditionalGeneration, skip: Callable[[BadSample], None]) -> dict[str, float]:
+        """`set/score` for every set of questions. Call under no_grad, in eval mode.
+
+        Args:
+            model: to ask.
+            skip: told each held-out sample that cannot be used, the first time.
+        """
         scores: dict[str, float] = {}
         for name, samples in self._world.items():
             texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
             metas = [sample.meta for sample in samples]
             scores |= log_values(name, score_answers(name, texts, truths, metas, [meta["scene"] for meta in metas]))
         if self.held_out:
-            scores |= self._own_scores(model)
+            scores |= self._own_scores(model, skip)
         return scores
 
     def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
@@ -89,9 +95,13 @@ class Validator:
             text = asked.instruction(self.processor.box_decimals)
             yield Sample(asked.id, pictures[asked.scene_index], asked.task, text, asked.answer, tags, meta)
 
-    def _own_scores(self, model: LionForConditionalGeneration) -> dict[str, float]:
+    def _own_scores(self, model: LionForConditionalGeneration, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Boxes for REC, CIDEr and the like for captions and REG, else any right answer; on your own samples."""
-        samples, bad = Mixture(self.held_out, ["validation"]).batch(0, 0, self.samples)
+        samples, bad = Mixture(self.held_out, ["validation"]).once(self.samples)
+        for one in bad:
+            if one.id not in self._told:
+                skip(one)
+        self._told |= {one.id for one in bad}
         texts = self.answers(model, samples)
         scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):

@@ -121,7 +121,10 @@ def _claim(root: Path, wanted: dict[str, Any]) -> None:
     """Make `root` ours for this split, or say why not."""
     note = root / f"world-{wanted['split']}.json"
     if note.exists():
-        found = json.loads(note.read_text("utf-8"))
+        try:
+            found = {} | json.loads(note.read_text("utf-8"))
+        except (ValueError, TypeError) as error:
+            raise LionError(f"{note} is damaged; choose another folder") from error
         if found != wanted:
             differing = ", ".join(f"{key}={found.get(key)!r}" for key in wanted if found.get(key) != wanted[key])
             raise LionError(f"{root} holds another '{wanted['split']}' split ({differing}); choose another folder")

@@ -147,9 +147,9 @@ class WorldBenchmark:
         return pipeline
 
     def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
-        parts = [self._part(pipeline, name, False) for name in SETS]
-        if isinstance(pipeline.tagger, RamTagger):
-            parts.append(self._tagger_part(pipeline.tagger))
+        # The tagger first: a run without its answers is one that had no tagger, not one that was stopped before.
+        parts = [self._tagger_part(pipeline.tagger)] if isinstance(pipeline.tagger, RamTagger) else []
+        parts += [self._part(pipeline, name, False) for name in SETS]
         if blind:
             parts += [self._part(pipeline, name, True) for name in SETS]
         return parts

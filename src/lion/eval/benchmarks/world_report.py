@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LEGEND = """\
-*n*: questions. *±*: standard error, for independent questions. *itself blind*: this model before a grey picture and
-without tags. *blind*: a guesser that reads the question, never the picture. *random*: a draw from the possible answers.
-*above blind*: difference to the blind guesser in standard errors. *bar*: what was to be reached."""
+*n*: questions. *±*: standard error, for independent questions. *blind*: a guesser that reads the question, never the
+picture. *random*: a draw from the possible answers. *above blind*: difference to the blind guesser in standard errors.
+*bar*: what was to be reached."""
+_ITSELF_BLIND = " *itself blind*: this model before a grey picture and without tags."
 
 
 def header(blind_run: bool) -> list[str]:
@@ -61,7 +62,7 @@ def markdown(record: Mapping[str, Any], label: str, shown: Sequence[str], detail
         "",
         *_markdown_table(record, shown),
         "",
-        _LEGEND,
+        _LEGEND + _ITSELF_BLIND * record["blind_run"],
     ]
     if slices:
         lines += ["", "## Slices", "", *_markdown_table(record, slices)]
