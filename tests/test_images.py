@@ -337,3 +337,9 @@ def test_an_orientation_in_xmp_alone_turns_a_copy_as_it_turns_the_file(key):
     text = '<rdf tiff:Orientation="6"/>'
     image.info[key] = text.encode() if key == "xmp" else text
     assert open_image(image).size == (10, 20)
+
+
+@pytest.mark.parametrize("source", [None, 3, np.zeros((4, 4, 3), np.uint8), io.BytesIO(b"x"), [1]], ids=type)
+def test_what_is_no_picture_at_all_is_told_what_one_is(source):
+    with pytest.raises(LionError, match=f"a picture is a path, .*, not {type(source).__name__}; Image.fromarray"):
+        open_image(source)

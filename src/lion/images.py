@@ -41,13 +41,18 @@ def open_image(source: ImageSource) -> Image.Image:
         source: a path, the bytes of an image file, or a PIL image.
 
     Raises:
-        LionError: no such file, a folder, an empty file, not an image, a damaged one, or one of more than
+        LionError: none of these, no such file, a folder, an empty file, no image, a damaged one, or one of more than
             MAX_MEGAPIXELS megapixels (seen from its header, before decoding).
     """
     if isinstance(source, Image.Image):
         if type(source) is Image.Image and source.mode == "RGB" and _is_plain(source):
             return source
         return _as_seen(source, _name_of(source))
+    if not isinstance(source, (str, os.PathLike, bytes)):
+        raise LionError(
+            f"a picture is a path, the bytes of a file or a PIL image, not {type(source).__name__}; "
+            "Image.fromarray makes one of an array"
+        )
     name = "the image" if isinstance(source, bytes) else str(source)
     with _open(source, name) as image:
         return _as_seen(image, name)

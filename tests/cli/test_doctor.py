@@ -1,5 +1,6 @@
 """``lion doctor``: what it finds, what it says to do about it, and that it leaves the network alone."""
 
+import json
 import shutil
 import sys
 import tomllib
@@ -166,3 +167,12 @@ def test_in_words(run, monkeypatch):
     lines = run("doctor").out.splitlines()
     number = next(number for number, line in enumerate(lines) if "pyarrow" in line)
     assert lines[number].startswith("missing") and lines[number + 1].strip().startswith("-> for Parquet")
+
+
+@pytest.mark.parametrize("change", [{"thresholds": [0.5]}, {"id2label": 5}])
+def test_a_damaged_tagger_is_a_problem(found, checkpoint, tmp_path, change):
+    shutil.copytree(checkpoint, tmp_path / "lion")
+    config = tmp_path / "lion" / "tagger" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    code, rows = found(tmp_path / "lion")
+    assert code == 2 and "holds a damaged tagger" in rows[str(tmp_path / "lion")]["found"]

@@ -118,6 +118,15 @@ def test_a_table_of_questions(tmp_path):
     vqa, caption = read(tmp_path / "own.csv").records
     assert (vqa.question, vqa.answers, vqa.task) == ("what,\nthen?", ("a dog",), Task.VQA)
     assert (caption.answers, caption.task) == (("a dog",), Task.CAPTION)
+    (tmp_path / "OWN.CSV").write_text(table)
+    assert len(read(tmp_path / "OWN.CSV").records) == 2
+    for damaged, says in (
+        ('"image,caption\na.png,x', r"own\.csv line \d: unexpected end of data"),
+        ("image,caption\na.png,a dog,too many", r"own\.csv line 2: it has more cells than the first line has columns"),
+    ):
+        (tmp_path / "own.csv").write_text(damaged)
+        with pytest.raises(LionError, match=says):
+            read(tmp_path / "own.csv")
     (tmp_path / "own.csv").write_text("image,label\na.png,dog\n")
     with pytest.raises(LionError, match=r"own\.csv: unknown column label; known are answer, caption, image, question"):
         read(tmp_path / "own.csv")
@@ -140,3 +149,19 @@ def test_a_missing_file_an_empty_one_and_a_task_nobody_serves(source, tmp_path):
         source()
     with pytest.raises(LionError, match="no record for the task rec; it has caption"):
         source(LINES[0], weights={Task.REC: 1.0})
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 200_000, '{"image": "' + "a" * 300 + '.png", "caption": "x"}',
+     '{"image": "a.png", "expression": "x", "box": [0, 0, 1, 1' + "0" * 400 + "]}"],
+    ids=["deep", "long name", "huge number"],
+)  # fmt: skip
+def test_whatever_is_wrong_with_a_line_it_is_named_or_skipped(tmp_path, line):
+    (tmp_path / "a.png").write_bytes(b"")
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{line}\n{{"image": "a.png", "caption": "a dog"}}\n')
+    with pytest.raises(LionError, match=r"own\.jsonl line 1: "):
+        read(path)
+    dataset = read(path, skip_bad=True)
+    assert len(dataset.records) == 1 and [ident for ident, _ in dataset.skipped] == ["1"]

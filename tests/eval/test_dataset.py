@@ -4,14 +4,17 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lion.data.record import Record
 from lion.data.sources import READERS
 from lion.data.writers import FORMATS
 from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks.paper import ROWS, groups
+from lion.eval.benchmarks.results import mmbench
 from lion.pipeline.decoding import DECODING, decoding
 from lion.prompts import BENCHMARK_PROMPTS, Task
 from tests.eval import drawn
@@ -259,6 +262,21 @@ def test_mmbench_predictions(parts, data, tmp_path):
     assert [int(row["index"]) for row in rows] == [one.meta["index"] for one in records]
     assert all(row["prediction"] == row["answer"] for row in rows)
     assert all(row[row["answer"]] == one.answers[0] for row, one in zip(rows, records, strict=True))
+
+
+def test_mmbench_predictions_with_more_options_than_usual():
+    asked = Record(
+        "1",
+        Path("x.png"),
+        Task.VQA,
+        "which?",
+        choices=tuple("vwxyz"),
+        correct=4,
+        meta={"index": 1, "category": "ocr", "l2_category": "coarse"},
+    )
+    _, text = mmbench([asked], {}, {"1": "E"}, "dev")
+    (row,) = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
+    assert (row["E"], row["answer"], row["prediction"]) == ("z", "E", "E")
 
 
 # -- what is missing or bad -------------------------------------------------------------------------------------------

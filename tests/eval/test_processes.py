@@ -134,3 +134,12 @@ def test_without_a_launcher_there_is_one(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert Processes.launched() == Processes() and Processes().main
     assert Processes().device(None) is None and Processes(2, 1).device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "2"), ("WORLD_SIZE", "many"), ("RANK", "x")])
+def test_half_a_launcher_is_an_error_that_says_so(monkeypatch, name, value):
+    for other in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(LionError, match=rf"^{name}.* is set, but not by a launcher; start with torchrun, or unset it"):
+        Processes.launched()

@@ -174,9 +174,23 @@ def test_a_damaged_line_is_named(parts, tmp_path):
     path.write_text(f"{first[:9]}\n{second}\n")
     with pytest.raises(LionError, match=r"vqa\.jsonl, line 1 is damaged"):
         rescore(tmp_path)
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(LionError, match="not readable JSON"):
-        rescore(tmp_path)
+    for line in (
+        '{"id": ["a"], "text": "", "seconds": 1}',
+        '{"id": "a", "seconds": 1}',
+        '{"id": "a", "text": ""}',
+        "5",
+    ):
+        path.write_text(f"{line}\n{second}\n")
+        with pytest.raises(LionError, match=r"vqa\.jsonl, line 1 is damaged"):
+            rescore(tmp_path)
+    for text, says in (
+        ("{", "not readable JSON"),
+        ("5", "not readable JSON"),
+        ('{"benchmark": "world"}', "lacks 'model_f"),
+    ):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(LionError, match=says):
+            rescore(tmp_path)
 
 
 def test_two_answers_to_one_question_are_an_error(parts, tmp_path):
@@ -193,7 +207,9 @@ def test_a_question_that_was_mended_is_answered_whoever_had_skipped_it(parts, tm
     _, record = evaluate(oracle, tmp_path, limit=2)
     path = tmp_path / "predictions" / "vqa.jsonl"
     name = json.loads(path.read_text().splitlines()[1])["id"]
-    path.with_name("vqa.rank1.jsonl").write_text(json.dumps({"id": name, "skipped": "cannot be read"}) + "\n")
+    path.with_name("vqa.rank1.jsonl").write_text(
+        json.dumps({"id": name, "skipped": "cannot be read", "seconds": 0.1}) + "\n"
+    )
     assert rescore(tmp_path)["scores"] == record["scores"]
 
 

@@ -322,8 +322,12 @@ def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
 
 
 def test_a_box_and_a_history_of_another_kind_are_refused(pipeline, picture):
-    with pytest.raises(LionError, match=r"a box is lion\.Box\(x1, y1, x2, y2\), not 0\.1"):
-        pipeline.describe_region(picture, (0.1, 0.2, 0.5, 0.9))
+    for box in ((0.1, 0.2, 0.5, 0.9), [0.1, 0.2, 0.5, 0.9], [Box(0, 0, 1, 1), (0.1, 0.2, 0.5, 0.9)], "0.1,0.2,0.5,0.9"):
+        with pytest.raises(LionError, match=r"a box is lion\.Box\(x1, y1, x2, y2\), not .*0\.9"):
+            pipeline.describe_region(picture, box)
+    for question in (3, ["what is it?", 3]):
+        with pytest.raises(LionError, match="a question or phrase is text, not 3"):
+            pipeline.ask(picture, question)
     for history in ([("only a question",)], ["no", "ab"], [("is it?", 3)]):
         with pytest.raises(LionError, match=r"a history is a list of rounds \(question, answer\)"):
             pipeline.chat(picture, "what is it?", history)

@@ -274,3 +274,12 @@ def test_every_public_name_resolves() -> None:
         assert getattr(lion.tagging, name).__module__.startswith("lion.tagging")
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         lion.tagging.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("policy", ["top_k", {"kind": ["a"]}, [1]])
+def test_a_policy_of_another_kind_is_a_damaged_tagger(tmp_path, policy):
+    RamTagger(RamModel(tiny())).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "tag_policy": policy}))
+    with pytest.raises(LionError, match="no tagger can be loaded from there"):
+        RamTagger.from_pretrained(tmp_path)

@@ -55,6 +55,12 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert files(part) == files(whole)
 
 
+def test_an_empty_picture_is_drawn_again(tmp_path):
+    whole = files(write(tmp_path, 2, pixels=64))
+    (tmp_path / "train" / "000001.png").write_bytes(b"")
+    assert files(write(tmp_path, 2, pixels=64)) == whole
+
+
 def test_splits_share_a_folder(tmp_path):
     write(tmp_path, 2, split="train", pixels=64)
     write(tmp_path, 2, split="val", pixels=64)

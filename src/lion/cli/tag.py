@@ -45,6 +45,7 @@ def tag(
     if threshold is not None and top_k is not None:
         raise LionError("--threshold and --top-k exclude each other; use one")
     rows: list[TagRow] = []
+    out = out and out.expanduser()
     scores = None if out is None else _place_of_scores(out)
     try:
         code = answer_pictures(

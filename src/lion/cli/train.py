@@ -102,7 +102,9 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         print(f"  trains {component:<18} {count:>13,} parameters")
     print(f"  frozen {'':<18} {plan.frozen:>13,} parameters")
     print(f"  memory {plan.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimiser; activations on top")
-    print(f"  time   {plan.hours:.2g} h at {plan.seconds_per_step:.2g} s a step here, validation and pictures aside")
+    unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if plan.hours * 3600 >= s or s == 1)
+    took = f"{plan.hours * 3600 / length:.2g} {unit}"
+    print(f"  time   {took} at {plan.seconds_per_step:.2g} s a step here, validation and pictures aside")
     for folder in plan.missing:
         print(f"  first  {folder} has to be trained; random weights stood in for it")
 

@@ -201,7 +201,7 @@ class Reading:
         """What goes wrong inside is told of this record of this file, or listed as skipped."""
         try:
             yield
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError) as error:
             self._bad(file, ident, noun, _reason(error))
 
     def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:

@@ -62,12 +62,14 @@ class Predictions:
         """
         note = self.folder / "run.json"
         try:
-            found = json.loads(note.read_text("utf-8"))
+            found = {} | json.loads(note.read_text("utf-8"))
         except FileNotFoundError as error:
             raise LionError(f"{self.folder} holds no run.json; name the folder that lion eval wrote") from error
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise LionError(f"{note} is not readable JSON; ask again into another folder") from error
-        return dict(found)
+        if missing := [key for key in (*FIXED, *NOTED, "limit", "blind_run") if key not in found]:
+            raise LionError(f"{note} lacks {missing[0]!r}; ask again into another folder")
+        return found
 
     def rows(self, part: str) -> dict[str, Row]:
         """The answers of a part by id, in the order they came, those of all processes; empty if there are none.
@@ -80,9 +82,9 @@ class Predictions:
         for path in (own, *sorted(own.parent.glob(f"{own.stem}.rank*.jsonl"))):
             for number, line in enumerate(_whole_lines(path) if path.is_file() else (), start=1):
                 try:
-                    row = json.loads(line)
-                    name = row["id"]
-                except (ValueError, KeyError, TypeError) as error:
+                    row = {} | json.loads(line)
+                    name = _name_of(row)
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
                     raise LionError(
                         f"{path}, line {number} is damaged; delete the line, and it is asked again"
                     ) from error
@@ -109,6 +111,14 @@ class Predictions:
 
     def _path(self, part: str) -> Path:
         return self.folder / "predictions" / f"{part}{self._suffix}"
+
+
+def _name_of(row: Row) -> str:
+    """The id of an answer. Raises: KeyError, TypeError or ValueError if it is none."""
+    if not isinstance(row["id"], str) or not row.keys() & {"text", "scores", SKIPPED}:
+        raise ValueError("no answer")
+    float(row["seconds"])
+    return row["id"]
 
 
 def _whole_lines(path: Path) -> list[str]:

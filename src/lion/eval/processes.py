@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
+from lion.errors import LionError
 from lion.machine import PATIENCE
 
 
@@ -20,10 +21,18 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """Those of the launcher, joined; one where there is no launcher."""
-        count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-        if count > 1 and not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=PATIENCE)
+        """Those of the launcher, joined; one where there is no launcher.
+
+        Raises:
+            LionError: the environment speaks of several and does not say how to find them.
+        """
+        try:
+            count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+            if count > 1 and not distributed.is_initialized():
+                distributed.init_process_group("gloo", timeout=PATIENCE)
+        except ValueError as error:
+            said = f"WORLD_SIZE={os.environ['WORLD_SIZE']}" if "WORLD_SIZE" in os.environ else "RANK"
+            raise LionError(f"{said} is set, but not by a launcher; start with torchrun, or unset it") from error
         return cls(count, rank)
 
     @property

@@ -150,10 +150,12 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
 def _record(folder: Path) -> dict[str, Any]:
     run = Predictions(folder).run()
     try:
-        return {**run, **json.loads((folder / "scores.json").read_text("utf-8"))}
+        record = {**run, **json.loads((folder / "scores.json").read_text("utf-8"))}
+        record["scores"].items()
+        return record
     except FileNotFoundError as error:
         raise LionError(f"{folder} is not scored yet; go on with the same lion eval, or lion eval score") from error
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LionError(f"{folder / 'scores.json'} is not readable JSON; run lion eval score {folder}") from error
 
 

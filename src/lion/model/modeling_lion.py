@@ -290,7 +290,10 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         """What is kept of the pictures, once the arguments agree with one another."""
         if task_levels is None or tuple(task_levels.shape) != (len(input_ids),):
             shape = None if task_levels is None else tuple(task_levels.shape)
-            raise ValueError(f"task_levels must name one level per row, shape ({len(input_ids)},), got {shape}")
+            raise ValueError(
+                f"task_levels must name one level per row, shape ({len(input_ids)},), got {shape}; "
+                'the processor makes them of tasks="vqa" (or caption, dialog, rec, reg; a list for a mixed batch)'
+            )
         if vision is not None and pixel_values is None:
             return vision
         if pixel_values is not None and vision is None:

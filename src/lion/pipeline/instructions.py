@@ -43,6 +43,8 @@ def instruction_of(
         return instruction(Task.REG, box=unit, decimals=decimals), note
     if verb is Verb.CAPTION:
         return instruction(Task.CAPTION), None
+    if text is not None and not isinstance(text, str):
+        raise LionError(f"a question or phrase is text, not {text!r}")
     if not (text or "").strip():
         raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; say what you want to know")
     if verb is Verb.LOCATE:
@@ -66,7 +68,7 @@ def unit_box(box: Box, size: tuple[int, int]) -> Box:
     unit = box.to_unit(*size)
     if unit != unit.clamp():
         inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
-        hint = "; for pixels say so (--pixels)" if box.space == "unit" else ""
+        hint = "; for pixels say so: --pixels, or Box(..., 'pixel')" if box.space == "unit" else ""
         raise LionError(f"the box {_numbers(box)} reaches outside the picture, which is {inside}{hint}")
     if unit.area == 0:
         raise LionError(f"the box {_numbers(box)} has no area; x1 < x2 and y1 < y2 are needed")

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from lion.errors import LionError
+from lion.errors import LionError, first_line
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
 from lion.model.modeling_lion import component_of
 from lion.pipeline.loading import find_checkpoint
+from lion.tagging import RamConfig
 
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I8": 1, "U8": 1}
 """Bytes of one number, by safetensors' name of its type."""
@@ -75,6 +76,10 @@ def model_info(model: str | Path | None = None) -> ModelInfo:
 
 def tagger_info(folder: Path, name: str) -> ComponentInfo:
     """Sum up a tagger's own folder. Raises: LionError if its files are unreadable."""
+    try:
+        RamConfig.from_pretrained(folder)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise LionError(f"'{name}' holds a damaged tagger ({first_line(error)}); copy the checkpoint again") from error
     return _component("tagger", _headers(folder, name), False)
 
 

@@ -196,8 +196,10 @@ class LionPipeline:
     def describe_region(self, image: Any, box: Any, *, tags: Sequence[str] | None = None) -> Answer | list[Answer]:
         """Say what is in a box of the picture (unit or pixel space).
 
-        Raises: LionError if the box reaches outside the picture or has no area.
+        Raises: LionError if the box is no `Box`, reaches outside the picture or has no area.
         """
+        if not all(isinstance(one, Box) for one in (box if isinstance(box, list) else [box])):
+            raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {box!r}")
         return self._each(Verb.DESCRIBE, image, box=box, tags=tags)
 
     @overload

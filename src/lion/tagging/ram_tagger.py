@@ -101,12 +101,13 @@ class RamTagger:
             if fields.get("model_type") != RamConfig.model_type:
                 raise LionError(f"{name_or_path} holds no RAM tagger (model type {fields.get('model_type')}); {_FIX}")
             config = RamConfig.from_dict(fields)
+            policy = policy or TagPolicy.from_dict(config.tag_policy or {})
             loaded: Any = RamModel.from_pretrained(
                 str(name_or_path), config=config, dtype=dtype, output_loading_info=True, **hub
             )
         except LionError:
             raise
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
             raise LionError(
                 f"{name_or_path}: no tagger can be loaded from there ({first_line(error)}); {_FIX}"
             ) from error

@@ -116,7 +116,9 @@ class Validation(_Strict):
 
     every: int = Field(gt=0, description="steps between validations; one more comes at the end")
     samples: int = Field(
-        default=200, gt=0, description="val questions of each task on the drawn world; of your own data so many in all"
+        default=200,
+        gt=0,
+        description="val questions of each task on the drawn world; of your own data so many in all, none twice",
     )
     data: tuple[OwnData, ...] = Field(
         default=(), description="held-out sources of your own, beside val scenes where `data` has drawn ones"

@@ -76,7 +76,7 @@ def write(
         for index in range(size):
             now = scene(split, index, seed=seed)
             name = f"{index:06d}.png"
-            if not (folder / name).exists():
+            if not (folder / name).exists() or not (folder / name).stat().st_size:
                 _save(render(now, pixels), folder / name)
             lines.write(json.dumps({"file_name": name, **record(now, pixels)}) + "\n")
             coco += _coco_boxes(now, index, pixels, len(coco))

@@ -40,7 +40,7 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
     if not path.is_file():
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
     reading = Reading(Origin(path.name, (), str(path), str(path.parent)), path.parent, "own", skip_bad)
-    rows = _table(reading, path) if path.suffix == ".csv" else _objects(reading, path)
+    rows = _table(reading, path) if path.suffix.lower() == ".csv" else _objects(reading, path)
     for number, row in rows:
         with reading.record(path, number, "line"):
             for record in _records(path, row, str(number)):
@@ -62,10 +62,14 @@ def _objects(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
 
 def _table(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
     table = csv.DictReader(io.StringIO(reading.text(path), newline=""), strict=True)
-    if unknown := sorted(set(table.fieldnames or ()) - _COLUMNS):
-        raise LionError(f"{path}: unknown column {unknown[0]}; known are {', '.join(sorted(_COLUMNS))}")
     try:
+        if unknown := sorted(set(table.fieldnames or ()) - _COLUMNS):
+            raise LionError(f"{path}: unknown column {unknown[0]}; known are {', '.join(sorted(_COLUMNS))}")
         for row in table:
+            if None in row:  # what csv calls the cells without a column
+                with reading.record(path, table.line_num, "line"):
+                    raise LionError("it has more cells than the first line has columns; is a quotation mark missing?")
+                continue
             yield table.line_num, {key: value for key, value in row.items() if value}
     except csv.Error as error:
         raise LionError(f"{path} line {table.line_num}: {error}; is a quotation mark missing?") from error

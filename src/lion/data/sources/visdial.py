@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def _relevance(reading: Reading) -> dict[tuple[int, int], list[float]]:
         with reading.record(file or Path(), ident(row, "image_id"), "dialog"):
             if len(row["gt_relevance"]) != _OPTIONS:
                 raise LionError(f"its gt_relevance has {len(row['gt_relevance'])} numbers, not {_OPTIONS}")
+            if not all(type(value) in (int, float) and 0 <= value < inf for value in row["gt_relevance"]):
+                raise LionError("its gt_relevance holds something that is no number from 0 on")
             if (row["image_id"], row["round_id"]) in out:
                 raise LionError("it is there twice")
             out[row["image_id"], row["round_id"]] = row["gt_relevance"]

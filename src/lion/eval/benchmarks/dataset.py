@@ -114,7 +114,8 @@ class DatasetBenchmark:
 
     @property
     def _preset(self) -> str:
-        return self.preset or self.paper.decoding
+        """What is ranked is not decoded: there the preset plays no part."""
+        return (None if self.paper.candidates else self.preset) or self.paper.decoding
 
     # -- the data -----------------------------------------------------------------------------------------------------
 

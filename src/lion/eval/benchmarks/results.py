@@ -75,7 +75,8 @@ def pope(records: Sequence[Record], rows: Rows, read: Read, split: str) -> tuple
 
 def mmbench(records: Sequence[Record], rows: Rows, read: Read, split: str) -> tuple[str, str]:
     """MMBench's table with a column `prediction`, a letter, and without the pictures."""
-    columns = ["index", "question", "hint", *LETTERS[:4], "answer", "category", "l2-category", "split", "prediction"]
+    letters = LETTERS[: max(4, *(len(one.choices) for one in records))]
+    columns = ["index", "question", "hint", *letters, "answer", "category", "l2-category", "split", "prediction"]
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, columns, delimiter="\t", lineterminator="\n", restval="", extrasaction="raise")
     writer.writeheader()
