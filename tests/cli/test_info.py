@@ -59,7 +59,12 @@ def test_precision_shards_and_record(run, checkpoint, tmp_path):
 
     assert (ran.code, ran.err) == (0, "")
     assert "BF16" in ran.out and "503 kB in bfloat16" in ran.out
-    for line in ("recipe: mini-stage3", "commit: abc", "hardware: a toaster", "scores: rec 0.9"):
+    for line in (
+        "recipe: mini-stage3",
+        "commit: abc",
+        "hardware: a toaster",
+        "scores on the run's own validation samples: rec 0.9",
+    ):
         assert line in ran.out.splitlines()
 
 

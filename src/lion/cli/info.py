@@ -52,7 +52,8 @@ def _print(found: ModelInfo) -> None:
             print(f"decoding {name}{'' if len(alike) == 1 else ', ' + ' '.join(of)}: {words}")
     for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores"):
         if key in found.record:
-            print(f"{'recipe' if key == 'name' else key}: {_plain(found.record[key])}")
+            called = {"name": "recipe", "scores": "scores on the run's own validation samples"}.get(key, key)
+            print(f"{called}: {_plain(found.record[key])}")
 
 
 def _presets() -> dict[str, dict[str, str]]:
