@@ -98,7 +98,7 @@ def report(error: Exception) -> int:
         message, code = str(error), OURS if full else USER
     elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version
         context = getattr(error, "ctx", None)
-        command = context.command_path if context else "lion"
+        command = context.command_path.rstrip() if context else "lion"
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         message, code = ": ".join(str(part) for part in (error.filename, error.strerror) if part), OURS

@@ -33,6 +33,11 @@ class _Names(TyperGroup):
             args = [ASK, *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Usage and errors do not name a verb that nobody typed."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return "" if name == ASK else name, command, rest
+
 
 evaluation = typer.Typer(
     cls=_Names,
