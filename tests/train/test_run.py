@@ -70,6 +70,19 @@ def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path, restart):
     assert (tmp_path / "recipe.yaml").read_text() == "name: mine  # with comments\n"
 
 
+def test_a_run_stopped_before_its_log_began_goes_on(tmp_path, monkeypatch):
+    toy = recipe(tmp_path / "run", steps=4)
+
+    def stopped(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lion.train.run.RunLog", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(toy, objective=Toy(toy))
+    assert train(toy, objective=Toy(toy))["steps"] == 4
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_a_damaged_record_is_named_with_its_fix(tmp_path, text):
     toy = recipe(tmp_path, steps=4)

@@ -118,10 +118,11 @@ def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator
     )
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     progress = checkpoints.resume(accelerator, model, optimisers, recipe.fingerprint())
+    # Slow to begin, so before recipe.yaml: stopped in between, the folder would hold that alone and count as no run's.
+    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     if accelerator.is_main_process:
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
-    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     prepared = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
     return Run(recipe, objective, accelerator, prepared, optimisers, checkpoints, log, progress, watch)
 
