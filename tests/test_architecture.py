@@ -17,8 +17,8 @@ PACKAGE = ROOT / "src" / "lion"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
-errors, atomic, machine, provenance, stem ◄ boxes, hub, images ◄ prompts, metrics ◄ model, tagging ◄ world, convert
-◄ data ◄ pipeline ◄ train, eval, serve ◄ scale ◄ cli, plugins
+errors, atomic, provenance, random, distributed ◄ boxes, hub, images, nn ◄ prompts, metrics ◄ model, tagging
+◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate ◄ studies ◄ cli, plugins
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it
 hands out public names and nothing here imports it."""

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lion.cli import findings
+from lion.cli import checks
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
@@ -37,10 +37,10 @@ def no_network(monkeypatch):
 
 
 def test_its_lists_are_those_of_the_package():
-    assert list(findings.NEEDED) == PROJECT["dependencies"]
+    assert list(checks.NEEDED) == PROJECT["dependencies"]
     extras = {name: tuple(needed) for name, needed in PROJECT["optional-dependencies"].items() if needed}
     del extras["dev"]
-    assert {name: needed for name, (needed, _) in findings.EXTRAS.items()} == extras
+    assert {name: needed for name, (needed, _) in checks.EXTRAS.items()} == extras
 
 
 def test_a_whole_installation(found, checkpoint, no_network):
@@ -67,7 +67,7 @@ def without(monkeypatch, *names, **versions):
             raise metadata.PackageNotFoundError(name)
         return versions.get(name) or version(name)
 
-    monkeypatch.setattr("lion.cli.findings.metadata.version", look_up)
+    monkeypatch.setattr("lion.cli.checks.metadata.version", look_up)
 
 
 def test_what_an_extra_brings_is_missing_for_its_users_alone(found, monkeypatch):
@@ -93,11 +93,11 @@ def test_what_everything_needs_is_a_problem(found, monkeypatch, names, versions,
 
 
 def test_a_model_that_does_not_fit(found, checkpoint, monkeypatch):
-    monkeypatch.setattr("lion.cli.findings.free_memory", lambda place: 1_000_000)
+    monkeypatch.setattr("lion.cli.checks.free_memory", lambda place: 1_000_000)
     code, rows = found(checkpoint)
     assert code == 2 and rows[checkpoint]["state"] == "problem"
     assert "1.0 MB are free" in rows[checkpoint]["found"] and "smaller model" in rows[checkpoint]["fix"]
-    monkeypatch.setattr("lion.cli.findings.free_memory", lambda place: None)
+    monkeypatch.setattr("lion.cli.checks.free_memory", lambda place: None)
     assert found(checkpoint)[0] == 0
 
 
@@ -154,9 +154,9 @@ def test_the_hub_answers_or_not(found, monkeypatch, status, code):
 def test_a_model_of_the_hub_against_the_disk(found, monkeypatch):
     files = [SimpleNamespace(rfilename="model.safetensors", size=5 * 10**9), SimpleNamespace(rfilename="x.bin", size=7)]
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *a, **k: SimpleNamespace(siblings=files))
-    monkeypatch.setattr("lion.cli.findings.hub", lambda: findings.Finding("Hub", "ok", "answers"))
+    monkeypatch.setattr("lion.cli.checks.hub", lambda: checks.Finding("Hub", "ok", "answers"))
     for room, code in ((10**10, 0), (10**9, 2)):
-        monkeypatch.setattr("lion.cli.findings.free_disk", lambda folder, room=room: room)
+        monkeypatch.setattr("lion.cli.checks.free_disk", lambda folder, room=room: room)
         ended, rows = found("owner/name", "--hub")
         assert ended == code and "5.0 GB to fetch" in rows["owner/name"]["found"]
     assert "HF_HOME" in rows["owner/name"]["fix"]

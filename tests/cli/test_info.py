@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lion.checkpoints.loading import find_folder
 from lion.model import LionForConditionalGeneration
-from lion.pipeline.loading import find_folder
 
 
 def test_components_add_up_to_the_model(run, checkpoint):

@@ -72,7 +72,7 @@ def test_the_language_model_stays_asleep(run, checkpoint, pictures, tmp_path, mo
     def refuse(*arguments, **options):
         raise AssertionError("LION was loaded")
 
-    monkeypatch.setattr("lion.pipeline.loading.load_model", refuse)
+    monkeypatch.setattr("lion.checkpoints.loading.load_model", refuse)
     whole, alone = (run("tag", pictures[0], "-m", model, "--json") for model in (checkpoint, f"{checkpoint}/tagger"))
     assert whole.code == alone.code == 0
     assert whole.rows[0]["tags"] == alone.rows[0]["tags"] == ["car", "tree", "sun"]

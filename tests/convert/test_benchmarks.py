@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from benchmarks import measure_conversion, synthetic_checkpoint
 from lion.convert.tokenizers import build_processor
 from lion.model import LionConfig, LionForConditionalGeneration
+from perf import measure_conversion, synthetic_checkpoint
 from tests.convert import layouts
 
 

@@ -7,8 +7,8 @@ import torch
 
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark, rescore
-from lion.eval.benchmarks.world import SETS
 from lion.eval.runner import model_fingerprint
+from lion.eval.world.benchmark import SETS
 from lion.pipeline import LionPipeline
 from tests.eval import tiny_world
 from tests.eval.tiny_world import Oracle

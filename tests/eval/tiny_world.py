@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from lion.eval.benchmarks import guessers
+from lion.eval.world import baselines
 from lion.images import image_hash
 from lion.model import LionForConditionalGeneration
 from lion.pipeline import Answer, DecodingPreset, LionPipeline
 from lion.prompts import Task
 from lion.tagging import RamConfig, RamModel, RamTagger
-from lion.train.presets import preset_config, world_processor
+from lion.train.mini.presets import preset_config, world_processor
 from lion.world import CATEGORIES, QUESTION_SETS, render, tags, test_questions
 
 SHORT = DecodingPreset(num_beams=1, max_new_tokens=4)
@@ -20,7 +20,7 @@ SHORT = DecodingPreset(num_beams=1, max_new_tokens=4)
 
 def forget():
     """Let the guessers learn anew."""
-    for value in vars(guessers).values():
+    for value in vars(baselines).values():
         if hasattr(value, "cache_clear"):
             value.cache_clear()
 
@@ -28,12 +28,12 @@ def forget():
 @contextmanager
 def few_scenes():
     """Guessers that learn from 60 scenes: quick, where their scores do not matter."""
-    usual, guessers.TRAIN_SCENES = guessers.TRAIN_SCENES, 60
+    usual, baselines.TRAIN_SCENES = baselines.TRAIN_SCENES, 60
     forget()
     try:
         yield
     finally:
-        guessers.TRAIN_SCENES = usual
+        baselines.TRAIN_SCENES = usual
         forget()
 
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import measure_ranking
+from lion.checkpoints.loading import load
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration, TaskLevel, candidate_scoring
-from lion.pipeline.loading import load
+from perf import measure_ranking
 from tests.model.test_modeling_lion import inputs
 from tests.parity import released
 

@@ -7,9 +7,9 @@ from transformers import BitsAndBytesConfig
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
+from lion.checkpoints.loading import find_folder
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.pipeline import LionPipeline
-from lion.pipeline.loading import find_folder
 from lion.world import render
 from lion.world import test_questions as questions
 from tests.model.test_modeling_lion import inputs, labels

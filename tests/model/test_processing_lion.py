@@ -14,7 +14,7 @@ from transformers import AutoProcessor
 from lion.errors import LionError
 from lion.model import LionConfig, LionImageProcessor, LionProcessor, TaskLevel
 from lion.prompts import SOFT_TOKEN, Task
-from lion.train.presets import world_processor
+from lion.train.mini.presets import world_processor
 from tests.parity.released import GOLDEN
 
 QUESTION = "Please locate the red cat in the image."

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lion.checkpoints.parts import load_part, save_part
 from lion.data import pictures
 from lion.data.writers import write_as
 from lion.errors import LionError
@@ -17,7 +18,6 @@ from lion.pipeline import LionPipeline
 from lion.tagging import TagRow, write_tags
 from lion.train.dry_run import dry_run
 from lion.train.language_modelling import LanguageModelling
-from lion.train.parts import load_part, save_part
 from lion.train.recipe import parse
 from lion.train.run import train
 from lion.world import render, scene

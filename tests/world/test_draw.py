@@ -9,9 +9,9 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.errors import LionError
+from lion.random import stream
 from lion.world import CATEGORIES, COLOURS, THEMES, Scene, SceneObject, caption, dialog, expression, render, scene, vqa
 from lion.world.backgrounds import background
-from lion.world.chance import stream
 from lion.world.draw import COLOUR_RGB, FIXED_TONES, extents, ink_mask
 from lion.world.icons import ICONS
 from lion.world.scene import BACKGROUNDS

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lion.errors import LionError
+from lion.random import stream
 from lion.world import (
     CATEGORIES,
     COLOURS,
@@ -28,7 +29,6 @@ from lion.world import (
     vqa,
     words,
 )
-from lion.world.chance import stream
 from lion.world.language import relation
 from lion.world.relations import OPPOSITE
 from lion.world.templates import Wording, all_templates, is_held_out

@@ -93,7 +93,7 @@ def report(error: Exception) -> int:
         return INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError":  # `lion eval` alone, whose help stands there by now
         return 0
-    if isinstance(error, LionError):
+    if isinstance(error, LionError) or type(error).__name__ == "LaunchError":  # of lion.distributed, which loads torch
         full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
         message, code = str(error), OURS if full else USER
     elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version

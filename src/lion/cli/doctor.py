@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lion.cli import findings
-from lion.cli.findings import Finding
+from lion.cli import checks
+from lion.cli.checks import Finding
 from lion.cli.options import Debug, Json
 from lion.cli.output import quiet_libraries
 
@@ -37,19 +37,19 @@ def doctor(
 def _examine(model: str | None, hub: bool, debug: bool) -> Iterator[Finding]:
     """Every finding in turn; without its packages the rest cannot be looked at."""
     healthy = True
-    for finding in findings.packages():
+    for finding in checks.packages():
         healthy = healthy and finding.state != "problem"
         yield finding
     if not healthy:
         return
-    if broken := findings.broken():
+    if broken := checks.broken():
         yield broken
         return
     quiet_libraries(debug)
-    yield from findings.device()
-    yield from findings.model(model, hub)
+    yield from checks.device()
+    yield from checks.model(model, hub)
     if hub:
-        yield findings.hub()
+        yield checks.hub()
 
 
 def _print(finding: Finding, as_json: bool) -> None:

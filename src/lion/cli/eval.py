@@ -85,8 +85,8 @@ def ask(
         raise LionError("--tags-off and --tags-from exclude each other; use one")
     with waiting("waking up"):
         quiet_libraries(debug)
+        from lion.checkpoints.loading import BUNDLED
         from lion.eval import DatasetBenchmark, Processes, named
-        from lion.pipeline.loading import BUNDLED
         from lion.tagging import TagFile
 
         rows = named(names)
@@ -145,7 +145,7 @@ def all_mini(
     with waiting("waking up"):
         quiet_libraries(debug)
         from lion.eval import Processes
-        from lion.eval.mini import benchmarks, draw
+        from lion.eval.world.all_mini import benchmarks, draw
 
         processes = Processes.launched()
     out = out or Path("outputs", "eval", "all-mini")

@@ -11,7 +11,7 @@ from typing import Any
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
     """The drawn world's scores beside the guessers' and the bars."""
     from lion.eval import WorldBenchmark
-    from lion.eval.benchmarks.world_report import header, table
+    from lion.eval.world.report import header, table
 
     title = f"{record['model']} on {WorldBenchmark.of(record).label}"
     _print(title, header(record["blind_run"]), table(record, WorldBenchmark.table))

@@ -12,7 +12,7 @@ from lion.cli.options import Debug, Json
 from lion.cli.output import quiet_libraries, waiting
 
 if TYPE_CHECKING:
-    from lion.pipeline.model_info import ComponentInfo, ModelInfo
+    from lion.checkpoints.info import ComponentInfo, ModelInfo
 
 
 def info(
@@ -25,7 +25,7 @@ def info(
     """Show a checkpoint's components, parameters and memory, without loading its weights."""
     with waiting("waking up"):
         quiet_libraries(debug)
-        from lion.pipeline.model_info import model_info
+        from lion.checkpoints.info import model_info
 
         found = model_info(model)
     if json:

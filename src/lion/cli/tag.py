@@ -105,7 +105,7 @@ def _load(
     options: Options, threshold: float | None, top_k: int | None, rows: list[TagRow], scores: Path | None
 ) -> _Tagging:
     """The tagger the options name, with the policy they ask for and what an earlier run of it has found."""
-    from lion.pipeline.loading import load_tagger
+    from lion.checkpoints.loading import load_tagger
     from lion.tagging import TagCache, TagPolicy
 
     with waiting("loading the tagger"):

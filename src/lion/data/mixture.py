@@ -10,7 +10,7 @@ from lion.data.sample import BadSample, Sample
 from lion.data.source import Source
 from lion.errors import LionError
 from lion.prompts import Task
-from lion.world.chance import shuffled, stream
+from lion.random import shuffled, stream
 
 _ATTEMPTS = 20
 """Draws before a row is given up: many pictures in a row that nothing can be asked about, or that cannot be read."""

@@ -26,7 +26,7 @@ class TagNoise(BaseModel):
 
     def tags(self, shown: Scene, rng: np.random.Generator) -> list[str] | None:
         """Tags of a scene; None for a sample without."""
-        from lion.world.chance import chance
+        from lion.random import chance
 
         return self.spoilt(shown, rng) if chance(rng, self.share) else None
 

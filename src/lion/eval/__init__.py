@@ -4,9 +4,9 @@
 `predictions` keeps the answers on disk, so that a killed run goes on and scoring needs no model; `runner` asks.
 """
 
+from lion.distributed import Processes
 from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark, benchmark_of
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark, named
-from lion.eval.processes import Processes
 from lion.eval.runner import Evaluation, rescore
 from lion.eval.score import Score
 

@@ -14,8 +14,8 @@ from PIL import Image
 from lion.boxes import Box, format_box
 from lion.eval.benchmark import Benchmark, Rows
 from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark
-from lion.eval.benchmarks.world import SETS
 from lion.eval.document import Document, html_body
+from lion.eval.world.benchmark import SETS
 from lion.images import open_image
 from lion.metrics.rec import first_box
 from lion.pipeline import LabelledBox, annotate

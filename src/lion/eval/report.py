@@ -14,11 +14,12 @@ from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
-from lion.eval.benchmarks import WorldBenchmark, benchmark_of, world_report
+from lion.eval.benchmarks import WorldBenchmark, benchmark_of
 from lion.eval.benchmarks.paper import PAPER, ROWS
 from lion.eval.document import Heading, Items, Table, markdown
 from lion.eval.gallery import Error, html_page, worst_errors
 from lion.eval.predictions import Predictions
+from lion.eval.world import report as world_report
 from lion.pipeline import DecodingPreset
 
 NOT_RUN = "not run"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
+from lion.distributed import Processes
 from lion.errors import LionError
 from lion.eval.batches import Batch, plan
 from lion.eval.benchmark import Benchmark, Part
 from lion.eval.benchmarks import benchmark_of
 from lion.eval.predictions import SKIPPED, Predictions
-from lion.eval.processes import Processes
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, update_with_tensors, versions
 from lion.tagging import RamTagger, TagFile

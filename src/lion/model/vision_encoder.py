@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 
-from lion.stem import ConvolutionalStem
+from lion.nn.stem import ConvolutionalStem
 
 
 class VisionEncoder(nn.Module):

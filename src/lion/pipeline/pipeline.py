@@ -16,6 +16,7 @@ from typing import Any, TypeVar, overload
 import torch
 
 from lion.boxes import Box, parse_boxes
+from lion.checkpoints.loading import load
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.answer import Answer, Candidate, LabelledBox, Verb
@@ -23,7 +24,6 @@ from lion.pipeline.box_only import BoxOnly
 from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.decoding import decoding as decoding_of
 from lion.pipeline.instructions import Round, fitting, instruction_of, unit_box
-from lion.pipeline.loading import load
 from lion.pipeline.look import Evidence, Look
 from lion.pipeline.ranking import candidate_ids, ranked
 from lion.pipeline.request import Picture, Pictures, Request

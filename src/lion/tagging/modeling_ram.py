@@ -21,7 +21,7 @@ from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import ImageClassifierOutput
 
-from lion.stem import ConvolutionalStem
+from lion.nn.stem import ConvolutionalStem
 from lion.tagging.configuration_ram import RamConfig
 
 

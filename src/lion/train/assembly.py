@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
+from lion.checkpoints.loading import load_model, load_processor
+from lion.checkpoints.parts import load_part
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.model.vision_encoder import sincos_positions
-from lion.pipeline.loading import load_model, load_processor
-from lion.train.parts import load_part
-from lion.train.presets import preset_config, world_processor
+from lion.train.mini.presets import preset_config, world_processor
 from lion.train.recipe import Recipe
 
 

@@ -23,9 +23,9 @@ from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
 from lion.model import LionForConditionalGeneration
 from lion.tagging import TagFile
-from lion.train.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.assembly import build_model, find_processor
+from lion.train.mini.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.objective import Batch, Loss, NamedParameters
 from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
 from lion.train.stages import LanguageModellingOptions

@@ -16,9 +16,10 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+from lion.checkpoints.device import multiplies_bfloat16
+from lion.checkpoints.loading import kind_of
+from lion.distributed import BARRIER_TIMEOUT
 from lion.errors import LionError
-from lion.machine import PATIENCE, multiplies_bfloat16
-from lion.pipeline.loading import kind_of
 from lion.provenance import commit, hardware, versions
 from lion.tagging import RamConfig
 from lion.train import params
@@ -94,7 +95,7 @@ def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as Accelerator will ask for it
-    place = PartialState(cpu=on_cpu, timeout=PATIENCE).device  # others wait while the first draws or validates
+    place = PartialState(cpu=on_cpu, timeout=BARRIER_TIMEOUT).device  # others wait while the first draws or validates
     helps = recipe.precision == "auto" and multiplies_bfloat16(place)
     # A batch of one task leaves the other level's adapters without gradients.
     parallel = DistributedDataParallelKwargs(find_unused_parameters=True)

@@ -110,24 +110,24 @@ _TUNING = "lion.train.language_modelling:LanguageModelling"
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "pretrain-vit": Stage(
-            objective="lion.train.pretrain_vision:PretrainVision",
+            objective="lion.train.mini.pretrain_vision:PretrainVision",
             trainable=("vision_encoder", "heads"),
             unread=(*_ABOUT_WORDS, "data.loose", *_OF_THE_STAGES),
         ),
         "pretrain-t5": Stage(
-            objective="lion.train.pretrain_language:PretrainLanguage",
+            objective="lion.train.mini.pretrain_language:PretrainLanguage",
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
             unread=("data.pixels", *_OF_THE_STAGES),
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
-            objective="lion.train.pretrain_tagger:PretrainTagger",
+            objective="lion.train.mini.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
             unread=(*_ABOUT_WORDS, "data.loose", *_OF_THE_STAGES),
         ),
         "pretrain-connectors": Stage(
-            objective="lion.train.pretrain_connectors:PretrainConnectors",
+            objective="lion.train.mini.pretrain_connectors:PretrainConnectors",
             trainable=("qformer", "vision_aggregator", "mlp"),
             unread=(*_ABOUT_WORDS, *_OF_THE_STAGES),
             visual_inputs="both",

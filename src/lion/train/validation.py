@@ -21,9 +21,9 @@ from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.prompts import Task
+from lion.random import stream
 from lion.train.log import log_values
 from lion.world import render
-from lion.world.chance import stream
 from lion.world.questions import test_questions
 from lion.world.scoring import score_answers
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lion.world.chance import pick, stream
+from lion.random import pick, stream
 from lion.world.scene import BACKGROUNDS
 from lion.world.shapes import Point, Polygon, band, curve, ellipse
 

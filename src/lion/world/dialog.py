@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lion.world.chance import between, chance, pick, shuffled
+from lion.random import between, chance, pick, shuffled
 from lion.world.language import Question, absent_name, apart, choose_name, relation_truth
 from lion.world.relations import Name, clear_relations, denoted, rank
 from lion.world.scene import Scene, draw_colour

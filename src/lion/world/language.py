@@ -15,7 +15,7 @@ from typing import overload
 import numpy as np
 
 from lion.errors import LionError
-from lion.world.chance import below, chance, pick, shuffled
+from lion.random import below, chance, pick, shuffled
 from lion.world.relations import ANYTHING, OPPOSITE, Name, clear_relations, denoted, rank, related, unique_names
 from lion.world.scene import Scene, draw_colour
 from lion.world.templates import (

@@ -20,7 +20,7 @@ from lion.atomic import atomic_write
 from lion.boxes import Box
 from lion.errors import LionError
 from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, dialog_instruction, instruction
-from lion.world.chance import below, chance, stream
+from lion.random import below, chance, stream
 from lion.world.dialog import dialog
 from lion.world.draw import drawing_hash
 from lion.world.language import (

@@ -16,7 +16,7 @@ import numpy as np
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.world.chance import below, between, chance, pick, shuffled, stream, weighted
+from lion.random import below, between, chance, pick, shuffled, stream, weighted
 from lion.world.vocabulary import (
     ASPECT,
     CATEGORIES,

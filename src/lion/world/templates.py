@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lion.world.chance import chance, pick
+from lion.random import chance, pick
 
 
 class Wording(NamedTuple):

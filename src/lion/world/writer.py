@@ -20,7 +20,7 @@ from PIL import Image
 
 from lion.atomic import atomic_write_json
 from lion.errors import LionError
-from lion.world.chance import stream
+from lion.random import stream
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.language import (

@@ -16,8 +16,8 @@ from lion.data.sample import Sample
 from lion.data.tag_noise import TagNoise
 from lion.model.image_processing_lion import LionImageProcessor
 from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.random import below, chance, pick
 from lion.world import language
-from lion.world.chance import below, chance, pick
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.scene import Scene, scene

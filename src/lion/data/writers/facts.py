@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lion.prompts import Task
-from lion.world.chance import shuffled, stream
+from lion.random import shuffled, stream
 from lion.world.dialog import dialog
 from lion.world.draw import render
 from lion.world.language import EXPRESSION_KINDS, VQA_KINDS, caption, expression, pope, vqa

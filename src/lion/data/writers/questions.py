@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lion.data.writers.facts import Album, coco_name, info
-from lion.world.chance import pick
+from lion.random import pick
 from lion.world.language import apart, choose_name, relation_truth
 from lion.world.templates import SIDES
 from lion.world.vocabulary import NUMBERS

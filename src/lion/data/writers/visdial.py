@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lion.data.writers.facts import Album, coco_name, short_answers
-from lion.world.chance import below, shuffled
+from lion.random import below, shuffled
 from lion.world.language import caption
 from lion.world.relations import Name
 from lion.world.vocabulary import CATEGORIES, COLOURS, SIZES

@@ -10,7 +10,7 @@ from lion.errors import LionError
 from lion.eval.benchmark import Benchmark
 from lion.eval.benchmarks.dataset import DatasetBenchmark
 from lion.eval.benchmarks.paper import PAPER, groups
-from lion.eval.benchmarks.world import WorldBenchmark
+from lion.eval.world.benchmark import WorldBenchmark
 
 __all__ = ["DatasetBenchmark", "WorldBenchmark", "benchmark_of"]
 

@@ -1,0 +1,1 @@
+"""The drawn world as a benchmark: its questions, baselines and report."""

@@ -1,0 +1,173 @@
+"""Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: pictures and what they show, not where.
+
+The text of a picture is the list of its things ("small red cat", "large blue bus"). Each such phrase, and its shorter
+forms "red cat" and "cat", is matched against all patches; the best patches' similarity, pooled, says whether the
+picture shows it (a sigmoid loss, as in SigLIP). No boxes, no masks, no order: what the paper's ViT is given, too.
+
+The world is open: that no training picture shows a red boat does not make "boat" false of red things. Denied for all of
+them, it becomes a rule that red things are no boats, and unseen colours of things go unrecognised (``docs/log.md``).
+
+B batch, P patches, V vision width, W phrases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lion.checkpoints.parts import save_part
+from lion.data.sample import BadSample
+from lion.metrics.average_precision import average_precision
+from lion.model.configuration_lion import LionConfig
+from lion.model.vision_encoder import VisionEncoder, sincos_positions
+from lion.train.mini.mil_loss import matching_logits, matching_loss
+from lion.train.mini.presets import preset_config, world_processor
+from lion.train.mini.world_batches import WorldBatches
+from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.recipe import Recipe
+from lion.world import CATEGORIES, COLOURS, SIZES, Scene
+from lion.world.vocabulary import held_out_pair
+
+Phrase = tuple[str, ...]
+
+
+def phrases_of(scene: Scene) -> set[Phrase]:
+    """Every phrase that is true of a scene: category, colour + category, size + colour + category."""
+    shown: set[Phrase] = set()
+    for thing in scene.objects:
+        shown |= {
+            (thing.category,),
+            (thing.colour, thing.category),
+            (thing.size, thing.colour, thing.category),
+        }
+    return shown
+
+
+def known_phrases() -> list[Phrase]:
+    """Every phrase the train split can show; held-out colour-category pairs are neither shown nor denied."""
+    phrases: list[Phrase] = [(category,) for category in CATEGORIES]
+    for category in CATEGORIES:
+        for colour in COLOURS:
+            if not held_out_pair(category, colour):
+                phrases.append((colour, category))
+                phrases += [(size, colour, category) for size in SIZES]
+    return phrases
+
+
+def undecided(scene: Scene) -> set[Phrase]:
+    """Names of absent categories that no training picture shows in a colour that the scene's things have."""
+    there = {thing.category for thing in scene.objects}
+    colours = {thing.colour for thing in scene.objects}
+    return {(c,) for c in CATEGORIES if c not in there and any(held_out_pair(c, colour) for colour in colours)}
+
+
+class PhraseHeads(nn.Module):
+    """What holds patches against phrases during pretraining, and is thrown away after it."""
+
+    phrases_W3: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        words = ("", *SIZES, *COLOURS, *CATEGORIES)
+        ids = {word: index for index, word in enumerate(words)}
+        padded = [(*("",) * (3 - len(phrase)), *phrase) for phrase in known_phrases()]
+        self.norm = nn.LayerNorm(width)
+        self.patches = nn.Linear(width, width)
+        self.words = nn.Embedding(len(words), width, padding_idx=0)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.bias = nn.Parameter(torch.tensor(-6.0))
+        self.register_buffer("phrases_W3", torch.tensor([[ids[word] for word in phrase] for phrase in padded]))
+
+    def forward(self, patches_BPV: Tensor) -> Tensor:
+        """Patches without CLS, (B, P - 1, V), to one logit per phrase, (B, W)."""
+        phrases_WV = self.words(self.phrases_W3).sum(dim=1)
+        return matching_logits(self.patches(self.norm(patches_BPV)), phrases_WV, self.log_scale.exp(), self.bias)
+
+
+class PhraseMatching(nn.Module):
+    """The Vision Encoder, started with fixed 2-D positions, and the heads."""
+
+    def __init__(self, config: LionConfig) -> None:
+        super().__init__()
+        vision = config.vision_config
+        self.vision_encoder = VisionEncoder(vision, [vision.num_hidden_layers], config.patch_stem)
+        positions = sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size)
+        cls = torch.zeros(1, vision.hidden_size)
+        self.vision_encoder.vit.embeddings.position_embedding = nn.Parameter(torch.cat([cls, positions])[None])
+        self.heads = PhraseHeads(vision.hidden_size)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """(B, 3, S, S) to one logit per phrase, (B, W)."""
+        (last_BPV,) = self.vision_encoder(pixel_values)
+        logits: Tensor = self.heads(last_BPV[:, 1:])
+        return logits
+
+
+class PretrainVision:
+    """The objective of stage ``pretrain-vit``; see :class:`lion.train.objective.Objective`."""
+
+    def __init__(self, recipe: Recipe[Any]) -> None:
+        self.recipe = recipe
+        processor = world_processor(recipe.model)
+        self.config = preset_config(recipe.model, processor)
+        self.image_processor = processor.image_processor
+        self.worlds = WorldBatches(recipe, self.image_processor)
+        self.columns = {phrase: column for column, phrase in enumerate(known_phrases())}
+
+    def prepare(self) -> None:
+        self.worlds.prepare()
+
+    def build(self) -> nn.Module:
+        return PhraseMatching(self.config)
+
+    def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
+        return {
+            part: [(name, p) for name, p in model.named_parameters() if name.startswith(f"{part}.")]
+            for part in ("vision_encoder", "heads")
+        }
+
+    def batch(self, step: int, shard: int = 0) -> Batch:
+        scenes, pictures = self.worlds.batch(step, shard)
+        known_BW = torch.ones(len(scenes), len(self.columns))
+        for row, scene in enumerate(scenes):
+            known_BW[row, [self.columns[phrase] for phrase in undecided(scene)]] = 0.0
+        pixels = self.image_processor.normalize(pictures)
+        tensors = {"pixel_values": pixels, "shown": self._targets(scenes), "known": known_BW}
+        return Batch(tensors, [scene.id for scene in scenes])
+
+    def _targets(self, scenes: list[Scene]) -> Tensor:
+        """Which known phrases each scene shows, (B, W)."""
+        shown_BW = torch.zeros(len(scenes), len(self.columns))
+        for row, scene in enumerate(scenes):
+            shown_BW[row, [self.columns[phrase] for phrase in phrases_of(scene)]] = 1.0
+        return shown_BW
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        logits_BW = model(batch.tensors["pixel_values"])
+        return Loss(matching_loss(logits_BW, batch.tensors["shown"], batch.tensors["known"]) / 10)
+
+    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+        """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
+        rows, truths = [], []
+        device = next(model.parameters()).device
+        for scenes, pictures in self.worlds.validation(batch_size=100):
+            rows.append(model(self.image_processor.normalize(pictures).to(device)).float().cpu())
+            truths.append(self._targets(scenes))
+        score_NW, truth_NW = torch.cat(rows), torch.cat(truths)
+        lengths = torch.tensor([len(phrase) for phrase in self.columns])
+        names = {1: "category_ap", 2: "colour_category_ap", 3: "size_colour_category_ap"}
+        scores = {}
+        for length, name in names.items():
+            chosen = lengths == length
+            pairs = (score_NW[:, chosen].reshape(-1, 1).numpy(), truth_NW[:, chosen].reshape(-1, 1).bool().numpy())
+            scores[name] = round(float(average_precision(*pairs)[0]), 4)
+        return scores
+
+    def export(self, model: nn.Module, out: Path) -> None:
+        assert isinstance(model, PhraseMatching)
+        save_part(model.vision_encoder, self.config, "vision_encoder", out)
