@@ -64,8 +64,9 @@ def says(monkeypatch):
     """Let the model write a given text whatever it is asked: random weights do not write boxes."""
 
     def says(text):
-        monkeypatch.setattr(
-            "lion.pipeline.pipeline.LionPipeline._generate", lambda self, prompts, preset: [text] * len(prompts)
-        )
+        def generate(self, prompts, vision, preset):
+            return [self.processor.tokenizer(text)["input_ids"]] * len(prompts)
+
+        monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
 
     return says

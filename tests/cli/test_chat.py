@@ -22,16 +22,17 @@ def stdin(monkeypatch):
 
 @pytest.fixture
 def rounds(monkeypatch):
-    """Record what each question was asked with."""
-    from lion.pipeline import LionPipeline
+    """Question and history of each request that became a prompt."""
+    from lion.pipeline import answering
 
-    asked, chat = [], LionPipeline.chat
+    asked, prepare = [], answering.prepare
 
-    def recording(self, image, question, history=(), **options):
-        asked.append((question, list(history)))
-        return chat(self, image, question, history, **options)
+    def recording(request, *rest):
+        prompt = prepare(request, *rest)
+        asked.append((request.text, list(request.history)))
+        return prompt
 
-    monkeypatch.setattr(LionPipeline, "chat", recording)
+    monkeypatch.setattr(answering, "prepare", recording)
     return asked
 
 

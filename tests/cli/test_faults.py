@@ -5,10 +5,10 @@ import pytest
 
 @pytest.mark.parametrize("error", [RuntimeError("something broke\nbadly"), ValueError("a bug"), KeyError("key")])
 def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypatch, error):
-    def broken(self, prompts, preset):
+    def broken(self, prompts, vision, preset):
         raise error
 
-    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", broken)
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", broken)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and ran.out == ""
     (line,) = ran.err.splitlines()
@@ -17,10 +17,10 @@ def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypat
 
 
 def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch):
-    def full(self, prompts, preset):
+    def full(self, prompts, vision, preset):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", full)
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert (ran.code, ran.err) == (1, "lion: error: No space left on device\n")
 
@@ -37,19 +37,19 @@ def test_a_full_disk_is_not_called_a_mistake(run, checkpoint, pictures, monkeypa
 def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkeypatch):
     import torch
 
-    def full(self, prompts, preset):
+    def full(self, prompts, vision, preset):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
 
-    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", full)
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and "--batch-size" in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, monkeypatch):
-    def interrupted(self, prompts, preset):
+    def interrupted(self, prompts, vision, preset):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lion.pipeline.pipeline.LionPipeline._generate", interrupted)
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", interrupted)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert (ran.code, ran.out, ran.err) == (130, "", "")
 

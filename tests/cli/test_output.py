@@ -15,7 +15,7 @@ def stderr(monkeypatch):
         stream = io.StringIO()
         stream.isatty = lambda: terminal
         monkeypatch.setattr("sys.stderr", stream)
-        monkeypatch.setattr("lion.cli.output.PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr("lion.cli.output.PROGRESS_AFTER", 0.05)
         monkeypatch.setenv("TERM", "xterm")
         for switch in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
             monkeypatch.delenv(switch, raising=False)

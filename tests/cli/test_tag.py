@@ -18,10 +18,10 @@ def words(monkeypatch):
     def words(tags):
         return "no tags" if tags is None else "; ".join(tags) or "nothing found"
 
-    monkeypatch.setattr(
-        "lion.pipeline.pipeline.LionPipeline._generate",
-        lambda self, prompts, preset: [words(prompt.tags) for prompt in prompts],
-    )
+    def generate(self, prompts, vision, preset):
+        return self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]
+
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])

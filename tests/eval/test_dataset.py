@@ -15,7 +15,7 @@ from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks.paper import ROWS, groups
 from lion.eval.benchmarks.results import mmbench
-from lion.pipeline.decoding import DECODING, decoding
+from lion.pipeline.decoding import DECODING, decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task
 from tests.eval import drawn
 from tests.eval.drawn import Knowing, on
@@ -195,7 +195,7 @@ def test_the_pipeline_is_prepared(parts, data):
     pipeline = Knowing(parts, benchmark)
     limit = pipeline.processor.max_text_tokens
     own = benchmark.prepared(pipeline)
-    assert own.decoding == decoding("short") != pipeline.decoding
+    assert own.decoding == decoding_presets("short") != pipeline.decoding
     assert own.processor.max_text_tokens == pipeline.model.config.qformer_config.max_position_embeddings != limit
     assert pipeline.processor.max_text_tokens == limit and own.model is pipeline.model
 

@@ -89,7 +89,7 @@ class Oracle(LionPipeline):
         box = one.box if one.task == Task.REG else None
         return picture, one.task, one.expression or one.question, box, one.history, words
 
-    def answer(self, requests):
+    def answer(self, requests, *, on_error="raise"):
         self.asked += requests
         answers = []
         for one in requests:

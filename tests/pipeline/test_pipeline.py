@@ -1,6 +1,7 @@
 """LionPipeline on the tiny model: lists, caches, mixed batches, chats, boxes."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from PIL import Image
 from lion.boxes import Box
 from lion.errors import LionError
 from lion.pipeline import DecodingPreset, LabelledBox, LionPipeline, Look, Request, Verb
-from lion.pipeline.instructions import instruction_of
+from lion.pipeline.evidence import EvidenceCache
+from lion.pipeline.prepare import prepare
 from tests.pipeline import tiny
 
 
@@ -108,7 +110,9 @@ def test_tags_alone_do_not_wake_the_model_and_given_tags_not_the_tagger(pipeline
 
 def test_tags_reach_the_model(pipeline, picture):
     prompts = [
-        pipeline._prompt(pipeline.look(picture), Request(picture, Verb.CAPTION, tags=tags), Verb.CAPTION.task)
+        prepare(
+            Request(picture, Verb.CAPTION, tags=tags), pipeline.processor, picture.size, pipeline.look(picture).tags
+        )
         for tags in (None, [], ["dog"])
     ]
     assert [prompt.tags for prompt in prompts] == [("car", "tree", "sun"), None, ("dog",)]
@@ -116,9 +120,11 @@ def test_tags_reach_the_model(pipeline, picture):
 
 def test_an_instruction_of_ones_own_is_read_word_for_word(pipeline, picture):
     look = pipeline.look(picture)
-    own = pipeline._prompt(look, Request(picture, Verb.ASK, instruction="Question: what is it?"), Verb.ASK.task)
+    own = prepare(
+        Request(picture, Verb.ASK, instruction="Question: what is it?"), pipeline.processor, look.size, look.tags
+    )
     assert own.instruction == "Question: what is it?" and own.tags == look.tags
-    usual = pipeline._prompt(look, Request(picture, Verb.ASK, "what is it?"), Verb.ASK.task).instruction
+    usual = prepare(Request(picture, Verb.ASK, "what is it?"), pipeline.processor, look.size).instruction
     asked = [Request(picture, Verb.ASK, "what is it?"), Request(picture, Verb.ASK, instruction=usual)]
     one, other = pipeline.answer(asked)
     assert one.text == other.text
@@ -136,24 +142,30 @@ def test_without_a_tagger(parts, picture):
         pipeline.tags(picture)
 
 
-def test_memory_is_bounded(pipeline, monkeypatch, counted):
-    monkeypatch.setattr("lion.pipeline.pipeline.REMEMBERED_PICTURES", 2)
+def two_pictures(pipeline):
+    """A cache that holds the evidence of two pictures, in bytes."""
+    return EvidenceCache(2 * pipeline.look(several(1)[0]).evidence.nbytes)
+
+
+def test_memory_is_bounded(pipeline, counted):
+    pipeline.cache = two_pictures(pipeline)
+    counted["vision"] = 0
     pictures = several(4)
     pipeline.look(pictures)
-    assert len(pipeline._remembered) == 2
+    assert len(pipeline.cache) == 2
     pipeline.look(pictures[3])
     assert counted["vision"] == 4
     pipeline.look(pictures[0])
     assert counted["vision"] == 5
 
 
-def test_a_picture_that_comes_back_in_a_large_batch_is_still_one(pipeline, monkeypatch, counted):
-    monkeypatch.setattr("lion.pipeline.pipeline.REMEMBERED_PICTURES", 2)
+def test_a_picture_that_comes_back_in_a_large_batch_is_still_one(pipeline, counted):
+    pipeline.cache = two_pictures(pipeline)
     pictures = several(4)
     pictures.append(pictures[0].copy())
     looks = pipeline.look(pictures)
     assert looks[0].tags == looks[4].tags != () and looks[0].evidence is looks[4].evidence
-    pipeline._remembered.clear()
+    pipeline.cache.clear()
     pipeline.batch_size = 5
     answers = pipeline.answer([Request(picture, Verb.CAPTION) for picture in pictures])
     assert answers[0].tags == answers[4].tags != () and answers[0].text == answers[4].text
@@ -213,19 +225,21 @@ def test_empty_and_endless_questions(pipeline, picture, verb, text, message):
 @given(rounds=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=12))
 def test_a_chat_keeps_as_many_rounds_as_fit(rounds):
     tags = ["car"] * 200  # they get half at most
-    words, note = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), tags, "what is it?", None, rounds)
+    request = Request("a.png", Verb.CHAT, "what is it?", history=rounds, tags=tags)
+    prompt = prepare(request, PROCESSOR, (9, 9))
+    words, note = prompt.instruction, prompt.note if (prompt.note or "").startswith("dropped") else None
     PROCESSOR(text=words.replace("<extra_id_0>", ""), tags=[tags])  # raises if it does not fit
     kept = len(rounds) - int(note.split()[2]) if note else len(rounds)
     if kept < len(rounds):
-        more, _ = instruction_of(Verb.CHAT, PROCESSOR, (9, 9), tags, "what is it?", None, rounds[-kept - 1 :])
-        assert more == words
+        assert prepare(replace(request, history=rounds[-kept - 1 :]), PROCESSOR, (9, 9)).instruction == words
 
 
 PROCESSOR = tiny.processor()
 
 
 def answering(pipeline, monkeypatch, text):
-    monkeypatch.setattr(pipeline, "_generate", lambda prompts, preset: [text] * len(prompts))
+    ids = pipeline.processor.tokenizer(text)["input_ids"]
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda prompts, vision, preset: [ids] * len(prompts))
 
 
 def test_locate_gives_the_box_in_both_spaces(pipeline, picture, monkeypatch):
@@ -259,13 +273,13 @@ def test_a_long_chat_keeps_its_few_tags_and_many_tags_keep_the_chat(pipeline, pi
 
 def test_what_is_forgotten_is_looked_at_anew(pipeline, picture, monkeypatch):
     monkeypatch.setattr(pipeline, "tagger", lambda images: [("old",)] * len(images))
-    pipeline.forget()
+    pipeline.cache.clear()
     assert pipeline.tags(picture).tags == ("old",)
     monkeypatch.setattr(pipeline, "tagger", lambda images: [("new",)] * len(images))
     assert pipeline.tags(picture).tags == ("old",)
-    pipeline.forget()
+    pipeline.cache.clear()
     assert pipeline.tags(picture).tags == ("new",)
-    pipeline.forget()
+    pipeline.cache.clear()
 
 
 def test_tags_that_are_no_words_are_an_error(pipeline, picture):
@@ -317,7 +331,7 @@ def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
     pipeline = LionPipeline(*parts, name="tiny", decoding="boxes")
     answer = pipeline.locate(picture, "the dog")
     sent = pickle.loads(pickle.dumps(pipeline))
-    sent.forget()
+    sent.cache.clear()
     assert sent.locate(picture, "the dog") == answer
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from lion.boxes import Box
 from lion.errors import LionError
 from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, Verb
-from lion.pipeline.ranking import ranked
+from lion.pipeline.read import ranked
 from lion.prompts import Task, dialog_instruction, instruction
 
 QUESTION = "what color is the car?"

@@ -1,28 +1,75 @@
-"""What the answering verbs have in common: many pictures through one pipeline, the bad ones named and passed over."""
+"""``lion caption``, ``ask``, ``locate`` and ``describe``: many pictures through one pipeline, failed ones named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Protocol
 
-from lion.cli.inputs import expand, open_picture
-from lion.cli.options import Options
-from lion.cli.output import Meter, print_answer, quiet_libraries, say, waiting
-from lion.cli.saving import plan_saves
-from lion.errors import LionError
+import typer
+
+from lion.cli.inputs import expand, open_picture, parse_box, split_last
+from lion.cli.options import Images, Options, shared_options
+from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, save_answer, say, waiting
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lion.boxes import Box
-    from lion.pipeline import Answer, LionPipeline, Look, Request, Verb
+    from lion.pipeline import Answer, LionPipeline, OnError, Request
     from lion.tagging import TagFile
 
 
-class Answering(Protocol):
-    """What pictures are put to: LionPipeline, or for ``lion tag`` the tagger alone."""
+@shared_options()
+def caption(images: Images, options: Options) -> None:
+    """Describe each picture in a sentence."""
+    raise typer.Exit(answer_pictures(images, "caption", options))
 
-    def answer(self, requests: Sequence[Request], /) -> list[Answer]:
+
+@shared_options()
+def ask(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar='IMAGE... "QUESTION"', help="Pictures (files, folders, patterns), the question last."),
+    ],
+    options: Options,
+) -> None:
+    """Answer a question about each picture."""
+    images, question = split_last(words, "question")
+    raise typer.Exit(answer_pictures(images, "ask", options, text=question))
+
+
+@shared_options()
+def locate(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar='IMAGE... "PHRASE"', help="Pictures (files, folders, patterns), the phrase last."),
+    ],
+    options: Options,
+) -> None:
+    """Find what a phrase names, as a box in each picture.
+
+    LION answers every phrase with a box, also that of an object that is not there; ask whether it is there first.
+    """
+    images, phrase = split_last(words, "phrase")
+    raise typer.Exit(answer_pictures(images, "locate", options, text=phrase))
+
+
+@shared_options()
+def describe(
+    images: Images,
+    box: Annotated[str, typer.Option(metavar="X1,Y1,X2,Y2", help="The region: upper left and lower right corner.")],
+    pixels: Annotated[bool, typer.Option("--pixels", help="The box is in pixels, not in the unit square.")] = False,
+    *,
+    options: Options,
+) -> None:
+    """Say what is in a box of each picture."""
+    raise typer.Exit(answer_pictures(images, "describe", options, box=parse_box(box, pixels)))
+
+
+class Answering(Protocol):
+    """Answers requests: LionPipeline, or for ``lion tag`` the tagger alone."""
+
+    def answer(self, requests: Sequence[Request], /, *, on_error: OnError = ...) -> list[Answer]:
         """An answer to each request, in order."""
 
 
@@ -56,40 +103,38 @@ def answer_pictures(
 ) -> int:
     """Answer the verb for every picture meant by ``names``, print and save the answers, and return the exit code.
 
-    A picture that cannot be opened, that does not hold the box or is not in the file of tags gets a line on stderr and
-    a row that is not ok; the others are answered. The model is loaded once there is a picture for it.
+    A picture that cannot be used gets a line on stderr and a row that is not ok; the others are answered. The model is
+    loaded once there is a picture for it.
     """
-    with waiting("waking up"):
+    with waiting("loading libraries"):
         quiet_libraries(options.debug)
-        from lion.pipeline import Request, Verb
-        from lion.pipeline.instructions import unit_box
+        from lion.checkpoints.loading import BUNDLED
+        from lion.pipeline import Look, Request, Verb, open_pictures
+        from lion.pipeline.prepare import unit_box
     if box is not None and box.space == "unit":
-        unit_box(box, (1, 1))  # wrong for one picture is wrong for all: say it once
+        unit_box(box, (1, 1))  # wrong for one picture is wrong for all: one error
     pictures = expand(names)
     targets = plan_saves(options.save, pictures)
-    tag_file = read_tags(options)
+    open_one = partial(open_picture, tag_file=read_tags(options), box=box)
     pipeline: Answering | None = None
     code = 0
     with Meter("answering", len(pictures)) as meter:
         for start in range(0, len(pictures), options.batch_size):
             batch = pictures[start : start + options.batch_size]
-            rows: list[Look | Answer] = []
-            requests: list[Request] = []
-            for name in batch:
-                try:
-                    look = open_picture(name, tag_file)
-                    where = None if box is None else unit_box(box, look.size)
-                    requests.append(Request(look, Verb(verb), text, where, tags=options.tags))
-                    rows.append(look)
-                except (LionError, OSError) as error:
-                    rows.append(failed(name, Verb(verb), error, options))
-            if requests and pipeline is None:
+            requests = [Request(name, Verb(verb), text, box, tags=options.prompt_tags) for name in batch]
+            opened = open_pictures(requests, open_one, "row", options.model or BUNDLED)
+            looks = [row if isinstance(row, Look) else None for row in opened]
+            ready = [replace(request, image=look) for request, look in zip(requests, looks, strict=True) if look]
+            if ready and pipeline is None:
                 with meter.aside():
                     pipeline = load(options)
-            answers = iter(pipeline.answer(requests) if pipeline else [])
+            answers = iter(pipeline.answer(ready, on_error="row") if pipeline else [])
             with meter.aside():
-                for row, target in zip(rows, targets[start : start + len(rows)], strict=True):
-                    code = max(code, _finish(row, answers, target, options, len(pictures) > 1))
+                for row, target in zip(opened, targets[start : start + len(batch)], strict=True):
+                    answer = next(answers) if isinstance(row, Look) else row
+                    code = max(code, report(answer, options, several=len(pictures) > 1))
+                    if target and isinstance(row, Look) and not answer.failed:
+                        code = max(code, save_answer(row, answer, target))
             meter.advance(len(batch))
     return code
 
@@ -103,43 +148,19 @@ def read_tags(options: Options) -> TagFile | None:
     return TagFile.read(options.tags_from)
 
 
-def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
-    """The row of a picture that cannot be used."""
-    from lion.checkpoints.loading import BUNDLED
-    from lion.pipeline import Answer
-
-    reason = f"{error.strerror}; check the path" if isinstance(error, OSError) and error.strerror else str(error)
-    return Answer("", verb, ok=False, reason=reason, model=options.model or BUNDLED, image=name)
-
-
-def report(row: Answer, options: Options, several: bool) -> int:
-    """Print such a row; returns the exit code it asks for."""
-    reason = row.reason or ""
-    say("error", reason if reason.startswith((f"{row.image} ", f"{row.image}:")) else f"{row.image}: {reason}")
-    if options.json:
-        print_answer(row, True, several)
-    return 2
-
-
-def _finish(row: Look | Answer, answers: Iterator[Answer], target: Path | None, options: Options, several: bool) -> int:
-    """Print and save one row; returns the exit code it asks for. A picture that cannot be saved costs no answer."""
-    from lion.pipeline import Answer
-    from lion.pipeline.drawing import annotate, save_picture
-
-    if isinstance(row, Answer):
-        return report(row, options, several)
-    answer = next(answers)
+def report(answer: Answer, options: Options, several: bool) -> int:
+    """Print an answer or why there is none; returns the exit code it asks for."""
+    reason = answer.reason or ""
+    if answer.failed:
+        named = reason.startswith((f"{answer.image} ", f"{answer.image}:"))
+        say("error", reason if named else f"{answer.image}: {reason}")
+        if options.json:
+            print_answer(answer, True, several)
+        return 2
     print_answer(answer, options.json, several)
     if answer.note:
         say("note", answer.note)
-    code = 0
-    if target:
-        try:
-            save_picture(annotate(row.image, answer.boxes, "" if answer.boxes else answer.text), target)
-        except LionError as error:
-            say("error", str(error))
-            code = 2
     if not answer.ok:
-        say("error", f"{answer.image}: {answer.reason}, in the answer {answer.text!r}")
-        code = max(code, 1)
-    return code
+        say("error", f"{answer.image}: {reason}, in the answer {answer.text!r}")
+        return 1
+    return 0

@@ -16,16 +16,13 @@ from typing import Annotated
 
 import typer
 
-from lion.cli.ask import ask
-from lion.cli.caption import caption
+from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.chat import chat
 from lion.cli.convert import conversion
 from lion.cli.convert_ram import ram
-from lion.cli.describe import describe
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
-from lion.cli.locate import locate
 from lion.cli.output import say
 from lion.cli.tag import tag
 from lion.cli.train import recipes, train

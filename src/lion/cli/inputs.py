@@ -45,13 +45,14 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not os.path.isdir(path)
 
 
-def open_picture(name: str, tags: TagFile | None = None) -> Look:
-    """Open one of the pictures :func:`expand` found, with the tags that a file knows of it.
+def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = None) -> Look:
+    """Open one of the pictures :func:`expand` found, with its tags in a file, once it is known to hold the box.
 
-    Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file.
+    Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file, or the box not in it.
     """
     from lion.images import WEB
     from lion.pipeline import Look
+    from lion.pipeline.prepare import unit_box
 
     if os.path.isdir(name):
         os.listdir(name)  # or says why not
@@ -59,8 +60,10 @@ def open_picture(name: str, tags: TagFile | None = None) -> Look:
     if has_magic(name) and not os.path.lexists(name) and not name.startswith(WEB):
         raise LionError(f"{name}: no file matches this pattern; check it")
     look = Look.open(name)
-    if tags is not None:
-        look.evidence.tags = tuple(tags.of(look.hash))
+    if box is not None:
+        unit_box(box, look.size)
+    if tag_file is not None:
+        look.evidence.tags = tuple(tag_file.of(look.hash))
     return look
 
 

@@ -6,16 +6,23 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
+from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lion.pipeline import Answer
+from lion.errors import LionError
 
-PATIENCE_SECONDS = 2.0
-"""Work longer than this gets a progress bar."""
+if TYPE_CHECKING:
+    from lion.pipeline import Answer, Look
+
+PROGRESS_AFTER = 2.0
+"""Seconds of work after which a progress bar is shown."""
+
+SLOT = "{name}"
+"""Stands for a picture's own name in --save."""
 
 
 def say(kind: str, message: str) -> None:
@@ -55,6 +62,51 @@ def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
     sys.stdout.flush()
 
 
+def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
+    """The file for each picture: a file's name for one, a folder or a pattern with ``{name}`` for several.
+
+    Pictures of the same name are numbered. Raises: LionError if one file is to hold several pictures, its format is
+    unknown, or a picture would be overwritten.
+    """
+    from lion.pipeline.drawing import FORMATS
+
+    if save is None:
+        return [None] * len(pictures)
+    path = Path(os.path.expanduser(save))
+    if SLOT in save:
+        pattern = str(path)
+    elif path.is_dir() or save.endswith(os.sep) or not path.suffix:
+        pattern = str(path / f"{SLOT}.png")
+    elif len(pictures) == 1:
+        pattern = str(path)
+    else:
+        raise LionError(f"--save {save} is one file for {len(pictures)} pictures; give a folder or 'out/{SLOT}.png'")
+    if Path(pattern).suffix.lower() not in FORMATS:
+        raise LionError(f"--save {save}: the name must end in {', '.join(FORMATS)}")
+    targets: dict[Path, None] = {}
+    originals = {os.path.realpath(picture) for picture in pictures}
+    for picture in pictures:
+        stem = Path(picture).stem
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        target = next(path for name in names if (path := Path(pattern.replace(SLOT, name))) not in targets)
+        if os.path.realpath(target) in originals:
+            raise LionError(f"--save would overwrite the picture {target}; name another place")
+        targets[target] = None
+    return list(targets)
+
+
+def save_answer(picture: Look, answer: Answer, target: Path) -> int:
+    """Save the picture with the answer drawn on it; a picture that cannot be written is one line and exit code 2."""
+    from lion.pipeline import annotate, save_picture
+
+    try:
+        save_picture(annotate(picture.image, answer.boxes, "" if answer.boxes else answer.text), target)
+    except LionError as error:
+        say("error", str(error))
+        return 2
+    return 0
+
+
 class Meter:
     """A progress bar on a terminal's stderr that shows itself once the work has lasted, with the time left.
 
@@ -74,7 +126,7 @@ class Meter:
         self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        self._patience = Timer(PATIENCE_SECONDS, self._show) if shown and console.is_terminal else None
+        self._patience = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""

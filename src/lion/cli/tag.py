@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lion.cli.answering import answer_pictures, introduce
-from lion.cli.options import BatchSize, Debug, Device, Images, Json, Model, Options, Save
+from lion.cli.options import Images, Options, shared_options
 from lion.cli.output import say, waiting
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.pipeline import Answer, Request
+    from lion.pipeline import Answer, OnError, Request
     from lion.tagging import RamTagger, TagRow
 
 
+@shared_options("tags", "no_tags", "tags_from", "decoding")
 def tag(
     images: Images,
     out: Annotated[
@@ -30,18 +31,13 @@ def tag(
         float | None, typer.Option(metavar="SCORE", help="One threshold for all tags. (default: each tag's own)")
     ] = None,
     top_k: Annotated[int | None, typer.Option(metavar="K", help="The K best tags, whatever their scores.")] = None,
-    model: Model = None,
-    json: Json = False,
-    save: Save = None,
-    device: Device = None,
-    batch_size: BatchSize = 8,
-    debug: Debug = False,
+    *,
+    options: Options,
 ) -> None:
     """Name what is in each picture, with the tagger alone: that of a LION, or one that lion convert ram made.
 
     Scores lie in FILE.lion-scores until FILE is written: a run that was stopped goes on with the same command.
     """
-    options = Options(model, json, save, None, device, batch_size, debug)
     if threshold is not None and top_k is not None:
         raise LionError("--threshold and --top-k exclude each other; use one")
     rows: list[TagRow] = []
@@ -89,7 +85,8 @@ class _Tagging:
     name: str
     rows: list[TagRow]
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+    def answer(self, requests: Sequence[Request], *, on_error: OnError = "raise") -> list[Answer]:
+        """Pictures are open by now: nothing fails for one of them alone."""
         from lion.pipeline import Answer, Look
         from lion.tagging import TagRow
 

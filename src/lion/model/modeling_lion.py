@@ -63,6 +63,10 @@ class VisualFeatures:
     def __len__(self) -> int:
         return self.last_BPV.shape[0]
 
+    def row(self, index: int) -> VisualFeatures:
+        """One picture of the batch, in memory of its own."""
+        return self.map(lambda tensor: tensor[index : index + 1].clone())
+
     def map(self, change: Callable[[Tensor], Tensor]) -> VisualFeatures:
         """Apply ``change`` to each tensor (pick rows, move, repeat)."""
         return VisualFeatures(

@@ -80,6 +80,7 @@ class LionProcessor(ProcessorMixin):
         answers: str | Sequence[str] | None = None,
         too_long: TooLong = "error",
         *,
+        max_text_tokens: int | None = None,
         return_tensors: str | None = "pt",
         padding: bool = True,
     ) -> BatchFeature:
@@ -93,6 +94,7 @@ class LionProcessor(ProcessorMixin):
             answers: the training target of each row; give ``labels``.
             too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
                 released training did. Tags are always shortened first, from the last, and the soft token never cut.
+            max_text_tokens: budget of this batch; None for the processor's.
             return_tensors, padding: for callers of transformers' processors; PyTorch's, padded, are all there is.
 
         Returns:
@@ -109,8 +111,9 @@ class LionProcessor(ProcessorMixin):
             batch.update(self.image_processor(images))
         if text is not None:
             instructions = [text] if isinstance(text, str) else list(text)
-            batch.update(self._encode_prompts(instructions, tags, too_long))
-            batch.update(self._encode_instructions(instructions, too_long))
+            limit = max_text_tokens or self.max_text_tokens
+            batch.update(self._encode_prompts(instructions, tags, too_long, limit))
+            batch.update(self._encode_instructions(instructions, too_long, limit))
             if tasks is not None:
                 rows = [tasks] * len(instructions) if isinstance(tasks, str) else tasks
                 if len(rows) != len(instructions):
@@ -127,7 +130,7 @@ class LionProcessor(ProcessorMixin):
         return BatchFeature(batch)
 
     def _encode_prompts(
-        self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, too_long: TooLong
+        self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, too_long: TooLong, limit: int
     ) -> dict[str, Tensor]:
         rows_tags = [None] * len(instructions) if tags is None else list(tags)
         if len(rows_tags) != len(instructions):
@@ -142,8 +145,8 @@ class LionProcessor(ProcessorMixin):
             self._check_readable(prompts[-1])
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
-            if len(row_ids) > self.max_text_tokens:
-                ids[row] = self._shortened(instructions[row], rows_tags[row], too_long)
+            if len(row_ids) > limit:
+                ids[row] = self._shortened(instructions[row], rows_tags[row], too_long, limit)
         padded = self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
         return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
 
@@ -175,30 +178,28 @@ class LionProcessor(ProcessorMixin):
         counts = range(1, len(tags) + 1)
         return tuple(tags[: bisect_right(counts, limit, key=lambda n: self.prompt_length(instruction, tags[:n]))])
 
-    def _shortened(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong) -> list[int]:
+    def _shortened(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong, limit: int) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
         if tags is not None:
-            ids = self.tokenizer(tag_prompt(self.fitting_tags(instruction, tags)) + instruction)["input_ids"]
-            if len(ids) <= self.max_text_tokens:
+            ids = self.tokenizer(tag_prompt(self.fitting_tags(instruction, tags, limit)) + instruction)["input_ids"]
+            if len(ids) <= limit:
                 return ids
         prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]
         ids = self.tokenizer(instruction)["input_ids"]
-        room = self.max_text_tokens - len(prefix)
+        room = limit - len(prefix)
         if too_long == "error":
             raise LionError(f"the instruction has {len(ids)} tokens and the limit is {room}; shorten it")
         return prefix + ids[-room:]
 
-    def _encode_instructions(self, instructions: list[str], too_long: TooLong) -> dict[str, Tensor]:
+    def _encode_instructions(self, instructions: list[str], too_long: TooLong, limit: int) -> dict[str, Tensor]:
         """The Q-Former's reading; its tokenizer has its own count, so its limit is checked too."""
         encoded = self.qformer_tokenizer(instructions)
         longest = max(len(ids) for ids in encoded["input_ids"])
-        if longest > self.max_text_tokens:
+        if longest > limit:
             if too_long == "error":
-                raise LionError(
-                    f"the instruction has {longest} Q-Former tokens and the limit is {self.max_text_tokens}; shorten it"
-                )
+                raise LionError(f"the instruction has {longest} Q-Former tokens and the limit is {limit}; shorten it")
             self.qformer_tokenizer.truncation_side = "left"
-            encoded = self.qformer_tokenizer(instructions, truncation=True, max_length=self.max_text_tokens)
+            encoded = self.qformer_tokenizer(instructions, truncation=True, max_length=limit)
         padded = self.qformer_tokenizer.pad(
             {"input_ids": encoded["input_ids"]}, padding_side="right", return_tensors="pt"
         )

@@ -1,22 +1,40 @@
-"""LION for people: :class:`LionPipeline` and what it takes and gives."""
+"""LION for people: :class:`LionPipeline`, its four steps, and what it takes and gives.
+
+A request is *prepared* (words, tags, token ids), *evidence* of its picture is gathered (opened, tagged, encoded, and
+cached), the answer is *decoded* and *read*. Each step is a module that can be used without the others.
+"""
 
 from lion.pipeline.answer import Answer, Candidate, LabelledBox, Verb
+from lion.pipeline.answering import OnError, open_pictures
+from lion.pipeline.decode import Decoder, TransformersDecoder
 from lion.pipeline.decoding import DECODING, DecodingPreset
 from lion.pipeline.drawing import annotate, save_picture
-from lion.pipeline.look import Look
+from lion.pipeline.evidence import Evidence, EvidenceCache, Look
 from lion.pipeline.pipeline import LionPipeline
+from lion.pipeline.prepare import Prompt, prepare
+from lion.pipeline.read import read, read_ranking
 from lion.pipeline.request import Request
 
 __all__ = [
     "DECODING",
     "Answer",
     "Candidate",
+    "Decoder",
     "DecodingPreset",
+    "Evidence",
+    "EvidenceCache",
     "LabelledBox",
     "LionPipeline",
     "Look",
+    "OnError",
+    "Prompt",
     "Request",
+    "TransformersDecoder",
     "Verb",
     "annotate",
+    "open_pictures",
+    "prepare",
+    "read",
+    "read_ranking",
     "save_picture",
 ]

@@ -1,4 +1,4 @@
-"""What LION says: one :class:`Answer` per picture and question, the same in Python and in ``--json``.
+"""The output of a pipeline: one :class:`Answer` per picture and question, the same in Python and in ``--json``.
 
 No tensors here. Boxes carry both of their spaces, so nobody needs the picture's size to use them.
 """
@@ -18,7 +18,7 @@ from lion.prompts import Task
 
 
 class Verb(StrEnum):
-    """What a user can ask for: the commands of ``lion``, and the value of ``task`` in an answer."""
+    """What a user can ask for: a command of ``lion``, and the value of ``task`` in an answer."""
 
     CAPTION = "caption"
     ASK = "ask"
@@ -72,7 +72,7 @@ class LabelledBox:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One of the answers that LION was to choose from, and how likely it finds it."""
+    """One of the answers to rank, with its likelihood under the model."""
 
     text: str
     nll: float
@@ -80,7 +80,7 @@ class Candidate:
     tokens: int
     """How many tokens the sum runs over, ``</s>`` included."""
     index: int
-    """Its place among the candidates as they were given, from 0."""
+    """Its position among the candidates as given, from 0."""
 
     @property
     def mean_nll(self) -> float:
@@ -93,25 +93,27 @@ class Answer:
     """One answer about one picture."""
 
     text: str
-    """What the model wrote, untouched, or the likeliest of the candidates it was to choose from; for ``tag`` the tags
-    joined by commas; empty if the picture was not read."""
+    """The generated text, or the likeliest candidate; for ``tag`` the tags joined by commas; empty if the request
+    failed."""
     task: Verb
     tags: tuple[str, ...] = ()
-    """The tags the model was given (for ``tag``: the tags found)."""
+    """The tags in the prompt (for ``tag``: the tags found)."""
     boxes: tuple[LabelledBox, ...] = ()
-    """``locate``: the box the model wrote, labelled with the phrase. ``describe``: the box asked about, labelled with
-    the description. Otherwise empty."""
+    """``locate``: the generated box, labelled with the phrase. ``describe``: the request's box, labelled with the
+    description. Otherwise empty."""
     ok: bool = True
-    """False if there is no usable answer: nothing written, no readable box for ``locate``, or a picture not read."""
+    """False if there is no usable answer: empty text, no readable box for ``locate``, or a failed request."""
     reason: str | None = None
     """Why ``ok`` is False, in one line."""
     note: str | None = None
-    """What the asker should know about a good answer, e.g. that a dialog's oldest rounds were dropped."""
+    """What the user should know about a good answer, e.g. that a dialog's oldest rounds were dropped."""
     model: str = ""
     image: str | None = None
     """The picture's name as it was given; None if it came as pixels."""
     candidates: tuple[Candidate, ...] = ()
     """The candidates of the request, likeliest first, equally likely ones in the given order; empty without."""
+    failed: bool = False
+    """Whether the request failed before the model answered: a picture that cannot be opened, a question too long."""
 
     @classmethod
     def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Answer:

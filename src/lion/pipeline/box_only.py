@@ -32,7 +32,7 @@ class BoxOnly(LogitsProcessor):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, decimals: int) -> None:
-        self.decimals = decimals
+        self.tokenizer, self.decimals = tokenizer, decimals
         self.end: int = tokenizer.eos_token_id
         self.pieces = _pieces(tokenizer)
         self._spells_all = set(self.pieces.values()) >= _LETTERS
@@ -41,6 +41,10 @@ class BoxOnly(LogitsProcessor):
         self._admitted = lru_cache(maxsize=1 << 12)(self._find_admitted)
         if not self._leads_to_box(""):
             raise LionError("this model's tokenizer cannot write [x1,y1,x2,y2]; use another decoding than 'boxes'")
+
+    def __reduce__(self) -> tuple[type[BoxOnly], tuple[PreTrainedTokenizerBase, int]]:
+        """Caches do not travel to other processes; there the vocabulary is read anew."""
+        return BoxOnly, (self.tokenizer, self.decimals)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (R, N) with -inf for what may not follow `input_ids` (R, T), the decoder's start token first."""

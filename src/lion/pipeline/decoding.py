@@ -1,9 +1,10 @@
-"""How each task's answer is written out: the one place with generation settings, and their named presets."""
+"""How each task's answer is generated: the one place with generation settings, and their named presets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypedDict
 
 from lion.errors import LionError
 from lion.prompts import Task
@@ -11,7 +12,10 @@ from lion.prompts import Task
 
 @dataclass(frozen=True, slots=True)
 class DecodingPreset:
-    """Settings of one task; requests with equal presets share a batch."""
+    """Settings of one task; requests with equal presets share a batch.
+
+    Raises: LionError for a number that is out of range.
+    """
 
     num_beams: int = 5
     """Beams; 5 as released."""
@@ -22,9 +26,17 @@ class DecodingPreset:
     length_penalty: float = 1.0
     """Above 1 beams favour long answers, below 0 short ones."""
     box_only: bool = False
-    """Let the model write one box and nothing else (:mod:`lion.pipeline.box_only`)."""
+    """Let the model generate one box and nothing else (:mod:`lion.pipeline.box_only`)."""
 
-    def as_kwargs(self) -> dict[str, float]:
+    def __post_init__(self) -> None:
+        for name, least in (("num_beams", 1), ("max_new_tokens", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise LionError(f"{name}={value!r} must be a whole number of at least {least}")
+        if not self.repetition_penalty > 0:
+            raise LionError(f"repetition_penalty={self.repetition_penalty!r} must be a number above 0")
+
+    def as_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
         kwargs = asdict(self)
         del kwargs["box_only"]
@@ -34,6 +46,16 @@ class DecodingPreset:
         words = f"{self.num_beams} beams, at most {self.max_new_tokens} tokens, repetition penalty "
         words += f"{self.repetition_penalty:g}, length penalty {self.length_penalty:g}"
         return words + (", one box and nothing else" if self.box_only else "")
+
+
+class DecodingSettings(TypedDict, total=False):
+    """Fields of a :class:`DecodingPreset` for one call; those left out are the pipeline's."""
+
+    num_beams: int
+    max_new_tokens: int
+    repetition_penalty: float
+    length_penalty: float
+    box_only: bool
 
 
 _OURS = dict.fromkeys(Task, DecodingPreset())
@@ -51,11 +73,21 @@ InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a p
 can be read."""
 
 
-def decoding(name: str) -> dict[Task, DecodingPreset]:
-    """A preset's table, to keep and change.
+def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
+    """A preset's table by task.
 
     Raises: LionError if there is no preset of that name.
     """
     if name not in DECODING:
         raise LionError(f"no decoding '{name}'; there are {', '.join(DECODING)}")
-    return dict(DECODING[name])
+    return DECODING[name]
+
+
+def with_settings(preset: DecodingPreset, settings: DecodingSettings) -> DecodingPreset:
+    """A preset with some of its fields replaced. Raises: LionError for an unknown field, or as the preset."""
+    try:
+        return replace(preset, **settings)
+    except TypeError:
+        known = ", ".join(DecodingSettings.__annotations__)
+        unknown = ", ".join(sorted(set(settings) - set(DecodingSettings.__annotations__)))
+        raise LionError(f"no decoding setting '{unknown}'; there are {known}") from None

@@ -1,39 +1,41 @@
-"""What can be asked: one :class:`Request` per picture and question."""
+"""The input of a pipeline: one :class:`Request` per picture and question."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from PIL import Image
 
 from lion.boxes import Box
 from lion.pipeline.answer import Verb
-from lion.pipeline.instructions import Round, Wording
-from lion.pipeline.look import Look
+from lion.pipeline.decoding import DecodingPreset
+from lion.pipeline.evidence import Picture
 
-Picture = str | Path | bytes | Image.Image | Look
-"""Whatever names a picture: a path, the bytes of a file, a PIL image or an earlier look."""
-Pictures = list[str] | list[Path] | list[bytes] | list[Image.Image] | list[Look] | list[Picture] | tuple[Picture, ...]
+Round = tuple[str, str]
+"""A question and the answer it got."""
+Wording = Callable[[Sequence[Round]], str]
+"""Words a dialog, given the rounds of its history that fit the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing to say about one picture."""
+    """One question, of any verb, about one picture."""
 
     image: Picture
     verb: Verb
     text: str | None = None
     """The question (ask, chat) or the phrase (locate)."""
     box: Box | None = None
-    """The region to describe, in either space."""
+    """The region to describe, in unit or pixel space."""
     history: Sequence[Round] = ()
     """Earlier rounds of a chat, (question, answer), oldest first."""
     tags: Sequence[str] | None = None
-    """Tags to give the model; None for the tagger's, an empty list for a prompt without tags."""
+    """Tags of the prompt; None for those of the tagger, an empty list for a prompt without tags."""
     instruction: str | Wording | None = None
-    """What the model reads, word for word, in place of the wording that the verb gives to the fields above; or a
-    function that words as many of the `history`'s latest rounds as fit."""
+    """The model's instruction word for word, instead of the one the verb makes of the fields above; or a function that
+    words it with as many of the `history`'s latest rounds as fit."""
     candidates: Sequence[str] | None = None
-    """Answers to choose from by likelihood, where the model shall not write its own."""
+    """Answers to rank by likelihood, instead of generating one."""
+    decoding: DecodingPreset | None = None
+    """How the answer is generated; None for the pipeline's preset of the task."""
+    max_prompt_tokens: int | None = None
+    """Limit of tag prompt + instruction in tokens; None for the processor's."""

@@ -56,7 +56,7 @@ class Lion(lmms):
         )
         self.usual = self.pipeline.decoding[self.task]
         # Prompts of benchmarks are long; as in lion eval, the Q-Former's positions are the limit.
-        self.pipeline.processor.max_text_tokens = self.pipeline.model.config.qformer_config.max_position_embeddings
+        self.limit: int = self.pipeline.model.config.qformer_config.max_position_embeddings
 
     @property
     def device(self) -> torch.device:
@@ -103,8 +103,7 @@ class Lion(lmms):
         raise LionError("LION is asked one question at a time by lmms-eval; leave out tasks of several rounds")
 
     def _say(self, requests: Sequence[Request], settings: DecodingPreset) -> list[str]:
-        self.pipeline.decoding[self.task] = settings
-        return [answer.text for answer in self.pipeline.answer(requests)]
+        return [answer.text for answer in self.pipeline.answer([replace(one, decoding=settings) for one in requests])]
 
     def _request(self, one: Instance) -> Request:
         if len(one.args) != 6:
@@ -113,7 +112,8 @@ class Lion(lmms):
         pictures = visual(self.task_dict[task][split][number]) or []
         if len(pictures) != 1:
             raise LionError(f"{task}, sample {number}: {len(pictures)} pictures, LION reads one; choose another task")
-        return Request(pictures[0], self.verb, instruction=" ".join(words.replace("<image>", " ").split()))
+        words = " ".join(words.replace("<image>", " ").split())
+        return Request(pictures[0], self.verb, instruction=words, max_prompt_tokens=self.limit)
 
     def _continuation(self, one: Instance) -> str:
         target, _, number, task, split = one.args[1:]

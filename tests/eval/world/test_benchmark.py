@@ -8,7 +8,8 @@ from lion.boxes import format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.world.benchmark import ALONE, BARS, SETS, TAGGER
-from lion.pipeline import Verb
+from lion.pipeline import Look, Verb
+from lion.pipeline.prepare import prepare
 from lion.prompts import Task
 from lion.world import POPE_TASKS, test_questions
 from tests.eval.tiny_world import Oracle
@@ -86,8 +87,8 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     for name in SETS:
         for one in benchmark.questions(name):
             request = benchmark._request(one, False, 2)
-            (look,) = oracle._open([request.image])
-            prompt = oracle._prompt(look, replace(request, tags=()), request.verb.task)
+            look = Look.open(request.image)
+            prompt = prepare(replace(request, tags=()), oracle.processor, look.size)
             assert prompt.instruction == one.instruction(2) and prompt.task == one.task
             assert look.size == (256, 256)
     assert {one.history for one in benchmark.questions(ALONE)} == {()}

@@ -24,7 +24,7 @@ from lion.eval.benchmarks.scoring import Scored
 from lion.eval.predictions import Row
 from lion.eval.score import Score
 from lion.pipeline import Answer, LionPipeline, Request, Verb
-from lion.pipeline.decoding import decoding
+from lion.pipeline.decoding import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
 
@@ -61,7 +61,7 @@ class DatasetBenchmark:
         if self.prompt not in (None, *self.paper.prompts):
             prompts = ", ".join(self.paper.prompts)
             raise LionError(f"{self.name} has no prompt {self.prompt!r}; it can be put as {prompts}")
-        decoding(self._preset)
+        decoding_presets(self._preset)
 
     @classmethod
     def of(cls, run: Mapping[str, Any], data: Path | None = None) -> DatasetBenchmark:
@@ -186,7 +186,7 @@ class DatasetBenchmark:
         """With the benchmark's decoding, and prompts as long as the model's positions allow: the released code has no
         other limit when it answers."""
         own = copy(pipeline)
-        own.decoding, own.processor = decoding(self._preset), copy(pipeline.processor)
+        own.decoding, own.processor = decoding_presets(self._preset), copy(pipeline.processor)
         own.processor.max_text_tokens = pipeline.model.config.qformer_config.max_position_embeddings
         return own
 

@@ -1,0 +1,160 @@
+"""Step 2, evidence: what depends on the picture alone (pixels, tags, visual features), kept by the picture's content.
+
+A picture is opened into a :class:`Look`; its evidence is filled in when first needed and shared by all looks at equal
+pixels, so that many questions cost one pass of the Vision Encoder. P patches + CLS, V vision width, D model width.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from lion.images import image_hash, open_image
+from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.tagging import Tagger
+
+T = TypeVar("T")
+
+CACHE_BYTES = 256 * 2**20
+"""Default bound of a cache: some 70 pictures of the full-size model in float32, 4,000 of lion-mini."""
+
+_ENTRY_BYTES = 1024
+"""What an entry without visual features is counted as."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the frozen parts found in a picture; None where it has not been computed."""
+
+    vision: VisualFeatures | None = None
+    """Vision Encoder and Vision Aggregator output, (1, P, V) and (1, P, D)."""
+    tags: tuple[str, ...] | None = None
+    """The tagger's tags, in its order."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it occupies, roughly."""
+        tensors = (self.vision.last_BPV, self.vision.aggregated_BPD) if self.vision else ()
+        return _ENTRY_BYTES + sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One opened picture and its evidence. Valid for the pipeline that made it."""
+
+    image: Image.Image
+    """RGB, upright, as people see it."""
+    name: str | None
+    """The path it was opened from; None if it came as pixels."""
+    hash: str
+    """Hash of the pixels: the key of its evidence."""
+    evidence: Evidence = field(default_factory=Evidence, repr=False)
+
+    @classmethod
+    def open(cls, picture: Picture) -> Look:
+        """Open a picture; no model is involved. A look is returned as it is.
+
+        Raises: LionError as :func:`lion.images.open_image`.
+        """
+        if isinstance(picture, Look):
+            return picture
+        image = open_image(picture)
+        return cls(image, picture_name(picture), image_hash(image))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.size
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tagger's tags; empty without a tagger."""
+        return self.evidence.tags or ()
+
+
+Picture = str | Path | bytes | Image.Image | Look
+"""A path, the bytes of a file, a PIL image, or a picture opened before."""
+Pictures = list[str] | list[Path] | list[bytes] | list[Image.Image] | list[Look] | list[Picture] | tuple[Picture, ...]
+
+
+def picture_name(picture: Picture) -> str | None:
+    """The path a picture was given by, if any."""
+    return picture.name if isinstance(picture, Look) else str(picture) if isinstance(picture, (str, Path)) else None
+
+
+class EvidenceCache:
+    """Evidence by content hash, least recently used first out, bounded in bytes; safe to use from several threads.
+
+    Args:
+        max_bytes: bound on the memory of what is kept. Looks that are still in use keep their evidence beyond it.
+    """
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._entries: OrderedDict[str, Evidence] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[EvidenceCache], tuple[int]]:
+        """A copy for another process starts empty."""
+        return EvidenceCache, (self.max_bytes,)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open(self, picture: Picture) -> Look:
+        """As :meth:`Look.open`, with the evidence of an equal picture where it is known."""
+        look = Look.open(picture)
+        with self._lock:
+            evidence = self._entries.setdefault(look.hash, look.evidence)
+            self._entries.move_to_end(look.hash)
+        return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
+
+    def trim(self, looks: Iterable[Look]) -> None:
+        """Count what has been computed for these looks, and drop the least recently used entries beyond the bound."""
+        with self._lock:
+            self._sizes |= {look.hash: look.evidence.nbytes for look in looks if look.hash in self._entries}
+            total = sum(self._sizes.values())
+            while self._entries and total > self.max_bytes:
+                key, _ = self._entries.popitem(last=False)
+                total -= self._sizes.pop(key, 0)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._entries.clear()
+            self._sizes.clear()
+
+
+def tag_images(looks: Iterable[Look], tagger: Tagger, batch_size: int) -> None:
+    """Run the tagger on pictures that have no tags yet."""
+    untagged = list({look.hash: look for look in looks if look.evidence.tags is None}.values())
+    for batch in batched(untagged, batch_size):
+        for look, tags in zip(batch, tagger([look.image for look in batch]), strict=True):
+            look.evidence.tags = tuple(tags)
+
+
+@torch.no_grad()
+def encode_images(
+    looks: Iterable[Look], model: LionForConditionalGeneration, processor: LionProcessor, batch_size: int
+) -> None:
+    """Run Vision Encoder and Vision Aggregator on pictures that have no visual features yet."""
+    unseen = list({look.hash: look for look in looks if look.evidence.vision is None}.values())
+    for batch in batched(unseen, batch_size):
+        pixels = processor.image_processor([look.image for look in batch])["pixel_values"]
+        features = model.look(pixels.to(model.device, model.dtype))
+        for row, look in enumerate(batch):
+            look.evidence.vision = features.row(row)
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Slices of at most ``size`` items, in order."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,167 @@
+"""Step 1, prepare: a request becomes the words, tags and token ids that the model reads. No model is involved.
+
+T prompt tokens (language model), T' instruction tokens (Q-Former).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import BatchFeature
+
+from lion.boxes import Box, format_box, parse_boxes
+from lion.errors import LionError
+from lion.model import LionProcessor
+from lion.model.processing_lion import is_readable
+from lion.pipeline.answer import Verb
+from lion.pipeline.request import Request, Round, Wording
+from lion.prompts import Task, dialog_instruction, instruction, tag_words
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request made ready for the model."""
+
+    request: Request
+    task: Task
+    instruction: str
+    """The bare instruction, as the Q-Former reads it."""
+    tags: tuple[str, ...] | None
+    """Tags of the tag prompt; None for a prompt without one; empty if the tagger found nothing, which it then says."""
+    inputs: BatchFeature
+    """``input_ids`` and ``attention_mask`` (1, T), ``qformer_input_ids`` and ``qformer_attention_mask`` (1, T'),
+    ``task_levels`` (1,)."""
+    candidates: list[list[int]] | None
+    """Token ids of the request's candidates, each ending in ``</s>``."""
+    note: str | None
+    """What was left out to fit the limit, for the user."""
+
+
+def prepare(
+    request: Request, processor: LionProcessor, size: tuple[int, int], found: Sequence[str] | None = None
+) -> Prompt:
+    """Word, tag and tokenize a request.
+
+    Args:
+        request: of any verb but ``tag``, which needs no prompt.
+        processor: the model's.
+        size: (width, height) of the picture in pixels.
+        found: the tagger's tags, for a request that gives none; None without a tagger.
+
+    Raises:
+        LionError: an empty or too long question, a box that is missing, outside the picture or without area, a history
+            that is none, tags or candidates that are no list of words.
+    """
+    assert request.verb.task is not None
+    limit = request.max_prompt_tokens or processor.max_text_tokens
+    tags = found if request.tags is None else tag_words(request.tags) or None
+    words, note = _instruction(request, processor, size, tags, limit)
+    if tags and len(kept := processor.fitting_tags(words, tags, limit)) < len(tags):
+        notes = (note, f"kept {len(kept)} of {len(tags)} tags: the prompt's limit is {limit} tokens")
+        tags, note = kept, "; ".join(filter(None, notes))
+    inputs = processor(
+        text=[words], tags=None if tags is None else [tags], tasks=[request.verb.task], max_text_tokens=limit
+    )
+    candidates = None if request.candidates is None else candidate_ids(processor, request.candidates)
+    return Prompt(request, request.verb.task, words, None if tags is None else tuple(tags), inputs, candidates, note)
+
+
+def _instruction(
+    request: Request, processor: LionProcessor, size: tuple[int, int], tags: Sequence[str] | None, limit: int
+) -> tuple[str, str | None]:
+    """The bare instruction, and a note for the user if any."""
+    verb, text, history, words = request.verb, request.text, request.history, request.instruction
+    if words is not None:
+        return fit_history(processor, tags, history, words, limit) if callable(words) else (words, None)
+    if verb is Verb.DESCRIBE:
+        return _region_instruction(request.box, size, processor.box_decimals)
+    if verb is Verb.CAPTION:
+        return instruction(Task.CAPTION), None
+    if text is not None and not isinstance(text, str):
+        raise LionError(f"a question or phrase is text, not {text!r}")
+    if text is None or not text.strip():
+        raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; say what you want to know")
+    if verb is Verb.LOCATE:
+        return instruction(Task.REC, expression=text), None
+    if verb is Verb.ASK:
+        return instruction(Task.VQA, question=text), None
+    if not all(map(_is_round, history)):
+        raise LionError("a history is a list of rounds (question, answer), both texts; of several pictures a list each")
+    return fit_history(processor, tags, history, lambda rounds: dialog_instruction(rounds, text), limit)
+
+
+def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tuple[str, str | None]:
+    if box is None:
+        raise LionError("describe needs a box: x1,y1,x2,y2")
+    if not isinstance(box, Box):
+        raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {box!r}")
+    unit = unit_box(box, size)
+    readable = parse_boxes(format_box(unit, decimals)).ok
+    note = f"at the {decimals} decimals that the model reads, the box {_numbers(box)} has no area"
+    return instruction(Task.REG, box=unit, decimals=decimals), None if readable else note
+
+
+def _is_round(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(text, str) for text in value)
+
+
+def unit_box(box: Box, size: tuple[int, int]) -> Box:
+    """The box in the unit square of a picture of ``size`` (width, height).
+
+    Raises: LionError if it reaches outside the picture or has no area.
+    """
+    unit = box.to_unit(*size)
+    if unit != unit.clamp():
+        inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
+        hint = "; for pixels say so: --pixels, or Box(..., 'pixel')" if box.space == "unit" else ""
+        raise LionError(f"the box {_numbers(box)} reaches outside the picture, which is {inside}{hint}")
+    if unit.area == 0:
+        raise LionError(f"the box {_numbers(box)} has no area; x1 < x2 and y1 < y2 are needed")
+    return unit
+
+
+def _numbers(box: Box) -> str:
+    return ",".join(f"{value:g}" for value in box.xyxy())
+
+
+def fit_history(
+    processor: LionProcessor, tags: Sequence[str] | None, history: Sequence[Round], wording: Wording, limit: int
+) -> tuple[str, str | None]:
+    """A dialog with as many of its latest rounds as fit the limit (tokens), and a note if some do not.
+
+    Tags may keep half of the prompt and no more: a few survive any history, and many do not push the history out.
+    """
+    few = None if tags is None else processor.fitting_tags("", tags, limit // 2)
+
+    def fits(words: str) -> bool:
+        return max(processor.prompt_length(words, few), processor.instruction_length(words)) <= limit
+
+    low, high = 0, len(history)  # the fewest rounds to drop; if some number fits, so does every larger one
+    while low < high:
+        middle = (low + high) // 2
+        if fits(wording(history[middle:])):
+            high = middle
+        else:
+            low = middle + 1
+    note = f"dropped the {low} oldest of {len(history)} rounds: the prompt's limit is {limit} tokens"
+    return wording(history[low:]), note if low else None
+
+
+def candidate_ids(processor: LionProcessor, candidates: Sequence[str]) -> list[list[int]]:
+    """Each candidate's token ids, ``</s>`` last; none is shortened.
+
+    Raises: LionError if there are no candidates, or one is empty or no readable text.
+    """
+    if isinstance(candidates, str):
+        raise LionError(f"candidates is one text, {candidates!r}; give a list of answers")
+    if not candidates:
+        raise LionError("there are no candidates; give at least one answer to rank")
+    for index, text in enumerate(candidates):
+        if not is_readable(text):
+            raise LionError(f"candidate {index} of {len(candidates)} is not readable text: {text!r}; leave it out")
+    rows: list[list[int]] = processor.tokenizer(list(candidates))["input_ids"]
+    for index, (text, ids) in enumerate(zip(candidates, rows, strict=True)):
+        if not text.strip() or len(ids) < 2:
+            raise LionError(f"candidate {index} of {len(candidates)} is empty: {text!r}; leave it out")
+    return rows

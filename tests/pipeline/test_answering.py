@@ -1,0 +1,175 @@
+"""The path of requests: failed ones as rows, settings of one request, several threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from PIL import Image
+
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.pipeline import Answer, DecodingPreset, LionPipeline, Look, Request, Verb, open_pictures
+from lion.prompts import Task
+
+SHORT = DecodingPreset(num_beams=2, max_new_tokens=6)
+
+
+def picture(number):
+    return Image.linear_gradient("L").rotate(40 * number).resize((64, 48)).convert("RGB")
+
+
+def mistakes():
+    """A request of each kind of mistake, with a word of its reason."""
+    return [
+        (Request("nothing.png", Verb.CAPTION), "no such file"),
+        (Request(b"", Verb.CAPTION), "empty"),
+        (Request(picture(0), Verb.ASK, " "), "question is empty"),
+        (Request(picture(0), Verb.ASK, "word " * 10_000), "limit is"),
+        (Request(picture(0), Verb.DESCRIBE, box=Box(0, 0, 65, 48, "pixel")), "reaches outside"),
+        (Request(picture(0), Verb.DESCRIBE), "needs a box"),
+        (Request(picture(0), Verb.ASK, "is it?", candidates=[]), "no candidates"),
+        (Request(picture(0), Verb.CHAT, "is it?", history=["no round"]), "list of rounds"),
+        (Request(picture(0), Verb.CAPTION, tags="a, b"), "list of words"),
+    ]
+
+
+def test_failed_requests_become_rows_and_the_others_are_answered(pipeline):
+    good = [Request(picture(1), Verb.CAPTION, decoding=SHORT), Request(picture(2), Verb.TAG)]
+    wanted = pipeline.answer(good)
+    requests = [good[0], *(request for request, _ in mistakes()), good[1]]
+    first, *failed, last = pipeline.answer(requests, on_error="row")
+    assert [first, last] == wanted and not first.failed
+    for (request, word), answer in zip(mistakes(), failed, strict=True):
+        assert (answer.failed, answer.ok, answer.text, answer.boxes) == (True, False, "", ())
+        assert answer.task is request.verb and answer.model == "tiny" and word in answer.reason
+    assert failed[0].image == "nothing.png" and failed[1].image is None
+
+
+@pytest.mark.parametrize("number", range(len(mistakes())))
+def test_errors_are_raised_unless_rows_are_wanted(pipeline, number):
+    request, word = mistakes()[number]
+    with pytest.raises(LionError, match=word):
+        pipeline.answer([request])
+
+
+def test_a_tagger_that_fails_for_one_picture_fails_that_row_alone(pipeline, monkeypatch):
+    bad = picture(3)
+
+    def tagger(images):
+        if any(image.tobytes() == bad.tobytes() for image in images):
+            raise LionError("no tags of this picture")
+        return [["car"]] * len(images)
+
+    monkeypatch.setattr(pipeline, "tagger", tagger)
+    requests = [Request(one, Verb.CAPTION, decoding=SHORT) for one in (picture(1), bad, picture(2))]
+    answers = pipeline.answer(requests, on_error="row")
+    assert [answer.failed for answer in answers] == [False, True, False]
+    assert answers[0].tags == answers[2].tags == ("car",) and answers[1].reason == "no tags of this picture"
+
+
+def test_a_decoder_that_cannot_serve_a_request_is_an_error_of_that_request(pipeline, monkeypatch):
+    generate = pipeline.decoder.generate
+
+    def no_boxes(prompts, vision, preset):
+        if preset.box_only:
+            raise LionError("this tokenizer cannot write boxes")
+        return generate(prompts, vision, preset)
+
+    monkeypatch.setattr(pipeline.decoder, "generate", no_boxes)
+    requests = [
+        Request(picture(1), Verb.CAPTION, decoding=SHORT),
+        Request(picture(1), Verb.LOCATE, "the car", decoding=DecodingPreset(box_only=True)),
+    ]
+    one, other = pipeline.answer(requests, on_error="row")
+    assert not one.failed and other.failed and other.reason == "this tokenizer cannot write boxes"
+
+
+def test_a_bug_is_no_row(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda *inputs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pipeline.answer([Request(picture(1), Verb.CAPTION)], on_error="row")
+
+
+def test_pictures_are_opened_before_there_is_a_model(tmp_path):
+    picture(1).save(tmp_path / "a.png")
+    requests = [Request(tmp_path / "a.png", Verb.CAPTION), Request(tmp_path / "b.png", Verb.CAPTION)]
+    look, failed = open_pictures(requests, Look.open, "row", "lion-mini")
+    assert isinstance(look, Look) and look.size == (64, 48)
+    assert isinstance(failed, Answer) and failed.failed and failed.image == str(tmp_path / "b.png")
+    with pytest.raises(LionError, match="no such file"):
+        open_pictures(requests, Look.open)
+
+
+def test_decoding_belongs_to_the_request(pipeline, monkeypatch):
+    presets = []
+    generate = pipeline.decoder.generate
+    monkeypatch.setattr(
+        pipeline.decoder, "generate", lambda p, v, preset: presets.append((len(p), preset)) or generate(p, v, preset)
+    )
+    other = DecodingPreset(num_beams=1, max_new_tokens=3)
+    pipeline.batch_size = 4
+    before = pipeline.decoding
+    pipeline.answer([Request(picture(n), Verb.CAPTION, decoding=(SHORT, other)[n % 2]) for n in range(4)])
+    assert presets == [(2, SHORT), (2, other)]
+    presets.clear()
+    pipeline.ask(picture(0), "what is it?", num_beams=1, max_new_tokens=3)
+    assert presets == [(1, other)] and pipeline.decoding is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_beams": 0}, "num_beams=0"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0"),
+        ({"num_beams": 2.5}, "num_beams=2.5"),
+        ({"num_beams": True}, "num_beams=True"),
+        ({"repetition_penalty": 0}, "repetition_penalty=0"),
+        ({"beams": 3}, "no decoding setting 'beams'; there are num_beams"),
+    ],
+)
+def test_settings_out_of_range_are_one_line(pipeline, settings, message):
+    with pytest.raises(LionError, match=message):
+        pipeline.caption(picture(0), **settings)
+
+
+def test_the_limit_of_a_prompt_belongs_to_the_request(pipeline):
+    words = "is the car red? " * 24
+    with pytest.raises(LionError, match="limit is"):
+        pipeline.answer([Request(picture(0), Verb.ASK, words, tags=[])])
+    assert pipeline.answer([Request(picture(0), Verb.ASK, words, tags=[], max_prompt_tokens=256, decoding=SHORT)])[0].ok
+    history = [(f"is thing {index} red?", "yes it is") for index in range(20)]
+    long, usual = pipeline.answer(
+        [
+            Request(picture(0), Verb.CHAT, "what is it?", history=history, max_prompt_tokens=limit, decoding=SHORT)
+            for limit in (256, None)
+        ]
+    )
+    dropped = [int(answer.note.split()[2]) for answer in (long, usual)]
+    assert dropped[0] < dropped[1] and "256 tokens" in long.note
+
+
+def test_several_threads_get_the_answers_of_one(parts):
+    pipeline = LionPipeline(*parts, name="tiny", batch_size=2)
+    pictures = [picture(n) for n in range(4)]
+
+    def work(thread, start=None):
+        if start:
+            start.wait()
+        answers = []
+        for n in range(4):
+            one = pictures[(thread + n) % 4]
+            answers.append(pipeline.ask(one, f"what is it? {n}", num_beams=2, max_new_tokens=4).text)
+            answers.append(pipeline.tags(one).text)
+            if n == 2:
+                pipeline.cache.clear()
+        return answers
+
+    wanted = [work(thread) for thread in range(4)]
+    start = Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda thread: work(thread, start), range(4))) == wanted
+
+
+def test_tasks_have_their_presets(parts):
+    pipeline = LionPipeline(*parts, decoding="short")
+    assert pipeline.decoding[Task.VQA].max_new_tokens == 10 and pipeline.decoding[Task.CAPTION].max_new_tokens == 64
