@@ -8,10 +8,11 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
+from lion.checkpoints.tensors import DTYPE_NAMES, StoredTensor
 from lion.convert import official
 from lion.convert.official import Inputs, plan_official
 from lion.convert.report import Outcome
-from lion.convert.sources import Source, Stored
+from lion.convert.sources import Source
 from lion.convert.writer import SHARD_BYTES, _split
 from lion.errors import LionError
 from tests.parity.released import GOLDEN
@@ -26,8 +27,8 @@ def keys(size):
 
 
 def stored(entry):
-    dtype = getattr(torch, entry["dtype"])
-    return Stored(tuple(entry["shape"]), dtype if dtype.is_floating_point else None, lambda: pytest.fail("was read"))
+    dtype = DTYPE_NAMES[getattr(torch, entry["dtype"])]
+    return StoredTensor(tuple(entry["shape"]), dtype, lambda: pytest.fail("was read"))
 
 
 @pytest.fixture

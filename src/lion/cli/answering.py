@@ -40,7 +40,7 @@ def load_pipeline(options: Options) -> LionPipeline:
 
 def introduce(model: str) -> None:
     """A note on stderr where the model is lion-mini."""
-    from lion.checkpoints.loading import BUNDLED
+    from lion.checkpoints.finding import BUNDLED
 
     if model == BUNDLED:
         say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
@@ -105,7 +105,7 @@ def read_tags(options: Options) -> TagFile | None:
 
 def failed(name: str, verb: Verb, error: Exception, options: Options) -> Answer:
     """The row of a picture that cannot be used."""
-    from lion.checkpoints.loading import BUNDLED
+    from lion.checkpoints.finding import BUNDLED
     from lion.pipeline import Answer
 
     reason = f"{error.strerror}; check the path" if isinstance(error, OSError) and error.strerror else str(error)

@@ -17,6 +17,9 @@ from lion.errors import LionError
 Rename = Callable[[str], str | None]
 """A released name to ours; None for one that carries nothing of its own; LionError for one that is not LION's."""
 
+FLOATING = ("F64", "F32", "F16", "BF16")
+"""Dtypes that are converted; quantised weights have others."""
+
 _FIX = {
     "lion": "give --config if this LION is neither the released XL nor XXL",
     "vit": "give EVA ViT-g/14 for 224 pixels (eva_vit_g.pth)",
@@ -100,7 +103,7 @@ class Assembly:
     def _fill(self, role: str, origin: Origin) -> None:
         label = origin.source.label
         for name in origin.released:
-            if origin.source.tensors[name].dtype is None:
+            if origin.source.tensors[name].dtype not in FLOATING:
                 raise LionError(f"'{label}': {name} holds no floating-point numbers; give unquantised weights")
         try:
             shape = origin.shape()

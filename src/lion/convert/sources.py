@@ -10,21 +10,20 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from lion.checkpoints.tensors import DTYPE_NAMES, StoredTensor, open_safetensors
 from lion.errors import LionError
-from lion.hub import HUB_ID, fetch
+from lion.hub import HUB_ID, LOAD_ERRORS, fetch
 
 AGAIN = "download or copy it again"
 
@@ -41,19 +40,6 @@ KNOWN_WEIGHTS = (
     "pytorch_model.bin",
 )
 
-_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A tensor that lies in a file."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype | None
-    """None for a type that is no floating-point number of ours."""
-    read: Callable[[], Tensor]
-    """Its numbers, mapped and not copied."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -61,7 +47,7 @@ class Source:
 
     label: str
     """What the user called it, for messages."""
-    tensors: Mapping[str, Stored]
+    tensors: Mapping[str, StoredTensor]
 
 
 def find(source: str | Path, patterns: Sequence[str]) -> Path:
@@ -127,12 +113,12 @@ def open_source(source: str | Path) -> Source:
     return Source(name, _open_file(file, str(file) if Path(name).is_dir() else name))
 
 
-def _open_shards(index: Path) -> dict[str, Stored]:
+def _open_shards(index: Path) -> dict[str, StoredTensor]:
     try:
         where: dict[str, str] = json.loads(index.read_text())["weight_map"]
         shards = sorted(set(where.values()))
         missing = [shard for shard in shards if not (index.parent / shard).is_file()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except LOAD_ERRORS as error:
         raise LionError(f"{index} is not a readable index of shards; {AGAIN}") from error
     if missing:
         more = f" (and {len(missing) - 1} more of {len(shards)})" if len(missing) > 1 else f" (of {len(shards)} shards)"
@@ -144,24 +130,11 @@ def _open_shards(index: Path) -> dict[str, Stored]:
     return {name: opened[shard][name] for name, shard in where.items()}
 
 
-def _open_file(file: Path, name: str) -> dict[str, Stored]:
-    return _open_safetensors(file, name) if file.suffix == ".safetensors" else _open_torch(file, name)
+def _open_file(file: Path, name: str) -> dict[str, StoredTensor]:
+    return open_safetensors(file, name) if file.suffix == ".safetensors" else _open_torch(file, name)
 
 
-def _open_safetensors(file: Path, name: str) -> dict[str, Stored]:
-    try:
-        opened = safe_open(file, framework="pt")
-        tensors = {}
-        for key in opened.keys():  # noqa: SIM118 - not a mapping
-            part = opened.get_slice(key)
-            dtype = _DTYPES.get(part.get_dtype())
-            tensors[key] = Stored(tuple(part.get_shape()), dtype, partial(opened.get_tensor, key))
-    except (SafetensorError, OSError) as error:
-        raise LionError(f"{name} is cut off or no safetensors file; {AGAIN}") from error
-    return tensors
-
-
-def _open_torch(file: Path, name: str) -> dict[str, Stored]:
+def _open_torch(file: Path, name: str) -> dict[str, StoredTensor]:
     """A file that torch.save wrote: tensors by name, at the top or under ``model``."""
     try:
         # torch.load's own mapping is writable, so the system wants memory for all of it, which XXL is larger than. Fake
@@ -186,7 +159,7 @@ def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     return {key: _stored(tensor, numbers) for key, tensor in held.items()}
 
 
-def _stored(tensor: Tensor, numbers: Tensor) -> Stored:
+def _stored(tensor: Tensor, numbers: Tensor) -> StoredTensor:
     """A fake tensor's place among a file's bytes."""
     storage = tensor.untyped_storage()
     start = storage._checkpoint_offset  # where torch.load says they begin
@@ -196,7 +169,7 @@ def _stored(tensor: Tensor, numbers: Tensor) -> Stored:
         own = numbers[start : start + storage.nbytes()].view(tensor.dtype)  # torch aligns what it writes
         return own.as_strided(tensor.shape, tensor.stride(), own.storage_offset() + tensor.storage_offset())
 
-    return Stored(tuple(tensor.shape), tensor.dtype if tensor.dtype in _DTYPES.values() else None, read)
+    return StoredTensor(tuple(tensor.shape), DTYPE_NAMES.get(tensor.dtype, ""), read)
 
 
 def _why(file: Path, name: str, error: Exception) -> str:
@@ -224,7 +197,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except LOAD_ERRORS as error:
         raise LionError(f"{path} is not readable JSON; check the path, or {AGAIN}") from error
     if not isinstance(value, dict):
         raise LionError(f"{path} holds no JSON object; is it a config.json?")

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 
 from lion.convert.sources import TEXTS, find
 from lion.errors import LionError
+from lion.hub import LOAD_ERRORS
 from lion.model import LionConfig, LionImageProcessor, LionProcessor
 from lion.prompts import SOFT_TOKEN
 
@@ -41,5 +42,5 @@ def _tokenizer(source: str, option: str) -> Any:
         raise LionError(f"{option} {source} is a file; its tokenizer is needed too, so give the folder or Hub id")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except LOAD_ERRORS as error:
         raise LionError(f"{option} '{source}' holds no readable tokenizer; give the folder or Hub id of one") from error

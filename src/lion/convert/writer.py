@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from lion.atomic import atomic_write_json
+from lion.checkpoints.tensors import DTYPE_NAMES
 
 SHARD_BYTES = 2_000_000_000
-_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _write_shard(path: Path, tensors: Sequence[Planned], progress: Callable[[int
     offset = 0
     for tensor in ordered:
         header[tensor.name] = {
-            "dtype": _NAMES[tensor.dtype],
+            "dtype": DTYPE_NAMES[tensor.dtype],
             "shape": list(tensor.shape),
             "data_offsets": [offset, offset + tensor.bytes],
         }
