@@ -1,8 +1,9 @@
-"""Where a model is computed, and in which dtype: devices, their free memory, and whether they multiply bfloat16."""
+"""What this machine can hold and compute: devices, dtypes, free memory and disk."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,13 @@ def free_memory(device: torch.device) -> int | None:
         cached = sum(int(row[1]) for row in rows if row[0] in ("inactive_file", "active_file"))
         limits.append(max(int(limit) - int(used) + cached, 0))
     return min(limits, default=None)
+
+
+def free_disk(folder: Path) -> int:
+    """Free bytes on the disk of a folder, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _read(path: str) -> str:

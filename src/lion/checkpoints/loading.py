@@ -74,14 +74,8 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
     Raises: LionError if they do not, or cannot be read.
     """
     try:
-        if (folder / GENERATION_CONFIG_NAME).is_file():  # transformers ignores one that it cannot read
+        if (folder / GENERATION_CONFIG_NAME).is_file():  # from_pretrained would ignore one that it cannot read
             GenerationConfig.from_pretrained(folder, local_files_only=True)
-    except LOAD_ERRORS as error:
-        raise LionError(
-            f"'{name}' holds no readable {GENERATION_CONFIG_NAME} ({first_line(error)}); "
-            "save or copy the checkpoint again"
-        ) from error
-    try:
         model, report = LionForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )

@@ -6,23 +6,30 @@ Packages are looked up without being imported, so that a broken one can be repor
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from lion.checkpoints.device import LARGE, default_dtype, find_device, free_memory, multiplies_bfloat16
+from lion.checkpoints.device import (
+    LARGE,
+    default_dtype,
+    find_device,
+    free_disk,
+    free_memory,
+    multiplies_bfloat16,
+)
 from lion.errors import LionError, first_line
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 PACKAGE = "lion-vlm"
 
 USED_BY = {"train": "lion train", "parquet": "Parquet in lion tag --out and --tags-from (.jsonl does without)"}
 """Extra of the package to the commands that need it; other extras are for developers and not checked."""
-
-_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^;<>=!~]*(?P<versions>[^;\s]*)(.*extra == ['\"](?P<extra>\w+)['\"])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +48,33 @@ def packages() -> Iterator[Check]:
     """Python and every required package, with the command that installs one that is missing or too old."""
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     try:
-        requirements = metadata.requires(PACKAGE) or []
-    except metadata.PackageNotFoundError:  # run from a source tree: which packages it requires is written nowhere
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:  # it comes with transformers
+        yield Check("packaging", "problem", "not installed", "every command needs it: pip install packaging")
+        return
+    try:
+        requirements = [Requirement(line) for line in metadata.requires(PACKAGE) or ()]
+    except metadata.PackageNotFoundError:  # run from a source tree, which has no metadata
         yield Check(PACKAGE, "missing", "not installed, so its packages are not checked", "pip install PATH_TO_LION")
         return
-    for requirement in requirements:
-        name, versions, extra = parse_requirement(requirement)
-        install = f"pip install '{name}{versions}'"
-        if extra is None:
-            yield _package(name, versions, "problem", f"every command needs it: {install}")
-        elif extra in USED_BY:
-            yield _package(name, versions, "missing", f"for {USED_BY[extra]}: {install}")
+    for one in requirements:
+        marker, install = one.marker, f"pip install '{one.name}{one.specifier}'"
+        if marker is None or marker.evaluate({"extra": ""}):
+            yield _package(one, "problem", f"every command needs it: {install}")
+        for extra, users in USED_BY.items():
+            if marker is not None and marker.evaluate({"extra": extra}):
+                yield _package(one, "missing", f"for {users}: {install}")
 
 
-def parse_requirement(requirement: str) -> tuple[str, str, str | None]:
-    """Name, version specifier and extra of a requirement as metadata hold it: ``tqdm<5,>=4; extra == 'train'``.
-
-    Not by the library `packaging`, which is itself a package that may be missing.
-    """
-    match = _REQUIREMENT.match(requirement)
-    assert match, requirement
-    return match["name"], match["versions"], match["extra"]
-
-
-def _package(name: str, versions: str, otherwise: Literal["missing", "problem"], fix: str) -> Check:
+def _package(requirement: Requirement, otherwise: Literal["missing", "problem"], fix: str) -> Check:
+    name, versions = requirement.name, requirement.specifier
     try:
         installed = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Check(name, otherwise, "not installed", fix)
-    if not _fits(installed, versions):
+    if not versions.contains(installed, prereleases=True):
         return Check(name, otherwise, f"{installed}, not {versions}", fix)
     return Check(name, "ok", installed)
-
-
-def _fits(version: str, specifier: str) -> bool:
-    try:
-        from packaging.specifiers import SpecifierSet
-    except ModuleNotFoundError:  # it comes with transformers, which is then reported as missing
-        return True
-    return SpecifierSet(specifier).contains(version, prereleases=True)
 
 
 def broken() -> Check | None:
@@ -195,13 +190,6 @@ def hub() -> Check:
             "Hub", "problem", f"{constants.ENDPOINT} answers {status}", "try later, or name a mirror (HF_ENDPOINT)"
         )
     return Check("Hub", "ok", f"{constants.ENDPOINT} answers")
-
-
-def free_disk(folder: Path) -> int:
-    """Free bytes on the disk of a folder, which need not exist yet."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def gigabytes(count: int) -> str:
