@@ -1,1 +1,1 @@
-"""What measures LION; run from the repository's root as ``python -m benchmarks.NAME``."""
+"""What measures LION; run from the repository's root as ``python -m perf.NAME``."""

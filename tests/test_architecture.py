@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,33 @@ def test_imports_point_left():
         if part != layer(module) and RANK.get(part, len(RANK)) >= RANK[layer(module)]
     ]
     assert not broken, "\n".join(broken)
+
+
+def imported_files(module: Path) -> Iterator[str]:
+    """Dotted names of the files of the house that a file imports, wherever in it the import stands."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{where(module, node.lineno)}: imports are absolute"
+            # "from lion.eval import report" reaches the file, "from lion.eval import Score" what the package hands out
+            yield from (one if one in FILES else node.module for one in (f"{node.module}.{a.name}" for a in node.names))
+
+
+def dotted(module: Path) -> str:
+    return ".".join(module.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {dotted(module) for module in MODULES}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Imports for type checks and inside functions included, and what a package's __init__ hands out."""
+    graph = {dotted(module): set(imported_files(module)) & FILES for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle: " + " <- ".join(error.args[1]))
 
 
 def test_every_file_says_what_it_is_for():

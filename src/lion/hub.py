@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub: what a name of one looks like, and how it is fetched."""
+"""Model repositories of the Hugging Face Hub: the form of their ids, downloads, and the errors of damaged files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from lion.errors import LionError, first_line
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """``owner/name``."""
 
+LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError)
+"""What json, transformers, tokenizers and safetensors raise for the files of a damaged checkpoint."""
+
 
 def fetch(name: str, patterns: Sequence[str]) -> Path:
-    """Download the files of a repository that match (or find them in the cache), and return its folder.
+    """Download the files of a repository that match a pattern, unless cached, and return its folder.
 
     Raises: LionError if the Hub has no such repository or is out of reach.
     """

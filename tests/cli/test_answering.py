@@ -235,7 +235,7 @@ def test_a_name_that_ends_in_a_slash_is_a_folder():
 
 def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures, monkeypatch):
     says("a car")
-    monkeypatch.setattr("lion.checkpoints.loading.BUNDLED", checkpoint)
+    monkeypatch.setattr("lion.checkpoints.finding.BUNDLED", checkpoint)
     ran = run("caption", pictures[0], "--json", "-m", checkpoint)
     assert ran.code == 0 and json.loads(ran.out)["ok"]
     (line,) = ran.err.splitlines()

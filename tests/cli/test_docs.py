@@ -36,7 +36,7 @@ def place(tmp_path, pictures, checkpoint, monkeypatch):
     torch.save({"model": released}, tmp_path / "ram_swin_large_14m.pth")
     look = Look.open(tmp_path / "scene.png")
     write_tags(tmp_path / "tags.parquet", [TagRow("scene.png", look.hash, ("boat", "sea"), "ram")])
-    monkeypatch.setattr("lion.checkpoints.loading.files", lambda package: tmp_path / "package")
+    monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

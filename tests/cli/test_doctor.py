@@ -1,4 +1,4 @@
-"""``lion doctor``: what it finds, what it says to do about it, and that it leaves the network alone."""
+"""``lion doctor``: its checks, the fixes they name, and that the network is not used."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from lion.cli import checks
 
@@ -17,7 +18,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 @pytest.fixture
 def found(run):
-    """Run it and return its exit code and its findings by what they are about."""
+    """Run it and return its exit code and its checks by what was checked."""
 
     def found(*arguments):
         ran = run("doctor", *arguments, "--json")
@@ -36,11 +37,23 @@ def no_network(monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", refuse)
 
 
-def test_its_lists_are_those_of_the_package():
-    assert list(checks.NEEDED) == PROJECT["dependencies"]
-    extras = {name: tuple(needed) for name, needed in PROJECT["optional-dependencies"].items() if needed}
-    del extras["dev"]
-    assert {name: needed for name, (needed, _) in checks.EXTRAS.items()} == extras
+def test_every_requirement_is_checked(found):
+    _, rows = found()
+    extras = {name: needed for name, needed in PROJECT["optional-dependencies"].items() if name != "dev"}
+    assert checks.USED_BY.keys() == extras.keys()
+    required = [one for needed in (PROJECT["dependencies"], *extras.values()) for one in needed]
+    assert {Requirement(one).name for one in required} < rows.keys()
+    assert "pytest" not in rows and rows["transformers"]["state"] == "ok"
+
+
+def test_a_source_tree_that_is_not_installed(found, monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("lion.cli.checks.metadata.requires", absent)
+    code, rows = found()
+    assert code == 0 and rows["lion-vlm"]["state"] == "missing" and "pip install" in rows["lion-vlm"]["fix"]
+    assert "torch" not in rows and rows["device"]["state"] == "ok"
 
 
 def test_a_whole_installation(found, checkpoint, no_network):
@@ -81,7 +94,7 @@ def test_what_an_extra_brings_is_missing_for_its_users_alone(found, monkeypatch)
 
 @pytest.mark.parametrize(
     ("names", "versions", "says"),
-    [(["torch"], {}, "not installed"), ([], {"transformers": "4.42.4"}, "4.42.4, not >=5.17,<6")],
+    [(["torch"], {}, "not installed"), ([], {"transformers": "4.42.4"}, "4.42.4, not <6,>=5.17")],
 )
 def test_what_everything_needs_is_a_problem(found, monkeypatch, names, versions, says):
     """Without its packages nothing else is looked at: importing them would only fail."""
@@ -93,11 +106,11 @@ def test_what_everything_needs_is_a_problem(found, monkeypatch, names, versions,
 
 
 def test_a_model_that_does_not_fit(found, checkpoint, monkeypatch):
-    monkeypatch.setattr("lion.cli.checks.free_memory", lambda place: 1_000_000)
+    monkeypatch.setattr("lion.cli.checks.free_memory", lambda device: 1_000_000)
     code, rows = found(checkpoint)
     assert code == 2 and rows[checkpoint]["state"] == "problem"
     assert "1.0 MB are free" in rows[checkpoint]["found"] and "smaller model" in rows[checkpoint]["fix"]
-    monkeypatch.setattr("lion.cli.checks.free_memory", lambda place: None)
+    monkeypatch.setattr("lion.cli.checks.free_memory", lambda device: None)
     assert found(checkpoint)[0] == 0
 
 
@@ -154,7 +167,7 @@ def test_the_hub_answers_or_not(found, monkeypatch, status, code):
 def test_a_model_of_the_hub_against_the_disk(found, monkeypatch):
     files = [SimpleNamespace(rfilename="model.safetensors", size=5 * 10**9), SimpleNamespace(rfilename="x.bin", size=7)]
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *a, **k: SimpleNamespace(siblings=files))
-    monkeypatch.setattr("lion.cli.checks.hub", lambda: checks.Finding("Hub", "ok", "answers"))
+    monkeypatch.setattr("lion.cli.checks.hub", lambda: checks.Check("Hub", "ok", "answers"))
     for room, code in ((10**10, 0), (10**9, 2)):
         monkeypatch.setattr("lion.cli.checks.free_disk", lambda folder, room=room: room)
         ended, rows = found("owner/name", "--hub")

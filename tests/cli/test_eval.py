@@ -195,7 +195,7 @@ def test_places_that_will_not_do(run, world_model, tmp_path):
 def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
     (tmp_path / "package" / "bundled").mkdir(parents=True)
     (tmp_path / "package" / "bundled" / "lion-mini").symlink_to(world_model)
-    monkeypatch.setattr("lion.checkpoints.loading.files", lambda package: tmp_path / "package")
+    monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path" / "to").mkdir(parents=True)
     (tmp_path / "path" / "to" / "model").symlink_to(world_model)
@@ -215,7 +215,7 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monke
     (tmp_path / "DIR").symlink_to(data)
     (tmp_path / "package" / "bundled").mkdir(parents=True)
     (tmp_path / "package" / "bundled" / "lion-mini").symlink_to(world_model)
-    monkeypatch.setattr("lion.checkpoints.loading.files", lambda package: tmp_path / "package")
+    monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
     text = (ROOT / "docs" / "evaluation.md").read_text()
     commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
     assert len(commands) == 6

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lion.checkpoints.loading import find_folder
+from lion.checkpoints.finding import find_folder
 from lion.model import LionForConditionalGeneration
 
 
@@ -78,12 +78,12 @@ def misfit(folder):
 def cut(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    return "not a readable safetensors"
+    return "no safetensors file"
 
 
 def missing(folder):
     (folder / "model.safetensors").unlink()
-    return "no safetensors weights"
+    return "no *.safetensors"
 
 
 def nonsense(folder):

@@ -181,7 +181,7 @@ def broken_generation_config(checkpoint, folder):
     """transformers then generates as if there were none."""
     shutil.copytree(checkpoint, folder)
     (folder / "generation_config.json").write_text('{"eos_token_id"')
-    return folder, "no readable generation_config.json"
+    return folder, "generation_config.json"
 
 
 def no_weights(checkpoint, folder):

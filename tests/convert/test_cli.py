@@ -256,7 +256,8 @@ def test_command_of_the_docs(run, parts, tmp_path, monkeypatch, command):
     if "instructblip" in command:
         hub["Salesforce/instructblip-flan-t5-xl"] = str(layouts.save_instruct_blip(tmp_path / "blip"))
     monkeypatch.setattr("lion.convert.sources.fetch", lambda name, patterns: Path(hub[name]))
-    monkeypatch.setattr(official, "PRESETS", {40: (released.config, "google/flan-t5-xl")})
-    monkeypatch.setattr(official, "_convert_tagger", lambda source, folder: folder.mkdir())
+    monkeypatch.setattr("lion.convert.plan.PRESETS", {40: (released.config, "google/flan-t5-xl")})
+    monkeypatch.setattr(official, "convert_ram", lambda source, folder: folder.mkdir())
+    Path("ram.pth").touch()
     ran = run(*command.split())
     assert ran.code == 0 and ran.out

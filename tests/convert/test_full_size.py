@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from lion.convert import official
-from lion.convert.official import Inputs, plan_official
-from lion.convert.report import Outcome
-from lion.convert.sources import Source, Stored
-from lion.convert.writer import SHARD_BYTES, _split
+from lion.checkpoints.tensors import DTYPE_NAMES, StoredTensor
+from lion.convert import plan as planning
+from lion.convert.plan import Inputs, plan_official
+from lion.convert.report import KeyStatus
+from lion.convert.sources import Source
+from lion.convert.writer import SHARD_BYTES, split_shards
 from lion.errors import LionError
 from tests.parity.released import GOLDEN
 
@@ -26,15 +27,15 @@ def keys(size):
 
 
 def stored(entry):
-    dtype = getattr(torch, entry["dtype"])
-    return Stored(tuple(entry["shape"]), dtype if dtype.is_floating_point else None, lambda: pytest.fail("was read"))
+    dtype = DTYPE_NAMES[getattr(torch, entry["dtype"])]
+    return StoredTensor(tuple(entry["shape"]), dtype, lambda: pytest.fail("was read"))
 
 
 @pytest.fixture
 def shelf(monkeypatch):
     """Sources by name, in the place of files."""
     sources = {}
-    monkeypatch.setattr(official, "open_source", lambda name: Source(name, sources[name]))
+    monkeypatch.setattr(planning, "open_source", lambda name: Source(name, sources[name]))
     return sources
 
 
@@ -51,14 +52,14 @@ def test_every_released_key_is_used_once(shelf, size):
     shelf["lion"] = {name: stored(entry) for name, entry in entries.items()}
     plan = plan_official(Inputs("lion"))
     plan.report.check()
-    assert sum(tensor.numbers for tensor in plan.tensors) == SIZES[size] + 39 * 1408  # plus the ViT's key biases
+    assert sum(tensor.parameters for tensor in plan.tensors) == SIZES[size] + 39 * 1408  # plus the ViT's key biases
     assert sorted(row.released for row in plan.report.rows) == sorted(entries)
-    assert Counter(row.outcome for row in plan.report.rows) == {
-        Outcome.RENAMED: len(entries) - 3 - 2 * (39 + 48),
-        Outcome.JOINED: 2 * (39 + 48),  # query and value biases; two columns of each router
-        Outcome.COPY: 3,
+    assert Counter(row.status for row in plan.report.rows) == {
+        KeyStatus.RENAMED: len(entries) - 3 - 2 * (39 + 48),
+        KeyStatus.JOINED: 2 * (39 + 48),  # query and value biases; two columns of each router
+        KeyStatus.COPY: 3,
     }
-    used = {row.ours for row in plan.report.of(Outcome.RENAMED, Outcome.JOINED)}
+    used = {row.ours for row in plan.report.of(KeyStatus.RENAMED, KeyStatus.JOINED)}
     assert used == {tensor.name for tensor in plan.tensors}
     assert plan.llm == f"google/flan-t5-{size}"
 
@@ -67,8 +68,10 @@ def test_every_released_key_is_used_once(shelf, size):
 def test_shards_stay_under_two_gigabytes(shelf, size):
     shelf["lion"] = {name: stored(entry) for name, entry in keys(size).items()}
     plan = plan_official(Inputs("lion"))
-    shards = _split(plan.tensors, SHARD_BYTES)
-    assert all(sum(tensor.bytes for tensor in shard) <= SHARD_BYTES for shard in shards)
+    sizes = {tensor.name: tensor.bytes for tensor in plan.tensors}
+    shards = split_shards(plan.tensors, SHARD_BYTES).filename_to_tensors
+    assert [name for names in shards.values() for name in names] == list(sizes)
+    assert all(sum(sizes[name] for name in names) <= SHARD_BYTES for names in shards.values())
     assert len(shards) == {"xl": 5, "xxl": 13}[size]
     assert plan.bytes / 1e9 == pytest.approx({"xl": 8.29, "xxl": 24.99}[size], abs=0.005)
 
@@ -94,7 +97,7 @@ def test_a_learnable_checkpoint_with_eva_and_flan_t5(shelf, size):
     shelf["google/flan-t5-" + size] = flan_t5(**FLAN[size])
     plan = plan_official(Inputs("lion", vit="eva"))
     plan.report.check()
-    filled = {row.ours for row in plan.report.of(Outcome.RENAMED, Outcome.JOINED)}
+    filled = {row.ours for row in plan.report.of(KeyStatus.RENAMED, KeyStatus.JOINED)}
     assert filled == {tensor.name for tensor in plan.tensors}
     assert {row.source for row in plan.report.rows} == {"lion", "eva", "google/flan-t5-" + size}
 

@@ -10,8 +10,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lion.convert.key_map import MAY_START
-from lion.convert.official import Inputs, convert_official, plan_official, read_config
-from lion.convert.report import Outcome
+from lion.convert.official import write_plan
+from lion.convert.plan import Inputs, plan_official, read_config
+from lion.convert.report import KeyStatus
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, TaskLevel
 from lion.pipeline import LionPipeline
@@ -36,7 +37,7 @@ def converted(parts, tmp_path_factory):
             torch.save(layouts.full(visual_inputs), folder / "lion.pth")
             inputs = Inputs(str(folder / "lion.pth"), llm=parts.llm, bert=parts.bert)
             config = read_config(parts.config)
-            convert_official(inputs, folder / "out", config=config, dtype=torch.float32)
+            write_plan(plan_official(inputs, config=config, dtype=torch.float32), folder / "out")
             made[visual_inputs] = folder / "out"
         return made[visual_inputs]
 
@@ -100,7 +101,9 @@ def state_of(folder):
 def convert(parts, out, lion, **inputs):
     dtype = inputs.pop("dtype", torch.float32)
     inputs = Inputs(str(lion), bert=parts.bert, **{"llm": parts.llm} | inputs)
-    return convert_official(inputs, out, config=read_config(parts.config), dtype=dtype)
+    plan = plan_official(inputs, config=read_config(parts.config), dtype=dtype)
+    write_plan(plan, out)
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -124,10 +127,10 @@ def test_only_what_was_trained(parts, tmp_path, converted, llm):
     plan = convert(parts, tmp_path / "out", parts.learnable, vit=parts.vit, llm=folder)
     wanted, ours = state_of(converted()), state_of(tmp_path / "out")
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.items())
-    left = plan.report.of(Outcome.LEFT_OVER)
+    left = plan.report.of(KeyStatus.LEFT_OVER)
     assert {row.source for row in left} == {parts.vit}
     assert {row.released.split(".")[0] for row in left} == {"blocks", "norm", "head"}
-    copies = {row.released for row in plan.report.of(Outcome.COPY) if row.source == parts.learnable}
+    copies = {row.released for row in plan.report.of(KeyStatus.COPY) if row.source == parts.learnable}
     assert "t5_model.encoder.embed_tokens.weight" in copies  # the released trainer does not drop it
 
 
@@ -136,8 +139,8 @@ def test_vision_encoder_from_instruct_blip(parts, tmp_path, converted):
     plan = convert(parts, tmp_path / "out", parts.learnable, vit=blip)
     wanted, ours = state_of(converted()), state_of(tmp_path / "out")
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.items())
-    assert all(row.ours.startswith("qformer.") for row in plan.report.of(Outcome.NOT_NEEDED))
-    assert all(row.released.startswith("language_model.") for row in plan.report.of(Outcome.LEFT_OVER))
+    assert all(row.ours.startswith("qformer.") for row in plan.report.of(KeyStatus.NOT_NEEDED))
+    assert all(row.released.startswith("language_model.") for row in plan.report.of(KeyStatus.LEFT_OVER))
 
 
 def test_vision_encoder_from_blip2(parts, tmp_path, converted):
@@ -152,7 +155,7 @@ def test_qformer_start_from_instruct_blip(parts, tmp_path, converted):
     torch.save(layouts.learnable("aggregator"), tmp_path / "lion.pth")
     plan = convert(parts, tmp_path / "out", tmp_path / "lion.pth", vit=blip)
     wanted, ours = state_of(converted()), state_of(tmp_path / "out")
-    started = {row.ours for row in plan.report.of(Outcome.STARTED)}
+    started = {row.ours for row in plan.report.of(KeyStatus.STARTED)}
     assert started and not any(name.startswith("qformer.") for name in started)
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.items() if name not in started)
 
@@ -213,7 +216,7 @@ def test_the_folder_is_complete(converted):
 
 
 def test_nobody_has_to_trust_remote_code():
-    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").rglob("*.md")]
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "perf").rglob("*.py"), *(ROOT / "docs").rglob("*.md")]
     assert len(sources) > 100 and [file for file in sources if "trust_remote_code" in file.read_text()] == []
 
 
@@ -249,18 +252,13 @@ def test_push_to_hub_round_trip(converted, tmp_path, monkeypatch):
 
 
 def test_a_tagger_comes_by_its_own_converter(parts, tmp_path, monkeypatch):
-    import sys
-    from types import ModuleType
-
     (tmp_path / "ram.pth").write_bytes(b"RAM")
 
     def convert_ram(source, out):
         out.mkdir()
         (out / "from").write_text(source.name)
 
-    module = ModuleType("lion.convert.ram")
-    module.convert_ram = convert_ram
-    monkeypatch.setitem(sys.modules, "lion.convert.ram", module)
+    monkeypatch.setattr("lion.convert.official.convert_ram", convert_ram)
     convert(parts, tmp_path / "out", parts.full, ram=str(tmp_path / "ram.pth"))
     assert (tmp_path / "out/tagger/from").read_text() == "ram.pth"
     assert "tagger is in" in (tmp_path / "out/README.md").read_text()
@@ -268,13 +266,11 @@ def test_a_tagger_comes_by_its_own_converter(parts, tmp_path, monkeypatch):
 
 def test_released_sizes_need_no_config(parts, monkeypatch):
     """By the width of the language model; and the FLAN-T5 of that size is the default."""
-    from lion.convert import official
-
-    monkeypatch.setattr(official, "PRESETS", {40: (released.config, parts.llm)})
+    monkeypatch.setattr("lion.convert.plan.PRESETS", {40: (released.config, parts.llm)})
     plan = plan_official(Inputs(parts.learnable, vit=parts.vit))
     plan.report.check()
     assert plan.llm == parts.llm
-    monkeypatch.setattr(official, "PRESETS", {})
+    monkeypatch.setattr("lion.convert.plan.PRESETS", {})
     with pytest.raises(LionError, match="40 wide, neither XL"):
         plan_official(Inputs(parts.full))
 
@@ -303,7 +299,7 @@ def test_what_may_be_left_over_is_a_list(parts, tmp_path, extra, fine):
     torch.save(layouts.full() | {extra: torch.ones(2)}, tmp_path / "lion.pth")
     if fine:
         plan = convert(parts, tmp_path / "out", tmp_path / "lion.pth")
-        assert [row.released for row in plan.report.of(Outcome.LEFT_OVER)] == [extra]
+        assert [row.released for row in plan.report.of(KeyStatus.LEFT_OVER)] == [extra]
     else:
         with pytest.raises(LionError, match=extra):
             convert(parts, tmp_path / "out", tmp_path / "lion.pth")

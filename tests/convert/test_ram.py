@@ -125,12 +125,12 @@ def cut(path: Path) -> str:
 
 def not_a_checkpoint(path: Path) -> str:
     path.write_text("<html>404</html>")
-    return "no checkpoint in PyTorch's format"
+    return "no checkpoint that can be mapped"
 
 
 def empty(path: Path) -> str:
     path.write_bytes(b"")
-    return "no checkpoint in PyTorch's format"
+    return "no checkpoint that can be mapped"
 
 
 def missing(path: Path) -> str:
@@ -152,7 +152,7 @@ def bomb(path: Path) -> str:
 
 def old_bomb(path: Path) -> str:
     torch.save({"epoch": Bomb()}, path, _use_new_zipfile_serialization=False)
-    return "no checkpoint in PyTorch's format"
+    return "no checkpoint that can be mapped"
 
 
 def changed(path: Path, **tensors: Tensor | None) -> None:
@@ -197,7 +197,7 @@ def torn_apart(path: Path) -> str:
 
 def no_tensors(path: Path) -> str:
     torch.save({"model": {"epoch": 3}}, path)
-    return "holds no table of tensors"
+    return "holds no tensors by name"
 
 
 SPOILT = [

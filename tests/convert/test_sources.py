@@ -48,7 +48,7 @@ def test_forms(tmp_path, form):
             torch.save({"not": torch.ones(1)}, path / "training_args.bin")
     assert same(read(path), WEIGHTS)
     opened = open_source(path).tensors
-    assert opened["b"].shape == (2, 3) and opened["b"].dtype == torch.bfloat16
+    assert opened["b"].shape == (2, 3) and opened["b"].dtype == "BF16"
 
 
 def test_shards(tmp_path):
@@ -240,4 +240,4 @@ def test_several_checkpoints_are_named(tmp_path):
 
 def test_numbers_that_are_none_are_marked(tmp_path):
     save_file({"eight": torch.ones(2, dtype=torch.int8)}, tmp_path / "x.safetensors")
-    assert sources.open_source(tmp_path / "x.safetensors").tensors["eight"].dtype is None
+    assert sources.open_source(tmp_path / "x.safetensors").tensors["eight"].dtype == "I8"

@@ -7,7 +7,7 @@ from transformers import BitsAndBytesConfig
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
-from lion.checkpoints.loading import find_folder
+from lion.checkpoints.finding import find_folder
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.pipeline import LionPipeline
 from lion.world import render

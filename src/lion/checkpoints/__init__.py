@@ -1,1 +1,8 @@
-"""Checkpoints: finding them (folder, Hub, bundled), reading them whole or in parts, and what is written about them."""
+"""Checkpoints on disk. Import from the file itself, so that whoever only looks for a folder does not load torch:
+
+* `finding`: a model's name to its folder (path, Hub id, the bundled lion-mini), and what kind of model it holds;
+* `device`: where a model is computed and in which dtype;
+* `loading`: model, processor and tagger; `parts`: one component in a folder of its own;
+* `tensors`: safetensors files by tensor; `info`: sizes from headers alone;
+* `record`: what `lion train` wrote beside a model about its run.
+"""

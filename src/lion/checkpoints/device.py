@@ -1,52 +1,100 @@
-"""What this machine can do: how much memory is free, and whether it multiplies bfloat16"""
+"""What this machine can hold and compute: devices, dtypes, free memory and disk."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lion.errors import LionError
 
 if TYPE_CHECKING:
     import torch
 
+LARGE = 4 * 10**9
+"""Bytes of weights from which a CPU that multiplies bfloat16 keeps them in it: half the memory, and faster."""
+
+_FLOAT32_MEMORY = 2.4
+"""Free memory for float32 weights as a multiple of their bytes in half precision: twice that, and working memory."""
+
 _BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
-"""Names of such instructions on x86 (two) and Arm."""
+"""CPU capabilities with bfloat16 products, on x86 (two) and Arm."""
 
 
-def multiplies_bfloat16(place: torch.device) -> bool:
-    """Whether bfloat16 is known to help on a device.
+def find_device(name: str | None) -> torch.device:
+    """The device of that name; of None or ``auto`` the GPU if there is one, else the CPU.
 
-    A CPU without such instructions, or a torch without the library that uses them, multiplies matrices of bfloat16
-    up to a hundred times slower than those of float32.
+    Raises: LionError if this machine has no such device.
     """
     import torch
 
-    if place.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if place.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    able = torch.cpu.get_capabilities()
-    return any(able.get(one, False) for one in _BFLOAT16)
+    if name is None or name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise LionError(f"no device '{name}' here; use cpu, cuda, cuda:0, mps or leave it out") from error
+    return device
 
 
-def free_memory(place: torch.device) -> int | None:
-    """Bytes that a model may take on a device; None where the system does not say."""
+def default_dtype(folder: Path, device: torch.device) -> torch.dtype:
+    """The dtype to compute a checkpoint in: its own, but bfloat16 for float16, in which T5 overflows.
+
+    On a CPU float32 for small checkpoints, and for large ones where bfloat16 is slow and float32 fits into memory.
+    """
     import torch
 
-    if place.type == "cuda":
-        return torch.cuda.mem_get_info(place)[0]
-    if place.type != "cpu":
+    stored = json.loads((folder / "config.json").read_text()).get("dtype", "float32")
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    if stored == "float32" or (device.type == "cpu" and size < LARGE):
+        return torch.float32
+    slow = device.type == "cpu" and not multiplies_bfloat16(device)
+    return torch.float32 if slow and _FLOAT32_MEMORY * size < (free_memory(device) or 0) else torch.bfloat16
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16, and torch uses them.
+
+    Without, a CPU multiplies matrices of bfloat16 up to a hundred times slower than those of float32.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _BFLOAT16)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Free bytes of the device's memory; None where the system does not report them."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
         return None
     limits = []
     for line in _read("/proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             limits.append(int(line.split()[1]) * 1024)
-    # A container may be allowed less than the machine has; files it has read count as used, and make room when asked.
-    most, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
-    if most.isdigit() and used.isdigit():
+    # A container may have less than the machine. The page cache counts as its use, but is released under pressure.
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if limit.isdigit() and used.isdigit():
         rows = (line.split() for line in _read("/sys/fs/cgroup/memory.stat").splitlines())
-        files = sum(int(row[1]) for row in rows if row[0] in ("inactive_file", "active_file"))
-        limits.append(max(int(most) - int(used) + files, 0))
+        cached = sum(int(row[1]) for row in rows if row[0] in ("inactive_file", "active_file"))
+        limits.append(max(int(limit) - int(used) + cached, 0))
     return min(limits, default=None)
+
+
+def free_disk(folder: Path) -> int:
+    """Free bytes on the disk of a folder, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _read(path: str) -> str:

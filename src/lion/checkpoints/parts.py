@@ -6,15 +6,15 @@ alone; a whole model's folder serves as the folder of any of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lion.checkpoints.tensors import open_folder
 from lion.errors import LionError, first_line
+from lion.hub import LOAD_ERRORS
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.model.modeling_lion import component_of
 
@@ -50,18 +50,18 @@ def load_part(model: LionForConditionalGeneration, component: str, folder: Path)
         LionError: the folder has no weights, lacks a tensor of the component, or its part has another shape.
     """
     _check_config(model.config, component, folder)
-    wanted = {name: t for name, t in _own_tensors(model).items() if component_of(name) == component}
-    found = _read(folder, wanted)
-    if missing := sorted(set(wanted) - set(found)):
-        raise LionError(f"{folder} holds no {component}: {missing[0]} is missing ({len(missing)} of {len(wanted)})")
+    target = {name: tensor for name, tensor in _own_tensors(model).items() if component_of(name) == component}
+    stored = open_folder(folder)
+    if missing := sorted(set(target) - set(stored)):
+        raise LionError(f"{folder} holds no {component}: {missing[0]} is missing ({len(missing)} of {len(target)})")
     with torch.no_grad():
-        for name, tensor in wanted.items():
-            if tensor.shape != found[name].shape:
-                stored, own = tuple(found[name].shape), tuple(tensor.shape)
+        for name, tensor in target.items():
+            if tensor.shape != stored[name].shape:
                 raise LionError(
-                    f"{folder}: {name} is {stored} and the model wants {own}; it is a part of another model"
+                    f"{folder}: {name} is {stored[name].shape} and the model wants {tuple(tensor.shape)}; "
+                    "it is a part of another model"
                 )
-            tensor.copy_(found[name])
+            tensor.copy_(stored[name].read())
 
 
 def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -71,28 +71,13 @@ def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name in first}
 
 
-def _read(folder: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the wanted tensors that the folder's safetensors files hold."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise LionError(f"{folder} holds no *.safetensors; give the folder that lion train wrote")
-    found = {}
-    for file in files:
-        try:
-            with safe_open(file, "pt") as tensors:
-                found.update({name: tensors.get_tensor(name) for name in set(tensors.keys()) & set(wanted)})
-        except (OSError, SafetensorError) as error:
-            raise LionError(f"{file} is damaged ({first_line(error)}); train or copy it again") from error
-    return found
-
-
 def _check_config(config: LionConfig, component: str, folder: Path) -> None:
     name = _SHAPED_BY.get(component)
     if name is None or not (folder / "config.json").is_file():
         return
     try:
         stored = LionConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+    except LOAD_ERRORS as error:
         raise LionError(f"{folder}/config.json is damaged ({first_line(error)}); train or copy it again") from error
     theirs, ours = (getattr(c, name).to_diff_dict() for c in (stored, config))
     for key in sorted(set(theirs) | set(ours)):

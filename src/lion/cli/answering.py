@@ -87,7 +87,7 @@ def load_pipeline(options: Options) -> LionPipeline:
 
 def introduce(model: str) -> None:
     """A note on stderr where the model is lion-mini."""
-    from lion.checkpoints.loading import BUNDLED
+    from lion.checkpoints.finding import BUNDLED
 
     if model == BUNDLED:
         say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
@@ -108,7 +108,7 @@ def answer_pictures(
     """
     with waiting("loading libraries"):
         quiet_libraries(options.debug)
-        from lion.checkpoints.loading import BUNDLED
+        from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Look, Request, Verb, open_pictures
         from lion.pipeline.prepare import unit_box
     if box is not None and box.space == "unit":

@@ -30,7 +30,7 @@ def chat(
     """
     with waiting("loading libraries"):
         quiet_libraries(options.debug)
-        from lion.checkpoints.loading import BUNDLED
+        from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Answer, Request, Verb, annotate, open_pictures, save_picture
     pictures = expand([image])
     if len(pictures) != 1:

@@ -13,7 +13,7 @@ from lion.cli.output import Meter, quiet_libraries, say, waiting
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.convert.official import Plan
+    from lion.convert.plan import Plan
 
 conversion = typer.Typer(help="Convert released checkpoints.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def official(
         quiet_libraries(debug)
         import torch
 
-        from lion.convert.official import Inputs, plan_official, read_config
+        from lion.convert.plan import Inputs, plan_official, read_config
 
         stored = {StoredAs.bf16: torch.bfloat16, StoredAs.fp32: torch.float32}[dtype]
         shapes = read_config(config) if config else None

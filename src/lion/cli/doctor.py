@@ -1,4 +1,4 @@
-"""``lion doctor``: what is here, what is missing for which verb, and how to mend it."""
+"""``lion doctor``: checks of the installation, each with its fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lion.cli import checks
-from lion.cli.checks import Finding
+from lion.cli.checks import Check
 from lion.cli.options import Debug, Json
 from lion.cli.output import quiet_libraries
 
@@ -23,39 +23,39 @@ def doctor(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Look over this installation: packages, device, memory, disk, a model; nothing is loaded or fetched.
+    """Check this installation: packages, device, memory, disk, a model; no weight is loaded, nothing downloaded.
 
-    The network is left alone unless --hub is given. Exit code 2 if there is a problem to mend.
+    The network is not used unless --hub is given. Exit code 2 if there is a problem.
     """
-    found = []
-    for finding in _examine(model, hub, debug):
-        found.append(finding)
-        _print(finding, json)
-    raise typer.Exit(2 if any(finding.state == "problem" for finding in found) else 0)
+    problems = 0
+    for check in _run(model, hub, debug):
+        problems += check.state == "problem"
+        _print(check, json)
+    raise typer.Exit(2 if problems else 0)
 
 
-def _examine(model: str | None, hub: bool, debug: bool) -> Iterator[Finding]:
-    """Every finding in turn; without its packages the rest cannot be looked at."""
-    healthy = True
-    for finding in checks.packages():
-        healthy = healthy and finding.state != "problem"
-        yield finding
-    if not healthy:
+def _run(model: str | None, hub: bool, debug: bool) -> Iterator[Check]:
+    """All checks in turn; those after the packages need the packages."""
+    complete = True
+    for check in checks.packages():
+        complete = complete and check.state != "problem"
+        yield check
+    if not complete:
         return
     if broken := checks.broken():
         yield broken
         return
     quiet_libraries(debug)
-    yield from checks.device()
+    yield from checks.devices()
     yield from checks.model(model, hub)
     if hub:
         yield checks.hub()
 
 
-def _print(finding: Finding, as_json: bool) -> None:
+def _print(check: Check, as_json: bool) -> None:
     if as_json:
-        print(json_module.dumps(asdict(finding)))
+        print(json_module.dumps(asdict(check)))
         return
-    print(f"{finding.state:<8} {finding.what:<13} {finding.found}")
-    if finding.fix:
-        print(f"{'':<8} {'':<13} -> {finding.fix}")
+    print(f"{check.state:<8} {check.what:<13} {check.found}")
+    if check.fix:
+        print(f"{'':<8} {'':<13} -> {check.fix}")

@@ -85,7 +85,7 @@ def ask(
         raise LionError("--tags-off and --tags-from exclude each other; use one")
     with waiting("waking up"):
         quiet_libraries(debug)
-        from lion.checkpoints.loading import BUNDLED
+        from lion.checkpoints.finding import BUNDLED
         from lion.eval import DatasetBenchmark, Processes, named
         from lion.tagging import TagFile
 

@@ -1,16 +1,13 @@
-"""The model card of a converted LION: what it was made of, how to use it, and what is not known about it."""
+"""The model card of a converted LION: its inputs, its use, and that it was not evaluated."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from lion.convert.plan import Plan
 from lion.provenance import commit, versions
-
-if TYPE_CHECKING:
-    from lion.convert.official import Plan
 
 _CARD = """\
 ---
@@ -68,14 +65,14 @@ _VISUAL = {"qformer": "Q-Former tokens", "aggregator": "Vision Aggregator tokens
 
 
 def model_card(name: str, plan: Plan) -> str:
-    """The card as Markdown. Inputs are named by their last part: a folder of one machine says nothing on another."""
+    """The card as Markdown. Local inputs are named by their last part: their folders exist on one machine only."""
     visual = plan.config.visual_inputs
     types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in plan.tensors})
     stored = types[0] if len(types) == 1 else "bfloat16; adapters, routers and connector norms as float32"
     made = ", ".join(f"{library} {version}" for library, version in versions().items())
     return _CARD.format(
         name=name,
-        parameters=sum(tensor.numbers for tensor in plan.tensors),
+        parameters=sum(tensor.parameters for tensor in plan.tensors),
         stored=stored,
         variant="" if visual == "both" else _STAGE.format(visual=_VISUAL[visual], name=visual),
         sources="\n".join(_sources(plan)),
@@ -91,15 +88,15 @@ def model_card(name: str, plan: Plan) -> str:
 def _sources(plan: Plan) -> Iterator[str]:
     inputs = plan.inputs
     opened = {row.source for row in plan.report.rows}
-    for what, source in (("LION", inputs.lion), ("Vision Encoder", inputs.vit), ("language model", plan.llm)):
+    for part, source in (("LION", inputs.lion), ("Vision Encoder", inputs.vit), ("language model", plan.llm)):
         if source and source in opened:
-            yield f"* {what}: `{_public(source)}`"
+            yield f"* {part}: `{_public(source)}`"
     yield f"* tokenizers: `{_public(plan.llm)}` and `{_public(inputs.bert)}`"
     if inputs.ram:
         yield f"* tagger: `{_public(inputs.ram)}`"
 
 
 def _public(source: str) -> str:
-    """A Hub id as it is; of a local path only its own name."""
+    """A Hub id unchanged; of a local path the last part."""
     path = Path(os.path.expanduser(source))
     return path.absolute().name if path.exists() else source

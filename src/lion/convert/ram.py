@@ -1,7 +1,7 @@
 """The released RAM checkpoint to a tagger folder: `convert_ram`.
 
-The file is read without running anything it holds and mapped into memory, not copied. The configuration follows from
-the shapes of its tensors. Nothing is written unless every tensor of ours was filled, once, with finite numbers.
+The configuration is derived from the shapes of the tensors. Nothing is written unless every tensor of ours was filled,
+once, with finite values.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from transformers import SwinConfig
 
 from lion.atomic import atomic_directory
 from lion.convert.ram_key_map import CAPTIONING, REBUILT, our_names, translate
+from lion.convert.sources import AGAIN, open_file
 from lion.errors import LionError
 from lion.tagging import RamConfig, RamModel, RamTagger
 from lion.tagging.vocabulary import Vocabulary
 
-_AGAIN = "download or copy it again"
 _TABLE = "relative_position_bias_table"
 
 
 @dataclass(frozen=True, slots=True)
 class RamReport:
-    """Both sides of a conversion: what became of the released tensors, and what ours were filled with."""
+    """Counts of the released tensors by use, and of ours."""
 
     source: str
     out: str
     tags: int
     image_size: int
     parameters: int
-    """Numbers that the tagger holds, label embeddings included."""
+    """Of the tagger, label embeddings included."""
     filled: int
-    """Tensors of ours, each filled exactly once."""
+    """Tensors of ours."""
     used: int
-    """Released tensors that filled them."""
+    """Released tensors that they were filled from."""
     captioning: int
     """Released tensors of the captioning half, left behind."""
     rebuilt: int
-    """Released index and mask buffers, which follow from the shape."""
+    """Released index and mask buffers, which follow from the shapes."""
     unknown: tuple[str, ...]
-    """Released tensors that are none of these, left behind: none in the checkpoints known to us."""
+    """All other released tensors, left behind; the known checkpoints have none."""
     interpolated: int
-    """Bias tables resized to another window, for another picture size than the checkpoint's."""
+    """Bias tables resized for another image size than the checkpoint's."""
 
 
 def convert_ram(
@@ -65,15 +65,20 @@ def convert_ram(
         source: the checkpoint.
         out: a folder that does not exist yet; ``MODEL/tagger`` gives a LION checkpoint its tagger.
         tags, thresholds: files with an entry a line, for a RAM with other tags than the 4,585 released ones.
-        image_size: side of the pictures the tagger is to see, other than the checkpoint's own (384).
+        image_size: side in pixels of the tagger's input, by default the checkpoint's (384).
 
     Raises:
-        LionError: no such file, a damaged one, one of another model or size, or a place that cannot be written.
+        LionError: no such file, a damaged one, one of another model or size, or `out` cannot be written.
     """
     target = Path(os.path.expanduser(out))
     if target.exists():
         raise LionError(f"{out} is there already; name a folder that is not, or remove it")
-    released = _read(Path(os.path.expanduser(source)), str(source))
+    path = Path(os.path.expanduser(source))
+    if path.is_dir():
+        raise LionError(f"{source} is a folder; name the checkpoint's file in it")
+    if not path.is_file():
+        raise LionError(f"{source}: there is no such file; check the path")
+    released = {name: tensor.read() for name, tensor in open_file(path, str(source)).items()}
     vocabulary = Vocabulary.read(tags, thresholds)
     state = translate(released)
     config = _configure(state, vocabulary, str(source), image_size)
@@ -86,7 +91,7 @@ def convert_ram(
         with atomic_directory(target) as folder:
             RamTagger(model).save_pretrained(folder)
     except OSError as error:
-        raise LionError(f"cannot write {out}: {error.strerror or error}; name another place") from error
+        raise LionError(f"cannot write {out}: {error.strerror or error}; name another folder") from error
     captioning = [name for name in released if name.startswith(CAPTIONING)]
     rebuilt = [name for name in released if name.endswith(REBUILT)]
     used = [name for name in released if our_names(name) and not name.endswith(REBUILT)]
@@ -105,47 +110,17 @@ def convert_ram(
     )
 
 
-def _read(path: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, mapped into memory; under ``model`` where it has such an entry, as RAM's has."""
-    if path.is_dir():
-        raise LionError(f"{name} is a folder; name the checkpoint's file in it")
-    if not path.is_file():
-        raise LionError(f"{name}: there is no such file; check the path")
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # a damaged file fails in every way that unpacking and unpickling know
-        if type(error).__name__ == "UnpicklingError" and path.stat().st_size and _is_zip(path):
-            raise LionError(
-                f"{name} holds more than tensors and was not opened, as it might run code; {_AGAIN} from its authors"
-            ) from error
-        if _is_zip(path):
-            raise LionError(
-                f"{name} cannot be read as a PyTorch checkpoint: it is cut off or damaged; {_AGAIN}"
-            ) from error
-        raise LionError(
-            f"{name} is no checkpoint in PyTorch's format of version 1.6 or later; {_AGAIN}, or save it anew"
-        ) from error
-    inner = stored.get("model", stored) if isinstance(stored, dict) else None
-    if not isinstance(inner, dict) or not inner or not all(isinstance(value, Tensor) for value in inner.values()):
-        raise LionError(f"{name} holds no table of tensors; name a checkpoint like ram_swin_large_14m.pth")
-    return {str(key): tensor for key, tensor in inner.items()}
-
-
-def _is_zip(path: Path) -> bool:
-    """Whether the file begins as PyTorch's checkpoints do; a whole one also ends so."""
-    with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
-
-
 def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, image_size: int | None) -> RamConfig:
-    """The configuration that the shapes of the tensors mean; what no shape shows is as released."""
+    """The configuration that the tensors have the shapes of; settings that no shape shows are as released."""
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
         found = shapes.get(key)
         if found is None or len(found) != dimensions:
-            what = "lacks" if found is None else f"has another shape {found} of"
-            raise LionError(f"{name} {what} {key}; it is not the checkpoint of a RAM tagger (ram_swin_large_14m.pth)")
+            problem = "lacks" if found is None else f"has another shape {found} of"
+            raise LionError(
+                f"{name} {problem} {key}; it is not the checkpoint of a RAM tagger (ram_swin_large_14m.pth)"
+            )
         return found
 
     def count(pattern: str) -> int:
@@ -193,10 +168,10 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
 
 
 def _fit_windows(state: dict[str, Tensor], window: int) -> int:
-    """Resize, in place, bias tables of another window than `window`; returns how many.
+    """Resize, in the dictionary, relative position bias tables of another window than `window`; returns how many.
 
-    A table is a picture of the bias by relative place, (2w - 1)^2 x heads; its middle and its corners stay what they
-    are (bicubic).
+    A table, ((2w - 1)^2, heads), is interpolated bicubically as an image of relative positions; centre and corners keep
+    their values.
     """
     side, resized = 2 * window - 1, 0
     for key, table in state.items():
@@ -204,7 +179,7 @@ def _fit_windows(state: dict[str, Tensor], window: int) -> int:
             continue
         before = isqrt(len(table))
         if before**2 != len(table):
-            continue  # no window at all: the check of shapes names it
+            continue  # not the table of any window: the check of shapes reports it
         picture = table.float().T.reshape(1, -1, before, before)
         picture = functional.interpolate(picture, size=(side, side), mode="bicubic", align_corners=True)
         state[key] = picture.reshape(-1, side**2).T.contiguous()
@@ -218,7 +193,7 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str)
         found = tuple(state[key].shape) if key in state else "missing"
         expected = tuple(wanted[key].shape) if key in wanted else "not wanted"
         if found != expected:
-            raise LionError(f"{name}: {key} is {found}, not {expected}; the file mixes sizes or is cut down, {_AGAIN}")
+            raise LionError(f"{name}: {key} is {found}, not {expected}; the file mixes sizes or is cut down, {AGAIN}")
     for key, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.isfinite().all():
-            raise LionError(f"{name}: {key} holds values that are no finite numbers; {_AGAIN}")
+            raise LionError(f"{name}: {key} holds values that are no finite numbers; {AGAIN}")

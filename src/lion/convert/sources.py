@@ -1,8 +1,8 @@
-"""What is converted, opened without reading it: names, shapes and types at once, a tensor's numbers when asked for.
+"""Opens the inputs of a conversion without reading them: names, shapes and dtypes at once, values on demand.
 
 An input is a file (``.pth``, ``.bin``, ``.safetensors``), a folder as transformers saves it (sharded or not), or the
-Hub id of either. Files are memory-mapped, so that their numbers never count as this process's own memory, and nothing
-that a file holds is run.
+Hub id of either. Files are memory-mapped, so that they do not count as this process's own memory, and no code in them
+is run.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from lion.checkpoints.tensors import DTYPE_NAMES, StoredTensor, open_safetensors
 from lion.errors import LionError
-from lion.hub import HUB_ID, fetch
+from lion.hub import HUB_ID, LOAD_ERRORS, fetch
 
 AGAIN = "download or copy it again"
 
@@ -33,26 +31,13 @@ TEXTS = ("*.json", "*.model", "*.txt")
 """Configurations and tokenizers in a Hub repository."""
 SAFE_WEIGHTS, TORCH_WEIGHTS = ("*.safetensors",), ("*.pth", "*.pt", "*.bin")
 
-# Files that a folder's weights may be, the first that is there; what ends in .json names shards.
 KNOWN_WEIGHTS = (
     "model.safetensors.index.json",
     "model.safetensors",
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
 )
-
-_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A tensor that lies in a file."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype | None
-    """None for a type that is no floating-point number of ours."""
-    read: Callable[[], Tensor]
-    """Its numbers, mapped and not copied."""
+"""Weights of a folder in order of preference; those in .json are an index of shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +45,28 @@ class Source:
     """An opened input."""
 
     label: str
-    """What the user called it, for messages."""
-    tensors: Mapping[str, Stored]
+    """The path or Hub id as the user gave it, for messages."""
+    tensors: Mapping[str, StoredTensor]
+
+
+def open_source(source: str | Path) -> Source:
+    """Open an input's weights.
+
+    Raises: LionError if there are none, or they are damaged, hold code, or lack a shard.
+    """
+    name = str(source)
+    file = weights_file(_find_weights(source), name)
+    if file.suffix == ".json":
+        return Source(name, _open_shards(file))
+    return Source(name, open_file(file, str(file) if Path(name).is_dir() else name))
 
 
 def find(source: str | Path, patterns: Sequence[str]) -> Path:
-    """The file or folder that an input names; of a Hub repository the files that match are fetched.
+    """The local file or folder of an input; from a Hub repository the files that match a pattern are downloaded.
 
     A Hub id is ``owner/name``, ``owner/name/file.pth`` for one file in it, or an old model's bare name.
 
-    Raises: LionError if there is nothing of that name.
+    Raises: LionError if there is no such input.
     """
     path = Path(os.path.expanduser(source))
     if path.exists():
@@ -77,10 +74,10 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
     name = str(source)
     parts = name.split("/")
     if len(parts) >= 3 and HUB_ID.fullmatch("/".join(parts[:2])) and name.endswith(SUFFIXES):
-        inside = "/".join(parts[2:])
-        found = fetch("/".join(parts[:2]), [inside]) / inside
+        repository, file = "/".join(parts[:2]), "/".join(parts[2:])
+        found = fetch(repository, [file]) / file
         if not found.is_file():
-            raise LionError(f"the Hub repository {'/'.join(parts[:2])} holds no {inside}; check the name")
+            raise LionError(f"the Hub repository {repository} holds no {file}; check the name")
         return found
     bare = len(parts) == 1 and HUB_ID.fullmatch(f"owner/{name}")
     if name.endswith(SUFFIXES) or not (bare or HUB_ID.fullmatch(name)):
@@ -88,8 +85,8 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
     return fetch(name, patterns)
 
 
-def find_weights(source: str | Path) -> Path:
-    """As :func:`find`, with weights: a repository's safetensors where it has them, else its PyTorch files."""
+def _find_weights(source: str | Path) -> Path:
+    """As `find`; downloads a repository's safetensors if it has any, else its PyTorch files."""
     found = find(source, (*TEXTS, *SAFE_WEIGHTS))
     if found.is_dir() and not Path(os.path.expanduser(source)).exists() and not any(found.rglob("*.safetensors")):
         found = find(source, (*TEXTS, *TORCH_WEIGHTS))
@@ -97,9 +94,9 @@ def find_weights(source: str | Path) -> Path:
 
 
 def weights_file(found: Path, name: str) -> Path:
-    """The file to read in what :func:`find_weights` found.
+    """The file with the weights, or their index, in a folder that `find` returned; a file is returned unchanged.
 
-    Raises: LionError if a folder holds no weights, or several files of which none is the known one.
+    Raises: LionError if a folder holds no weights, or several files none of which has a known name.
     """
     if found.is_file():
         return found
@@ -115,65 +112,42 @@ def weights_file(found: Path, name: str) -> Path:
     raise LionError(f"'{name}' holds several checkpoints ({names}); name one: {name.rstrip('/')}/{files[0].name}")
 
 
-def open_source(source: str | Path) -> Source:
-    """Open an input's weights.
-
-    Raises: LionError if there are none, or they are damaged, hold code, or lack a shard.
-    """
-    name = str(source)
-    file = weights_file(find_weights(source), name)
-    if file.suffix == ".json":
-        return Source(name, _open_shards(file))
-    return Source(name, _open_file(file, str(file) if Path(name).is_dir() else name))
-
-
-def _open_shards(index: Path) -> dict[str, Stored]:
+def _open_shards(index: Path) -> dict[str, StoredTensor]:
+    folder = index.parent
     try:
-        where: dict[str, str] = json.loads(index.read_text())["weight_map"]
-        shards = sorted(set(where.values()))
-        missing = [shard for shard in shards if not (index.parent / shard).is_file()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        shard_of: dict[str, str] = json.loads(index.read_text())["weight_map"]
+        shards = sorted(set(shard_of.values()))
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+    except LOAD_ERRORS as error:
         raise LionError(f"{index} is not a readable index of shards; {AGAIN}") from error
     if missing:
         more = f" (and {len(missing) - 1} more of {len(shards)})" if len(missing) > 1 else f" (of {len(shards)} shards)"
-        raise LionError(f"{index.parent} lacks the shard {missing[0]}{more}; {AGAIN}")
-    opened = {shard: _open_file(index.parent / shard, str(index.parent / shard)) for shard in shards}
-    for name, shard in where.items():
+        raise LionError(f"{folder} lacks the shard {missing[0]}{more}; {AGAIN}")
+    opened = {shard: open_file(folder / shard, str(folder / shard)) for shard in shards}
+    for name, shard in shard_of.items():
         if name not in opened[shard]:
-            raise LionError(f"{index.parent / shard} lacks {name}, which the index promises; {AGAIN}")
-    return {name: opened[shard][name] for name, shard in where.items()}
+            raise LionError(f"{folder / shard} lacks {name}, which the index promises; {AGAIN}")
+    return {name: opened[shard][name] for name, shard in shard_of.items()}
 
 
-def _open_file(file: Path, name: str) -> dict[str, Stored]:
-    return _open_safetensors(file, name) if file.suffix == ".safetensors" else _open_torch(file, name)
+def open_file(file: Path, name: str) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors or PyTorch file by their names, at its top or under ``model``.
 
-
-def _open_safetensors(file: Path, name: str) -> dict[str, Stored]:
+    Raises: LionError, with `name` for the file, if it is damaged or holds anything but tensors.
+    """
+    if file.suffix == ".safetensors":
+        return open_safetensors(file, name)
     try:
-        opened = safe_open(file, framework="pt")
-        tensors = {}
-        for key in opened.keys():  # noqa: SIM118 - not a mapping
-            part = opened.get_slice(key)
-            dtype = _DTYPES.get(part.get_dtype())
-            tensors[key] = Stored(tuple(part.get_shape()), dtype, partial(opened.get_tensor, key))
-    except (SafetensorError, OSError) as error:
-        raise LionError(f"{name} is cut off or no safetensors file; {AGAIN}") from error
-    return tensors
-
-
-def _open_torch(file: Path, name: str) -> dict[str, Stored]:
-    """A file that torch.save wrote: tensors by name, at the top or under ``model``."""
-    try:
-        # torch.load's own mapping is writable, so the system wants memory for all of it, which XXL is larger than. Fake
-        # tensors know where their numbers lie in the file, and a read-only mapping costs nothing.
+        # torch.load maps files writable, which reserves memory for all of it, and XXL is larger than that. Fake tensors
+        # know the offsets of their values in the file, and a read-only mapping reserves nothing.
         with ZipFile(file) as entries:
             packed = any(entry.compress_type != ZIP_STORED for entry in entries.infolist())
         with FakeTensorMode():
             held = torch.load(file, map_location="cpu", weights_only=True)
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the numbers cannot be written to
-            numbers = torch.from_numpy(np.memmap(file, np.uint8, "r"))
-    except Exception as error:  # a damaged file fails in every way that unpacking and unpickling know
-        raise LionError(_why(file, name, error)) from error
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the tensor is not writable
+            content = torch.from_numpy(np.memmap(file, np.uint8, "r"))
+    except Exception as error:  # unzipping and unpickling a damaged file may raise anything
+        raise LionError(_reason(file, name, error)) from error
     if packed:
         raise LionError(f"{name} was compressed and cannot be mapped into memory; load and save it again with PyTorch")
     if isinstance(held, Mapping) and isinstance(held.get("model"), Mapping):
@@ -183,27 +157,27 @@ def _open_torch(file: Path, name: str) -> dict[str, Stored]:
     for key, value in held.items():
         if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout is not torch.strided:
             raise LionError(f"{name} holds {key!r} among its tensors, which is none, or sparse; is it a checkpoint?")
-    return {key: _stored(tensor, numbers) for key, tensor in held.items()}
+    return {key: _stored(tensor, content) for key, tensor in held.items()}
 
 
-def _stored(tensor: Tensor, numbers: Tensor) -> Stored:
-    """A fake tensor's place among a file's bytes."""
+def _stored(tensor: Tensor, content: Tensor) -> StoredTensor:
+    """A fake tensor, to be read from the bytes of its file."""
     storage = tensor.untyped_storage()
-    start = storage._checkpoint_offset  # where torch.load says they begin
+    start = storage._checkpoint_offset  # set by torch.load: offset of the storage in the file
     assert start is not None
 
     def read() -> Tensor:
-        own = numbers[start : start + storage.nbytes()].view(tensor.dtype)  # torch aligns what it writes
-        return own.as_strided(tensor.shape, tensor.stride(), own.storage_offset() + tensor.storage_offset())
+        values = content[start : start + storage.nbytes()].view(tensor.dtype)  # torch aligns storages in its files
+        return values.as_strided(tensor.shape, tensor.stride(), values.storage_offset() + tensor.storage_offset())
 
-    return Stored(tuple(tensor.shape), tensor.dtype if tensor.dtype in _DTYPES.values() else None, read)
+    return StoredTensor(tuple(tensor.shape), DTYPE_NAMES.get(tensor.dtype, ""), read)
 
 
-def _why(file: Path, name: str, error: Exception) -> str:
-    """What is wrong with a file that torch does not read."""
+def _reason(file: Path, name: str, error: Exception) -> str:
+    """Why torch does not read a file."""
     if isinstance(error, PermissionError):
         return f"cannot read {name}: {error.strerror}; check the path and its permissions"
-    if isinstance(error, OSError) and error.strerror:  # the system's trouble, such as memory, and not the file's
+    if isinstance(error, OSError) and error.strerror:  # of the system, such as memory, rather than of the file
         return f"cannot read {name}: {error.strerror}; check the disk, and the memory that is free"
     with file.open("rb") as opened:
         zipped = opened.read(4) == b"PK\x03\x04"
@@ -215,17 +189,3 @@ def _why(file: Path, name: str, error: Exception) -> str:
         f"{name} is no checkpoint that can be mapped into memory: damaged, of another kind, or in the format before "
         f"PyTorch 1.6 (then load and save it again with a newer PyTorch); else {AGAIN}"
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object in a file.
-
-    Raises: LionError if it is none.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LionError(f"{path} is not readable JSON; check the path, or {AGAIN}") from error
-    if not isinstance(value, dict):
-        raise LionError(f"{path} holds no JSON object; is it a config.json?")
-    return value

@@ -1,4 +1,4 @@
-"""Start values of tensors that a checkpoint of stage 1 or 2 does not hold: those its next stage would begin with."""
+"""Initial values of parameters that a checkpoint of stage 1 or 2 does not hold, as for training the next stage."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from lion.model import LionConfig, LionForConditionalGeneration
 
 SEED = 0
-"""Start values are drawn; the same conversion gives the same checkpoint."""
+"""Of the random values: the same conversion gives the same checkpoint."""
 
 
 def start_values(config: LionConfig, names: Iterable[str]) -> dict[str, Tensor]:
-    """Tensors by our names, as a new model of that configuration would hold them.
+    """The named parameters as in a new model of that configuration.
 
-    Only the components that hold these tensors come to lie in memory (the largest, a Q-Former, takes 740 MB).
+    Only the components that contain them are allocated (the largest, a Q-Former, takes 740 MB).
     """
     wanted = set(names)
     with torch.device("meta"):
@@ -27,25 +27,25 @@ def start_values(config: LionConfig, names: Iterable[str]) -> dict[str, Tensor]:
         torch.manual_seed(SEED)
         for component in sorted({_component(name) for name in wanted}):
             module = model.get_submodule(component).to_empty(device="cpu")
-            _start(module, _owner(model, component))
+            _initialise(module, _owner(model, component))
     return {name: parameter.detach() for name, parameter in model.named_parameters() if name in wanted}
 
 
 def _component(name: str) -> str:
-    """The module that starts together: one adapter or router, else a top-level part."""
+    """The module that is initialised as a whole: one adapter or router, else a top-level part."""
     parts = name.split(".")
     return ".".join(parts[: parts.index("mixture") + 2]) if "mixture" in parts else parts[0]
 
 
 def _owner(model: Any, component: str) -> Any:
-    """The pretrained model next above a component: its rules apply."""
+    """The nearest `PreTrainedModel` around a component, whose `_init_weights` applies."""
     parts = component.split(".")
     above = [model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
     return next(module for module in reversed(above) if isinstance(module, PreTrainedModel))
 
 
-def _start(module: nn.Module, owner: Any) -> None:
-    """Children first, as transformers does it: a parent may correct what its children got."""
+def _initialise(module: nn.Module, owner: Any) -> None:
+    """Initialise children first, as transformers does: a parent may overwrite values of its children."""
     for child in module.children():
-        _start(child, child if isinstance(child, PreTrainedModel) else owner)
+        _initialise(child, child if isinstance(child, PreTrainedModel) else owner)
     owner._init_weights(module)

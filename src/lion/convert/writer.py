@@ -1,7 +1,7 @@
-"""Sharded safetensors, written tensor by tensor: at no time is more than one tensor in this process's own memory.
+"""Sharded safetensors, written tensor by tensor: this process's own memory never holds more than one.
 
-safetensors' own writer wants a whole shard at once. The format is simple enough to stream: eight bytes with the length
-of a JSON header, the header (type, shape and place of each tensor), then the numbers.
+The library's writer needs a whole shard in memory. The format can be streamed: eight bytes with the length of a JSON
+header, the header (dtype, shape and offsets of each tensor), then the values.
 """
 
 from __future__ import annotations
@@ -12,83 +12,74 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import StateDictSplit, split_state_dict_into_shards_factory
 from torch import Tensor
 
 from lion.atomic import atomic_write_json
+from lion.checkpoints.tensors import DTYPE_NAMES
 
 SHARD_BYTES = 2_000_000_000
-_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class OutputTensor:
     """A tensor to be written."""
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
     read: Callable[[], Tensor]
-    """Its numbers, in any floating-point type."""
+    """Its values, in any floating-point dtype."""
 
     @property
-    def numbers(self) -> int:
-        """How many numbers it holds."""
+    def parameters(self) -> int:
+        """Number of values."""
         return torch.Size(self.shape).numel()
 
     @property
     def bytes(self) -> int:
         """Its size in the file."""
-        return self.numbers * self.dtype.itemsize
+        return self.parameters * self.dtype.itemsize
 
 
 def write_sharded(
     folder: Path,
-    tensors: Sequence[Planned],
+    tensors: Sequence[OutputTensor],
     shard_bytes: int = SHARD_BYTES,
-    progress: Callable[[int], None] | None = None,
-) -> list[Path]:
-    """Write tensors in order to as many files of at most ``shard_bytes`` as they need, and the index that names them.
+    progress: Callable[[int], None] = lambda size: None,
+) -> None:
+    """Write tensors to files of at most ``shard_bytes``, and the index of several, all named as by transformers.
 
-    A tensor larger than a shard gets one of its own. ``progress`` is told the bytes of each tensor written.
-
-    Returns: the shards, named as transformers names them.
+    A tensor larger than a shard gets one of its own. ``progress`` is called after each tensor with its bytes.
     """
-    shards = _split(tensors, shard_bytes)
-    if len(shards) == 1:
-        names = ["model.safetensors"]
-    else:
-        names = [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
-        total = {
-            "total_parameters": sum(tensor.numbers for tensor in tensors),
-            "total_size": sum(tensor.bytes for tensor in tensors),
-        }
-        where = {tensor.name: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
-        atomic_write_json(folder / "model.safetensors.index.json", {"metadata": total, "weight_map": where})
-    for name, shard in zip(names, shards, strict=True):
-        _write_shard(folder / name, shard, progress or (lambda count: None))
-    return [folder / name for name in names]
+    split = split_shards(tensors, shard_bytes)
+    if split.is_sharded:
+        metadata = {"total_parameters": sum(tensor.parameters for tensor in tensors), **split.metadata}
+        index = {"metadata": metadata, "weight_map": split.tensor_to_filename}
+        atomic_write_json(folder / "model.safetensors.index.json", index)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    for file, names in split.filename_to_tensors.items():
+        _write_shard(folder / file, [by_name[name] for name in names], progress)
 
 
-def _split(tensors: Sequence[Planned], shard_bytes: int) -> list[list[Planned]]:
-    shards: list[list[Planned]] = [[]]
-    size = 0
-    for tensor in tensors:
-        if shards[-1] and size + tensor.bytes > shard_bytes:
-            shards.append([])
-            size = 0
-        shards[-1].append(tensor)
-        size += tensor.bytes
-    return shards
+def split_shards(tensors: Sequence[OutputTensor], shard_bytes: int) -> StateDictSplit:
+    """Assign tensors in order to files of at most ``shard_bytes``."""
+    return split_state_dict_into_shards_factory(
+        {tensor.name: tensor for tensor in tensors},
+        get_storage_size=lambda tensor: tensor.bytes,
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=shard_bytes,
+    )
 
 
-def _write_shard(path: Path, tensors: Sequence[Planned], progress: Callable[[int], None]) -> None:
-    # Wide numbers first: each tensor then starts at a multiple of its number's size, as the format demands.
+def _write_shard(path: Path, tensors: Sequence[OutputTensor], progress: Callable[[int], None]) -> None:
+    # Wide dtypes first: each tensor then starts at a multiple of its item size, as the format requires.
     ordered = sorted(tensors, key=lambda tensor: -tensor.dtype.itemsize)
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for tensor in ordered:
         header[tensor.name] = {
-            "dtype": _NAMES[tensor.dtype],
+            "dtype": DTYPE_NAMES[tensor.dtype],
             "shape": list(tensor.shape),
             "data_offsets": [offset, offset + tensor.bytes],
         }
@@ -98,7 +89,7 @@ def _write_shard(path: Path, tensors: Sequence[Planned], progress: Callable[[int
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in ordered:
-            numbers = tensor.read().detach().to(tensor.dtype).contiguous()
-            assert tuple(numbers.shape) == tensor.shape, tensor.name
-            file.write(numbers.reshape(-1).view(torch.uint8).numpy().data)
+            values = tensor.read().detach().to(tensor.dtype).contiguous()
+            assert tuple(values.shape) == tensor.shape, tensor.name
+            file.write(values.reshape(-1).view(torch.uint8).numpy().data)
             progress(tensor.bytes)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import SwinConfig
 
 from lion.errors import LionError, first_line
+from lion.hub import LOAD_ERRORS
 from lion.images import ImageSource, image_hash, open_image
 from lion.provenance import update_with_tensors
 from lion.tagging.configuration_ram import RamConfig
@@ -107,7 +107,7 @@ class RamTagger:
             )
         except LionError:
             raise
-        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        except LOAD_ERRORS as error:
             raise LionError(
                 f"{name_or_path}: no tagger can be loaded from there ({first_line(error)}); {_FIX}"
             ) from error

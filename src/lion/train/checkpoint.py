@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lion.atomic import atomic_directory, atomic_write_json
 from lion.errors import LionError
+from lion.hub import LOAD_ERRORS
 from lion.train.params import load_trained_state, trained_state
 
 
@@ -119,7 +119,7 @@ def _whole(checkpoint: Path) -> Iterator[None]:
     """Inside, whatever cannot be read or does not fit means that the checkpoint is damaged."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+    except LOAD_ERRORS as error:
         raise LionError(f"{checkpoint} is damaged; delete it to go on from the last before it, or --restart") from error
 
 

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lion.checkpoints.finding import BUNDLED, bundled_folder
+from lion.checkpoints.record import read_record
 from lion.data.sources import READERS, DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.errors import LionError
@@ -23,10 +25,6 @@ from lion.prompts import Task
 from lion.train.stages import STAGES, Options, Stage
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
-BUNDLED = "lion-mini"
-"""Under `init`: the model inside the package."""
-FINISHED = "finished.json"
-"""In a run's folder once it is done: its record."""
 _NOT_THE_CURVE = frozenset({"name", "root", "out", "checkpoint", "validation", "workers"})
 """Fields that may change between a run and its resumption: the loss curve does not depend on them."""
 
@@ -181,7 +179,7 @@ class Recipe(_Strict, Generic[OptionsT]):
             return None
         folder = self.root / self.init[part]
         bundled = str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir())
-        return SHIPPED.parent / "bundled" / BUNDLED if bundled else folder
+        return bundled_folder() if bundled else folder
 
     def fingerprint(self) -> str:
         """Hash of all that shapes the loss curve; a checkpoint of another hash is refused.
@@ -200,8 +198,8 @@ class Recipe(_Strict, Generic[OptionsT]):
             facts["files"] = files
         # A run on retrained parts is another run.
         folders = {part: self.init_folder(part) for part in self.init}
-        records = {part: finished_record(folder) if folder else None for part, folder in folders.items()}
-        marks = {part: record and record["fingerprint"] for part, record in records.items()}
+        records = {part: read_record(folder) if folder else None for part, folder in folders.items()}
+        marks = {part: record and record.get("fingerprint") for part, record in records.items()}
         return hashlib.sha256(json.dumps([facts, marks], sort_keys=True).encode()).hexdigest()[:16]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -270,18 +268,6 @@ def _records(entry: Data) -> tuple[Any, ...]:
     """Which records a source of your own reads."""
     places = [getattr(entry, field, None) for field in ("path", "folder")]
     return (entry.source, getattr(entry, "split", None), *(place and place.resolve() for place in places))
-
-
-def finished_record(folder: Path) -> dict[str, Any] | None:
-    """What finished.json in a run's folder says; None where there is none. Raises: LionError if it is unreadable."""
-    marker = folder / FINISHED
-    if not marker.is_file():
-        return None
-    try:
-        record: dict[str, Any] = {"fingerprint": None} | json.loads(marker.read_text("utf-8"))
-    except (ValueError, TypeError) as error:
-        raise LionError(f"{marker} is damaged; train what lies there again with --restart") from error
-    return record
 
 
 def shipped() -> list[str]:

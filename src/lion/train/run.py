@@ -17,17 +17,17 @@ from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env,
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.checkpoints.device import multiplies_bfloat16
-from lion.checkpoints.loading import kind_of
+from lion.checkpoints.finding import is_tagger
+from lion.checkpoints.record import FINISHED, read_record
 from lion.distributed import BARRIER_TIMEOUT
 from lion.errors import LionError
 from lion.provenance import commit, hardware, versions
-from lion.tagging import RamConfig
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
 from lion.train.loop import RESUMES, Run, Stopped, Watch, fit
 from lion.train.objective import Objective
-from lion.train.recipe import FINISHED, Recipe, finished_record
+from lion.train.recipe import Recipe
 
 
 def train(
@@ -95,8 +95,8 @@ def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as Accelerator will ask for it
-    place = PartialState(cpu=on_cpu, timeout=BARRIER_TIMEOUT).device  # others wait while the first draws or validates
-    helps = recipe.precision == "auto" and multiplies_bfloat16(place)
+    device = PartialState(cpu=on_cpu, timeout=BARRIER_TIMEOUT).device  # others wait while the first draws or validates
+    helps = recipe.precision == "auto" and multiplies_bfloat16(device)
     # A batch of one task leaves the other level's adapters without gradients.
     parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
     precision = "bf16" if helps or recipe.precision == "bf16" else "no"
@@ -165,8 +165,8 @@ def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
 
     Raises: LionError if the folder holds the finished run of another recipe, or a damaged record.
     """
-    record = finished_record(recipe.folder)
-    if record and record["fingerprint"] != recipe.fingerprint():
+    record = read_record(recipe.folder)
+    if record is not None and record.get("fingerprint") != recipe.fingerprint():
         raise LionError(
             f"{recipe.folder} holds a finished run of another recipe (or of other initial weights); choose another "
             "out=FOLDER, or start over with --restart"
@@ -186,7 +186,7 @@ def check_init(recipe: Recipe[Any]) -> None:
 
 
 def _is_tagger(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and kind_of(folder, str(folder)) == RamConfig.model_type
+    return (folder / "config.json").is_file() and is_tagger(folder, str(folder))
 
 
 def last_scores(recipe: Recipe[Any]) -> dict[str, float]:

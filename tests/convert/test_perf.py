@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from lion.convert.tokenizers import build_processor
+from lion.convert.official import build_processor
 from lion.model import LionConfig, LionForConditionalGeneration
 from perf import measure_conversion, synthetic_checkpoint
 from tests.convert import layouts

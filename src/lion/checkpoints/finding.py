@@ -1,0 +1,89 @@
+"""From a model's name to its folder: a path, a Hub id or the bundled lion-mini; and which kind of model it holds.
+
+Only a Hub id (``owner/name``) uses the network. Finding a folder imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from lion.errors import LionError
+from lion.hub import HUB_ID, fetch
+
+BUNDLED = "lion-mini"
+"""Name of the model inside the package: the default, and what ``--model lion-mini`` means."""
+
+FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
+"""File patterns downloaded from a Hub repository."""
+
+
+def bundled_folder() -> Path:
+    """The folder of the model inside the package; it exists unless the installation left it out."""
+    return Path(str(files("lion"))) / "bundled" / BUNDLED
+
+
+def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
+    """The folder of a LION model, downloaded from the Hub if necessary, and its name in messages.
+
+    Args:
+        model: folder, Hub id or ``lion-mini``; None for the bundled model.
+
+    Raises: LionError if there is no such model, or it is not a LION checkpoint.
+    """
+    folder, name = find_folder(model)
+    check_is_lion(folder, name)
+    return folder, name
+
+
+def find_folder(model: str | Path | None) -> tuple[Path, str]:
+    """As `find_checkpoint`, for a model of any kind."""
+    name = BUNDLED if model is None else str(model)
+    path = Path(os.path.expanduser(name))
+    if model is None or (name == BUNDLED and not path.is_dir()):
+        folder = bundled_folder()
+        if not (folder / "config.json").is_file():
+            raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
+    elif path.is_dir():
+        folder = path
+    elif is_hub_id(name):
+        folder = fetch(name, FETCHED)
+    else:
+        raise LionError(f"no model folder '{name}'; give a folder with a config.json, or a Hub id like owner/name")
+    return folder, name
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a model of this name is looked up on the Hub: it has the form of an id and is no local path."""
+    return bool(HUB_ID.fullmatch(name)) and not os.path.exists(os.path.expanduser(name))
+
+
+def model_type(folder: Path, name: str) -> str | None:
+    """``model_type`` of the folder's config.json; None where it has none.
+
+    Raises: LionError if there is no config.json, or it is not readable.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise LionError(f"'{name}' holds no config.json; give the folder that save_pretrained or lion train wrote")
+    try:
+        return json.loads(path.read_text()).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise LionError(f"{path} is not readable JSON; copy or save the checkpoint again") from error
+
+
+def is_tagger(folder: Path, name: str) -> bool:
+    """Whether the folder's model is a RAM tagger alone. Raises: as `model_type`."""
+    from lion.tagging import RamConfig
+
+    return model_type(folder, name) == RamConfig.model_type
+
+
+def check_is_lion(folder: Path, name: str) -> None:
+    """Raise LionError unless the folder's model is a LION."""
+    if is_tagger(folder, name):
+        raise LionError(f"'{name}' is a tagger alone, for lion tag; name a LION checkpoint")
+    if (found := model_type(folder, name)) != "lion":
+        raise LionError(f"'{name}' is a {found or 'nameless'} model, not LION; name a LION checkpoint")
