@@ -7,8 +7,10 @@ TORCH_INDEX ?=
 IMAGE ?=
 
 BIN := .venv/bin
+CORE := .venv/core
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -qq --no-compile -c constraints.txt
 
 .PHONY: help setup demo test lint format clean
 .DEFAULT_GOAL := help
@@ -16,19 +18,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## make .venv with everything pinned in constraints.txt
+setup: $(READY)  ## make .venv with all that training and tests need, pinned in constraints.txt
 
-$(READY): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("LION needs Python 3.11 or newer: name one with make PYTHON=...")'
-	@echo "Setting up .venv, once (a minute or two; torch is the bulk of it) ..."
+	@echo "Setting up .venv, once (half a minute or so; torch is the bulk of it) ..."
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install -qq -c constraints.txt --upgrade pip
-	@$(if $(TORCH_INDEX),$(PIP) install -qq --no-compile -c constraints.txt --no-deps --index-url $(TORCH_INDEX) torch)
-	@$(PIP) install -qq --no-compile -c constraints.txt -e '.[train,dev]'
+	@$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch)
+	@$(INSTALL) -e .
+	@touch $@
+
+$(READY): $(CORE)
+	@echo "Adding what training and tests need ..."
+	@$(INSTALL) -e '.[train,dev]'
 	@$(BIN)/python -m compileall -q -j 0 -x /tests/ .venv/lib >/dev/null || true  # as pip does, but on all processors
 	@touch $@
 
-demo: $(READY)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
+demo: $(CORE)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
 
 # A file's tests stay together, so that what they share is made once.

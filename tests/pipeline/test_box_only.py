@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5For
 from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
 from lion.pipeline import LionPipeline
-from lion.pipeline.box_only import BoxOnly, is_beginning
+from lion.pipeline.box_only import BoxOnly, is_prefix
 from lion.prompts import Task
 from lion.train.mini.tokenizers import COORDINATES, t5_tokenizer
 from tests.parity.released import FOLDER
@@ -91,7 +91,7 @@ def test_allowed_scores_are_not_changed(tokenizer, only):
     kept = only(torch.zeros(2, 1, dtype=torch.long), scores.clone())
     admitted = kept.isfinite()
     assert torch.equal(kept[admitted], scores[admitted])
-    first = [number for number, text in only.pieces.items() if is_beginning(text.removeprefix(" "), 2)]
+    first = [number for number, text in only.pieces.items() if is_prefix(text.removeprefix(" "), 2)]
     assert 0 < admitted[0].sum() <= len(first) and set(admitted[0].nonzero().flatten().tolist()) <= set(first)
 
 
@@ -105,8 +105,8 @@ boxes = st.builds(
 @given(boxes)
 def test_every_beginning_of_a_box_is_one(box):
     text = format_box(box, 3)
-    assert all(is_beginning(text[:length], 3) for length in range(len(text) + 1))
-    assert not is_beginning(text + "]", 3) and not is_beginning(text + " ", 3) and not is_beginning(text, 2)
+    assert all(is_prefix(text[:length], 3) for length in range(len(text) + 1))
+    assert not is_prefix(text + "]", 3) and not is_prefix(text + " ", 3) and not is_prefix(text, 2)
 
 
 @given(st.integers(1, 3), st.integers(0, 2**32))
@@ -114,7 +114,7 @@ def test_every_way_letter_by_letter_ends_in_a_box(decimals, seed):
     """No beginning is a dead end: a random walk over admitted letters always comes to a box that can be read."""
     choose, text = random.Random(seed), ""
     while not text.endswith("]"):
-        letters = [letter for letter in "[],.0123456789" if is_beginning(text + letter, decimals)]
+        letters = [letter for letter in "[],.0123456789" if is_prefix(text + letter, decimals)]
         assert letters, text
         text += choose.choice(letters)
     parsed = parse_boxes(text)
@@ -126,7 +126,7 @@ def test_every_way_letter_by_letter_ends_in_a_box(decimals, seed):
     ["0", " [", "[.", "[00", "[2", "[1.5", "[1", "[0.1]", "[0.5,0.5,0.4", "[0.5,0.5,0.5,", "[0.1,0.1,0.2,0.2,", "[0.²"],
 )
 def test_what_begins_no_box(text):
-    assert not is_beginning(text, 1)
+    assert not is_prefix(text, 1)
 
 
 def test_a_tokenizer_without_brackets_is_refused():
