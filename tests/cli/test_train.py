@@ -42,7 +42,7 @@ def test_every_shipped_recipe_dry_runs(run, name):
 def chain(tmp_path):
     """Two tiny stages in files of their own, chained."""
     world = {"source": "world", "scenes": 8, "pixels": 64}
-    shared = {"model": "tiny", "steps": 2, "batch_size": 4, "optimiser": {"lr": 0.001}}
+    shared = {"model": "tiny", "steps": 2, "batch_size": 4, "optimizer": {"lr": 0.001}}
     for number, tasks in ((1, {"vqa": 1}), (2, {"rec": 1})):
         fields = {**shared, "name": f"own{number}", "stage": f"stage{number}", "out": f"out{number}"}
         fields |= {"data": [{**world, "tasks": tasks}], "init": {"model": "out1"} if number == 2 else {}}
@@ -93,8 +93,8 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     (tmp_path / "one.yaml").write_text("chain: [own1.yaml]")
     ran = run("train", tmp_path / "one.yaml", f"root={tmp_path}/off", "--at-once", "2")
     assert ran.code == 2 and "Traceback" not in ran.err and f"{tmp_path}/off/out1" in ran.err.splitlines()[-1]
-    broken = run("train", three, f"root={tmp_path}/new", "own3:optimiser.lr=1e30", "steps=40", "--at-once", "2")
-    assert broken.code == 2 and "lower optimiser.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
+    broken = run("train", three, f"root={tmp_path}/new", "own3:optimizer.lr=1e30", "steps=40", "--at-once", "2")
+    assert broken.code == 2 and "lower optimizer.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
 
 
 def test_side_by_side_is_not_for_several_processes(run, chain, monkeypatch):

@@ -50,7 +50,7 @@ def recipe(stage, root, **fields):
         "data": [world],
         "steps": 3,
         "batch_size": 8,
-        "optimiser": {"lr": 0.01},
+        "optimizer": {"lr": 0.01},
     }
     return parse({**settings, **fields})
 
@@ -158,7 +158,7 @@ def test_datasets_in_their_original_files_train(tmp_path):
 
 
 def test_a_dry_run_needs_no_earlier_run_and_writes_nothing(tmp_path):
-    plan = dry_run(recipe("stage2", tmp_path, init={"model": "stage1"}, accumulate=2))
+    plan = dry_run(recipe("stage2", tmp_path, init={"model": "stage1"}, gradient_accumulation=2))
     assert set(plan.trained) == {"vision_aggregator", "mlp", "region_adapter", "tag_soft_prompt"}
     assert plan.samples == 48 and plan.missing == (tmp_path / "stage1",) and plan.seconds_per_step > 0
     assert not list(tmp_path.iterdir())

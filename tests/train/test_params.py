@@ -8,7 +8,7 @@ import torch
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
 from lion.train import params
 from lion.train.checkpoint import load_optimiser_state, optimiser_state
-from lion.train.recipe import Optimiser
+from lion.train.recipe import OptimizerSettings
 from lion.train.stages import STAGES
 from tests.train.toy import ToyModel
 
@@ -42,7 +42,7 @@ def test_the_table_names_components_of_the_model_and_never_frozen_ones(stage):
 
 def test_groups_hold_each_parameter_once_and_decay_matrices_only(model):
     parts = components(model, "stage3")
-    groups, none = params.groups(parts, Optimiser(lr=1.0, weight_decay=0.1), {"router": 3.0})
+    groups, none = params.groups(parts, OptimizerSettings(lr=1.0, weight_decay=0.1), {"router": 3.0})
     assert none == []
     names = [name for group in groups for name in group["names"]]
     assert sorted(names) == sorted(name for named in parts.values() for name, _ in named)
@@ -54,7 +54,7 @@ def test_groups_hold_each_parameter_once_and_decay_matrices_only(model):
 
 def test_muon_takes_the_matrices_between_hidden_layers_and_nothing_else(model):
     parts = components(model, "stage3")
-    adamw, muon = params.groups(parts, Optimiser(lr=1.0, muon=2.0, weight_decay=0.1), {"mlp": 3.0})
+    adamw, muon = params.groups(parts, OptimizerSettings(lr=1.0, muon=2.0, weight_decay=0.1), {"mlp": 3.0})
     by_muon = {name for group in muon for name in group["names"]}
     assert {name.rsplit(".", 1)[-1] for name in by_muon} == {"weight"}
     assert all(p.ndim == 2 for group in muon for p in group["params"])
@@ -70,7 +70,7 @@ def test_muon_takes_the_matrices_between_hidden_layers_and_nothing_else(model):
 
 
 def test_both_optimisers_learn_and_come_back_from_a_checkpoint():
-    toy, settings = ToyModel(), Optimiser(lr=0.1, muon=1.0)
+    toy, settings = ToyModel(), OptimizerSettings(lr=0.1, muon=1.0)
     parts = {"body": [(f"body.{n}", p) for n, p in toy.body.named_parameters()]}
     optimisers = params.make_optimisers(parts, settings, {}, fused=False)
     assert [type(optimiser).__name__ for optimiser in optimisers] == ["AdamW", "Muon"]

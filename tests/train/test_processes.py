@@ -28,7 +28,7 @@ SCRIPT = """
             return found
 
     torch.set_num_threads(1)
-    toy = recipe(Path({out!r}) / "run", steps={steps}, accumulate=2)
+    toy = recipe(Path({out!r}) / "run", steps={steps}, gradient_accumulation=2)
     train(toy, objective=Shards(toy))
     code = main(sys.argv[1:])
     torch.distributed.destroy_process_group()
@@ -53,7 +53,7 @@ def ran(tmp_path_factory):
     script.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(folder), steps=4)))
     chain.write_text(CHAIN)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    launch += ["train", str(chain), "model=tiny", "steps=4", "batch_size=2", "optimiser.warmup=1", f"root={folder}"]
+    launch += ["train", str(chain), "model=tiny", "steps=4", "batch_size=2", "optimizer.warmup=1", f"root={folder}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "LION_CACHE": str(folder)}
     done = subprocess.run([*launch, "--json"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

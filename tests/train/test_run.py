@@ -144,7 +144,7 @@ def test_a_bad_sample_is_counted_and_named(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_accumulated_micro_batches_are_the_shards_of_the_step(tmp_path, workers):
-    toy = recipe(tmp_path, accumulate=3, steps=2, workers=workers, optimiser={"lr": 0.01})
+    toy = recipe(tmp_path, gradient_accumulation=3, steps=2, workers=workers, optimizer={"lr": 0.01})
     seen = []
 
     class Spy(Toy):

@@ -74,7 +74,7 @@ def recipe(out: Path, **fields):
         "data": [{"source": "world", "scenes": 1, "tasks": {"vqa": 1}}],
         "steps": 12,
         "batch_size": 8,
-        "optimiser": {"lr": 0.01, "warmup": 3},
+        "optimizer": {"lr": 0.01, "warmup": 3},
         "checkpoint": {"every": 3},
         "out": str(out),
     }

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,20 +26,17 @@ INTERRUPTED = 130
 
 
 def recipes() -> str:
-    """The shipped recipes for the help text, each with the first line of its header."""
-    folder = files("lion") / "recipes"
-    lines = sorted(
-        (path.name, path.read_text().splitlines()[0]) for path in folder.iterdir() if path.name[-5:] == ".yaml"
-    )
-    shown = [f"{name.removesuffix('.yaml')}: {line.lstrip('# ')}" for name, line in lines]
-    return "Shipped recipes:\n\n" + "\n\n".join(shown)
+    """The shipped recipes for the help text, each with the first line of its file."""
+    paths = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+    titles = [f"{path.stem}: {path.read_text().splitlines()[0].lstrip('# ')}" for path in paths]
+    return "Shipped recipes:\n\n" + "\n\n".join(titles)
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings to change, as steps=100 or optimiser.lr=1e-3."),
+        typer.Argument(metavar="KEY=VALUE", help="Settings to change, as steps=100 or optimizer.lr=1e-3."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would train, memory and time; train nothing.")
@@ -51,13 +48,13 @@ def train(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train: run a recipe, or all recipes of a chain; what is finished is skipped, what was stopped goes on.
+    """Train: run a recipe, or all recipes of a chain; finished runs are skipped, stopped ones resume.
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.chain_file import final_questions, load_chain
+    from lion.train.chain_file import load_chain
 
-    chain, questions = load_chain(recipe, overrides or []), final_questions(recipe)
+    chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)
     quiet()
     for needed in ("accelerate", "tensorboard"):
@@ -69,12 +66,12 @@ def train(
     if dry_run:
         from lion.train.dry_run import dry_run as plan_of
 
-        for each in chain:
+        for each in chain.recipes:
             _print_plan(plan_of(each), json)
         return
     trained: set[str] = set()
     try:
-        for each, record, before in train_chain(chain, restart=restart, at_once=at_once, prepare=quiet):
+        for each, record, before in train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet):
             if before:
                 say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
             else:
@@ -83,14 +80,13 @@ def train(
     except Stopped as stopped:
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None
-    if questions and os.environ.get("RANK", "0") == "0":
+    if chain.questions and os.environ.get("RANK", "0") == "0":
         from lion.eval import WorldBenchmark
 
-        last = chain[-1]
+        last = chain.recipes[-1]
         if last.name in trained and (last.root / "scores" / "run.json").is_file():
-            shutil.rmtree(last.root / "scores")  # what the model before it answered
-        benchmark = WorldBenchmark("test", questions)
-        evaluate(benchmark, str(last.folder), last.root / "scores", json=json)
+            shutil.rmtree(last.root / "scores")  # answers of the model before it
+        evaluate(WorldBenchmark("test", chain.questions), str(last.folder), last.root / "scores", json=json)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -101,7 +97,7 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     for component, count in plan.trained.items():
         print(f"  trains {component:<18} {count:>13,} parameters")
     print(f"  frozen {'':<18} {plan.frozen:>13,} parameters")
-    print(f"  memory {plan.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimiser; activations on top")
+    print(f"  memory {plan.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimizer; activations on top")
     unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if plan.hours * 3600 >= s or s == 1)
     took = f"{plan.hours * 3600 / length:.2g} {unit}"
     print(f"  time   {took} at {plan.seconds_per_step:.2g} s a step here, validation and pictures aside")
@@ -110,7 +106,7 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
 
 
 def _print_record(record: Mapping[str, Any], folder: str, as_json: bool) -> None:
-    if os.environ.get("RANK", "0") != "0":  # one process of several speaks
+    if os.environ.get("RANK", "0") != "0":  # only the first of several processes prints
         return
     if as_json:
         print(json_module.dumps(record))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from lion.checkpoints.loading import load_model, load_processor
@@ -15,8 +13,8 @@ from lion.train.mini.presets import preset_config, world_processor
 from lion.train.recipe import Recipe
 
 
-def find_processor(recipe: Recipe[Any]) -> LionProcessor:
-    """The one that came with the model or its language model; the world's for a model from nothing.
+def find_processor(recipe: Recipe) -> LionProcessor:
+    """The processor in the folder of the model or of its language model; the drawn world's for a model from scratch.
 
     Raises: LionError if the folder of `init.model` holds none, or a damaged one.
     """
@@ -29,13 +27,12 @@ def find_processor(recipe: Recipe[Any]) -> LionProcessor:
     return world_processor(recipe.model)
 
 
-def build_model(recipe: Recipe[Any], processor: LionProcessor) -> LionForConditionalGeneration:
+def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
     """The whole model of `init.model`, or a fresh one of the preset; then the parts that `init` names.
 
     Raises: LionError if a folder's weights do not fit.
     """
-    whole = recipe.init_folder("model")
-    if whole is not None:
+    if (whole := recipe.init_folder("model")) is not None:
         model = load_model(whole, str(whole), torch.float32)
     else:
         model = LionForConditionalGeneration(preset_config(recipe.model, processor))
@@ -50,10 +47,10 @@ def build_model(recipe: Recipe[Any], processor: LionProcessor) -> LionForConditi
 
 @torch.no_grad()
 def _place_queries(model: LionForConditionalGeneration) -> None:
-    """Start the queries of a model from nothing as a grid over the picture, each where its cell's patches say they are.
+    """Initialise the Q-Former's queries (1, Q, width) as a grid of sine-cosine positions over the picture.
 
-    A start value, like the ViT's positions: from random ones, queries take long to tell one place from another
-    (``docs/log.md``). Queries that make no square grid, or of another width than the ViT's, stay random.
+    From random values queries take long to tell one place from another (``docs/log.md``). Queries that make no square
+    grid, or of another width than the ViT's, stay random.
     """
     queries, vision = model.qformer.queries, model.config.vision_config
     side = round(queries.shape[1] ** 0.5)

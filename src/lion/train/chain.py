@@ -1,7 +1,7 @@
-"""A chain of recipes: one after another, or several at once where none needs what another makes.
+"""Training a chain of recipes: one after another, or several at a time where none needs another's output.
 
-Models of lion-mini's size leave most of a second core idle: two of them side by side take little longer than one
-alone. Each then trains in a process of its own, which saves and ends when this one stops or is gone.
+Models of lion-mini's size leave most of a second core idle: two side by side take little longer than one alone. Each
+then trains in a process of its own, which saves a checkpoint and ends when this process stops or dies.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from lion.train.progress import ProgressBars, polite_stop
 from lion.train.recipe import Recipe
 from lion.train.run import check_init, finished, make_objective, train
 
-_BETWEEN = 0.5
-"""Seconds between messages about steps."""
+_REPORT_EVERY = 0.5
+"""Seconds between two reports of a run's step."""
 
-Done = tuple[Recipe[Any], Mapping[str, Any], bool]
-"""A recipe, the record of its run, and whether it was finished before."""
+Done = tuple[Recipe, Mapping[str, Any], bool]
+"""A recipe, the record of its run, and whether it had finished before."""
 
 
 def train_chain(
-    chain: Sequence[Recipe[Any]],
+    chain: Sequence[Recipe],
     *,
     restart: bool = False,
     at_once: int = 1,
     prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[Done]:
-    """Train what is not finished, and hand out each recipe as it is done.
+    """Train the recipes that have not finished, and yield each as it is done.
 
     Args:
         chain: recipes, each after those it needs.
-        restart: throw away what is there.
+        restart: discard earlier runs.
         at_once: how many may train at a time.
         prepare: called first in every new process; has to be importable.
 
     Raises:
-        LionError: as `lion.train.run.train` does, and other runs save and end; several at once in each of several
-            processes.
+        LionError: as `lion.train.run.train`, after the other runs have saved and ended; `at_once` of several under a
+            launcher of several processes.
         Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
     """
     if at_once > 1:
@@ -64,10 +64,8 @@ def train_chain(
         yield recipe, before or train(recipe, restart=restart), before is not None
 
 
-def _side_by_side(
-    chain: Sequence[Recipe[Any]], restart: bool, at_once: int, prepare: Callable[[], None]
-) -> Iterator[Done]:
-    waiting, running = list(chain), dict[Connection, _Apart]()
+def _side_by_side(chain: Sequence[Recipe], restart: bool, at_once: int, prepare: Callable[[], None]) -> Iterator[Done]:
+    waiting, running = list(chain), dict[Connection, _RunProcess]()
     with ProgressBars() as bars, polite_stop() as stop:
         try:
             while waiting or running:
@@ -76,126 +74,126 @@ def _side_by_side(
                     for recipe, before in done:
                         waiting.remove(recipe)
                         yield recipe, before, True
-                    continue  # more may be ready now
+                    continue  # others may have become ready
                 starting = ready[: at_once - len(running)]
-                # Whoever has nobody beside it has all threads: until it ends nothing else can start.
+                # A run that trains alone has all threads: until it ends nothing else can start.
                 threads = max(torch.get_num_threads() // max(len(running) + len(starting), 1), 1)
                 for recipe in starting:
                     check_init(recipe)
-                    with bars.paused():  # one process draws pictures, and shows a bar of its own
+                    with bars.paused():  # drawing pictures shows a bar of its own, and two processes must not do it
                         make_objective(recipe).prepare()
                     if stop.wanted:
                         break
                     waiting.remove(recipe)
-                    apart = _Apart(recipe, restart, threads, prepare, bars)
-                    running[apart.pipe] = apart
+                    run = _RunProcess(recipe, restart, threads, prepare, bars)
+                    running[run.pipe] = run
                 if stop.wanted:
                     raise Stopped(f"stopped; {RESUMES}")
                 for pipe in connection.wait([*running], timeout=1.0):
-                    apart = running[pipe]  # type: ignore[index]  # wait hands back what it was given
-                    if (record := apart.listen()) is not None:
-                        del running[apart.pipe]
-                        yield apart.recipe, record, False
+                    run = running[pipe]  # type: ignore[index]  # wait returns members of the list it is given
+                    if (record := run.receive()) is not None:
+                        del running[run.pipe]
+                        yield run.recipe, record, False
         finally:
-            for apart in running.values():
-                apart.process.terminate()
-            for apart in running.values():
-                apart.join()
+            for run in running.values():
+                run.process.terminate()
+            for run in running.values():
+                run.join()
 
 
-def _ready(waiting: Sequence[Recipe[Any]], running: Iterable[_Apart]) -> list[Recipe[Any]]:
-    """Recipes that need nothing of what those before them are still to make."""
-    missing = {apart.recipe.folder for apart in running}
+def _ready(waiting: Sequence[Recipe], running: Iterable[_RunProcess]) -> list[Recipe]:
+    """Recipes that need no output of a run before them in the chain that has not finished."""
+    missing = {run.recipe.folder for run in running}
     ready = []
     for recipe in waiting:
-        # Not `init_folder`, which takes the bundled model for a `lion-mini` that is still to be made.
+        # Not `init_folder`, which takes the bundled model for a `lion-mini` that is still to be trained.
         if not missing & {recipe.root / folder for folder in recipe.init.values()}:
             ready.append(recipe)
         missing.add(recipe.folder)
     return ready
 
 
-class _Apart:
+class _RunProcess:
     """A recipe's run in a process of its own, and its progress bar.
 
-    Messages are lines of JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"stopped"}`, `{"error"}` (a
-    mistake or a bad place), `{"bug", "traceback"}`.
+    The process sends JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"stopped"}`, `{"error"}` (a
+    user's mistake, or a file that cannot be read or written), `{"bug", "traceback"}`.
     """
 
     def __init__(
-        self, recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[], None], bars: ProgressBars
+        self, recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None], bars: ProgressBars
     ) -> None:
         self.recipe, self.bars = recipe, bars
         self.bar: TaskID = bars.add(recipe.name, recipe.steps)
-        self.pipe, theirs = get_context("spawn").Pipe(duplex=False)
-        arguments = (recipe, restart, threads, prepare, theirs)
-        self.process = get_context("spawn").Process(target=_run, args=arguments)
+        context = get_context("spawn")
+        self.pipe, sender = context.Pipe(duplex=False)
+        self.process = context.Process(target=_run, args=(recipe, restart, threads, prepare, sender))
         self.process.start()
-        theirs.close()
+        sender.close()
 
     def join(self) -> None:
-        """Wait until the process has ended, reading what it still says: one with a full pipe never would."""
+        """Wait until the process has ended, reading what it still sends: with a full pipe it never would."""
         with suppress(EOFError, OSError):
             while True:
                 self.pipe.recv_bytes()
         self.process.join()
 
-    def listen(self) -> Mapping[str, Any] | None:
-        """Take in a message; the record once the run is done. Raises: LionError if it failed; Stopped."""
+    def receive(self) -> Mapping[str, Any] | None:
+        """Handle one message; the run's record once it is done. Raises: LionError if the run failed; Stopped."""
         try:
-            told = json.loads(self.pipe.recv_bytes())
+            message = json.loads(self.pipe.recv_bytes())
         except EOFError:
             self.process.join()
             code = self.process.exitcode
             raise LionError(f"{self.recipe.name}: its process ended with code {code}; {RESUMES}") from None
-        if "error" in told:
-            raise LionError(told["error"])
-        if "bug" in told:
-            bug = RuntimeError(f"{self.recipe.name}: {told['bug']}")
-            bug.add_note(told["traceback"])
+        if "error" in message:
+            raise LionError(message["error"])
+        if "bug" in message:
+            bug = RuntimeError(f"{self.recipe.name}: {message['bug']}")
+            bug.add_note(message["traceback"])
             raise bug
-        if "stopped" in told:
-            raise Stopped(told["stopped"])
-        if "step" in told:
-            self.bars.update(self.bar, told["step"], told["row"])
+        if "stopped" in message:
+            raise Stopped(message["stopped"])
+        if "step" in message:
+            self.bars.update(self.bar, message["step"], message["row"])
             return None
         self.process.join()
         self.bars.remove(self.bar)
-        done: Mapping[str, Any] = told["done"]
-        return done
+        record: Mapping[str, Any] = message["done"]
+        return record
 
 
-def _run(recipe: Recipe[Any], restart: bool, threads: int, prepare: Callable[[], None], pipe: Connection) -> None:
-    """What the new process does."""
+def _run(recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None], pipe: Connection) -> None:
+    """Train in the new process, and send reports through `pipe`."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C is for the first process, which passes it on
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare()
     torch.set_num_threads(threads)
 
-    def tell(**message: Any) -> None:
-        with suppress(BrokenPipeError):  # nobody is there any more: the run still has to save
+    def send(**message: Any) -> None:
+        with suppress(BrokenPipeError):  # the parent has died: the run still has to save
             pipe.send_bytes(json.dumps(message).encode())
 
-    told = 0.0
+    reported = 0.0
 
     def watch(step: int, row: Mapping[str, Any]) -> None:
-        """Few messages: while the parent draws pictures it reads none, and a pipe holds some hundreds."""
-        nonlocal told
-        if time.monotonic() - told >= _BETWEEN or step == recipe.steps:
-            told = time.monotonic()
-            tell(step=step, row={name: row[name] for name in ("loss", "samples_per_second")})
+        """Report a step now and then: while the parent draws pictures it reads nothing, and a pipe holds hundreds."""
+        nonlocal reported
+        if time.monotonic() - reported >= _REPORT_EVERY or step == recipe.steps:
+            reported = time.monotonic()
+            send(step=step, row={name: row[name] for name in ("loss", "samples_per_second")})
 
     try:
-        tell(done=train(recipe, restart=restart, watch=watch))
+        send(done=train(recipe, restart=restart, watch=watch))
     except LionError as error:
-        tell(error=str(error))
+        send(error=str(error))
     except Stopped as stopped:
-        tell(stopped=str(stopped))
+        send(stopped=str(stopped))
     except OSError as error:
-        tell(error=f"{error.filename or recipe.folder}: {error.strerror or error}; {RESUMES}")
+        send(error=f"{error.filename or recipe.folder}: {error.strerror or error}; {RESUMES}")
     except Exception as error:
-        tell(bug=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        send(bug=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
 def _end_with_parent() -> None:

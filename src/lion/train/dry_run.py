@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lion.train import params
 from lion.train.recipe import Recipe
 from lion.train.run import make_accelerator, make_objective
 
 _ADAMW_BYTES = 4 + 2 * 4
-"""For each trained number: its gradient and AdamW's two averages, in fp32 (Muon keeps one: this is the most)."""
+"""Per trained number: its gradient and AdamW's two averages, in fp32 (Muon keeps one: this is the most)."""
 
 
 @dataclass(frozen=True)
@@ -22,25 +21,25 @@ class Plan:
     name: str
     stage: str
     trained: dict[str, int]
-    """Parameters of each component that trains."""
+    """Number of parameters of each component that trains."""
     frozen: int
-    """Parameters that do not train."""
+    """Number of parameters that do not train."""
     memory_bytes: int
-    """Weights, gradients and optimiser state in fp32; activations come on top."""
+    """Weights, gradients and optimizer state in fp32; activations come on top."""
     seconds_per_step: float
-    """Measured here on one step, pictures aside."""
+    """Measured here on one micro-batch, without reading pictures."""
     steps: int
     samples: int
     missing: tuple[Path, ...]
-    """Folders the recipe takes weights from that do not exist yet; random weights stood in for them."""
+    """Folders under `init` that do not exist yet; random weights stood in for them."""
 
     @property
     def hours(self) -> float:
-        """The run's length at the measured speed, validation aside."""
+        """The run's length at the measured speed, without validation."""
         return self.seconds_per_step * self.steps / 3600
 
 
-def dry_run(recipe: Recipe[Any]) -> Plan:
+def dry_run(recipe: Recipe) -> Plan:
     """Build the model and time one step on this machine; nothing is written, and no earlier run is needed.
 
     Raises:
@@ -48,10 +47,9 @@ def dry_run(recipe: Recipe[Any]) -> Plan:
     """
     folders = {part: recipe.init_folder(part) for part in recipe.init}
     missing = tuple(dict.fromkeys(folder for folder in folders.values() if folder and not folder.is_dir()))
-    there = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
-    able = recipe.model_copy(update={"init": there})
-    objective = make_objective(able)
-    accelerator = make_accelerator(able)
+    present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
+    startable = recipe.model_copy(update={"init": present})
+    objective, accelerator = make_objective(startable), make_accelerator(startable)
     model = objective.build()
     components = objective.trainable(model)
     params.freeze_all_but(model, components)
@@ -66,14 +64,15 @@ def dry_run(recipe: Recipe[Any]) -> Plan:
         accelerator.backward(loss)
         loss.item()
         seconds = time.monotonic() - started
+    samples_per_step = recipe.gradient_accumulation * recipe.batch_size * accelerator.num_processes
     return Plan(
-        recipe.name,
-        recipe.stage,
-        trained,
-        total - sum(trained.values()),
-        4 * total + _ADAMW_BYTES * sum(trained.values()),
-        seconds * recipe.accumulate,
-        recipe.steps,
-        recipe.steps * recipe.accumulate * recipe.batch_size * accelerator.num_processes,
-        missing,
+        name=recipe.name,
+        stage=recipe.stage,
+        trained=trained,
+        frozen=total - sum(trained.values()),
+        memory_bytes=4 * total + _ADAMW_BYTES * sum(trained.values()),
+        seconds_per_step=seconds * recipe.gradient_accumulation,
+        steps=recipe.steps,
+        samples=recipe.steps * samples_per_step,
+        missing=missing,
     )

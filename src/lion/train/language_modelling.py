@@ -35,17 +35,19 @@ from lion.train.validation import Validator
 class LanguageModelling:
     """Stages 1 to 3; see :class:`lion.train.objective.Objective`."""
 
-    def __init__(self, recipe: Recipe[LanguageModellingOptions]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.processor = find_processor(recipe)
-        width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
+        assert isinstance(recipe.options, LanguageModellingOptions)
+        self.options = recipe.options
+        width, decimals = self.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
-        self.alignment = Alignment(self.processor) if recipe.options.alignment else None
+        self.alignment = Alignment(self.processor) if self.options.alignment else None
         self.sources = [(self._source(data), data.weight) for data in recipe.data]
         self.held_out = (
             [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         )
-        self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.one_task)
+        self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
 
     def prepare(self) -> None:
         """Draw the world's pictures."""
@@ -90,7 +92,7 @@ class LanguageModelling:
         if self.alignment is None:
             return answers
         alignment = self.alignment.loss(tokens, targets, bare.language_model.shared)
-        total = answers.total + self.recipe.options.alignment * alignment
+        total = answers.total + self.options.alignment * alignment
         return Loss(total, {**answers.per_task, "alignment": alignment.detach()})
 
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
@@ -136,7 +138,7 @@ class LanguageModelling:
             pixels=data.pixels,
             tags=data.tags,
             decimals=self.processor.box_decimals,
-            loose=data.loose,
+            loose=data.word_dropout,
         )
 
     @staticmethod

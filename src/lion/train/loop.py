@@ -28,7 +28,7 @@ from lion.train.log import RunLog
 from lion.train.objective import Batch, Objective
 from lion.train.params import train_mode
 from lion.train.progress import ProgressBars, polite_stop
-from lion.train.recipe import Optimiser, Recipe
+from lion.train.recipe import OptimizerSettings, Recipe
 
 T = TypeVar("T")
 Watch = Callable[[int, Mapping[str, Any]], None]
@@ -46,7 +46,7 @@ class Stopped(Exception):
 class Run:
     """Everything the loop works with, made by run.py."""
 
-    recipe: Recipe[Any]
+    recipe: Recipe
     objective: Objective
     accelerator: Accelerator
     model: nn.Module
@@ -64,7 +64,7 @@ class Run:
         return self.accelerator.unwrap_model(self.model)
 
 
-def learning_rate(optimiser: Optimiser, steps: int, step: int) -> float:
+def learning_rate(optimiser: OptimizerSettings, steps: int, step: int) -> float:
     """Rate at step `step` (from 0): linear warm-up, constant, then a linear or cosine fall to zero at `steps`."""
     if step < optimiser.warmup:
         return optimiser.lr * (step + 1) / optimiser.warmup
@@ -128,20 +128,20 @@ def _step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     """One optimiser step over the recipe's micro-batches; returns the row for the log."""
     recipe, progress = run.recipe, run.progress
     started = time.monotonic()
-    rate = learning_rate(recipe.optimiser, recipe.steps, progress.step)
+    rate = learning_rate(recipe.optimizer, recipe.steps, progress.step)
     for group in (group for optimiser in run.optimisers for group in optimiser.param_groups):
         group["lr"] = rate * group["lr_scale"]
     losses: list[tuple[float, dict[str, float]]] = []
     ids: list[str] = []
-    for micro in range(recipe.accumulate):
+    for micro in range(recipe.gradient_accumulation):
         batch = next(batches)
         ids += batch.ids
         _note_bad_samples(run, batch)
-        loss, parts = _backward(run, batch, last=micro == recipe.accumulate - 1)
+        loss, parts = _backward(run, batch, last=micro == recipe.gradient_accumulation - 1)
         if not math.isfinite(loss):
             raise LionError(_not_finite("loss", loss, progress.step + 1, batch.ids))
         losses.append((loss, {task: float(value) for task, value in parts.items()}))
-    norm = float(run.accelerator.clip_grad_norm_(run.model.parameters(), recipe.clip))
+    norm = float(run.accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm))
     if not math.isfinite(norm):
         raise LionError(_not_finite("gradient norm", norm, progress.step + 1, ids))
     for optimiser in run.optimisers:
@@ -171,7 +171,7 @@ def _backward(run: Run, batch: Batch, last: bool) -> tuple[float, dict[str, Tens
     exchange: AbstractContextManager[Any] = nullcontext() if last else accelerator.no_sync(run.model)
     with exchange, accelerator.autocast():
         loss = run.objective.loss(run.model, batch)
-        accelerator.backward(loss.total / run.recipe.accumulate)
+        accelerator.backward(loss.total / run.recipe.gradient_accumulation)
     return float(loss.total.detach()), dict(loss.per_task)
 
 
@@ -196,7 +196,7 @@ def _note_bad_samples(run: Run, batch: Batch) -> None:
 
 def _not_finite(what: str, value: float, step: int, ids: Any) -> str:
     named = ", ".join(list(ids)[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-    return f"step {step}: the {what} is {value}; lower optimiser.lr, or look at the batch's samples: {named}"
+    return f"step {step}: the {what} is {value}; lower optimizer.lr, or look at the batch's samples: {named}"
 
 
 class _Shards(Dataset[Batch | LionError]):
@@ -219,7 +219,7 @@ def _batches(run: Run) -> Iterator[Batch]:
     addresses = [
         (step, micro * ranks + rank)
         for step in range(run.progress.step, run.recipe.steps)
-        for micro in range(run.recipe.accumulate)
+        for micro in range(run.recipe.gradient_accumulation)
     ]
     loader: DataLoader[Any] = DataLoader(
         _Shards(run.objective),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lion.train.muon import Muon
 from lion.train.objective import NamedParameters
-from lion.train.recipe import Optimiser
+from lion.train.recipe import OptimizerSettings
 
 UNDECAYED = frozenset({"router", "tag_soft_prompt"})
 """Components that weight decay must not pull to zero: a gate's neutral value is 1, a soft prompt's is a word's size."""
@@ -40,7 +40,7 @@ def train_mode(model: nn.Module) -> None:
 
 def make_optimisers(
     components: Mapping[str, NamedParameters],
-    settings: Optimiser,
+    settings: OptimizerSettings,
     lr_scale: Mapping[str, float],
     *,
     fused: bool,
@@ -61,7 +61,7 @@ def make_optimisers(
 
 
 def groups(
-    components: Mapping[str, NamedParameters], settings: Optimiser, lr_scale: Mapping[str, float]
+    components: Mapping[str, NamedParameters], settings: OptimizerSettings, lr_scale: Mapping[str, float]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Parameter groups for AdamW and for Muon; see `make_optimisers`."""
     adamw: list[dict[str, Any]] = []

@@ -27,11 +27,11 @@ from lion.train.checkpoint import CheckpointFolder
 from lion.train.log import RunLog
 from lion.train.loop import RESUMES, Run, Stopped, Watch, fit
 from lion.train.objective import Objective
-from lion.train.recipe import Recipe
+from lion.train.recipe import Recipe, fingerprint
 
 
 def train(
-    recipe: Recipe[Any], *, restart: bool = False, objective: Objective | None = None, watch: Watch | None = None
+    recipe: Recipe, *, restart: bool = False, objective: Objective | None = None, watch: Watch | None = None
 ) -> dict[str, Any]:
     """Run one recipe, or go on with it where it was killed; a finished one is left as it is.
 
@@ -84,14 +84,14 @@ def _throw_away(folder: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def make_objective(recipe: Recipe[Any]) -> Objective:
+def make_objective(recipe: Recipe) -> Objective:
     """The objective that the recipe's stage names."""
     module, name = recipe.row.objective.split(":")
     objective: Objective = getattr(importlib.import_module(module), name)(recipe)
     return objective
 
 
-def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
+def make_accelerator(recipe: Recipe) -> Accelerator:
     """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
     AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as Accelerator will ask for it
@@ -103,7 +103,7 @@ def make_accelerator(recipe: Recipe[Any]) -> Accelerator:
     return Accelerator(mixed_precision=precision, kwargs_handlers=[parallel])
 
 
-def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
+def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
     """Model, optimiser, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
     model = objective.build()
@@ -112,13 +112,13 @@ def make_run(recipe: Recipe[Any], objective: Objective, accelerator: Accelerator
     model.to(accelerator.device)
     optimisers = params.make_optimisers(
         components,
-        recipe.optimiser,
+        recipe.optimizer,
         recipe.lr_scale,
         fused=accelerator.device.type == "cuda",
         dtype=torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32,
     )
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
-    progress = checkpoints.resume(accelerator, model, optimisers, recipe.fingerprint())
+    progress = checkpoints.resume(accelerator, model, optimisers, fingerprint(recipe))
     # Slow to begin, so before recipe.yaml: stopped in between, the folder would hold that alone and count as no run's.
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     if accelerator.is_main_process:
@@ -160,13 +160,13 @@ def finish(run: Run) -> dict[str, Any]:
     return record
 
 
-def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
+def finished(recipe: Recipe) -> dict[str, Any] | None:
     """The record of this very recipe's finished run, or None.
 
     Raises: LionError if the folder holds the finished run of another recipe, or a damaged record.
     """
     record = read_record(recipe.folder)
-    if record is not None and record.get("fingerprint") != recipe.fingerprint():
+    if record is not None and record.get("fingerprint") != fingerprint(recipe):
         raise LionError(
             f"{recipe.folder} holds a finished run of another recipe (or of other initial weights); choose another "
             "out=FOLDER, or start over with --restart"
@@ -174,7 +174,7 @@ def finished(recipe: Recipe[Any]) -> dict[str, Any] | None:
     return record
 
 
-def check_init(recipe: Recipe[Any]) -> None:
+def check_init(recipe: Recipe) -> None:
     """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
     for part in recipe.init:
         folder = recipe.init_folder(part)
@@ -189,7 +189,7 @@ def _is_tagger(folder: Path) -> bool:
     return (folder / "config.json").is_file() and is_tagger(folder, str(folder))
 
 
-def last_scores(recipe: Recipe[Any]) -> dict[str, float]:
+def last_scores(recipe: Recipe) -> dict[str, float]:
     """The newest row of validation.jsonl without its bookkeeping; empty where there is none."""
     path = recipe.folder / "validation.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []

@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 def objective(alignment, **fields):
     recipe = {"name": "a", "out": "a", "stage": "stage2", "model": "tiny", "data": [WORLD], "steps": 1, "batch_size": 4}
     options = {"alignment": alignment, "soft_coordinates": 1.0}
-    return LanguageModelling(parse({**recipe, "optimiser": {"lr": 0.01}, "options": options, **fields}))
+    return LanguageModelling(parse({**recipe, "optimizer": {"lr": 0.01}, "options": options, **fields}))
 
 
 def test_a_thing_touches_cells_whose_middle_it_nearly_holds_and_its_own_middle():

@@ -29,7 +29,7 @@ from lion.train.run import make_objective, train
 from lion.world import render, scene, vocabulary
 from lion.world.vocabulary import HELD_OUT, held_out_pair
 
-SHORT = ["steps=2", "batch_size=3", "optimiser.warmup=1", "precision=fp32", "data.0.scenes=8"]
+SHORT = ["steps=2", "batch_size=3", "optimizer.warmup=1", "precision=fp32", "data.0.scenes=8"]
 SHORT += ["validation.every=2", "validation.samples=4"]
 
 
@@ -50,7 +50,7 @@ def test_an_objective_makes_the_same_batches_in_another_process(name):
 def test_what_cannot_end_well_is_refused_at_once():
     with pytest.raises(LionError, match="validation: pretrain-tagger sets its tags' thresholds on val scenes"):
         make_objective(load("mini-tagger", ["validation=null"]))
-    with pytest.raises(LionError, match=r"options\.find_first: only rec, reg, vqa find things"):
+    with pytest.raises(LionError, match=r"options\.curriculum_grounding: only rec, reg, vqa find things"):
         make_objective(load("mini-t5", ["data.0.tasks={caption: 1, dialog: 1}"]))
 
 
@@ -116,7 +116,7 @@ def test_no_held_out_pair_is_among_the_phrases():
 
 
 def test_finding_comes_first_and_bare():
-    overrides = ["batch_size=4", "options.find_first=0.5", "steps=400"]
+    overrides = ["batch_size=4", "options.curriculum_grounding=0.5", "steps=400"]
     objective = PretrainLanguage(load("mini-t5", overrides))
     tokenizer = objective.processor.tokenizer
     first, later = ([objective.batch(step) for step in range(start, start + 30)] for start in (0, 370))
@@ -166,7 +166,7 @@ def test_symbols_that_are_meant_are_those_of_the_answer():
 
 
 def test_relations_say_who_is_compared_with_whom_and_what_is_true():
-    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=100", "options.find_first=0.9"]))
+    objective = PretrainLanguage(load("mini-t5", ["batch_size=64", "steps=100", "options.curriculum_grounding=0.9"]))
     batches = [batch for batch in map(objective.batch, range(20, 60)) if batch.tensors["meant_relations"].any()]
     decode = objective.processor.tokenizer.decode
     seen = set()

@@ -91,7 +91,7 @@ class Lessons:
 
     def rows(self, done: float, count: int, rng: np.random.Generator) -> tuple[Lesson, list[Row]]:
         """A batch of `count` rows when `done` of the run (0 to 1) is over, and what they have in common."""
-        finding = done < self.options.find_first
+        finding = done < self.options.curriculum_grounding
         tasks = [task for task in self.tasks if task in FINDING or not finding]
         weights = np.array([self.data.tasks[task] for task in tasks])
         edges = np.cumsum(weights) / weights.sum()
@@ -105,9 +105,9 @@ class Lessons:
             bare=finding,
             # Of all that can be asked, where things are to one another takes longest.
             placed=rng.random() < (0.4 if finding or task == Task.REC else 0.15),
-            loose=self.data.loose,
+            loose=self.data.word_dropout,
         )
-        most = most_things(done, self.options.few_first)
+        most = most_things(done, self.options.curriculum_few_objects)
         return lesson, [self._row(_laid_out(index, most), lesson, rng) for index in indices]
 
     def question(self, shown: Scene, task: Task, rng: np.random.Generator) -> Row:

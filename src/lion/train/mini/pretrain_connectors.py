@@ -50,7 +50,7 @@ class Connectors(nn.Module):
 class PretrainConnectors:
     """The objective of stage ``pretrain-connectors``; see :class:`lion.train.objective.Objective`."""
 
-    def __init__(self, recipe: Recipe[Any]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.processor = find_processor(recipe)
         self.worlds = WorldBatches(recipe, self.processor.image_processor)
@@ -75,7 +75,7 @@ class PretrainConnectors:
 
     def _batch(self, scenes: list[Scene], pictures: np.ndarray, rng: np.random.Generator) -> Batch:
         tasks = [_ASKED[number] for number in rng.integers(len(_ASKED), size=len(scenes))]
-        decimals, loose = self.processor.box_decimals, self.worlds.data.loose
+        decimals, loose = self.processor.box_decimals, self.worlds.data.word_dropout
         asked = [say(scene, task, rng, decimals, loose=loose) for scene, task in zip(scenes, tasks, strict=True)]
         words = self.processor(text=[instruction for instruction, _, _ in asked], too_long="truncate")
         tensors = {name: words[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}

@@ -127,7 +127,8 @@ def _any_level(mask: Tensor) -> Tensor:
 class PretrainLanguage:
     """The objective of stage ``pretrain-t5``; see :class:`lion.train.objective.Objective`."""
 
-    def __init__(self, recipe: Recipe[PretrainLanguageOptions]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
+        assert isinstance(recipe.options, PretrainLanguageOptions)
         self.recipe, self.options = recipe, recipe.options
         self.processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, self.processor)
@@ -136,9 +137,9 @@ class PretrainLanguage:
         self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
-        if self.options.find_first and not set(recipe.data[0].tasks) & FINDING:
+        if self.options.curriculum_grounding and not set(recipe.data[0].tasks) & FINDING:
             raise LionError(
-                f"options.find_first: only {', '.join(sorted(FINDING))} find things; set it to 0 or add one"
+                f"options.curriculum_grounding: only {', '.join(sorted(FINDING))} find things; set it to 0 or add one"
             )
         self.lessons = Lessons(recipe.data[0], self.options, self.processor.box_decimals)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ _SCALE, _BIAS = 10.0, -6.0  # of the matching logits: 64 tokens unlike a label g
 class PretrainTagger:
     """The objective of stage ``pretrain-tagger``; see :class:`lion.train.objective.Objective`."""
 
-    def __init__(self, recipe: Recipe[Any]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         if recipe.validation is None:
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +110,7 @@ class PhraseMatching(nn.Module):
 class PretrainVision:
     """The objective of stage ``pretrain-vit``; see :class:`lion.train.objective.Objective`."""
 
-    def __init__(self, recipe: Recipe[Any]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, processor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ class WorldBatches:
         LionError: the recipe has another kind of source, or more than one.
     """
 
-    def __init__(self, recipe: Recipe[Any], image_processor: LionImageProcessor) -> None:
+    def __init__(self, recipe: Recipe, image_processor: LionImageProcessor) -> None:
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData):
             raise LionError(f"the stage {recipe.stage} learns from exactly one world source")
         self.recipe, self.data = recipe, recipe.data[0]

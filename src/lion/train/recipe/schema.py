@@ -1,0 +1,282 @@
+"""The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
+
+Checked before torch is imported. `load.py` reads the files, `fingerprint.py` tells whether two recipes train the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+
+from lion.checkpoints.finding import BUNDLED, bundled_folder
+from lion.data.sources import DatasetName
+from lion.data.tag_noise import TagNoise
+from lion.prompts import Task
+from lion.train.stages import STAGES, Options, Setting, Stage
+
+SHIPPED = Path(__file__).parents[2] / "recipes"
+"""Folder of the recipes in the package."""
+
+RENAMED = {
+    "optimiser": "optimizer",
+    "clip": "max_grad_norm",
+    "accumulate": "gradient_accumulation",
+    "one_task": "homogeneous_batches",
+    "loose": "word_dropout",
+    "find_first": "curriculum_grounding",
+    "few_first": "curriculum_few_objects",
+}
+"""Settings by the names that earlier versions gave them: refused with a hint, and hashed in fingerprints."""
+RENAMED_VALUES = {"symbols": "object_tokens"}
+"""Values by the names that earlier versions gave them."""
+
+DEFAULT_PIXELS = 256
+TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
+_AverageWeight = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Settings of a recipe that belong together: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Source(Section):
+    """Settings that all sources share."""
+
+    weight: float = Field(default=1.0, gt=0, description="mixing weight of this source against the others")
+
+    def paths(self) -> dict[str, Path]:
+        """Files and folders that the source reads, by setting."""
+        return {name: value for name, value in self if isinstance(value, Path)}
+
+    def records(self) -> dict[str, Any]:
+        """What identifies the annotated pictures that the source reads."""
+        known = self.model_dump(include={"source", "split", "path", "folder"})
+        return {name: value.resolve() if isinstance(value, Path) else value for name, value in known.items()}
+
+
+class WorldData(Source):
+    """Scenes of the drawn world."""
+
+    source: Literal["world"] = Field(description="this kind of source")
+    scenes: int = Field(gt=0, description="number of train scenes; their pictures are drawn once and kept in the cache")
+    pixels: int = Field(
+        default=DEFAULT_PIXELS, ge=32, description="side of the drawn picture before the model's own resize"
+    )
+    tasks: TaskWeights = Field(default={}, description="sampling weight of each task; one left out is not sampled")
+    tags: TagNoise | None = Field(
+        default=None, description="tags in the prompts and their noise; null: prompts without tags"
+    )
+    word_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="chance that a word of the instruction around question, expression or box is left out; half of the "
+        "questions have words left out and inserted, too, at half that chance",
+    )
+
+
+class RecordData(Source):
+    """Settings that sources of annotated pictures share."""
+
+    tasks: TaskWeights = Field(
+        default={}, description="sampling weight of each task; empty: those of the stage, as often as in the file"
+    )
+    flip: float = Field(
+        default=0.0, ge=0, le=1, description="chance to mirror a picture (never where its text says left or right)"
+    )
+    crop: float = Field(default=0.0, ge=0, lt=1, description="largest share that a random crop cuts off each side")
+    tags_from: Path | None = Field(
+        default=None, description="file of `lion tag --out` with the pictures' tags; null: prompts without tags"
+    )
+    skip_bad: bool = Field(
+        default=False, description="leave bad records out and list them in bad_samples.jsonl; false: stop at the first"
+    )
+
+
+class JsonlData(RecordData):
+    """Your own pictures: JSON lines (image; caption, question and answer, or expression and box) or a CSV."""
+
+    source: Literal["jsonl"] = Field(description="this kind of source")
+    path: Path = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
+
+
+class DatasetData(RecordData):
+    """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
+
+    source: DatasetName = Field(description="the dataset")
+    folder: Path = Field(description="folder that holds the dataset, or several of them")
+    split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
+
+
+OwnData = Annotated[JsonlData | DatasetData, Field(discriminator="source")]
+Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
+
+
+class OptimizerSettings(Section):
+    """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, decay to zero."""
+
+    lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
+    muon: float = Field(
+        default=0.0,
+        ge=0,
+        description="train matrices between hidden layers with Muon instead, at this multiple of lr (0: AdamW for all)",
+    )
+    betas: tuple[_AverageWeight, _AverageWeight] = Field(
+        default=(0.9, 0.98), description="AdamW's running-average coefficients"
+    )
+    weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
+    warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
+    decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which lr falls to zero")
+    shape: Literal["linear", "cosine"] = Field(default="linear", description="shape of that decay")
+
+
+class ValidationSettings(Section):
+    """Held-out samples that the model answers during training; the scores go to validation.jsonl."""
+
+    every: int = Field(gt=0, description="steps between validations; one more comes at the end")
+    samples: int = Field(
+        default=200,
+        gt=0,
+        description="val questions of each task on the drawn world; of your own data as many in all, none twice",
+    )
+    data: tuple[OwnData, ...] = Field(
+        default=(), description="held-out sources of your own, beside val scenes where `data` has drawn ones"
+    )
+
+
+class CheckpointSettings(Section):
+    """Checkpoints that a stopped run resumes from."""
+
+    every: int = Field(default=200, gt=0, description="steps between checkpoints")
+    keep: int = Field(default=2, gt=0, description="newest checkpoints kept")
+
+
+class Recipe(Section):
+    """One training run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
+    stage: str = Field(description="row of the stage table: what trains and on which tasks")
+    model: str = Field(default="mini", description="preset of a model built from scratch: mini or tiny")
+    init: dict[str, Path] = Field(
+        default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
+    )
+    data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
+    steps: int = Field(gt=0, description="optimizer steps")
+    batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
+    gradient_accumulation: int = Field(default=1, gt=0, description="micro-batches per optimizer step")
+    homogeneous_batches: bool = Field(
+        default=False, description="one source and task per micro-batch (less padding); false: mixed"
+    )
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32",
+        description="arithmetic of the forward pass (autocast); auto: bf16 where the device multiplies it in hardware",
+    )
+    optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
+    lr_scale: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="factor on the learning rate of a component (1 where not named)"
+    )
+    max_grad_norm: float = Field(default=1.0, gt=0, description="norm to which all gradients together are clipped")
+    validation: ValidationSettings | None = Field(default=None, description="scores during training; null: none")
+    checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="how often, how many")
+    workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="seed of weights and samples; the world's scenes have their own"
+    )
+    root: Path = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
+    out: Path = Field(description="folder of the run: log, checkpoints, and at the end the model")
+    options: SerializeAsAny[Options] = Field(description="settings of the stage's objective")
+
+    @property
+    def row(self) -> Stage:
+        """The recipe's row of the stage table."""
+        return STAGES[self.stage]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the run writes to."""
+        return self.root / self.out
+
+    def init_folder(self, part: str) -> Path | None:
+        """The folder that `part` is taken from, or None where the recipe names none."""
+        if part not in self.init:
+            return None
+        folder = self.root / self.init[part]
+        bundled = str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir())
+        return bundled_folder() if bundled else folder
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_the_stage(cls, given: Any, info: ValidationInfo) -> Options:
+        """`options` in the schema of the recipe's stage, which was checked before."""
+        return STAGES[info.data["stage"]].options.model_validate(given)
+
+    @model_validator(mode="after")
+    def _has_no_contradiction(self) -> Self:
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """What does not fit together, each as the setting and what to do about it."""
+        row, tasks = self.row, ", ".join(sorted(self.row.tasks))
+        for setting, name in self._set_and_not_always_read():
+            if setting in row.unread:
+                yield f"{name}: {self.stage} does not read it; leave it out"
+        for name, source in self._sources():
+            if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
+                yield f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {tasks}"
+            if tasks and isinstance(source, WorldData) and not source.tasks:
+                yield f"{name}.tasks: name at least one of {tasks}"
+            if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
+                other = "another file" if source.source == "jsonl" else "another split, such as split: val"
+                yield f"{name}: data trains on these very records; hold out {other}"
+        folders = [(f"init.{part}", folder) for part in self.init if (folder := self.init_folder(part))]
+        paths = [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
+        for name, path in folders + paths:
+            if self.folder.resolve() in (path.resolve(), *path.resolve().parents):
+                yield f"out: {name} is read from {path}, where the run would write; choose another folder"
+        for field, names, known in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
+            if unknown := sorted(set(names) - set(known)):
+                yield f"{field}.{unknown[0]}: {self.stage} knows {', '.join(known) or 'none'} here"
+        if self.optimizer.warmup > self.steps:
+            yield f"optimizer.warmup: {self.optimizer.warmup} is more than steps={self.steps}; lower it"
+        if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
+            yield "validation.data: name a source of held-out samples"
+
+    def _sources(self) -> Iterator[tuple[str, Data]]:
+        """All sources with their dotted names, held-out ones last."""
+        yield from ((f"data.{number}", source) for number, source in enumerate(self.data))
+        held_out = self.validation.data if self.validation else ()
+        yield from ((f"validation.data.{number}", source) for number, source in enumerate(held_out))
+
+    def _set_and_not_always_read(self) -> Iterator[tuple[Setting, str]]:
+        """Settings that only some stages read and that differ from their defaults, with their dotted names."""
+        for number, source in enumerate(self.data):
+            if source.tasks:
+                yield Setting.TASKS, f"data.{number}.tasks"
+            if isinstance(source, WorldData) and source.tags is not None:
+                yield Setting.TAGS, f"data.{number}.tags"
+            if isinstance(source, WorldData) and source.word_dropout:
+                yield Setting.WORD_DROPOUT, f"data.{number}.word_dropout"
+            if isinstance(source, WorldData) and source.pixels != DEFAULT_PIXELS:
+                yield Setting.PIXELS, f"data.{number}.pixels"
+        if self.homogeneous_batches:
+            yield Setting.HOMOGENEOUS_BATCHES, "homogeneous_batches"
+        if self.validation and self.validation.data:
+            yield Setting.VALIDATION_DATA, "validation.data"
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "data.N.": WorldData,
+    "data.N.tags.": TagNoise,
+    "checkpoint.": CheckpointSettings,
+    "validation.": ValidationSettings,
+    "optimizer.": OptimizerSettings,
+    "": Recipe,
+}
+"""Schemas by the prefix of their settings' dotted names."""
