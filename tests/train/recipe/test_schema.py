@@ -1,0 +1,168 @@
+"""The schema of recipes: one line of help for every mistake, and a description of every setting."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from lion.errors import LionError
+from lion.train.recipe import load, parse
+from lion.train.recipe.schema import RENAMED, SECTIONS, Section
+from lion.train.stages import STAGES, Options, PretrainLanguageOptions
+from tests.train.recipe.base import BASE, RECIPES
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stpes": 3}, "base: stpes: no such setting; did you mean steps?"),
+        ({"warmup": 3}, "warmup: no such setting; did you mean optimizer.warmup?"),
+        ({"steps": 0}, "steps: input should be greater than 0 (it is 0)"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296"),
+        ({"optimizer": {"lr": float("inf")}}, "optimizer.lr: input should be a finite number"),
+        ({"optimizer": {"lr": 1, "betas": [0.9, 2]}}, "optimizer.betas.1: input should be less than 1"),
+        ({"init": {"model": "x/../out"}}, "out: init.model is read from x/../out, where the run would write"),
+        (
+            {"data": [{"source": "jsonl", "path": "out/own.jsonl"}]},
+            "out: data.0.path is read from out/own.jsonl, where the run would write",
+        ),
+        ({"steps": "many"}, "steps: input should be a valid integer"),
+        ({"stage": "stage4"}, "stage: 'stage4' is not one of pretrain-vit"),
+        ({"out": None}, "out: "),
+        ({"data": []}, "data: "),
+        ({"data": [{"source": "world", "scenes": 10}]}, "data.0.tasks: name at least one of caption"),
+        (
+            {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 10, "word_dropout": 0.3}]},
+            "data.0.word_dropout: pretrain-vit does not read it; leave it out",
+        ),
+        (
+            {"stage": "pretrain-connectors", "data": [{"source": "world", "scenes": 10, "tags": {}}]},
+            "data.0.tags: pretrain-connectors does not read it; leave it out",
+        ),
+        (
+            {"stage": "pretrain-t5", "homogeneous_batches": True},
+            "homogeneous_batches: pretrain-t5 does not read it; leave it out",
+        ),
+        (
+            {"validation": {"every": 1, "data": [{"source": "world", "scenes": 10}]}},
+            "validation.data.0: input tag 'world' found",
+        ),
+        (
+            {"data": [{"source": "okvqa", "folder": "x"}]}
+            | {"validation": {"every": 1, "data": [{"source": "okvqa", "folder": "x", "skip_bad": True}]}},
+            "validation.data.0: data trains on these very records; hold out another split, such as split: val",
+        ),
+        (
+            {"data": [{"source": "jsonl", "path": "x/../own.jsonl"}]}
+            | {"validation": {"every": 1, "data": [{"source": "jsonl", "path": "own.jsonl"}]}},
+            "validation.data.0: data trains on these very records; hold out another file",
+        ),
+        (
+            {"stage": "pretrain-vit", "data": [{"source": "world", "scenes": 9}]}
+            | {"validation": {"every": 1, "data": [{"source": "jsonl", "path": "own.jsonl"}]}},
+            "validation.data: pretrain-vit does not read it; leave it out",
+        ),
+        (
+            {"data": [{"source": "world", "scenes": 10, "tasks": {"rec": 1}}]},
+            "data.0.tasks: stage1 does not train on rec; its tasks are caption, dialog, vqa",
+        ),
+        (
+            {"data": [{"source": "world", "scenes": 1, "tasks": {"vqa": 0}}]},
+            "data.0.tasks.vqa: input should be greater",
+        ),
+        ({"data": [{"source": "world", "split": "test", "scenes": 1}]}, "data.0.split: no such setting"),
+        ({"data": [{"source": "coco"}]}, "data.0: "),
+        ({"data": [{"source": "refcoco"}]}, "data.0.folder: is missing"),
+        (
+            {"data": [{"source": "refcoco", "folder": "x", "tasks": {"rec": 1}}]},
+            "data.0.tasks: stage1 does not train on rec",
+        ),
+        ({"lr_scale": {"router": 2}}, "lr_scale.router: stage1 knows qformer, image_adapter, tag_soft_prompt here"),
+        ({"init": {"vit": "x"}}, "init.vit: stage1 knows model, "),
+        ({"optimizer": {"lr": 0.1, "warmup": 11}}, "optimizer.warmup: 11 is more than steps=10; lower it"),
+        ({"options": {"scene_as": "text"}}, "options.scene_as: no such setting; remove it"),
+        ({"precision": "fp16"}, "precision: input should be 'fp32', 'bf16' or 'auto'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_field(change, message):
+    with pytest.raises(LionError) as error:
+        parse({**BASE, **change}, name="base")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accumulate": 2}, "accumulate: is called gradient_accumulation now"),
+        ({"one_task": True}, "one_task: is called homogeneous_batches now"),
+        ({"clip": 2}, "clip: is called max_grad_norm now"),
+        (
+            {"data": [{"source": "world", "scenes": 10, "tasks": {"vqa": 1}, "loose": 0.3}]},
+            "data.0.loose: is called data.0.word_dropout now",
+        ),
+        ({"stage": "pretrain-t5", "options": {"few_first": 0.1}}, "options.curriculum_few_objects now"),
+        (
+            {"stage": "pretrain-t5", "options": {"scene_as": "symbols"}},
+            "options.scene_as: symbols is called object_tokens now",
+        ),
+    ],
+)
+def test_the_names_of_earlier_versions_are_refused_with_the_new_ones(change, message):
+    with pytest.raises(LionError) as error:
+        parse({**BASE, **change}, name="base")
+    assert str(error.value).startswith("base: ") and str(error.value).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("optimiser", "base: optimiser: is called optimizer now"),
+        ("optimzer", "base: optimzer: no such setting; did you mean optimizer?"),
+        ("Optimizer", "base: Optimizer: no such setting; did you mean optimizer?"),
+    ],
+)
+def test_a_misspelt_setting_is_not_called_missing(typed, message):
+    fields = {key: value for key, value in BASE.items() if key != "optimizer"}
+    with pytest.raises(LionError) as error:
+        parse({**fields, typed: {"lr": 0.1}}, name="base")
+    assert str(error.value) == message
+
+
+def test_new_names_exist_and_earlier_ones_do_not():
+    names = {name for model in (*SECTIONS.values(), PretrainLanguageOptions) for name in model.model_fields}
+    assert set(RENAMED.values()) <= names and not set(RENAMED) & names
+
+
+def test_options_are_those_of_the_stage():
+    for stage, row in STAGES.items():
+        data = [{"source": "world", "scenes": 1, "tasks": {task: 1 for task in row.tasks}}]
+        assert type(parse({**BASE, "stage": stage, "data": data}).options) is row.options
+
+
+def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_its_name(tmp_path):
+    """A run that writes into a folder of that name does not take itself for it."""
+    recipe = parse({**BASE, "root": tmp_path, "out": "lion-mini", "init": {"tagger": "lion-mini"}})
+    packaged = recipe.init_folder("tagger")
+    assert (packaged / "tagger").is_dir()
+    recipe.folder.mkdir()
+    assert recipe.init_folder("tagger") == packaged
+    assert recipe.model_copy(update={"out": Path("else")}).init_folder("tagger") == tmp_path / "lion-mini"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_comes_whole_to_another_process(name):
+    recipe = load(name, ["seed=5"])
+    there = pickle.loads(pickle.dumps(recipe))
+    assert there == recipe and type(there) is type(recipe)
+
+
+def models(root: type[BaseModel]) -> set[type[BaseModel]]:
+    return {root}.union(*(models(child) for child in root.__subclasses__()))
+
+
+@pytest.mark.parametrize("model", sorted(models(Section) | models(Options), key=lambda model: model.__name__))
+def test_every_field_says_what_it_is(model):
+    bare = [name for name, field in model.model_fields.items() if not field.description]
+    assert not bare, f"{model.__name__}: {bare}"
+    assert model.model_config["extra"] == "forbid" and model.model_config["frozen"]
