@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.errors import LionError
-from lion.train.recipe.load import load, override, parse, read, read_settings, set_value
+from lion.train.recipe.load import load, override, parse, read, set_value
 from lion.train.recipe.schema import Recipe
 
 
@@ -69,7 +69,7 @@ def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]
     known = isinstance(given, dict) and isinstance(given.get("recipe"), str) and not set(given) - {"recipe", "with"}
     if not known or not isinstance(given.get("with") or {}, dict):
         raise LionError(f"{chain}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}")
-    settings = read_settings(given["recipe"])
+    settings = read(given["recipe"])
     for key, value in (given.get("with") or {}).items():
         set_value(settings, str(key), value)
     return str(settings.get("name", given["recipe"])), settings

@@ -34,7 +34,7 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         LionError: an unknown recipe, setting or stage, a value out of range, or a contradiction.
     """
-    fields = read_settings(recipe)
+    fields = read(recipe)
     for text in overrides:
         override(fields, text)
     return parse(fields, name=str(fields.get("name", recipe)))
@@ -58,16 +58,10 @@ def read(recipe: str | Path) -> dict[str, Any]:
     return fields
 
 
-def read_settings(recipe: str | Path) -> dict[str, Any]:
-    """As `read`, of one recipe. Raises: LionError if it is a chain."""
-    fields = read(recipe)
-    if "chain" in fields:
-        raise LionError(f"{recipe} is a chain of recipes: `lion train {recipe}` runs it, it has no settings of its own")
-    return fields
-
-
 def parse(fields: Mapping[str, Any], name: str = "recipe") -> Recipe:
     """Validate a recipe given as plain values. Raises: LionError with the first problem, one line."""
+    if "chain" in fields:
+        raise LionError(f"{name} is a chain of recipes: `lion train {name}` runs it, it has no settings of its own")
     stage = fields.get("stage")
     if not isinstance(stage, str) or stage not in STAGES:
         raise LionError(f"{name}: stage: {stage!r} is not one of {', '.join(STAGES)}")

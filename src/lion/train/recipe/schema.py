@@ -31,11 +31,13 @@ RENAMED = {
 }
 """Settings by the names that earlier versions gave them: refused with a hint, and hashed in fingerprints."""
 RENAMED_VALUES = {"symbols": "object_tokens"}
-"""Values by the names that earlier versions gave them."""
+"""Values by the names that earlier versions gave them; defaults, so that fingerprints do not hold them."""
 
-DEFAULT_PIXELS = 256
+PIXELS = 256
+"""Default side of drawn pictures."""
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
-_AverageWeight = Annotated[float, Field(ge=0, lt=1)]
+_Weights = dict[str, Annotated[float, Field(gt=0)]]
+_Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -64,17 +66,11 @@ class WorldData(Source):
 
     source: Literal["world"] = Field(description="this kind of source")
     scenes: int = Field(gt=0, description="number of train scenes; their pictures are drawn once and kept in the cache")
-    pixels: int = Field(
-        default=DEFAULT_PIXELS, ge=32, description="side of the drawn picture before the model's own resize"
-    )
+    pixels: int = Field(default=PIXELS, ge=32, description="side of the drawn picture, before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="sampling weight of each task; one left out is not sampled")
-    tags: TagNoise | None = Field(
-        default=None, description="tags in the prompts and their noise; null: prompts without tags"
-    )
-    word_dropout: float = Field(
+    tags: TagNoise | None = Field(default=None, description="tags in prompts, and their noise; null: no tags")
+    word_dropout: _Share = Field(
         default=0.0,
-        ge=0,
-        lt=1,
         description="chance that a word of the instruction around question, expression or box is left out; half of the "
         "questions have words left out and inserted, too, at half that chance",
     )
@@ -84,18 +80,14 @@ class RecordData(Source):
     """Settings that sources of annotated pictures share."""
 
     tasks: TaskWeights = Field(
-        default={}, description="sampling weight of each task; empty: those of the stage, as often as in the file"
+        default={}, description="sampling weight of each task; empty: all, as often as in the file"
     )
     flip: float = Field(
-        default=0.0, ge=0, le=1, description="chance to mirror a picture (never where its text says left or right)"
+        default=0.0, ge=0, le=1, description="chance to mirror a picture whose text says no left or right"
     )
-    crop: float = Field(default=0.0, ge=0, lt=1, description="largest share that a random crop cuts off each side")
-    tags_from: Path | None = Field(
-        default=None, description="file of `lion tag --out` with the pictures' tags; null: prompts without tags"
-    )
-    skip_bad: bool = Field(
-        default=False, description="leave bad records out and list them in bad_samples.jsonl; false: stop at the first"
-    )
+    crop: _Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
+    tags_from: Path | None = Field(default=None, description="file of `lion tag --out` with the tags; null: no tags")
+    skip_bad: bool = Field(default=False, description="list bad records in bad_samples.jsonl and go on; false: stop")
 
 
 class JsonlData(RecordData):
@@ -121,14 +113,8 @@ class OptimizerSettings(Section):
     """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, decay to zero."""
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
-    muon: float = Field(
-        default=0.0,
-        ge=0,
-        description="train matrices between hidden layers with Muon instead, at this multiple of lr (0: AdamW for all)",
-    )
-    betas: tuple[_AverageWeight, _AverageWeight] = Field(
-        default=(0.9, 0.98), description="AdamW's running-average coefficients"
-    )
+    muon: float = Field(default=0.0, ge=0, description="hidden matrices by Muon, at this multiple of lr (0: by AdamW)")
+    betas: tuple[_Share, _Share] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
     decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which lr falls to zero")
@@ -139,14 +125,8 @@ class ValidationSettings(Section):
     """Held-out samples that the model answers during training; the scores go to validation.jsonl."""
 
     every: int = Field(gt=0, description="steps between validations; one more comes at the end")
-    samples: int = Field(
-        default=200,
-        gt=0,
-        description="val questions of each task on the drawn world; of your own data as many in all, none twice",
-    )
-    data: tuple[OwnData, ...] = Field(
-        default=(), description="held-out sources of your own, beside val scenes where `data` has drawn ones"
-    )
+    samples: int = Field(default=200, gt=0, description="val questions per task of drawn scenes; of own sources in all")
+    data: tuple[OwnData, ...] = Field(default=(), description="your own held-out sources, beside the drawn world's val")
 
 
 class CheckpointSettings(Section):
@@ -169,24 +149,18 @@ class Recipe(Section):
     steps: int = Field(gt=0, description="optimizer steps")
     batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
     gradient_accumulation: int = Field(default=1, gt=0, description="micro-batches per optimizer step")
-    homogeneous_batches: bool = Field(
-        default=False, description="one source and task per micro-batch (less padding); false: mixed"
-    )
+    homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
         description="arithmetic of the forward pass (autocast); auto: bf16 where the device multiplies it in hardware",
     )
     optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
-    lr_scale: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default={}, description="factor on the learning rate of a component (1 where not named)"
-    )
+    lr_scale: _Weights = Field(default={}, description="factor on a component's learning rate (1 where not named)")
     max_grad_norm: float = Field(default=1.0, gt=0, description="norm to which all gradients together are clipped")
     validation: ValidationSettings | None = Field(default=None, description="scores during training; null: none")
     checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="how often, how many")
     workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
-    seed: int = Field(
-        default=0, ge=0, lt=2**32, description="seed of weights and samples; the world's scenes have their own"
-    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of weights and samples; scenes have their own")
     root: Path = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
     out: Path = Field(description="folder of the run: log, checkpoints, and at the end the model")
     options: SerializeAsAny[Options] = Field(description="settings of the stage's objective")
@@ -233,8 +207,8 @@ class Recipe(Section):
             if tasks and isinstance(source, WorldData) and not source.tasks:
                 yield f"{name}.tasks: name at least one of {tasks}"
             if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
-                other = "another file" if source.source == "jsonl" else "another split, such as split: val"
-                yield f"{name}: data trains on these very records; hold out {other}"
+                apart = "another file" if source.source == "jsonl" else "another split, such as split: val"
+                yield f"{name}: data trains on these very records; hold out {apart}"
         folders = [(f"init.{part}", folder) for part in self.init if (folder := self.init_folder(part))]
         paths = [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
         for name, path in folders + paths:
@@ -263,7 +237,7 @@ class Recipe(Section):
                 yield Setting.TAGS, f"data.{number}.tags"
             if isinstance(source, WorldData) and source.word_dropout:
                 yield Setting.WORD_DROPOUT, f"data.{number}.word_dropout"
-            if isinstance(source, WorldData) and source.pixels != DEFAULT_PIXELS:
+            if isinstance(source, WorldData) and source.pixels != PIXELS:
                 yield Setting.PIXELS, f"data.{number}.pixels"
         if self.homogeneous_batches:
             yield Setting.HOMOGENEOUS_BATCHES, "homogeneous_batches"
