@@ -2,10 +2,11 @@
 
 import pytest
 
+from lion.checkpoints.finding import BUNDLED
 from lion.errors import LionError
 from lion.train import chain_file
 from lion.train.chain_file import load_chain
-from lion.train.recipe import BUNDLED, SHIPPED
+from lion.train.recipe import SHIPPED
 from tests.train.recipe.base import CHAINS
 
 
