@@ -198,6 +198,12 @@ def test_help_is_light():
     assert loaded_after(run) & {"torch", "transformers"} == set()
 
 
+def test_finding_a_checkpoint_is_light():
+    """So that a recipe is checked, and a wrong name reported, before torch is imported."""
+    found = "import lion.checkpoints.record, lion.checkpoints.finding as f; f.find_folder(None); f.model_type"
+    assert loaded_after(f"{found}(f.bundled_folder(), f.BUNDLED)") == set()
+
+
 def test_public_names_resolve():
     import lion
 

@@ -5,18 +5,18 @@ model card from the runs' own records and, once there are some, the scores of ``
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
 import torch
 
 from lion.atomic import atomic_directory, atomic_write
+from lion.checkpoints.finding import BUNDLED, bundled_folder
+from lion.checkpoints.record import FINISHED, read_record
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger
 
-BUNDLED = Path(__file__).parent.parent / "src" / "lion" / "bundled" / "lion-mini"
-RUNS = ("t5", "vit", "tagger", "connectors", "stage1", "stage2", "lion-mini")
+RUNS = ("t5", "vit", "tagger", "connectors", "stage1", "stage2", BUNDLED)
 
 CARD = """---
 license: apache-2.0
@@ -73,7 +73,8 @@ def run_rows(chain: Path) -> str:
     """One table row for each run of the chain, from its own record."""
     rows = []
     for name in RUNS:
-        record = json.loads((chain / name / "finished.json").read_text())
+        record = read_record(chain / name)
+        assert record, f"{name} is not finished"
         minutes, commit = record["seconds"] / 60, (record["commit"] or "unknown")[:10]
         rows.append(
             f"| {record['name']} | {record['steps']} | {minutes:.0f} | {record['hardware']} "
@@ -87,26 +88,27 @@ def main() -> None:
     parser.add_argument("chain", type=Path, help="folder of the finished chain, as lion train mini leaves it")
     parser.add_argument("scores", type=Path, nargs="?", help="folder that lion eval world wrote")
     options = parser.parse_args()
-    source = options.chain / "lion-mini"
+    source = options.chain / BUNDLED
     model = LionForConditionalGeneration.from_pretrained(source, dtype=torch.bfloat16)
     tagger = RamTagger.from_pretrained(source / "tagger")
     tagger.model.to(torch.bfloat16)
-    shutil.rmtree(BUNDLED, ignore_errors=True)
-    BUNDLED.parent.mkdir(exist_ok=True)
-    with atomic_directory(BUNDLED) as folder:
+    bundle = bundled_folder()
+    shutil.rmtree(bundle, ignore_errors=True)
+    bundle.parent.mkdir(exist_ok=True)
+    with atomic_directory(bundle) as folder:
         model.save_pretrained(folder)
         LionProcessor.from_pretrained(source).save_pretrained(folder)
         tagger.save_pretrained(folder / "tagger")
-        shutil.copy(source / "finished.json", folder)
-    for file in BUNDLED.rglob("*.safetensors"):
+        shutil.copy(source / FINISHED, folder)
+    for file in bundle.rglob("*.safetensors"):
         file.chmod(0o644)  # the library writes them for their owner alone
-    size = sum(file.stat().st_size for file in BUNDLED.rglob("*") if file.is_file()) / 1e6
+    size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
     report = (options.scores / "report.md").read_text() if options.scores else "Scores: not measured yet."
     parameters = sum(parameter.numel() for parameter in model.parameters())
     card = CARD.format(
         parameters=f"{parameters / 1e6:.1f} million", megabytes=size, runs=run_rows(options.chain), scores=report
     )
-    atomic_write(BUNDLED / "README.md", card)
+    atomic_write(bundle / "README.md", card)
 
 
 if __name__ == "__main__":

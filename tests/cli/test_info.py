@@ -98,7 +98,14 @@ def negative(folder):
     return "does not describe a LION model"
 
 
-@pytest.mark.parametrize("spoil", [misfit, cut, missing, nonsense, negative], ids=lambda spoil: spoil.__name__)
+def damaged_record(folder):
+    (folder / "finished.json").write_text("[]")
+    return "finished.json is damaged"
+
+
+@pytest.mark.parametrize(
+    "spoil", [misfit, cut, missing, nonsense, negative, damaged_record], ids=lambda spoil: spoil.__name__
+)
 def test_spoilt_checkpoints_are_one_line(run, checkpoint, tmp_path, spoil):
     folder = tmp_path / "spoilt"
     shutil.copytree(checkpoint, folder)

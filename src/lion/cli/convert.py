@@ -91,11 +91,11 @@ def _write(plan: Plan, out: Path) -> None:
     try:
         with Meter("converting, MB", plan.bytes // 1_000_000) as meter:
 
-            def told(count: int) -> None:
+            def advance(size: int) -> None:
                 nonlocal done
-                before, done = done, done + count
+                before, done = done, done + size
                 meter.advance(done // 1_000_000 - before // 1_000_000)
 
-            write_plan(plan, out, told)
+            write_plan(plan, out, advance)
     except OSError as error:
         raise LionError(f"cannot write {out}: {error.strerror or error}; name another folder, or make room") from error

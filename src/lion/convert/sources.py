@@ -55,7 +55,10 @@ def open_source(source: str | Path) -> Source:
     Raises: LionError if there are none, or they are damaged, hold code, or lack a shard.
     """
     name = str(source)
-    file = weights_file(_find_weights(source), name)
+    found = find(source, (*TEXTS, *SAFE_WEIGHTS))
+    if found.is_dir() and not Path(os.path.expanduser(source)).exists() and not any(found.rglob("*.safetensors")):
+        found = find(source, (*TEXTS, *TORCH_WEIGHTS))  # a Hub repository without safetensors
+    file = weights_file(found, name)
     if file.suffix == ".json":
         return Source(name, _open_shards(file))
     return Source(name, open_file(file, str(file) if Path(name).is_dir() else name))
@@ -83,14 +86,6 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
     if name.endswith(SUFFIXES) or not (bare or HUB_ID.fullmatch(name)):
         raise LionError(f"no file or folder '{name}'; check the path")
     return fetch(name, patterns)
-
-
-def _find_weights(source: str | Path) -> Path:
-    """As `find`; downloads a repository's safetensors if it has any, else its PyTorch files."""
-    found = find(source, (*TEXTS, *SAFE_WEIGHTS))
-    if found.is_dir() and not Path(os.path.expanduser(source)).exists() and not any(found.rglob("*.safetensors")):
-        found = find(source, (*TEXTS, *TORCH_WEIGHTS))
-    return found
 
 
 def weights_file(found: Path, name: str) -> Path:
