@@ -26,8 +26,8 @@ pipeline_tag: image-text-to-text
 
 # lion-mini
 
-A LION of {parameters} parameters that knows the drawn world of this repository and nothing else. It comes with the
-package:
+A LION of {parameters} parameters for the drawn world of this repository (`docs/world.md`). It comes with the package
+and is the default model of every command:
 
 ```python
 from lion import LionPipeline
@@ -36,30 +36,37 @@ lion = LionPipeline.from_pretrained()
 print(lion.ask("examples/scene.png", "what color is the kite?").text)
 ```
 
-Its Vision Encoder (coarse picture-phrase pairs, no boxes) and its language model are pretrained and then frozen; the
-three stages train what the paper trains. Where it departs from the paper:
+**For**: trying LION without a network or a GPU, tests, and experiments on the paper's claims. **Not for**:
+photographs; it has seen drawn scenes and nothing else. It answers every phrase with a box, also one for an object
+that is absent.
 
-* The language model was pretrained on scenes told as symbols (a vector for each thing: the sum of the embeddings of its
-  words and coordinates), with heads beside it, thrown away since, that say which symbols a question is about and how
-  they stand to each other.
-* Q-Former and aggregator are pretrained, too: visual tokens are pulled towards the symbols of what is under them. The
-  stages go on with that beside the language-model loss (`options.alignment`).
+## How it was made
+
+Vision Encoder (coarse image-phrase pairs, no boxes) and language model are pretrained and then frozen; the three
+stages train what the paper trains. Where it departs from the paper:
+
+* The language model was pretrained on scenes given as object tokens (one vector for each object: the sum of the
+  embeddings of its words and coordinates), with auxiliary grounding heads, dropped afterwards, that predict which
+  object tokens a question is about and how they relate to each other.
+* Q-Former and Vision Aggregator are pretrained, too: visual tokens are aligned with the object tokens of what they
+  cover. The stages keep that alignment loss beside the language-model loss (`options.alignment`).
 * The Q-Former's queries start as a grid of positions.
 * Vision Encoder and tagger have a small convolutional stem instead of a patch projection.
-* There is one vocabulary piece for each 0.01 of a coordinate, and labels are softened over neighbours.
+* There is one vocabulary token for each 0.01 of a coordinate, and its labels are smoothed over neighbouring
+  coordinates.
 
-Short trials on the way said what would be without (`docs/log.md`):
+What happens without them, by short trials (`docs/log.md`):
 
 | without | measured | with it |
 | --- | --- | --- |
-| alignment, stage 1 | loss of questions .60 after 550 steps, as of a blind model | |
-| alignment, stage 2 | loss of boxes flat after 360 steps | |
-| heads | REC .64, REG .52, VQA .45 of told scenes after 5,500 steps | with the first head .60, .82, .64 after 2,200 |
+| alignment, stage 1 | VQA loss .60 after 550 steps, as of a blind model | |
+| alignment, stage 2 | REC loss flat after 360 steps | |
+| grounding heads | REC .64, REG .52, VQA .45 on object tokens, 5,500 steps | first head: .60, .82, .64, 2,200 steps |
 | convolutional stem, Vision Encoder | average precision .31 after 500 steps | .76 |
 | convolutional stem and another loss, tagger | average precision .3 after 650 steps | .81 after 3,000 |
 
-Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the
-recipes of `lion train mini`, and `tools/bundle.py`:
+Weights are bfloat16 (adapters, routers and norms float32), {megabytes:.1f} MB with the tagger. Made by the recipes of
+`lion train mini`, and `tools/bundle.py`:
 
 | recipe | steps | minutes | hardware | arithmetic | commit |
 | --- | --- | --- | --- | --- | --- |
