@@ -1,4 +1,4 @@
-"""A report's headings, tables and lists, and how they look as Markdown and as HTML."""
+"""A report's headings, tables and lists, rendered as Markdown and as HTML."""
 
 from __future__ import annotations
 

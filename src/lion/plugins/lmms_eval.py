@@ -17,7 +17,7 @@ from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
 from lion.errors import LionError
-from lion.eval import Processes
+from lion.distributed import Processes
 from lion.pipeline import DecodingPreset, LionPipeline, Request
 from lion.plugins.lmms_eval_settings import cut, preset, task_of
 
