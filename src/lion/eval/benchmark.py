@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,39 +10,13 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.eval.predictions import Prediction
+from lion.eval.questions import QuestionSet
 from lion.metrics import Estimate
 from lion.pipeline import DecodingPreset, LionPipeline
 from lion.prompts import Task
 
 ReadPredictions = Callable[[str], Mapping[str, Prediction]]
 """Gives the predictions of a question set, by its name: a mapping from question id to prediction."""
-
-
-class QuestionSet(Protocol):
-    """Questions whose predictions go into one file; a question's index is its place in ``ids``.
-
-    Attributes:
-        name: of the predictions file, without suffix.
-        ids: the questions' ids, in their own order.
-        images: a key of each question's image, to batch by; empty to keep the given order.
-        lengths: the prompts' lengths in characters, where there are ``images``.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def ids(self) -> Sequence[str]: ...
-    @property
-    def images(self) -> Sequence[Hashable]: ...
-    @property
-    def lengths(self) -> Sequence[int]: ...
-
-    def look(self, pipeline: LionPipeline, indices: Sequence[int]) -> None:
-        """Encode the images of these questions, before they are answered in one or several batches."""
-
-    def answer(self, pipeline: LionPipeline, indices: Sequence[int]) -> list[Prediction]:
-        """A prediction for each of these questions. Raises: LionError for a question that cannot be answered."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

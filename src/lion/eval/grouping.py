@@ -6,9 +6,9 @@ processes, so every prediction comes out of the same batch, bit for bit, however
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from pathlib import Path
 
-from lion.eval.benchmark import QuestionSet
+from lion.eval.questions import QuestionSet
 
 
 def batch_groups(questions: QuestionSet, size: int) -> list[list[list[int]]]:
@@ -22,10 +22,10 @@ def batch_groups(questions: QuestionSet, size: int) -> list[list[list[int]]]:
     """
     if not questions.images:
         return [[batch] for batch in _cut(list(range(len(questions.ids))), size)]
-    of_image: dict[Hashable, list[int]] = {}
+    of_image: dict[Path | bytes, list[int]] = {}
     for index, image in enumerate(questions.images):
         of_image.setdefault(image, []).append(index)
-    lengths = questions.lengths
+    lengths = [len(prompt) for prompt in questions.prompts]
     images = sorted(of_image.values(), key=lambda indices: (-max(lengths[i] for i in indices), indices[0]))
     groups = [[i for indices in images[start : start + size] for i in indices] for start in range(0, len(images), size)]
     for group in groups:

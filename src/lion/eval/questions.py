@@ -1,4 +1,4 @@
-"""A set of questions that the pipeline answers, and the prediction that each answer is stored as."""
+"""A set of questions, and the prediction that the pipeline's answer to each is stored as."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lion.errors import LionError
 from lion.eval.predictions import SKIPPED, Prediction
 from lion.pipeline import Answer, LionPipeline, Request
+from lion.pipeline.request import Picture
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineQuestions:
-    """See :class:`lion.eval.benchmark.QuestionSet`.
+@dataclass(frozen=True)
+class QuestionSet:
+    """Questions whose predictions go into one file; a question's index is its place in ``ids``.
 
     Args:
-        name, ids, images: as there.
+        name: of the predictions file, without suffix.
+        ids: the questions' ids, in their own order.
         prompts: each question's instruction in full, with all earlier rounds of a dialog.
         request: makes the request of a question, by index.
-        references: each question's reference answer, for readers of the file.
+        images: each question's image, to batch by; empty to keep the given order.
+        references: each question's reference, for readers of the file.
         skip_bad: whether a question that cannot be answered is stored with the reason instead of raising; None where
             the user has no such option.
     """
@@ -30,19 +34,14 @@ class PipelineQuestions:
     prompts: Sequence[str]
     request: Callable[[int], Request]
     images: Sequence[Path | bytes] = ()
-    references: Sequence[str] = ()
+    references: Sequence[Any] = ()
     skip_bad: bool | None = None
 
-    @property
-    def lengths(self) -> Sequence[int]:
-        """In characters."""
-        return [len(prompt) for prompt in self.prompts]
-
     def look(self, pipeline: LionPipeline, indices: Sequence[int]) -> None:
-        """Encode the questions' images, each once. An image that cannot be read is reported by :meth:`answer`."""
-        if self.images:
-            with suppress(LionError, OSError):
-                pipeline.look(list(dict.fromkeys(self.images[index] for index in indices)))
+        """Encode the questions' images, each once, before batches of them are answered."""
+        images: list[Picture] = list(dict.fromkeys(self.images[index] for index in indices if self.images))
+        with suppress(LionError, OSError):  # what cannot be read is reported by `answer`
+            pipeline.look(images)
 
     def answer(self, pipeline: LionPipeline, indices: Sequence[int]) -> list[Prediction]:
         """A prediction for each question.

@@ -14,9 +14,10 @@ from typing import Any
 from lion.atomic import atomic_write, atomic_write_json
 from lion.distributed import Processes
 from lion.errors import LionError
-from lion.eval.benchmark import Benchmark, QuestionSet
+from lion.eval.benchmark import Benchmark
 from lion.eval.grouping import batch_groups
 from lion.eval.predictions import SKIPPED, Prediction, Predictions
+from lion.eval.questions import QuestionSet
 from lion.eval.registry import benchmark_of
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, update_with_tensors, versions

@@ -12,12 +12,12 @@ from typing import Any
 from lion.boxes import format_box
 from lion.data.record import Record
 from lion.errors import LionError
-from lion.eval.benchmark import QuestionSet, ReadPredictions, Result, SampleScore
+from lion.eval.benchmark import ReadPredictions, Result, SampleScore
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
 from lion.eval.benchmarks.scoring import ScoredRecords
 from lion.eval.benchmarks.selection import Selection
 from lion.eval.predictions import SKIPPED, Prediction
-from lion.eval.questions import PipelineQuestions
+from lion.eval.questions import QuestionSet
 from lion.images import open_image
 from lion.metrics.rec import first_box
 from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
@@ -150,9 +150,7 @@ class DatasetBenchmark:
         requests = [self._request(record, pipeline.processor.box_decimals, tokens) for record in records]
         ids, images = [record.id for record in records], [record.image for record in records]
         prompts = [_prompt_of(request) for request in requests]
-        return [
-            PipelineQuestions(self.name, ids, prompts, requests.__getitem__, images, skip_bad=self.skip_bad),
-        ]
+        return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=self.skip_bad)]
 
     def _request(self, record: Record, decimals: int, max_prompt_tokens: int) -> Request:
         slots = {

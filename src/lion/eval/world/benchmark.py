@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from PIL import Image
 
 from lion.boxes import format_box
 from lion.errors import LionError
-from lion.eval.benchmark import QuestionSet, ReadPredictions, Result, SampleScore
+from lion.eval.benchmark import ReadPredictions, Result, SampleScore
 from lion.eval.predictions import Prediction
-from lion.eval.questions import PipelineQuestions
+from lion.eval.questions import QuestionSet
 from lion.eval.world import report as world_report
 from lion.eval.world.scores import Sources, references, score_questions, score_tagger
 from lion.metrics.rec import first_box
@@ -99,28 +99,45 @@ class WorldBenchmark:
         return pipeline.processor.max_text_tokens
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
-        """The tagger's set, if there is a tagger, and SETS."""
-        # The tagger first: a run without its answers is one that had no tagger, not one that was stopped before.
-        sets: list[QuestionSet] = [_TaggerQuestions(self.split, self.limit)] * isinstance(pipeline.tagger, RamTagger)
+        """The tagger's, if there is a tagger, and SETS, with `blind` twice."""
         decimals = pipeline.processor.box_decimals
+        sets: list[QuestionSet] = []
+        if isinstance(pipeline.tagger, RamTagger):
+            # First: a run without its answers is one that had no tagger, not one that was stopped before.
+            scenes = self._scenes()
+            ids, truths = [one.id for one in scenes], [tags(one) for one in scenes]
+            sets.append(
+                _TaggerQuestions(
+                    TAGGER, ids, (), lambda index: Request(_image(self.split, index), Verb.TAG), references=truths
+                )
+            )
         for grey in (False, True)[: 1 + blind]:
             for name in SETS:
                 questions = self.questions(name)
-                ids, prompts = [one.id for one in questions], [one.instruction(decimals) for one in questions]
-                request = partial(self._request, questions, blind=grey, decimals=decimals)
-                answers = [one.answer for one in questions]
-                sets.append(PipelineQuestions(_file(name, grey), ids, prompts, request, references=answers))
+                sets.append(
+                    QuestionSet(
+                        _file(name, grey),
+                        [one.id for one in questions],
+                        [one.instruction(decimals) for one in questions],
+                        partial(self._request, questions, blind=grey, decimals=decimals),
+                        references=[one.answer for one in questions],
+                    )
+                )
         return sets
 
     def questions(self, name: str) -> tuple[Question, ...]:
         """The questions of one of SETS."""
         return _questions(name, self.limit, self.split)
 
+    def _scenes(self) -> list[Scene]:
+        """The scenes that the tagger is scored on."""
+        return [_scene(self.split, index) for index in range(self.limit)]
+
     def _request(self, questions: Sequence[Question], index: int, *, blind: bool, decimals: int) -> Request:
         """A question for the pipeline; a blind one with a grey image and no tags."""
         one = questions[index]
         return Request(
-            Image.new("RGB", (_PIXELS, _PIXELS), _GREY) if blind else _picture(one.split, one.scene_index),
+            Image.new("RGB", (_PIXELS, _PIXELS), _GREY) if blind else _image(one.split, one.scene_index),
             Verb.of(one.task),
             text=one.expression if one.task == Task.REC else one.question,
             box=one.box if one.task == Task.REG else None,
@@ -141,7 +158,7 @@ class WorldBenchmark:
             scenes = [_scene(one.split, one.scene_index) for one in questions]
             found |= score_questions(name, questions, scenes, texts)
         if predictions := read(TAGGER):
-            scenes = [_scene(self.split, index) for index in range(self.limit)]
+            scenes = self._scenes()
             _check_complete(TAGGER, [one.id for one in scenes], predictions)
             rows = [predictions[one.id]["scores"] for one in scenes]
             # A category that the tagger does not know is never found.
@@ -178,40 +195,23 @@ class WorldBenchmark:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _TaggerQuestions:
-    """The question set of the tagger alone: its score for every category in each scene of a split."""
-
-    split: str
-    count: int
-    name: ClassVar[str] = TAGGER
-    images: ClassVar[Sequence[Hashable]] = ()
-    lengths: ClassVar[Sequence[int]] = ()
-
-    @property
-    def ids(self) -> Sequence[str]:
-        return [_scene(self.split, index).id for index in range(self.count)]
-
-    def look(self, pipeline: LionPipeline, indices: Sequence[int]) -> None:
-        """Nothing to encode."""
+class _TaggerQuestions(QuestionSet):
+    """The score of every category by the tagger alone, for each scene."""
 
     def answer(self, pipeline: LionPipeline, indices: Sequence[int]) -> list[Prediction]:
         """The scores of these scenes, to 6 digits."""
         tagger = pipeline.tagger
         assert isinstance(tagger, RamTagger)
-        columns = {tag: column for column, tag in enumerate(tagger.tags) if tag in CATEGORIES}
-        found = tagger.scores([_picture(self.split, index) for index in indices]).tolist()
+        columns = {tag: tagger.tags.index(tag) for tag in CATEGORIES if tag in tagger.tags}
+        rows = tagger.scores([cast(Image.Image, self.request(index).image) for index in indices]).tolist()
         return [
-            {
-                "true": tags(_scene(self.split, index)),
-                "scores": {tag: float(f"{row[columns[tag]]:.6g}") for tag in CATEGORIES if tag in columns},
-            }
-            for index, row in zip(indices, found, strict=True)
+            {"true": self.references[index], "scores": {tag: float(f"{row[at]:.6g}") for tag, at in columns.items()}}
+            for index, row in zip(indices, rows, strict=True)
         ]
 
 
 @lru_cache(maxsize=64)
-def _picture(split: str, index: int) -> Image.Image:
+def _image(split: str, index: int) -> Image.Image:
     return render(_scene(split, index), _PIXELS)
 
 
