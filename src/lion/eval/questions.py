@@ -11,7 +11,7 @@ from typing import Any
 from lion.errors import LionError
 from lion.eval.predictions import SKIPPED, Prediction
 from lion.pipeline import Answer, LionPipeline, Request
-from lion.pipeline.request import Picture
+from lion.pipeline.evidence import Picture
 
 
 @dataclass(frozen=True)
