@@ -13,7 +13,7 @@ from lion.boxes import format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
-from lion.eval.gallery import MAX_ERRORS, lowest, worst_errors
+from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.eval.predictions import Predictions
 from lion.eval.report import run_folders, score_rows, write_report
 from lion.prompts import Task
@@ -153,13 +153,13 @@ def test_the_worst_of_many(count):
 
 def test_the_worst_come_first_and_boxes_are_drawn(runs, data):
     benchmark = on("refcocog-test", data, limit=LIMIT)
-    errors = worst_errors(benchmark.sample_scores(Predictions(runs / "refcocog-test").read), "knowing")
-    scores = [one.sample.score for one in errors]
+    errors = worst_errors(benchmark.sample_scores(Predictions(runs / "refcocog-test").read))
+    scores = [one.score for one in errors]
     assert 0 < len(errors) <= MAX_ERRORS and scores == sorted(scores)
-    assert all(one.sample.score < 0.5 and one.sample.generated == "[0.0,0.0,0.1,0.1]" for one in errors[:3])
+    assert all(one.score < 0.5 and one.generated == "[0.0,0.0,0.1,0.1]" for one in errors[:3])
     plain = benchmark.selection.records[0].image
-    assert errors[0].image.size[0] >= 320 and errors[0].sample.reference.startswith("[0.")
-    assert errors[0].image.tobytes() != Image.open(plain).tobytes()
+    assert annotated(errors[0]).size[0] >= 320 and errors[0].reference.startswith("[0.")
+    assert annotated(errors[0]).tobytes() != Image.open(plain).tobytes()
 
 
 def test_no_errors_no_gallery(parts, data, tmp_path):
@@ -205,9 +205,14 @@ def test_mistakes(runs, parts, data, tmp_path):
 
 
 def test_a_document_in_both_forms():
-    document = [Heading("A & B", 1), Table([["x", "y"], ["1 | 2", ""], ["<i>", "z"]]), Items(["one", "two & three"])]
+    document = [
+        Heading("A & B", 1),
+        Table([["x", "y"], ["1 | 2", ""], ["<i>", "z"]]),
+        Items(["one", "two & three"]),
+        "a < b",
+    ]
     assert markdown(document) == (
-        "# A & B\n\n| x | y |\n| --- | --- |\n| 1 \\| 2 |  |\n| <i> | z |\n\n* one\n* two & three\n"
+        "# A & B\n\n| x | y |\n| --- | --- |\n| 1 \\| 2 |  |\n| <i> | z |\n\n* one\n* two & three\n\na < b\n"
     )
     page = Tags(html_body(document))
     assert "<i>" in page.text and "<td></td>" in html_body(document) and "A &amp; B" in html_body(document)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from lion.cli.answering import introduce
+from lion.cli.answering import introduce, read_tags
 from lion.cli.eval_tables import print_paper, print_world
-from lion.cli.options import BatchSize, Debug, Device, Json, Model, TagsFrom
+from lion.cli.options import BatchSize, Debug, Json, Options, shared_options
 from lion.cli.output import Meter, quiet_libraries, say, waiting
 from lion.errors import LionError
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from lion.distributed import Processes
     from lion.eval import DatasetBenchmark
     from lion.eval.benchmark import Benchmark
-    from lion.tagging import TagFile
 
 PAPER_VERB = "ask"
 """The hidden verb that benchmarks of the paper belong to."""
@@ -59,22 +57,11 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Ask the first so many sa
 TagsOff = Annotated[bool, typer.Option("--tags-off", help="Give the model no tags.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What runs a benchmark: the options that the evaluating verbs share."""
-
-    model: str | None
-    out: Path | None
-    json: bool = False
-    device: str | None = None
-    batch_size: int = 32
-
-
 @evaluation.command(PAPER_VERB, hidden=True)
+@shared_options("save", "tags", "no_tags", "decoding", "batch_size")
 def paper(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Benchmarks: okvqa, refcoco, pope, …")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that the datasets lie in.")],
-    model: Model = None,
     out: Out = None,
     limit: Limit = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if there are fewer samples than officially.")] = False,
@@ -82,11 +69,9 @@ def paper(
     prompt: Annotated[str | None, typer.Option(metavar="NAME", help="Another of a benchmark's prompts.")] = None,
     decoding: Annotated[str | None, typer.Option(metavar="NAME", help="Another decoding: see lion info.")] = None,
     tags_off: TagsOff = False,
-    tags_from: TagsFrom = None,
-    json: Json = False,
-    device: Device = None,
     batch_size: BatchSize = 16,
-    debug: Debug = False,
+    *,
+    options: Options,
 ) -> None:
     """Ask benchmarks of the paper, from their original files, and score as their official evaluators do.
 
@@ -95,64 +80,60 @@ def paper(
     """
     if strict and limit is not None:
         raise LionError("--strict wants all samples and --limit only some; leave one out")
-    if tags_off and tags_from is not None:
+    if tags_off and options.tags_from is not None:
         raise LionError("--tags-off and --tags-from exclude each other; use one")
-    processes = _processes(debug)
+    processes = _processes(options)
     with waiting("reading the data"):
         from lion.checkpoints.finding import BUNDLED
         from lion.eval import DatasetBenchmark, named
-        from lion.tagging import TagFile
 
         rows = named(names)
-        tags = None if tags_from is None else TagFile.read(tags_from)
+        read_tags(options)  # a mistake is reported before the model is loaded
         chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
         for benchmark in chosen:
             _check(benchmark, strict, processes)
     if processes.main:
-        introduce(model or BUNDLED)
-    evaluate(chosen, Setup(model, out, json, device, batch_size), processes=processes, tags=tags)
+        introduce(options.model or BUNDLED)
+    evaluate(chosen, options, out, batch_size, processes=processes)
 
 
 @evaluation.command()
+@shared_options("save", "tags", "no_tags", "tags_from", "decoding", "batch_size")
 def world(
-    model: Model = None,
     limit: Annotated[int, typer.Option(min=1, help="Questions of each set.")] = 1000,
     split: Annotated[str, typer.Option(help="test, or val for choosing between models.")] = "test",
     out: Out = None,
     blind: Annotated[bool, typer.Option("--blind", help="Ask everything once more before a grey picture.")] = False,
     tags_off: TagsOff = False,
-    json: Json = False,
-    device: Device = None,
     batch_size: BatchSize = 32,
-    debug: Debug = False,
+    *,
+    options: Options,
 ) -> None:
     """Ask the frozen questions of the drawn world: captions, VQA, dialog, boxes both ways, POPE, tags.
 
     A run that was stopped goes on where it was when it is started again with the same folder.
     """
-    processes = _processes(debug)
+    processes = _processes(options)
     from lion.eval import WorldBenchmark
 
-    benchmark = WorldBenchmark(split, limit, not tags_off)
-    evaluate([benchmark], Setup(model, out, json, device, batch_size), blind=blind, processes=processes)
+    evaluate([WorldBenchmark(split, limit, not tags_off)], options, out, batch_size, blind=blind, processes=processes)
 
 
 @evaluation.command("all-mini")
+@shared_options("save", "tags", "no_tags", "tags_from", "decoding", "batch_size")
 def all_mini(
-    model: Model = None,
     limit: Annotated[int, typer.Option(min=1, help="Samples of each benchmark.")] = 200,
     out: Out = None,
-    json: Json = False,
-    device: Device = None,
     batch_size: BatchSize = 16,
-    debug: Debug = False,
+    *,
+    options: Options,
 ) -> None:
     """Draw the world in every dataset's files, and ask every benchmark on it.
 
     Shows that files, prompts, ways of answering and scores work, on pictures that lion-mini knows. The numbers are not
     those of the real datasets.
     """
-    processes = _processes(debug)
+    processes = _processes(options)
     from lion.eval.world.all_mini import benchmarks, draw
 
     out = out or Path("outputs", "eval", "all-mini")
@@ -161,7 +142,7 @@ def all_mini(
         with Meter("drawing", None) as meter:
             draw(data, limit, meter.advance)
     processes.wait()
-    evaluate(benchmarks(data, limit), Setup(model, out, json, device, batch_size), processes=processes)
+    evaluate(benchmarks(data, limit), options, out, batch_size, processes=processes)
 
 
 @evaluation.command()
@@ -199,22 +180,22 @@ def report(
 
 def evaluate(
     benchmarks: Sequence[Benchmark],
-    setup: Setup,
+    options: Options,
+    out: Path | None,
+    batch_size: int = 32,
     *,
     blind: bool = False,
     processes: Processes | None = None,
-    tags: TagFile | None = None,
 ) -> None:
     """Load the model, generate what is missing of each benchmark's predictions, score and print.
 
-    The drawn world goes into the folder `setup.out`, benchmarks of the paper into one each below it.
-
     Args:
         benchmarks: all of the paper, or the drawn world alone.
-        setup: model, folder and the like.
+        options: model, device, tags from a file and output format are used.
+        out: the folder of the drawn world, or the one that holds a folder for each benchmark of the paper.
+        batch_size: questions answered together.
         blind: also answer everything with a grey image.
         processes: those that share the work.
-        tags: used instead of the model's tagger.
 
     Raises:
         LionError: no such model, a folder of another run, or one that cannot be written.
@@ -225,9 +206,9 @@ def evaluate(
 
     processes = processes or Processes()
     with waiting("loading the model"):
-        device = processes.device(setup.device)
-        pipeline = LionPipeline.from_pretrained(setup.model, device=device, batch_size=setup.batch_size)
-    if tags is not None:
+        device = processes.device(options.device)
+        pipeline = LionPipeline.from_pretrained(options.model, device=device, batch_size=batch_size)
+    if (tags := read_tags(options)) is not None:
         pipeline.tagger = tags
     if pipeline.tagger is None and processes.main:
         say("note", f"{pipeline.name} has no tagger: its prompts hold no tags, and none are scored")
@@ -235,9 +216,9 @@ def evaluate(
     records = []
     for number, benchmark in enumerate(benchmarks, start=1):
         if benchmark.name == "world":
-            folder = setup.out or root / f"{benchmark.label}-{model}"
+            folder = out or root / f"{benchmark.label}-{model}"
         else:
-            folder = (setup.out or root / model) / benchmark.label
+            folder = (out or root / model) / benchmark.label
         try:
             with waiting("writing the questions"):
                 run = Evaluation(pipeline, benchmark, folder, blind=blind, processes=processes)
@@ -250,13 +231,13 @@ def evaluate(
             raise LionError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
         if record:
             records.append((folder, record))
-    _print(records, setup.json)
+    _print(records, options.json)
 
 
-def _processes(debug: bool) -> Processes:
+def _processes(options: Options) -> Processes:
     """The launcher's processes, joined, once libraries are loaded and quiet."""
     with waiting("waking up"):
-        quiet_libraries(debug)
+        quiet_libraries(options.debug)
         import lion.eval  # noqa: F401
         from lion.distributed import Processes
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lion.cli.eval import Setup, evaluate
-from lion.cli.options import Debug, Json
+from lion.cli.eval import evaluate
+from lion.cli.options import Debug, Json, Options
 from lion.cli.output import quiet_libraries, say
 from lion.errors import LionError
 
@@ -90,7 +90,7 @@ def train(
         if last.name in trained and (last.root / "scores" / "run.json").is_file():
             shutil.rmtree(last.root / "scores")  # what the model before it answered
         benchmark = WorldBenchmark("test", questions)
-        evaluate([benchmark], Setup(str(last.folder), last.root / "scores", json))
+        evaluate([benchmark], Options(model=str(last.folder), json=json), last.root / "scores")
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

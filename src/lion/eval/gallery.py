@@ -6,7 +6,6 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -31,43 +30,12 @@ figcaption p { margin: .2rem 0; overflow-wrap: anywhere }
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorExample:
-    """One prediction with a low score."""
-
-    model: str
-    sample: SampleScore
-    image: Image.Image
-    """With the boxes drawn, where there are any."""
-
-    def to_json(self) -> dict[str, Any]:
-        """All but the image."""
-        sample = self.sample
-        return {
-            "benchmark": sample.group,
-            "model": self.model,
-            "id": sample.id,
-            "asked": sample.prompt,
-            "said": sample.generated,
-            "right": sample.reference,
-            "worth": round(sample.score, 4),
-        }
-
-
-def worst_errors(samples: Sequence[SampleScore], model: str) -> list[ErrorExample]:
-    """The MAX_ERRORS lowest scores of each group.
-
-    Raises:
-        LionError: an image cannot be read.
-    """
+def worst_errors(samples: Sequence[SampleScore]) -> list[SampleScore]:
+    """The MAX_ERRORS lowest scores of each group."""
     groups: dict[str, list[SampleScore]] = {}
     for sample in samples:
         groups.setdefault(sample.group, []).append(sample)
-    return [
-        ErrorExample(model, group[index], _annotated(group[index]))
-        for group in groups.values()
-        for index in lowest([sample.score for sample in group])
-    ]
+    return [group[i] for group in groups.values() for i in lowest([sample.score for sample in group])]
 
 
 def lowest(scores: Sequence[float]) -> list[int]:
@@ -79,8 +47,25 @@ def lowest(scores: Sequence[float]) -> list[int]:
     return [low[number * len(low) // MAX_ERRORS] for number in range(MAX_ERRORS)]
 
 
-def _annotated(sample: SampleScore) -> Image.Image:
-    """The image, small, with the reference (or given) box and the predicted one."""
+def error_record(model: str, sample: SampleScore) -> dict[str, Any]:
+    """An error as report.json holds it: all but the image."""
+    return {
+        "benchmark": sample.group,
+        "model": model,
+        "id": sample.id,
+        "asked": sample.prompt,
+        "said": sample.generated,
+        "right": sample.reference,
+        "worth": round(sample.score, 4),
+    }
+
+
+def annotated(sample: SampleScore) -> Image.Image:
+    """The image, small, with the reference (or given) box and the predicted one.
+
+    Raises:
+        LionError: the image cannot be read.
+    """
     small = sample.image().copy()
     small.thumbnail((_SIDE, _SIDE))
     labelled = {"right": sample.box, "answer": sample.predicted_box}
@@ -88,25 +73,27 @@ def _annotated(sample: SampleScore) -> Image.Image:
     return annotate(small, boxes) if boxes else small
 
 
-def html_page(document: Document, errors: Sequence[ErrorExample]) -> str:
-    """One file with a report and the gallery below it, images embedded."""
-    body = [html_body(document)]
-    if errors:
-        body.append("<h2>The worst errors</h2>")
-    sections: dict[tuple[str, str], list[str]] = {}
-    for error in errors:
-        sections.setdefault((error.sample.group, error.model), []).append(_figure(error))
+def html_page(document: Document, errors: Sequence[tuple[str, SampleScore]]) -> str:
+    """One file with a report and, below it, the errors (model, sample) with their images embedded.
+
+    Raises:
+        LionError: an image cannot be read.
+    """
+    body = [html_body(document)] + ["<h2>The worst errors</h2>"] * bool(errors)
+    sections: dict[str, list[str]] = {}
+    for model, sample in errors:
+        sections.setdefault(f"{sample.group}, {model}", []).append(_figure(model, sample))
     for title, figures in sections.items():
-        body += [f"<h3>{html.escape(', '.join(title))}</h3>", '<div class="gallery">', *figures, "</div>"]
+        body += [f"<h3>{html.escape(title)}</h3>", '<div class="gallery">', *figures, "</div>"]
     head = f'<head><meta charset="utf-8"><title>LION: evaluation</title><style>{_STYLE}</style></head>'
     return "\n".join(["<!doctype html>", '<html lang="en">', head, "<body>", *body, "</body></html>", ""])
 
 
-def _figure(error: ErrorExample) -> str:
+def _figure(model: str, sample: SampleScore) -> str:
     buffer = io.BytesIO()
-    error.image.save(buffer, "JPEG", quality=85)
+    annotated(sample).save(buffer, "JPEG", quality=85)
     data = base64.b64encode(buffer.getvalue()).decode()
-    facts = error.to_json()
+    facts = error_record(model, sample)
     facts["worth"] = f"{facts['worth']:g}"
     shown = ("asked", "said", "right", "worth", "id")
     lines = "".join(f"<p><b>{name}</b> {html.escape(facts[name])}</p>" for name in shown)

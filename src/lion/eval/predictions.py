@@ -66,15 +66,17 @@ class Predictions:
             LionError: there is none, or it is unreadable.
         """
         path = self.folder / "run.json"
-        try:
-            found = {} | json.loads(path.read_text("utf-8"))
-        except FileNotFoundError as error:
-            raise LionError(f"{self.folder} holds no run.json; name the folder that lion eval wrote") from error
-        except (ValueError, TypeError) as error:
-            raise LionError(f"{path} is not readable JSON; ask again into another folder") from error
-        if missing := [key for key in (*FIXED, *FIRST_CALL, "limit", "blind_run") if key not in found]:
-            raise LionError(f"{path} lacks {missing[0]!r}; ask again into another folder")
+        missing = f"{self.folder} holds no run.json; name the folder that lion eval wrote"
+        found = _read_json(path, missing, "ask again into another folder")
+        if absent := [key for key in (*FIXED, *FIRST_CALL, "limit", "blind_run") if key not in found]:
+            raise LionError(f"{path} lacks {absent[0]!r}; ask again into another folder")
         return found
+
+    def record(self) -> dict[str, Any]:
+        """The contents of run.json and scores.json. Raises: LionError for a missing or unreadable file."""
+        missing = f"{self.folder} is not scored yet; go on with the same lion eval, or lion eval score"
+        advice = f"run lion eval score {self.folder}"
+        return {**self.run(), **_read_json(self.folder / "scores.json", missing, advice, "scores")}
 
     def read(self, name: str) -> dict[str, Prediction]:
         """The predictions of a question set by id, in the order they were written, of all processes.
@@ -116,6 +118,17 @@ class Predictions:
 
     def _path(self, name: str) -> Path:
         return self.folder / "predictions" / f"{name}{self._suffix}"
+
+
+def _read_json(path: Path, missing: str, advice: str, *objects: str) -> dict[str, Any]:
+    """A JSON object in which `objects` are some, too. Raises: LionError with `missing` or `advice` for another file."""
+    try:
+        found = {} | json.loads(path.read_text("utf-8"))
+        return found | {key: {} | found[key] for key in objects}
+    except FileNotFoundError as error:
+        raise LionError(missing) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise LionError(f"{path} is not readable JSON; {advice}") from error
 
 
 def _id_of(prediction: Prediction) -> str:

@@ -5,7 +5,6 @@ Written as Markdown, as JSON, and as one HTML file with a gallery of the worst e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
+from lion.eval.benchmark import SampleScore
 from lion.eval.benchmarks import PAPER
 from lion.eval.document import Heading, Items, Table, markdown
-from lion.eval.gallery import ErrorExample, html_page, worst_errors
+from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions
 from lion.eval.registry import benchmark_of
 from lion.eval.world import WorldBenchmark
@@ -28,15 +28,14 @@ _AVERAGED = "accuracy@0.5"
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One line of a table."""
+    """One line of a table; all numbers times 100, ``value`` None if it was not run."""
 
     table: str
     benchmark: str
     score: str
     paper: Mapping[str, float]
-    """The paper's numbers by model, times 100."""
+    """The paper's numbers by model."""
     value: float | None = None
-    """Ours, times 100; None if it was not run."""
     standard_error: float | None = None
     samples: int | None = None
     official: int | None = None
@@ -57,8 +56,8 @@ class ScoreRow:
         """Number of samples, of the official number."""
         if self.samples is None:
             return ""
-        left = f", {self.skipped} skipped" if self.skipped else ""
-        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + left
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + skipped
 
     def paper_of(self, model: str) -> str:
         """The paper's number of a model; empty without one."""
@@ -71,15 +70,14 @@ def run_folders(folders: Sequence[Path]) -> list[Path]:
     Raises:
         LionError: a folder is none and holds none.
     """
-    found: dict[Path, None] = {}
+    found: list[Path] = []
     for folder in folders:
-        runs = (
-            [folder] if (folder / "run.json").is_file() else sorted(path.parent for path in folder.glob("*/run.json"))
-        )
+        below = sorted(path.parent for path in folder.glob("*/run.json"))
+        runs = [folder] if (folder / "run.json").is_file() else below
         if not runs:
             raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
-        found |= dict.fromkeys(runs)
-    return list(found)
+        found += runs
+    return list(dict.fromkeys(found))
 
 
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
@@ -124,39 +122,27 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
     Raises:
         LionError: a folder holds no run, a run is not scored, or its data is gone.
     """
-    runs = [(folder, _record(folder)) for folder in run_folders(folders)]
+    runs = [(folder, Predictions(folder).record()) for folder in run_folders(folders)]
     worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
     papers = [record for _, record in runs if record["benchmark"] != WorldBenchmark.name]
     rows = [row for record in papers for row in score_rows(record)]
     if not papers or any(not record["drawn"] for record in papers):
         rows = _with_missing(rows)
-    errors: list[ErrorExample] = []
+    errors: list[tuple[str, SampleScore]] = []
     for folder, record in runs:
         samples = benchmark_of(record, data).sample_scores(Predictions(folder).read)
-        errors += worst_errors(samples, str(record["model"]))
+        errors += [(str(record["model"]), sample) for sample in worst_errors(samples)]
     document = _document(rows, worlds, papers)
     text = markdown(document)
     found = {
         "rows": [asdict(row) for row in rows],
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
-        "errors": [error.to_json() for error in errors],
+        "errors": [error_record(*error) for error in errors],
     }
     atomic_write(out / "report.md", text)
     atomic_write_json(out / "report.json", found)
     atomic_write(out / "report.html", html_page(document, errors))
     return text, found
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    run = Predictions(folder).run()
-    try:
-        record = {**run, **json.loads((folder / "scores.json").read_text("utf-8"))}
-        record["scores"].items()
-        return record
-    except FileNotFoundError as error:
-        raise LionError(f"{folder} is not scored yet; go on with the same lion eval, or lion eval score") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LionError(f"{folder / 'scores.json'} is not readable JSON; run lion eval score {folder}") from error
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -176,21 +162,20 @@ def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """The mean of REC's eight splits, of each model that has them all in one setting."""
-    splits = [one.name for one in PAPER.values() if one.headline[0] == _AVERAGED]
-    models = dict.fromkeys(name for one in splits for name in PAPER[one].paper[_AVERAGED])
-    paper = {name: sum(PAPER[one].paper[_AVERAGED][name] for one in splits) / len(splits) for name in models}
+    splits = {one.name: one.paper[_AVERAGED] for one in PAPER.values() if one.headline[0] == _AVERAGED}
+    count = len(splits)
+    models = dict.fromkeys(model for published in splits.values() for model in published)
+    paper = {model: sum(published[model] for published in splits.values()) / count for model in models}
     title = (rows[0].table, "average of the eight", _AVERAGED, paper)
-    whole = []
+    means = []
     for model, setting in dict.fromkeys((row.model, row.setting) for row in rows if row.value is not None):
         own = {row.benchmark: row for row in rows if (row.model, row.setting) == (model, setting)}
-        if own.keys() >= set(splits):
-            values = [own[one].value or 0.0 for one in splits]
-            errors = [own[one].standard_error or 0.0 for one in splits]
-            error = sum(value**2 for value in errors) ** 0.5 / len(splits)
-            last = own[splits[-1]]
-            mean = ScoreRow(*title, sum(values) / len(splits), error, model=model, setting=setting, commit=last.commit)
-            whole.append(mean)
-    return whole or [ScoreRow(*title)]
+        if own.keys() >= splits.keys():
+            value = sum(own[one].value or 0.0 for one in splits) / count
+            error = sum((own[one].standard_error or 0.0) ** 2 for one in splits) ** 0.5 / count
+            commit = own[list(splits)[-1]].commit
+            means.append(ScoreRow(*title, value, error, model=model, setting=setting, commit=commit))
+    return means or [ScoreRow(*title)]
 
 
 def _document(
@@ -220,13 +205,8 @@ def _settings(record: Mapping[str, Any]) -> str:
 
 def _table(rows: Sequence[ScoreRow]) -> Table:
     models = list(dict.fromkeys(name for row in rows for name in row.paper))
-    columns = ["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]
-    cells = [
-        [
-            *(row.benchmark, row.score),
-            *(row.paper_of(model) for model in models),
-            *(row.ours, row.count, row.model, row.setting, row.commit),
-        ]
-        for row in rows
-    ]
-    return Table([columns, *cells])
+    cells = [["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]]
+    for row in rows:
+        numbers = [*map(row.paper_of, models), row.ours, row.count]
+        cells.append([row.benchmark, row.score, *numbers, row.model, row.setting, row.commit])
+    return Table(cells)

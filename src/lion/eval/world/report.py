@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lion.eval import document
+from lion.eval.document import Heading, Table
 from lion.world import EXPRESSION_KINDS, POPE_TASKS, VQA_KINDS
 
 _POPE_SCORES = ("f1", "accuracy", "precision", "recall", "yes_ratio")
@@ -68,27 +70,20 @@ def _number(value: float) -> str:
 
 def markdown(record: Mapping[str, Any], label: str) -> str:
     """The text of report.md: the table, and slices below it; `label` is the benchmark's."""
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     slices = [
         name for name in record["scores"] if name not in TABLE and any(name.startswith(f"{whole}/") for whole in SLICED)
     ]
-    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    lines = [
-        f"# {record['model']} on {label}",
-        "",
+    columns = header(record["blind_run"])
+    alignment = ["---", *["---:"] * (len(columns) - 2), "---"]
+    blocks: list[Heading | Table | str] = [
+        Heading(f"{record['model']} on {label}", 1),
         f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
         f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
-        "",
-        *_markdown_table(record, TABLE),
-        "",
+        Table([columns, *table(record)], alignment),
         _LEGEND + _ITSELF_BLIND * record["blind_run"],
     ]
     if slices:
-        lines += ["", "## Slices", "", *_markdown_table(record, slices)]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_table(record: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    columns = header(record["blind_run"])
-    rows = [columns, ["---", *["---:"] * (len(columns) - 2), "---"], *table(record, names)]
-    return [f"| {' | '.join(row)} |" for row in rows]
+        blocks += [Heading("Slices"), Table([columns, *table(record, slices)], alignment)]
+    return document.markdown(blocks)

@@ -61,11 +61,12 @@ def score_questions(
     for part, indices in _slices(questions).items():
         answers = [questions[i].answer for i in indices]
         metas, shown = [{"box": questions[i].box} for i in indices], [scenes[i] for i in indices]
-        each = {
+        scores = {
             source: score_answers(base, [row[i] for i in indices], answers, metas, shown)
             for source, row in texts.items()
         }
-        found |= {_key(name, score, part): _of(score, each) for score in each["model"]}
+        for score in scores["model"]:
+            found[f"{name}/{score}{part}"] = {source: each[score] for source, each in scores.items()}
     return found
 
 
@@ -79,10 +80,10 @@ def score_tagger(name: str, predicted: npt.NDArray[np.floating], scenes: Sequenc
     truth = np.array([[tag in tags(one) for tag in CATEGORIES] for one in scenes])
     novel = np.array([any(item.held_out for item in one.objects) for one in scenes])
     return {
-        _key(name, "map", part): {
+        f"{name}/map{part}": {
             source: mean_average_precision(rows[chosen], truth[chosen]) for source, rows in sources.items()
         }
-        for part, chosen in {"": np.ones_like(novel), "held-out-pair": novel, "seen-pair": ~novel}.items()
+        for part, chosen in {"": np.ones_like(novel), "/held-out-pair": novel, "/seen-pair": ~novel}.items()
         if chosen.any() and (part == "" or not chosen.all())
     }
 
@@ -96,26 +97,15 @@ def references(key: str, found: Sources) -> dict[str, Any]:
     model, blind, target = found["model"], found["blind"], TARGETS.get(key)
     error = hypot(model.standard_error, blind.standard_error)
     directed = key.split("/")[1] not in _UNDIRECTED
+    plain = {source: {k: v for k, v in estimate.to_json().items() if k != "n"} for source, estimate in found.items()}
     return {
-        "blind": _plain(blind),
-        "random": _plain(found["random"]),
-        "blind_run": _plain(found["blind_run"]) if "blind_run" in found else None,
+        "blind": plain["blind"],
+        "random": plain["random"],
+        "blind_run": plain.get("blind_run"),
         "above_blind": round((model.value - blind.value) / error, 1) if error and directed else None,
         "bar": target,
         "met": None if target is None else model.value >= target,
     }
-
-
-def _plain(estimate: Estimate) -> dict[str, float]:
-    return {key: value for key, value in estimate.to_json().items() if key != "n"}
-
-
-def _key(name: str, score: str, part: str) -> str:
-    return "/".join(filter(None, (name, score, part)))
-
-
-def _of(score: str, each: Mapping[str, Mapping[str, Estimate]]) -> Sources:
-    return {source: estimates[score] for source, estimates in each.items()}
 
 
 def _slices(questions: Sequence[Question]) -> dict[str, list[int]]:
@@ -126,14 +116,11 @@ def _slices(questions: Sequence[Question]) -> dict[str, list[int]]:
     slices = {"": list(range(len(questions)))}
     if questions[0].set in POPE_TASKS:
         return slices
-    kinds = sorted({one.kind for one in questions})
-    if len(kinds) > 1:
-        slices |= {kind: [i for i, one in enumerate(questions) if one.kind == kind] for kind in kinds}
+    kinds = [one.kind for one in questions]
+    labels: list[tuple[Sequence[object], dict[object, str]]] = [(kinds, {kind: kind for kind in sorted(set(kinds))})]
     for (inside, outside), holds in _SLICES.items():
-        flags = [holds(one) for one in questions]
-        if any(flags) and not all(flags):
-            slices |= {
-                inside: [i for i, flag in enumerate(flags) if flag],
-                outside: [i for i, flag in enumerate(flags) if not flag],
-            }
+        labels.append(([holds(one) for one in questions], {True: inside, False: outside}))
+    for values, names in labels:
+        if len(set(values)) > 1:
+            slices |= {f"/{names[value]}": [i for i, one in enumerate(values) if one == value] for value in names}
     return slices
