@@ -67,7 +67,7 @@ LEAST = {"vqa/accuracy": 0.6, "rec/accuracy@0.5": 0.5, "reg/both": 0.5, "caption
 
 def test_it_answers_questions_of_the_val_split(lion, tmp_path):
     run = Evaluation(lion, WorldBenchmark("val", 16), tmp_path / "answers")
-    run.ask()
+    run.predict()
     with few_scenes():
         scores = run.finish()["scores"]
     assert {name: scores[name]["value"] for name in LEAST if scores[name]["value"] < LEAST[name]} == {}

@@ -1,4 +1,4 @@
-"""``lion eval``: asked, killed, gone on with, scored again; and what docs/world.md shows is run here."""
+"""``lion eval``: run, killed, resumed, scored again; and what docs/world.md shows is run here."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lion.eval import WorldBenchmark
 from lion.eval.benchmarks.paper import ROWS
 from lion.eval.world.benchmark import SETS
+from lion.eval.world.report import TABLE
 from tests.eval import drawn, tiny_world
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_a_table_for_people_and_json_for_programs(run, world_model, tmp_path):
     ran = run("eval", "world", "--model", world_model, "--out", out, *FEW)
     assert (ran.code, ran.err) == (0, "")
     scores = json.loads((out / "scores.json").read_text())["scores"]
-    shown = [name for name in WorldBenchmark.table if name in scores]
+    shown = [name for name in TABLE if name in scores]
     assert re.findall(r"^ *(\S+/\S+) +\d", ran.out, re.MULTILINE) == shown and len(shown) > 25
     assert str(out / "report.md") in ran.out.replace("\n", "") and "itself blind" not in ran.out
     ran = run("eval", "world", "--model", world_model, "--out", out, "--blind", "--json", *FEW)
@@ -55,11 +55,11 @@ def test_a_stopped_run_goes_on(run, world_model, tmp_path, monkeypatch):
 
     answer, left = LionPipeline.answer, [3]
 
-    def stops(self, requests):
+    def stops(self, requests, **settings):
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return answer(self, requests)
+        return answer(self, requests, **settings)
 
     command = ("eval", "world", "--model", world_model, "--out", tmp_path, "--json", *FEW)
     monkeypatch.setattr(LionPipeline, "answer", stops)

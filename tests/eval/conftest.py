@@ -1,4 +1,4 @@
-"""Guessers that learn from few scenes, so that tests are quick, and the parts of one tiny model."""
+"""Baselines with statistics of few scenes, so that tests are quick, and the parts of one tiny model."""
 
 import pytest
 

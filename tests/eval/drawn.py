@@ -36,8 +36,8 @@ class Knowing(LionPipeline):
         super().__init__(*parts, **{"name": "knowing", "batch_size": 4, **settings})
         self.asked, self._truth = [], {}
         reg = benchmark.paper.task == Task.REG
-        for record in benchmark.records:
-            request = benchmark._request(record, self.processor.box_decimals)
+        for record in benchmark.selection.records:
+            request = benchmark._request(record, self.processor.box_decimals, 512)
             text = record.expression if reg else truth(record)
             self._truth[self._key(request)] = spoil(record, text)
 
@@ -49,7 +49,7 @@ class Knowing(LionPipeline):
     def look(self, image):
         """It knows without looking."""
 
-    def answer(self, requests):
+    def answer(self, requests, *, on_error="raise"):
         self.asked += requests
         return [self._answer_one(one) for one in requests]
 

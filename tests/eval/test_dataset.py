@@ -15,7 +15,7 @@ from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks.paper import ROWS, groups
 from lion.eval.benchmarks.results import mmbench
-from lion.pipeline.decoding import DECODING, decoding_presets
+from lion.pipeline.decoding import DECODING
 from lion.prompts import BENCHMARK_PROMPTS, Task
 from tests.eval import drawn
 from tests.eval.drawn import Knowing, on
@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 
 def ask(pipeline, benchmark, folder):
     run = Evaluation(pipeline, benchmark, folder)
-    run.ask()
+    run.predict()
     return run.finish()
 
 
@@ -85,9 +85,9 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
     record = ask(Knowing(parts, benchmark), benchmark, tmp_path)
     scores = values(record)
     row = PAPER[name]
-    assert record["samples"] == len(benchmark.samples) == record["scores"][row.headline[0]]["n"]
+    assert record["samples"] == len(benchmark.selection.samples) == record["scores"][row.headline[0]]["n"]
     assert 3 < record["samples"] <= LIMIT
-    assert record["official"] == (row.official or benchmark.dataset.expected)
+    assert record["official"] == (row.official or benchmark.selection.dataset.expected)
     for score in row.headline:
         if score == "cider":
             assert scores["cider"] > 1 and scores["bleu1"] > 0.99
@@ -100,7 +100,7 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
         else:
             assert scores[score] == 1, score
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
-    assert {line["id"] for line in lines} == {one.id for one in benchmark.records}
+    assert {line["id"] for line in lines} == {one.id for one in benchmark.selection.records}
     assert lines[0].keys() == {"id", "asked", "text", "answer", "worth"}
     assert rescore(tmp_path) == record
 
@@ -122,21 +122,21 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
 )
 def test_known_mistakes_give_known_scores(parts, data, tmp_path, name, spoil, score, value):
     benchmark = on(name, data, limit=LIMIT)
-    places = {record.id: place for place, record in enumerate(benchmark.records)}
+    places = {record.id: place for place, record in enumerate(benchmark.selection.records)}
     pipeline = Knowing(parts, benchmark, lambda record, text: spoil(places[record.id], text))
     assert values(ask(pipeline, benchmark, tmp_path))[score] == pytest.approx(value)
 
 
 def test_one_wrong_rotation_spoils_a_question(parts, data, tmp_path):
     benchmark = on("mmbench", data, limit=LIMIT)
-    last = benchmark.records[-1]
+    last = benchmark.selection.records[-1]
 
     def spoil(record, text):
         return record.choices[(record.correct + 1) % len(record.choices)] if record is last else text
 
     scores = values(ask(Knowing(parts, benchmark, spoil), benchmark, tmp_path))
     assert scores["accuracy"] == pytest.approx(5 / 6) and scores["vanilla"] == 1
-    assert len(benchmark.records) > LIMIT and len(benchmark.samples) == LIMIT
+    assert len(benchmark.selection.records) > LIMIT and len(benchmark.selection.samples) == LIMIT
 
 
 def test_what_the_model_reads(parts, data):
@@ -144,9 +144,9 @@ def test_what_the_model_reads(parts, data):
 
     def asked(name, place=0, **settings):
         benchmark = on(name, data, **settings)
-        request = benchmark._request(benchmark.records[place], 2)
+        request = benchmark._request(benchmark.selection.records[place], 2, 512)
         words = request.instruction
-        return benchmark.records[place], words(request.history) if callable(words) else words, request
+        return benchmark.selection.records[place], words(request.history) if callable(words) else words, request
 
     record, words, request = asked("aokvqa-mc")
     options = " ".join(f"({letter}) {choice}" for letter, choice in zip("abcd", record.choices, strict=True))
@@ -176,28 +176,31 @@ def test_what_the_model_reads(parts, data):
 
 def test_a_hint_stands_before_the_question(data):
     benchmark = on("mmbench", data)
-    hinted = replace(benchmark.records[0], hint="Cats are small.", question="Is it\nlarge?")
-    words = benchmark._request(hinted, 2).instruction
+    hinted = replace(benchmark.selection.records[0], hint="Cats are small.", question="Is it\nlarge?")
+    words = benchmark._request(hinted, 2, 512).instruction
     assert words.startswith("Question: Cats are small. Is it large? Options: (a) ")
 
 
 def test_a_region_is_described_once(data):
     benchmark = on("reg-test", data)
-    refs = [one.meta["ref_id"] for one in benchmark.records]
+    refs = [one.meta["ref_id"] for one in benchmark.selection.records]
     assert len(refs) == len(set(refs)) and benchmark.official == 5_023
-    first, second = benchmark.records[:2]
+    first, second = benchmark.selection.records[:2]
     again = [replace(first, id=name, expression=name) for name in ("a", "b")]
     assert benchmark.paper.choose([first, again[0], second, again[1]]) == [first, second]
 
 
-def test_the_pipeline_is_prepared(parts, data):
-    benchmark = on("okvqa", data)
+def test_requests_carry_decoding_and_prompt_limit(parts, data):
+    benchmark = on("okvqa", data, limit=4)
     pipeline = Knowing(parts, benchmark)
-    limit = pipeline.processor.max_text_tokens
-    own = benchmark.prepared(pipeline)
-    assert own.decoding == decoding_presets("short") != pipeline.decoding
-    assert own.processor.max_text_tokens == pipeline.model.config.qformer_config.max_position_embeddings != limit
-    assert pipeline.processor.max_text_tokens == limit and own.model is pipeline.model
+    (questions,) = benchmark.question_sets(pipeline, blind=False)
+    questions.answer(pipeline, [0, 1])
+    positions = pipeline.model.config.qformer_config.max_position_embeddings
+    assert benchmark.max_prompt_tokens(pipeline) == positions != pipeline.processor.max_text_tokens
+    assert benchmark.decoding(pipeline) == {Task.VQA: DECODING["short"][Task.VQA]}
+    for request in pipeline.asked:
+        assert (request.decoding, request.max_prompt_tokens) == (DECODING["short"][Task.VQA], positions)
+    assert on("iconqa", data).decoding(pipeline) == {}  # ranked
 
 
 # -- official result files --------------------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def results(parts, data, folder, name):
     benchmark = on(name, data, limit=LIMIT)
     ask(Knowing(parts, benchmark), benchmark, folder)
     (path,) = (folder / "results").iterdir()
-    return benchmark.records, path, path.read_text()
+    return benchmark.selection.records, path, path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +300,7 @@ def bad(data, folder, *broken):
 
 def test_a_bad_picture_is_named(parts, data, tmp_path):
     benchmark = on("okvqa", bad(data, tmp_path, 2), limit=4)
-    record = benchmark.records[2]
+    record = benchmark.selection.records[2]
     pipeline = drawn_pipeline(parts)
     with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*--skip-bad\)$"):
         ask(pipeline, benchmark, tmp_path / "run")
@@ -308,7 +311,7 @@ def test_skipped_pictures_are_counted_and_listed(parts, data, tmp_path):
     record = ask(drawn_pipeline(parts), benchmark, tmp_path / "run")
     assert record["samples"] == 3 and record["scores"]["accuracy"]["n"] == 3
     (skipped,) = record["skipped"]
-    assert skipped["id"] == benchmark.records[2].id and "COCO_val2014" in skipped["reason"]
+    assert skipped["id"] == benchmark.selection.records[2].id and "COCO_val2014" in skipped["reason"]
     assert len(json.loads(next((tmp_path / "run" / "results").iterdir()).read_text())) == 3
     assert rescore(tmp_path / "run") == record
 
@@ -341,9 +344,10 @@ def test_missing_pictures_are_skipped_when_the_data_is_read(parts, data, tmp_pat
     folder = bad(data, tmp_path)
     sorted((folder / "okvqa").rglob("*.jpg"))[0].unlink()
     with pytest.raises(LionError, match=r"question 0: its picture .* is not in"):
-        _ = on("okvqa", folder).records
+        _ = on("okvqa", folder).selection.records
     benchmark = on("okvqa", folder, skip_bad=True)
-    assert [name for name, _ in benchmark.skipped] == ["0"] and len(benchmark.samples) == drawn.SIZE - 1
+    selection = benchmark.selection
+    assert [name for name, _ in selection.skipped] == ["0"] and len(selection.samples) == drawn.SIZE - 1
 
 
 def test_too_few_are_told(data):
@@ -356,17 +360,16 @@ def test_a_question_without_all_its_rotations(parts, data, tmp_path):
     lines = (data / "mmbench" / "MMBench_DEV_EN.tsv").read_text().splitlines(keepends=True)
     (tmp_path / "MMBench_DEV_EN.tsv").write_text("".join(lines[:-1]))
     with pytest.raises(LionError, match=r"^mmbench \d+: only \d of its \d records are there .*--skip-bad"):
-        _ = on("mmbench", tmp_path).records
+        _ = on("mmbench", tmp_path).selection.records
     benchmark = on("mmbench", tmp_path, skip_bad=True)
-    assert len(benchmark.skipped) == 1 and len(benchmark.samples) == drawn.SIZE - 1
+    assert len(benchmark.selection.skipped) == 1 and len(benchmark.selection.samples) == drawn.SIZE - 1
 
 
 def test_no_pope_file_that_would_be_misread(parts, data, tmp_path):
     """Its answers are matched by line, so that none may be missing."""
     benchmark = on("pope-random", data, limit=4, skip_bad=True)
-    benchmark.__dict__["records"] = [
-        replace(one, image=b"no picture") if place == 1 else one for place, one in enumerate(benchmark.records)
-    ]
+    records = benchmark.selection.records
+    records[1] = replace(records[1], image=b"no picture")
     record = ask(drawn_pipeline(parts), benchmark, tmp_path)
     assert record["samples"] == 3 and not (tmp_path / "results").exists()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lion.distributed import LaunchError, Processes
 from lion.errors import LionError
-from lion.eval import Evaluation, Processes, rescore
+from lion.eval import Evaluation, rescore
 from lion.pipeline import LionPipeline
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import on
@@ -25,7 +26,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch
-from lion.eval import Evaluation, Processes
+from lion.distributed import Processes
+from lion.eval import Evaluation
 from tests.eval import tiny_world
 from tests.eval.drawn import on
 
@@ -34,7 +36,7 @@ processes = Processes.launched()
 pipeline = tiny_world.pipeline(tiny_world.parts(), batch_size=2)
 for name in sys.argv[4:]:
     run = Evaluation(pipeline, on(name, Path(sys.argv[2]), limit=10), Path(sys.argv[3]) / name, processes=processes)
-    run.ask()
+    run.predict()
     assert (run.finish() is None) == (not processes.main)
 torch.distributed.destroy_process_group()
 """
@@ -52,7 +54,7 @@ def alone(parts, data, tmp_path_factory):
     pipeline = tiny_world.pipeline(parts, batch_size=2)
     for name in NAMES:
         run = Evaluation(pipeline, on(name, data, limit=LIMIT), folder / name)
-        run.ask()
+        run.predict()
         run.finish()
     return folder
 
@@ -85,15 +87,15 @@ def test_killed_and_gone_on_with(alone, parts, data, tmp_path, monkeypatch, name
     pipeline = tiny_world.pipeline(parts, batch_size=2)
     answer, left = LionPipeline.answer, [2]
 
-    def dies(self, requests):
+    def dies(self, requests, **settings):
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return answer(self, requests)
+        return answer(self, requests, **settings)
 
     monkeypatch.setattr(LionPipeline, "answer", dies)
     with pytest.raises(KeyboardInterrupt):
-        Evaluation(pipeline, on(name, data, limit=LIMIT), tmp_path).ask()
+        Evaluation(pipeline, on(name, data, limit=LIMIT), tmp_path).predict()
     (path,) = (tmp_path / "predictions").iterdir()
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(LionError, match=f"{name}: 7 of 10 are not answered yet, the first is .*start the same"):
@@ -101,7 +103,7 @@ def test_killed_and_gone_on_with(alone, parts, data, tmp_path, monkeypatch, name
     monkeypatch.setattr(LionPipeline, "answer", answer)
     run = Evaluation(pipeline, on(name, data, limit=LIMIT), tmp_path)
     assert run.pending == 7
-    run.ask()
+    run.predict()
     run.finish()
     same(alone / name, tmp_path)
 
@@ -112,13 +114,13 @@ def test_shares_are_whole_and_apart(parts, data, tmp_path):
     pipeline = tiny_world.pipeline(parts, batch_size=2)
     Evaluation(pipeline, benchmark, tmp_path)
     shares = [Evaluation(pipeline, benchmark, tmp_path, processes=Alone(3, rank)) for rank in range(3)]
-    asked = [number for share in shares for task in share._todo for number in task.missing]
+    asked = [number for share in shares for batch in share._todo for number in batch.missing]
     assert sorted(asked) == list(range(LIMIT)) and all(share.pending for share in shares)
-    shares[2].ask()
-    shares[0].ask()
+    shares[2].predict()
+    shares[0].predict()
     run = Evaluation(pipeline, benchmark, tmp_path)
     assert run.pending == shares[1].pending
-    run.ask()
+    run.predict()
     assert run.finish()["samples"] == LIMIT
 
 
@@ -141,5 +143,7 @@ def test_half_a_launcher_is_an_error_that_says_so(monkeypatch, name, value):
     for other in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
-    with pytest.raises(LionError, match=rf"^{name}.* is set, but not by a launcher; start with torchrun, or unset it"):
+    with pytest.raises(
+        LaunchError, match=rf"^{name}.* is set, but not by a launcher; start with torchrun, or unset it"
+    ):
         Processes.launched()

@@ -13,7 +13,7 @@ from lion.boxes import format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
-from lion.eval.gallery import SHOWN, worst, worst_errors
+from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.eval.predictions import Predictions
 from lion.eval.report import run_folders, score_rows, write_report
 from lion.prompts import Task
@@ -71,10 +71,10 @@ def runs(parts, data, tmp_path_factory):
     for name, spoil in spoils.items():
         benchmark = on(name, data, limit=LIMIT)
         run = Evaluation(Knowing(parts, benchmark, spoil), benchmark, folder / name)
-        run.ask()
+        run.predict()
         run.finish()
     run = Evaluation(tiny_world.Oracle(parts, 4, mistaken), WorldBenchmark(limit=4), folder / "world")
-    run.ask()
+    run.predict()
     run.finish()
     return folder
 
@@ -87,15 +87,15 @@ def report(runs, tmp_path_factory):
 
 def test_the_three_files(report):
     out, written = report
-    assert (out / "report.md").read_text() == written.markdown
-    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(written.data))
+    assert (out / "report.md").read_text() == written[0]
+    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(written[1]))
     page = Tags((out / "report.html").read_text())
     for cell in ("coco-caption", "138.20", "not run", "20 of 9602", "The worst errors", "knowing"):
         assert cell in page.text, cell
 
 
 def test_ours_stands_beside_the_papers(report, runs):
-    rows = {(row["benchmark"], row["score"]): row for row in report[1].data["rows"]}
+    rows = {(row["benchmark"], row["score"]): row for row in report[1][1]["rows"]}
     captions = rows["coco-caption", "cider"]
     assert captions["paper"] == {"LION-4B": 138.20, "LION-12B": 139.25}
     assert captions["value"] > 100 and (captions["samples"], captions["official"]) == (20, 5000)
@@ -112,7 +112,7 @@ def test_ours_stands_beside_the_papers(report, runs):
 
 
 def test_markdown_tables_are_tables(report):
-    text = report[1].markdown
+    text = report[1][0]
     for block in text.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") - line.count("\\|") for line in block.splitlines()}) == 1, block
@@ -123,7 +123,7 @@ def test_markdown_tables_are_tables(report):
 
 def test_errors_can_be_looked_at(runs, report):
     out, written = report
-    errors = written.data["errors"]
+    errors = written[1]["errors"]
     ours = {error["benchmark"] for error in errors if not error["benchmark"].startswith("world-test: ")}
     assert ours == {"refcocog-test", "okvqa"}
     (wrong,) = (error for error in errors if error["benchmark"] == "okvqa")
@@ -136,16 +136,16 @@ def test_errors_can_be_looked_at(runs, report):
 
 
 def test_the_world_has_its_errors_too(report):
-    errors = [error for error in report[1].data["errors"] if error["benchmark"] == "world-test: rec"]
+    errors = [error for error in report[1][1]["errors"] if error["benchmark"] == "world-test: rec"]
     assert errors[0]["said"] == "[0.00,0.00,0.01,0.01]" and errors[0]["worth"] == 0
-    (vqa,) = (error for error in report[1].data["errors"] if error["benchmark"] == "world-test: vqa")
+    (vqa,) = (error for error in report[1][1]["errors"] if error["benchmark"] == "world-test: vqa")
     assert vqa["said"] == "seven" and vqa["id"] == "vqa-test-2"
 
 
-@pytest.mark.parametrize("count", [0, 3, SHOWN, 100])
+@pytest.mark.parametrize("count", [0, 3, MAX_ERRORS, 100])
 def test_the_worst_of_many(count):
-    places = worst([0.0] * count + [1.0] * 5 + [0.5] * 2)
-    assert len(places) == min(SHOWN, count + 2) == len(set(places))
+    places = lowest([0.0] * count + [1.0] * 5 + [0.5] * 2)
+    assert len(places) == min(MAX_ERRORS, count + 2) == len(set(places))
     assert all(place < count for place in places[:count])
     if count == 100:
         assert places[-1] > 90  # from all of them, not the first ones
@@ -153,36 +153,37 @@ def test_the_worst_of_many(count):
 
 def test_the_worst_come_first_and_boxes_are_drawn(runs, data):
     benchmark = on("refcocog-test", data, limit=LIMIT)
-    errors = worst_errors(benchmark, Predictions(runs / "refcocog-test").rows, "knowing")
-    assert 0 < len(errors) <= SHOWN and [error.worth for error in errors] == sorted(error.worth for error in errors)
-    assert all(error.worth < 0.5 and error.said == "[0.0,0.0,0.1,0.1]" for error in errors[:3])
-    plain = benchmark.records[0].image
-    assert errors[0].picture.size[0] >= 320 and errors[0].right.startswith("[0.")
-    assert errors[0].picture.tobytes() != Image.open(plain).tobytes()
+    errors = worst_errors(benchmark.sample_scores(Predictions(runs / "refcocog-test").read))
+    scores = [one.score for one in errors]
+    assert 0 < len(errors) <= MAX_ERRORS and scores == sorted(scores)
+    assert all(one.score < 0.5 and one.generated == "[0.0,0.0,0.1,0.1]" for one in errors[:3])
+    plain = benchmark.selection.records[0].image
+    assert annotated(errors[0]).size[0] >= 320 and errors[0].reference.startswith("[0.")
+    assert annotated(errors[0]).tobytes() != Image.open(plain).tobytes()
 
 
 def test_no_errors_no_gallery(parts, data, tmp_path):
     benchmark = on("gqa", data, limit=3)
     run = Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
-    run.ask()
+    run.predict()
     run.finish()
-    assert write_report([tmp_path / "run"], tmp_path / "out").data["errors"] == []
+    assert write_report([tmp_path / "run"], tmp_path / "out")[1]["errors"] == []
     assert "worst errors" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_drawn_pictures_stand_beside_nobodys_numbers(parts, data, tmp_path):
     benchmark = on("gqa", data, limit=3, drawn=True)
     run = Evaluation(Knowing(parts, benchmark), benchmark, tmp_path / "run")
-    run.ask()
+    run.predict()
     run.finish()
-    rows = write_report([tmp_path / "run"], tmp_path / "out").data["rows"]
+    rows = write_report([tmp_path / "run"], tmp_path / "out")[1]["rows"]
     assert [(row["table"], row["benchmark"]) for row in rows] == [("Questions, drawn", "gqa")] * 2
     assert all(row["paper"] == {} and row["official"] is None and row["value"] == 100 for row in rows)
     both = on("vsr", data, limit=3)
     run = Evaluation(Knowing(parts, both), both, tmp_path / "both")
-    run.ask()
+    run.predict()
     run.finish()
-    rows = write_report([tmp_path / "run", tmp_path / "both"], tmp_path / "out").data["rows"]
+    rows = write_report([tmp_path / "run", tmp_path / "both"], tmp_path / "out")[1]["rows"]
     gqa = [row for row in rows if row["benchmark"] == "gqa"]
     assert [(row["table"], row["value"]) for row in gqa] == [
         ("Questions", None), ("Questions, drawn", 100), ("Questions, drawn", 100),
@@ -204,9 +205,14 @@ def test_mistakes(runs, parts, data, tmp_path):
 
 
 def test_a_document_in_both_forms():
-    document = [Heading("A & B", 1), Table([["x", "y"], ["1 | 2", ""], ["<i>", "z"]]), Items(["one", "two & three"])]
+    document = [
+        Heading("A & B", 1),
+        Table([["x", "y"], ["1 | 2", ""], ["<i>", "z"]]),
+        Items(["one", "two & three"]),
+        "a < b",
+    ]
     assert markdown(document) == (
-        "# A & B\n\n| x | y |\n| --- | --- |\n| 1 \\| 2 |  |\n| <i> | z |\n\n* one\n* two & three\n"
+        "# A & B\n\n| x | y |\n| --- | --- |\n| 1 \\| 2 |  |\n| <i> | z |\n\n* one\n* two & three\n\na < b\n"
     )
     page = Tags(html_body(document))
     assert "<i>" in page.text and "<td></td>" in html_body(document) and "A &amp; B" in html_body(document)

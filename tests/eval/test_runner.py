@@ -9,6 +9,7 @@ from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark, rescore
 from lion.eval.runner import model_fingerprint
 from lion.eval.world.benchmark import SETS
+from lion.eval.world.report import TABLE
 from lion.pipeline import LionPipeline
 from tests.eval import tiny_world
 from tests.eval.tiny_world import Oracle
@@ -25,7 +26,7 @@ def tiny(parts):
 def evaluate(pipeline, folder, limit=N, **settings):
     run = Evaluation(pipeline, WorldBenchmark(limit=limit), folder, **settings)
     counts = []
-    run.ask(lambda part, count: counts.append(count))
+    run.predict(counts.append)
     assert run.pending == 0
     return sum(counts), run.finish()
 
@@ -60,7 +61,7 @@ def test_scores_and_report_are_written(whole):
     }  # fmt: skip
     assert record["seconds"] > 0 and record["scores"]["rec/mean_iou"]["n"] == N
     report = (folder / "report.md").read_text()
-    for name in WorldBenchmark.table:
+    for name in TABLE:
         assert f"| {name} | {record['scores'][name]['n']} | {record['scores'][name]['value']:.3f} |" in report
     assert "itself blind" not in report.split("*n*")[0] and "## Slices" in report
     assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
@@ -76,11 +77,11 @@ def test_a_finished_run_asks_nothing(whole, tiny, monkeypatch):
 def test_a_killed_run_goes_on(whole, tiny, tmp_path, cut, monkeypatch):
     answer, left = tiny.answer, [5]
 
-    def dies(requests):
+    def dies(requests, **settings):
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return answer(requests)
+        return answer(requests, **settings)
 
     monkeypatch.setattr(tiny, "answer", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -227,15 +228,19 @@ def test_without_a_tagger_none_is_scored(parts, tmp_path):
     assert "tagger/map" not in (tmp_path / "report.md").read_text()
 
 
+def fingerprint(pipeline):
+    return model_fingerprint(pipeline, pipeline.processor.max_text_tokens)
+
+
 def test_the_fingerprint_follows_weights_tagger_and_ways(parts):
     model, processor, tagger = parts
-    known = model_fingerprint(tiny_world.pipeline(parts))
-    assert known == model_fingerprint(tiny_world.pipeline(parts, name="other", batch_size=2))
-    assert known != model_fingerprint(tiny_world.pipeline((model, processor, None)))
+    known = fingerprint(tiny_world.pipeline(parts))
+    assert known == fingerprint(tiny_world.pipeline(parts, name="other", batch_size=2))
+    assert known != fingerprint(tiny_world.pipeline((model, processor, None)))
     threshold = float(tagger.thresholds[0])
     try:
         tagger.thresholds[0] = 0.9
-        assert known != model_fingerprint(tiny_world.pipeline(parts))
+        assert known != fingerprint(tiny_world.pipeline(parts))
     finally:
         tagger.thresholds[0] = threshold
-    assert known == model_fingerprint(tiny_world.pipeline(tiny_world.parts()))
+    assert known == fingerprint(tiny_world.pipeline(tiny_world.parts()))

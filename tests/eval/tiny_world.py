@@ -19,7 +19,7 @@ SHORT = DecodingPreset(num_beams=1, max_new_tokens=4)
 
 
 def forget():
-    """Let the guessers learn anew."""
+    """Forget the baselines' statistics."""
     for value in vars(baselines).values():
         if hasattr(value, "cache_clear"):
             value.cache_clear()
@@ -27,7 +27,7 @@ def forget():
 
 @contextmanager
 def few_scenes():
-    """Guessers that learn from 60 scenes: quick, where their scores do not matter."""
+    """Baselines with statistics of 60 scenes: quick, where their scores do not matter."""
     usual, baselines.TRAIN_SCENES = baselines.TRAIN_SCENES, 60
     forget()
     try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lion.errors import LionError
-from lion.metrics import VqaQuestion, align, vqa
+from lion.metrics import VqaQuestion, vqa
 from lion.metrics.vqa import vqa_values
 from lion.metrics.vqa_normalisation import clean, normalise, process_punctuation
 from tests.metrics import truth
@@ -81,8 +81,8 @@ def test_files_score_as_officially(folder, version):
     questions = [
         VqaQuestion(str(row["question_id"]), row["answers"], row["question_type"], row["answer_type"]) for row in rows
     ]
-    said = [(str(row["question_id"]), row["answer"]) for row in truth.load(f"{folder}/results.json")]
-    predictions = align(reversed(said), [question.id for question in questions])
+    answers = {str(row["question_id"]): row["answer"] for row in truth.load(f"{folder}/results.json")}
+    predictions = [answers[question.id] for question in questions]
     expected = truth.load(f"{folder}/expected_{version}.json")
 
     values = vqa_values(predictions, questions, version)
@@ -100,8 +100,8 @@ def test_files_score_as_officially(folder, version):
 def test_the_versions_differ_where_they_are_known_to():
     rows = truth.load("vqa/v2_mscoco_val2014_annotations.json")["annotations"]
     questions = [VqaQuestion(str(row["question_id"]), row["answers"]) for row in rows]
-    said = [(str(row["question_id"]), row["answer"]) for row in truth.load("vqa/results.json")]
-    predictions = align(said, [question.id for question in questions])
+    answers = {str(row["question_id"]): row["answer"] for row in truth.load("vqa/results.json")}
+    predictions = [answers[question.id] for question in questions]
     old, new = (vqa_values(predictions, questions, version) for version in VERSIONS)
     differ = {question.id for question, a, b in zip(questions, old, new, strict=True) if round(a, 4) != round(b, 4)}
     assert differ == set(truth.load("vqa/questions_where_versions_differ.json"))

@@ -117,7 +117,7 @@ def theirs(site, drawn, tmp_path_factory):
 def test_lmms_eval_scores_as_lion_eval(theirs, drawn, tmp_path, benchmark, ours, task, score):
     pipeline = LionPipeline.from_pretrained(device="cpu", batch_size=8)
     run = Evaluation(pipeline, DatasetBenchmark(PAPER[benchmark], drawn), tmp_path)
-    run.ask()
+    run.predict()
     own = run.finish()["scores"][ours]
     assert own["n"] >= 18 and 0.5 < own["value"] < 1
     assert theirs[0][task][score] == pytest.approx(own["value"], abs=1e-6)

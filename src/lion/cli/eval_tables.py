@@ -9,12 +9,11 @@ from typing import Any
 
 
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
-    """The drawn world's scores beside the guessers' and the bars."""
+    """The drawn world's scores beside the baselines and the targets."""
     from lion.eval import WorldBenchmark
     from lion.eval.world.report import header, table
 
-    title = f"{record['model']} on {WorldBenchmark.of(record).label}"
-    _print(title, header(record["blind_run"]), table(record, WorldBenchmark.table))
+    _print(f"{record['model']} on {WorldBenchmark.of(record).label}", header(record["blind_run"]), table(record))
     print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
 
 

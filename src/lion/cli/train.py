@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lion.cli.eval import evaluate
-from lion.cli.options import Debug, Json
+from lion.cli.options import Debug, Json, Options
 from lion.cli.output import quiet_libraries, say
 from lion.errors import LionError
 
@@ -86,7 +86,8 @@ def train(
         last = chain.recipes[-1]
         if last.name in trained and (last.root / "scores" / "run.json").is_file():
             shutil.rmtree(last.root / "scores")  # answers of the model before it
-        evaluate(WorldBenchmark("test", chain.questions), str(last.folder), last.root / "scores", json=json)
+        benchmark = WorldBenchmark("test", chain.questions)
+        evaluate([benchmark], Options(model=str(last.folder), json=json), last.root / "scores")
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

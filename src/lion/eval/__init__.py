@@ -1,22 +1,19 @@
-"""Benchmarks: ask a model questions with known answers, keep what it says, score it, and write down how it did.
+"""Evaluation: benchmarks put to a model, predictions kept on disk, scores and reports made from them.
 
-`benchmarks/` knows what to ask and how to score it: the drawn world's questions, and the paper's benchmarks as a table;
-`predictions` keeps the answers on disk, so that a killed run goes on and scoring needs no model; `runner` asks.
+``runner`` generates predictions, ``predictions`` stores them, so that a killed run resumes and scoring needs no model.
+``benchmarks`` has the paper's benchmarks, ``world`` the drawn world's; ``registry`` knows both.
 """
 
-from lion.distributed import Processes
-from lion.eval.benchmarks import DatasetBenchmark, WorldBenchmark, benchmark_of
-from lion.eval.benchmarks.paper import PAPER, PaperBenchmark, named
+from lion.eval.benchmarks import PAPER, DatasetBenchmark, PaperBenchmark, named
+from lion.eval.registry import benchmark_of
 from lion.eval.runner import Evaluation, rescore
-from lion.eval.score import Score
+from lion.eval.world import WorldBenchmark
 
 __all__ = [
     "PAPER",
     "DatasetBenchmark",
     "Evaluation",
     "PaperBenchmark",
-    "Processes",
-    "Score",
     "WorldBenchmark",
     "benchmark_of",
     "named",

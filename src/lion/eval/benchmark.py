@@ -1,47 +1,54 @@
-"""What a benchmark is: what to ask, and how to score the answers. Nothing here runs a model or writes a file."""
+"""What a benchmark is: questions, and how their predictions are scored. Nothing here runs a model or writes a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lion.eval.predictions import Row
-from lion.eval.score import Score
-from lion.pipeline import LionPipeline
+from PIL import Image
+
+from lion.boxes import Box
+from lion.eval.predictions import Prediction
+from lion.eval.questions import QuestionSet
+from lion.metrics import Estimate
+from lion.pipeline import DecodingPreset, LionPipeline
 from lion.prompts import Task
 
-Rows = Callable[[str], Mapping[str, Row]]
-"""The answers of a part, by its name: each by the id of its question."""
+ReadPredictions = Callable[[str], Mapping[str, Prediction]]
+"""Gives the predictions of a question set, by its name: a mapping from question id to prediction."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Questions whose answers go into one file."""
+class Result:
+    """A run's scores and what is written with them."""
 
-    name: str
-    ids: Sequence[str]
-    """Names the questions, in their own order."""
-    ask: Callable[[Sequence[int]], list[Row]]
-    """Answers the questions with these numbers (places in ``ids``), a row each."""
-    pictures: Sequence[Hashable] = ()
-    """What names each question's picture: all about one is asked while it is remembered; empty: in the given order."""
-    lengths: Sequence[int] = ()
-    """How long each question is, in any unit; given with ``pictures``."""
-    look: Callable[[Sequence[int]], None] = lambda numbers: None
-    """Looks at the pictures of these questions, before they are asked in one or several batches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the answers are worth."""
-
-    scores: Mapping[str, Score]
-    """By name: ``set/score`` or ``set/score/slice``, or just ``score``."""
+    scores: Mapping[str, Estimate]
+    """By name: ``set/score``, ``set/score/slice`` or ``score``."""
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By score name, what scores.json holds beside the score: baselines and target."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What scores.json says besides: on how many samples the scores stand, which were skipped."""
+    """Further keys of scores.json: number of samples, what was skipped."""
     files: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda record: {}
-    """Texts of further files by their names, to lie beside scores.json; from what that holds, and run.json."""
+    """Texts of further files by name, from the record that run.json and scores.json make together."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScore:
+    """One prediction with its own score, to find and show errors by."""
+
+    group: str
+    """Title of its section in the gallery: the benchmark or one of its question sets."""
+    id: str
+    prompt: str
+    generated: str
+    reference: str
+    score: float
+    """1 is correct, 0 is wrong; REC's is the IoU, a caption's the CIDEr, at most 1."""
+    image: Callable[[], Image.Image]
+    box: Box | None = None
+    """The reference box of REC, the given box of REG; unit square."""
+    predicted_box: Box | None = None
 
 
 class Benchmark(Protocol):
@@ -49,11 +56,10 @@ class Benchmark(Protocol):
 
     Attributes:
         name: what ``lion eval`` calls it.
-        label: name and settings in a few words joined by dashes, for folders and titles.
-        limit: how many questions of each set are asked; None for all.
-        tasks: whose decoding settings the answers depend on.
-        settings: what else determines the answers, as plain values: answers of other settings are not mixed.
-        notes: what run.json says besides.
+        label: name and settings joined by dashes, for folders and titles.
+        limit: number of samples of each question set; None for all.
+        settings: what determines the predictions besides model and decoding; those of other settings are not mixed.
+        notes: further keys of run.json.
     """
 
     @property
@@ -63,24 +69,26 @@ class Benchmark(Protocol):
     @property
     def limit(self) -> int | None: ...
     @property
-    def tasks(self) -> Sequence[Task]: ...
-    @property
     def settings(self) -> dict[str, Any]: ...
     @property
     def notes(self) -> dict[str, Any]: ...
 
-    def prepared(self, pipeline: LionPipeline) -> LionPipeline:
-        """The pipeline with the benchmark's own way of answering; the given one stays as it is."""
+    def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
+        """The decoding settings that the predictions depend on, by task."""
         ...
 
-    def parts(self, pipeline: LionPipeline, *, blind: bool) -> list[Part]:
-        """Everything to ask; with ``blind`` everything once more before a grey picture."""
+    def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
+        """The prompts' limit in tokens."""
         ...
 
-    def score(self, rows: Rows, *, blind: bool) -> Outcome:
-        """The scores of the answers.
+    def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
+        """All questions; with ``blind`` all of them once more with a grey image and no tags."""
+        ...
 
-        Raises:
-            LionError: questions are still unanswered.
-        """
+    def score(self, read: ReadPredictions, *, blind: bool) -> Result:
+        """Score the predictions. Raises: LionError if some are missing."""
+        ...
+
+    def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
+        """The score of each single prediction. Raises: LionError if some are missing."""
         ...

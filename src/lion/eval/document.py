@@ -1,4 +1,4 @@
-"""A report's headings, tables and lists, and how they look as Markdown and as HTML."""
+"""A report's headings, paragraphs, tables and lists, rendered as Markdown and as HTML."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells; the first row names the columns."""
+    """Rows of cells; the first row names the columns. Markdown's alignment of the columns may be given."""
 
     rows: Sequence[Sequence[str]]
+    alignment: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Items:
     lines: Sequence[str]
 
 
-Document = Sequence[Heading | Table | Items]
+Document = Sequence[Heading | Table | Items | str]
+"""Its blocks in order; a text is a paragraph."""
 
 
 def markdown(document: Document) -> str:
@@ -39,12 +41,14 @@ def markdown(document: Document) -> str:
         match block:
             case Heading(text, level):
                 blocks.append(f"{'#' * level} {text}")
-            case Table(rows):
-                ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+            case Table(rows, alignment):
+                ruled = [rows[0], alignment or ["---"] * len(rows[0]), *rows[1:]]
                 table = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in ruled]
                 blocks.append("\n".join(f"| {' | '.join(row)} |" for row in table))
             case Items(lines):
                 blocks.append("\n".join(f"* {line}" for line in lines))
+            case str():
+                blocks.append(block)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -60,6 +64,8 @@ def html_body(document: Document) -> str:
                 blocks.append("\n".join(["<table>", *shown, "</table>"]))
             case Items(lines):
                 blocks.append("\n".join(["<ul>", *(f"<li>{html.escape(line)}</li>" for line in lines), "</ul>"]))
+            case str():
+                blocks.append(f"<p>{html.escape(block)}</p>")
     return "\n".join(blocks)
 
 

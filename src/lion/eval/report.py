@@ -1,12 +1,10 @@
-"""Many runs in the paper's tables: the paper's number, ours, on how many samples, in which setting, of which commit.
+"""The report of many runs in the paper's tables: the paper's number and ours, samples, setting and commit.
 
-Written as Markdown for reading, JSON for programs and one HTML file with pictures for looking: a gallery of the worst
-errors stands below its tables.
+Written as Markdown, as JSON, and as one HTML file with a gallery of the worst errors below the tables.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +12,13 @@ from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
-from lion.eval.benchmarks import WorldBenchmark, benchmark_of
-from lion.eval.benchmarks.paper import PAPER, ROWS
+from lion.eval.benchmark import SampleScore
+from lion.eval.benchmarks import PAPER
 from lion.eval.document import Heading, Items, Table, markdown
-from lion.eval.gallery import Error, html_page, worst_errors
+from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions
+from lion.eval.registry import benchmark_of
+from lion.eval.world import WorldBenchmark
 from lion.eval.world import report as world_report
 from lion.pipeline import DecodingPreset
 
@@ -28,15 +28,14 @@ _AVERAGED = "accuracy@0.5"
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One line of a table."""
+    """One line of a table; all numbers times 100, ``value`` None if it was not run."""
 
     table: str
     benchmark: str
     score: str
     paper: Mapping[str, float]
-    """What the paper reports, by model; percent, or times 100."""
+    """The paper's numbers by model."""
     value: float | None = None
-    """Ours, on the same scale; None where it was not run."""
     standard_error: float | None = None
     samples: int | None = None
     official: int | None = None
@@ -54,23 +53,15 @@ class ScoreRow:
 
     @property
     def count(self) -> str:
-        """On how many samples of how many."""
+        """Number of samples, of the official number."""
         if self.samples is None:
             return ""
-        left = f", {self.skipped} skipped" if self.skipped else ""
-        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + left
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + skipped
 
     def paper_of(self, model: str) -> str:
-        """What the paper reports of a model."""
+        """The paper's number of a model; empty without one."""
         return f"{self.paper[model]:.2f}" if model in self.paper else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was written."""
-
-    markdown: str
-    data: dict[str, Any]
 
 
 def run_folders(folders: Sequence[Path]) -> list[Path]:
@@ -79,30 +70,29 @@ def run_folders(folders: Sequence[Path]) -> list[Path]:
     Raises:
         LionError: a folder is none and holds none.
     """
-    found: dict[Path, None] = {}
+    found: list[Path] = []
     for folder in folders:
-        runs = (
-            [folder] if (folder / "run.json").is_file() else sorted(path.parent for path in folder.glob("*/run.json"))
-        )
+        below = sorted(path.parent for path in folder.glob("*/run.json"))
+        runs = [folder] if (folder / "run.json").is_file() else below
         if not runs:
             raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
-        found |= dict.fromkeys(runs)
-    return list(found)
+        found += runs
+    return list(dict.fromkeys(found))
 
 
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
-    """A scored run of a benchmark of the paper as lines of its table."""
-    row = PAPER[record["benchmark"]]
+    """The lines of a scored run of one of the paper's benchmarks."""
+    paper = PAPER[record["benchmark"]]
     settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
     tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
-    shown = [(name, record["scores"][name]) for name in row.headline if name in record["scores"]]
+    shown = [(name, record["scores"][name]) for name in paper.headline if name in record["scores"]]
     return [
         ScoreRow(
-            f"{row.table}, drawn" if drawn else row.table,
-            row.name,
+            f"{paper.table}, drawn" if drawn else paper.table,
+            paper.name,
             name,
-            {} if drawn else row.paper.get(name, {}),
+            {} if drawn else paper.paper.get(name, {}),
             100 * score["value"],
             100 * score["standard_error"],
             score["n"],
@@ -118,7 +108,7 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     ]
 
 
-def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> Report:
+def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> tuple[str, dict[str, Any]]:
     """Write report.md, report.json and report.html for these runs.
 
     Args:
@@ -126,45 +116,40 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         out: where the three files go.
         data: where the datasets lie now, if they have moved.
 
+    Returns:
+        The contents of report.md and of report.json.
+
     Raises:
         LionError: a folder holds no run, a run is not scored, or its data is gone.
     """
-    runs = [(folder, _record(folder)) for folder in run_folders(folders)]
-    papers = [(folder, record) for folder, record in runs if record["benchmark"] != WorldBenchmark.name]
-    rows = [row for _, record in papers for row in score_rows(record)]
-    if not papers or any(not record["drawn"] for _, record in papers):
-        rows = _with_missing(rows)
+    runs = [(folder, Predictions(folder).record()) for folder in run_folders(folders)]
     worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
-    errors = [error for folder, record in runs for error in _errors(folder, record, data)]
-    document = _document(rows, worlds, [record for _, record in papers])
+    papers = [record for _, record in runs if record["benchmark"] != WorldBenchmark.name]
+    rows = [row for record in papers for row in score_rows(record)]
+    if not papers or any(not record["drawn"] for record in papers):
+        rows = _with_missing(rows)
+    errors: list[tuple[str, SampleScore]] = []
+    for folder, record in runs:
+        samples = benchmark_of(record, data).sample_scores(Predictions(folder).read)
+        errors += [(str(record["model"]), sample) for sample in worst_errors(samples)]
+    document = _document(rows, worlds, papers)
+    text = markdown(document)
     found = {
         "rows": [asdict(row) for row in rows],
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
-        "errors": [error.to_json() for error in errors],
+        "errors": [error_record(*error) for error in errors],
     }
-    atomic_write(out / "report.md", markdown(document))
+    atomic_write(out / "report.md", text)
     atomic_write_json(out / "report.json", found)
     atomic_write(out / "report.html", html_page(document, errors))
-    return Report(markdown(document), found)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    run = Predictions(folder).run()
-    try:
-        record = {**run, **json.loads((folder / "scores.json").read_text("utf-8"))}
-        record["scores"].items()
-        return record
-    except FileNotFoundError as error:
-        raise LionError(f"{folder} is not scored yet; go on with the same lion eval, or lion eval score") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LionError(f"{folder / 'scores.json'} is not readable JSON; run lion eval score {folder}") from error
+    return text, found
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """All lines of the paper's tables in their order, those that were not run included, and the average of REC; then
-    those of drawn pictures."""
+    """All lines of the paper's tables in their order, also of what was not run, with the average of REC; then those of
+    the drawn world."""
     out: list[ScoreRow] = []
-    for one in ROWS:
+    for one in PAPER.values():
         run = [row for row in rows if row.benchmark == one.name and row.table == one.table]
         if not run and one.paper:
             run = [ScoreRow(one.table, one.name, name, one.paper[name]) for name in one.headline if name in one.paper]
@@ -176,26 +161,21 @@ def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 
 def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """The plain mean of the eight splits, of each model that has them all in one setting."""
-    splits = [one.name for one in ROWS if one.headline[0] == _AVERAGED]
-    models = dict.fromkeys(name for one in splits for name in PAPER[one].paper[_AVERAGED])
-    paper = {name: sum(PAPER[one].paper[_AVERAGED][name] for one in splits) / len(splits) for name in models}
+    """The mean of REC's eight splits, of each model that has them all in one setting."""
+    splits = {one.name: one.paper[_AVERAGED] for one in PAPER.values() if one.headline[0] == _AVERAGED}
+    count = len(splits)
+    models = dict.fromkeys(model for published in splits.values() for model in published)
+    paper = {model: sum(published[model] for published in splits.values()) / count for model in models}
     title = (rows[0].table, "average of the eight", _AVERAGED, paper)
-    whole = []
+    means = []
     for model, setting in dict.fromkeys((row.model, row.setting) for row in rows if row.value is not None):
         own = {row.benchmark: row for row in rows if (row.model, row.setting) == (model, setting)}
-        if own.keys() >= set(splits):
-            values = [own[one].value or 0.0 for one in splits]
-            errors = [own[one].standard_error or 0.0 for one in splits]
-            error = sum(value**2 for value in errors) ** 0.5 / len(splits)
-            last = own[splits[-1]]
-            mean = ScoreRow(*title, sum(values) / len(splits), error, model=model, setting=setting, commit=last.commit)
-            whole.append(mean)
-    return whole or [ScoreRow(*title)]
-
-
-def _errors(folder: Path, record: Mapping[str, Any], data: Path | None) -> list[Error]:
-    return worst_errors(benchmark_of(record, data), Predictions(folder).rows, str(record["model"]))
+        if own.keys() >= splits.keys():
+            value = sum(own[one].value or 0.0 for one in splits) / count
+            error = sum((own[one].standard_error or 0.0) ** 2 for one in splits) ** 0.5 / count
+            commit = own[list(splits)[-1]].commit
+            means.append(ScoreRow(*title, value, error, model=model, setting=setting, commit=commit))
+    return means or [ScoreRow(*title)]
 
 
 def _document(
@@ -205,7 +185,7 @@ def _document(
     for title in dict.fromkeys(row.table for row in rows):
         blocks += [Heading(title), _table([row for row in rows if row.table == title])]
     for record in worlds:
-        cells = [world_report.header(record["blind_run"]), *world_report.table(record, WorldBenchmark.table)]
+        cells = [world_report.header(record["blind_run"]), *world_report.table(record)]
         blocks += [Heading(f"The drawn world: {record['model']}"), Table(cells)]
     if papers:
         blocks += [Heading("Settings"), Items([_settings(record) for record in papers])]
@@ -213,7 +193,7 @@ def _document(
 
 
 def _settings(record: Mapping[str, Any]) -> str:
-    """All that a run's numbers depend on, in a line."""
+    """All settings that a run's numbers depend on, in a line."""
     settings = record["settings"]
     decoded = record["decoding"].get(str(PAPER[record["benchmark"]].task))
     decoding = str(DecodingPreset(**decoded)) if decoded else "candidates ranked"
@@ -225,13 +205,8 @@ def _settings(record: Mapping[str, Any]) -> str:
 
 def _table(rows: Sequence[ScoreRow]) -> Table:
     models = list(dict.fromkeys(name for row in rows for name in row.paper))
-    columns = ["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]
-    cells = [
-        [
-            *(row.benchmark, row.score),
-            *(row.paper_of(model) for model in models),
-            *(row.ours, row.count, row.model, row.setting, row.commit),
-        ]
-        for row in rows
-    ]
-    return Table([columns, *cells])
+    cells = [["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]]
+    for row in rows:
+        numbers = [*map(row.paper_of, models), row.ours, row.count]
+        cells.append([row.benchmark, row.score, *numbers, row.model, row.setting, row.commit])
+    return Table(cells)

@@ -1,4 +1,4 @@
-"""Asking a benchmark's questions: what is answered already is not asked again, and scoring needs no model."""
+"""Runs a benchmark: generates the predictions that are missing, and scores them; scoring again needs no model."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from typing import Any
 from lion.atomic import atomic_write, atomic_write_json
 from lion.distributed import Processes
 from lion.errors import LionError
-from lion.eval.batches import Batch, plan
-from lion.eval.benchmark import Benchmark, Part
-from lion.eval.benchmarks import benchmark_of
-from lion.eval.predictions import SKIPPED, Predictions
+from lion.eval.benchmark import Benchmark
+from lion.eval.grouping import batch_groups
+from lion.eval.predictions import SKIPPED, Prediction, Predictions
+from lion.eval.questions import QuestionSet
+from lion.eval.registry import benchmark_of
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, update_with_tensors, versions
 from lion.tagging import RamTagger, TagFile
 
-PASSING = ("data", "date", "hardware", "seconds", "tags_from")
-"""What two runs of the same thing differ in, so scores.json leaves it to run.json."""
+UNSTABLE = ("data", "date", "hardware", "seconds", "tags_from")
+"""Keys of run.json in which two equal runs may differ; scores.json leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """A batch to ask."""
+class _Batch:
+    """Questions to answer together."""
 
-    part: Part
-    group: list[Batch]
-    """The batches that share its pictures."""
-    batch: Batch
+    questions: QuestionSet
+    group: list[list[int]]
+    """The batches that share its images."""
+    indices: list[int]
     missing: frozenset[int]
-    """What of it is not answered yet."""
+    """Those without a prediction."""
 
 
 class Evaluation:
-    """One model on one benchmark, its answers in one folder.
+    """One model on one benchmark, with its predictions in one folder.
 
     Args:
-        pipeline: the model, as people use it; its `batch_size` is the number of questions asked together.
-        benchmark: what to ask.
-        folder: where answers and scores go; if it holds some of the same run, that run goes on.
-        blind: ask everything once more before a grey picture, without tags.
+        pipeline: the model; its `batch_size` is the number of questions answered together.
+        benchmark: the questions and their scoring.
+        folder: where predictions and scores go; if it holds some of the same run, that run is resumed.
+        blind: also answer every question with a grey image and without tags.
         processes: those that share the work; each has a pipeline of its own.
 
     Raises:
-        LionError: the folder holds answers of another model or with other settings, or other files.
+        LionError: the folder holds predictions of another model or other settings, or other files.
     """
 
     def __init__(
@@ -61,80 +62,80 @@ class Evaluation:
         blind: bool = False,
         processes: Processes | None = None,
     ) -> None:
-        self.benchmark, self.processes = benchmark, processes or Processes()
+        self.pipeline, self.benchmark, self.processes = pipeline, benchmark, processes or Processes()
         self.predictions = Predictions(folder, self.processes.rank)
-        pipeline = benchmark.prepared(pipeline)
         if self.processes.main:
             self.predictions.claim(_run(pipeline, benchmark, blind))
         self.processes.wait()
-        self._todo: list[_Task] = []
-        for part in benchmark.parts(pipeline, blind=self.predictions.run()["blind_run"]):
-            done = self.predictions.rows(part.name)
-            for group in plan(part, pipeline.batch_size)[self.processes.rank :: self.processes.count]:
+        self._todo: list[_Batch] = []
+        for questions in benchmark.question_sets(pipeline, blind=self.predictions.run()["blind_run"]):
+            done = self.predictions.read(questions.name)
+            groups = batch_groups(questions, pipeline.batch_size)
+            for group in groups[self.processes.rank :: self.processes.count]:
                 for batch in group:
-                    if missing := frozenset(number for number in batch if _is_open(part.ids[number], done)):
-                        self._todo.append(_Task(part, group, batch, missing))
+                    if missing := frozenset(index for index in batch if _is_missing(questions.ids[index], done)):
+                        self._todo.append(_Batch(questions, group, batch, missing))
 
     @property
     def pending(self) -> int:
-        """How many of this process's questions are unanswered."""
-        return sum(len(task.missing) for task in self._todo)
+        """Number of this process's questions without a prediction."""
+        return sum(len(batch.missing) for batch in self._todo)
 
-    def ask(self, progress: Callable[[str, int], None] = lambda part, count: None) -> None:
-        """Ask what is unanswered, and keep each batch's answers as they come.
+    def predict(self, progress: Callable[[int], None] = lambda count: None) -> None:
+        """Generate what is missing, and store it batch by batch.
 
-        A batch of which some are answered is asked whole, and pictures are looked at as they were: in the last bit an
-        answer can depend on its neighbours.
+        A batch with some predictions missing is answered whole, and images are encoded together as before: in the last
+        bit an answer can depend on its batch.
 
         Args:
-            progress: told the part and the number of questions after each batch.
+            progress: called after each batch with the number of predictions stored.
 
         Raises:
             LionError: a question that the model cannot take.
         """
-        for name in {task.part.name for task in self._todo}:
-            self.predictions.mend(name)
-        looked: list[Batch] = []
+        for name in {batch.questions.name for batch in self._todo}:
+            self.predictions.repair(name)
+        encoded: list[list[int]] = []
         while self._todo:
-            task = self._todo[0]
+            batch = self._todo[0]
             start = time.perf_counter()
-            if task.group is not looked:
-                looked = task.group
-                task.part.look([number for batch in looked for number in batch])
-            answers = task.part.ask(task.batch)
-            seconds = round((time.perf_counter() - start) / len(task.batch), 4)
-            rows = [
-                {"id": task.part.ids[number], **answer, "seconds": seconds}
-                for number, answer in zip(task.batch, answers, strict=True)
-                if number in task.missing
+            if batch.group is not encoded:
+                encoded = batch.group
+                batch.questions.look(self.pipeline, [index for indices in encoded for index in indices])
+            answers = batch.questions.answer(self.pipeline, batch.indices)
+            seconds = round((time.perf_counter() - start) / len(batch.indices), 4)
+            predictions = [
+                {"id": batch.questions.ids[index], **answer, "seconds": seconds}
+                for index, answer in zip(batch.indices, answers, strict=True)
+                if index in batch.missing
             ]
-            self.predictions.add(task.part.name, rows)
+            self.predictions.append(batch.questions.name, predictions)
             del self._todo[0]
-            progress(task.part.name, len(rows))
+            progress(len(predictions))
 
     def finish(self) -> dict[str, Any] | None:
-        """Wait for all processes; then the main one scores the answers as `rescore` does, and the others get None."""
+        """Wait for all processes; the main one scores as `rescore` does, the others return None."""
         self.processes.wait()
         return _score(self.predictions, self.benchmark) if self.processes.main else None
 
 
-def _is_open(question: str, done: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether there is no answer yet; what was skipped may have been mended since."""
+def _is_missing(question: str, done: Mapping[str, Prediction]) -> bool:
+    """Whether a question has no answer yet; one that was skipped may have been mended since."""
     return question not in done or SKIPPED in done[question]
 
 
 def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
-    """Score the answers that a folder holds, without a model.
+    """Score the predictions in a folder, without a model.
 
     Args:
-        folder: of a run; scores.json and what else the benchmark writes go there.
+        folder: of a run; scores.json and the benchmark's other files go there.
         data: where its dataset lies now, if it has moved.
 
     Returns:
-        What scores.json and run.json hold, with the `seconds` of asking.
+        What scores.json and run.json hold, with the `seconds` of generation.
 
     Raises:
-        LionError: the folder holds no answers, too few, or answers to questions that have changed since.
+        LionError: the folder holds no predictions, too few, or those of questions that have changed since.
     """
     predictions = Predictions(folder)
     run = predictions.run()
@@ -146,40 +147,42 @@ def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
 
 def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
     run = predictions.run()
-    read: dict[str, dict[str, Any]] = {}
+    read: dict[str, dict[str, Prediction]] = {}
 
-    def rows(part: str) -> dict[str, Any]:
-        return read.setdefault(part, predictions.rows(part))
+    def read_once(name: str) -> dict[str, Prediction]:
+        return read.setdefault(name, predictions.read(name))
 
-    outcome = benchmark.score(rows, blind=run["blind_run"])
+    result = benchmark.score(read_once, blind=run["blind_run"])
     record = {
         **run,
-        **outcome.facts,
-        "seconds": round(sum(row["seconds"] for part in read.values() for row in part.values()), 1),
-        "scores": {name: score.to_json() for name, score in outcome.scores.items()},
+        **result.facts,
+        "seconds": round(sum(one["seconds"] for found in read.values() for one in found.values()), 1),
+        "scores": {
+            name: {**score.to_json(), **result.references.get(name, {})} for name, score in result.scores.items()
+        },
     }
-    files = outcome.files(record)
+    files = result.files(record)
     for stale in {f"results/{path.name}" for path in (predictions.folder / "results").glob("*")} - set(files):
         (predictions.folder / stale).unlink()
     for name, text in files.items():
         atomic_write(predictions.folder / name, text)
-    stable = {key: value for key, value in record.items() if key not in PASSING}
+    stable = {key: value for key, value in record.items() if key not in UNSTABLE}
     atomic_write_json(predictions.folder / "scores.json", stable)
     return record
 
 
 def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str, Any]:
-    """What run.json says."""
+    """The contents of run.json."""
     return {
         "benchmark": benchmark.name,
         "model": pipeline.name,
-        "model_fingerprint": model_fingerprint(pipeline),
+        "model_fingerprint": model_fingerprint(pipeline, benchmark.max_prompt_tokens(pipeline)),
         "settings": benchmark.settings,
         "limit": benchmark.limit,
         "blind_run": blind,
         "tagger": pipeline.tagger is not None,
         "tags_from": pipeline.tagger.name if isinstance(pipeline.tagger, TagFile) else None,
-        "decoding": {str(task): asdict(way) for task, way in pipeline.decoding.items() if task in benchmark.tasks},
+        "decoding": {str(task): asdict(preset) for task, preset in benchmark.decoding(pipeline).items()},
         **benchmark.notes,
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -188,10 +191,10 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
     }
 
 
-def model_fingerprint(pipeline: LionPipeline) -> str:
-    """32 digits that name a model's weights, precision and way of reading, and its tagger."""
+def model_fingerprint(pipeline: LionPipeline, max_prompt_tokens: int) -> str:
+    """32 hex digits of a model's weights, precision, preprocessing and tagger."""
     config, processor = pipeline.model.config, pipeline.processor
-    ways = [config.taps, config.visual_inputs, config.patch_stem, processor.max_text_tokens, processor.box_decimals]
+    ways = [config.taps, config.visual_inputs, config.patch_stem, max_prompt_tokens, processor.box_decimals]
     ways.append(processor.image_processor.image_size)
     digest = hashlib.blake2b(json.dumps(ways).encode(), digest_size=16)
     update_with_tensors(digest, pipeline.model.state_dict())

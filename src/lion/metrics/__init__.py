@@ -1,20 +1,17 @@
-"""Scores as pure functions: texts (or arrays) and references in, named estimates out.
+"""Metrics: pure functions from predictions (texts, rankings or arrays) and references to scores.
 
-Used by training's validation and by evaluation alike, so the two can never disagree. Every score comes as an
-:class:`~lion.metrics.statistics.Estimate`, its standard error beside it.
+Training's validation and evaluation both use them, so the two cannot differ. Every score is an
+:class:`~lion.metrics.statistics.Estimate`: value, standard error and number of samples.
 """
 
 from lion.metrics.aokvqa import AokvqaQuestion, aokvqa_direct_answer, aokvqa_multiple_choice
 from lion.metrics.average_precision import average_precision, mean_average_precision
-from lion.metrics.candidate_ranking import rank_candidates
 from lion.metrics.caption_objects import caption_objects
 from lion.metrics.captions import captions, captions_by_image
-from lion.metrics.choice_extraction import strict_choice, vlmevalkit_choice
 from lion.metrics.exact_match import exact_match
 from lion.metrics.gqa import gqa
 from lion.metrics.iconqa import iconqa
 from lion.metrics.mmbench import MmbenchRow, mmbench
-from lion.metrics.pairing import align, align_partial
 from lion.metrics.pope import pope, pope_strict
 from lion.metrics.rec import rec
 from lion.metrics.reg import reg
@@ -29,8 +26,6 @@ __all__ = [
     "MmbenchRow",
     "VisdialRound",
     "VqaQuestion",
-    "align",
-    "align_partial",
     "aokvqa_direct_answer",
     "aokvqa_multiple_choice",
     "average_precision",
@@ -44,12 +39,9 @@ __all__ = [
     "mmbench",
     "pope",
     "pope_strict",
-    "rank_candidates",
     "rec",
     "reg",
-    "strict_choice",
     "visdial",
-    "vlmevalkit_choice",
     "vqa",
     "vsr",
 ]

@@ -1,7 +1,7 @@
 """A-OKVQA by its official evaluator, multiple choice and direct answer, and LAVIS's variant of the latter.
 
-Multiple choice: the prediction is the text of the right choice. Direct answer: min(1, matches / 3) over the direct
-answers. Neither leaves an annotator out nor normalises anything, so case counts. Officially, questions marked
+Multiple choice: the prediction is the text of the correct choice. Direct answer: min(1, matches / 3) over the direct
+answers. Neither leaves an annotator out nor normalises anything, so case matters. Officially, questions marked
 ``difficult_direct_answer`` are dropped from the direct answers; LAVIS keeps them.
 """
 
@@ -14,12 +14,12 @@ from lion.metrics.statistics import Estimate, mean
 
 @dataclass(frozen=True, slots=True)
 class AokvqaQuestion:
-    """The truth about one question."""
+    """The references of one question."""
 
     id: str
     choices: Sequence[str]
     correct: int
-    """Place of the right choice, counted from 0."""
+    """Index of the correct choice."""
     direct_answers: Sequence[str]
     difficult_direct_answer: bool
 
@@ -27,11 +27,15 @@ class AokvqaQuestion:
 def aokvqa_multiple_choice(
     predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> dict[str, Estimate]:
-    """``multiple_choice``, the share of predictions that are the right choice.
+    """``multiple_choice``, the share of predictions that are the correct choice.
 
-    ``predictions`` are texts in the order of ``questions``, None where there is none. With ``strict`` each question
-    needs one, and one of its choices, as the official check has it; without, all else is wrong.
-    Raises: LionError without questions, or, strict, that names the question; ValueError for unequal lengths.
+    Args:
+        predictions: one text a question, None where there is none.
+        questions: the references, in the same order.
+        strict: as in the official check, each question needs a prediction and it has to be one of the choices; else
+            a missing or other text is wrong.
+
+    Raises: LionError without questions, or, if strict, that names the question; ValueError for unequal lengths.
     """
     return {"multiple_choice": mean(aokvqa_choice_hits(predictions, questions, strict=strict))}
 
@@ -39,13 +43,13 @@ def aokvqa_multiple_choice(
 def aokvqa_choice_hits(
     predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[bool]:
-    """Whether each prediction is the right choice. Raises: as :func:`aokvqa_multiple_choice`."""
+    """Whether each prediction is the correct choice. Raises: as :func:`aokvqa_multiple_choice`."""
     hits = []
-    for said, question in zip(predictions, questions, strict=True):
-        if strict and _present(said, question) not in question.choices:
+    for prediction, question in zip(predictions, questions, strict=True):
+        if strict and _present(prediction, question) not in question.choices:
             choices = ", ".join(question.choices)
-            raise LionError(f"question {question.id!r}: {said!r} is none of: {choices}. strict=False forgives it")
-        hits.append(said == question.choices[question.correct])
+            raise LionError(f"question {question.id!r}: {prediction!r} is none of: {choices}. strict=False forgives it")
+        hits.append(prediction == question.choices[question.correct])
     return hits
 
 
@@ -56,34 +60,33 @@ def aokvqa_direct_answer(
     strict: bool = True,
     keep_difficult: bool = False,
 ) -> dict[str, Estimate]:
-    """``direct_answer`` over the questions that are not difficult (the official score), or, with ``keep_difficult``,
-    over all (LAVIS's).
+    """``direct_answer`` over the questions that are not difficult (official), or over all (``keep_difficult``, LAVIS).
 
-    Without ``strict`` a prediction that is None is worth 0; with it, it is an error in a question that counts.
+    Without ``strict`` a prediction that is None scores 0; with it, it is an error in a question that counts.
     Raises: LionError that names the question, for that and for one without direct answers, and if no question is left;
     ValueError for unequal lengths.
     """
     pairs = list(zip(predictions, questions, strict=True))
     counted = [pair for pair in pairs if keep_difficult or not pair[1].difficult_direct_answer]
-    values = aokvqa_direct_values([said for said, _ in counted], [true for _, true in counted], strict=strict)
+    values = aokvqa_direct_values([one for one, _ in counted], [question for _, question in counted], strict=strict)
     return {"direct_answer": mean(values)}
 
 
 def aokvqa_direct_values(
     predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[float]:
-    """What each answer is worth, in [0, 1], difficult questions included. Raises: as :func:`aokvqa_direct_answer`."""
+    """The score of each answer, in [0, 1], difficult questions included. Raises: as :func:`aokvqa_direct_answer`."""
     values = []
-    for said, question in zip(predictions, questions, strict=True):
+    for prediction, question in zip(predictions, questions, strict=True):
         if not question.direct_answers:
             raise LionError(f"question {question.id!r} has no direct answers: this split cannot be scored here")
         if strict:
-            _present(said, question)
-        values.append(min(1.0, sum(said == one for one in question.direct_answers) / 3))
+            _present(prediction, question)
+        values.append(min(1.0, sum(prediction == one for one in question.direct_answers) / 3))
     return values
 
 
-def _present(said: str | None, question: AokvqaQuestion) -> str:
-    if said is None:
+def _present(prediction: str | None, question: AokvqaQuestion) -> str:
+    if prediction is None:
         raise LionError(f"question {question.id!r} has no prediction; strict=False counts it as wrong")
-    return said
+    return prediction

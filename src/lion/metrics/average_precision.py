@@ -1,6 +1,6 @@
-"""Average precision of a tagger: how well its scores sort the pictures that have a tag before those that have not.
+"""Average precision of a tagger: how well its scores rank the images with a tag before those without.
 
-Shapes: N pictures, C tags.
+Shapes: N images, C tags.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from lion.metrics.statistics import Estimate, bootstrap
 
 
 def average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """AP of each tag, (C,), from scores and labels (N, C); NaN for a tag that no picture has.
+    """AP of each tag, (C,), from scores and labels (N, C); NaN for a tag that no image has.
 
     The area under precision over recall as steps, not interpolated; equal scores form one step, so their order in the
     array cannot matter. Raises: LionError if the shapes differ or a score is NaN.
@@ -36,7 +36,7 @@ def _of_one(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> 
 
 
 def mean_average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> Estimate:
-    """Mean AP over the tags that some picture has; standard error by resampling pictures.
+    """Mean AP over the tags that some image has; standard error by resampling images.
 
     Raises: LionError as :func:`average_precision`, and if no picture has any tag.
     """

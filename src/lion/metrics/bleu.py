@@ -18,7 +18,7 @@ TINY, SMALL = 1e-15, 1e-9
 
 
 def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[Estimate]:
-    """BLEU-1 to BLEU-4 of captions (tokens divided by blanks, as from ``tokenize``), 0 to 1; errors by resampling.
+    """BLEU-1 to BLEU-4 of captions (tokens separated by blanks, as from ``tokenize``), 0 to 1; errors by resampling.
 
     Raises: LionError without captions; ValueError for unequal lengths.
     """
@@ -34,14 +34,14 @@ def _counts(candidate: str, references: Sequence[str]) -> list[int]:
     """Length, closest reference's length, then n-grams and matched n-grams, each for n = 1 to 4: 10 numbers."""
     words, others = candidate.split(), [reference.split() for reference in references]
     closest = min((abs(len(other) - len(words)), len(other)) for other in others)[1]
-    there, matched = [], []
+    total, matched = [], []
     for n in range(1, LONGEST + 1):
         most: Counter[tuple[str, ...]] = Counter()
         for other in others:
             most |= _ngrams(other, n)
-        there.append(max(0, len(words) - n + 1))
+        total.append(max(0, len(words) - n + 1))
         matched.append((_ngrams(words, n) & most).total())
-    return [len(words), closest, *there, *matched]
+    return [len(words), closest, *total, *matched]
 
 
 def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
@@ -49,8 +49,8 @@ def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def _bleu(totals: npt.NDArray[np.int_]) -> list[float]:
-    """BLEU-1 to BLEU-4 from the sums of what ``_counts`` counts."""
-    length, closest, there, matched = totals[0], totals[1], totals[2 : 2 + LONGEST], totals[2 + LONGEST :]
-    scores = np.cumprod((matched + TINY) / (there + SMALL)) ** (1 / np.arange(1, LONGEST + 1))
+    """BLEU-1 to BLEU-4 from the summed ``_counts`` of all captions, (10,)."""
+    length, closest, total, matched = totals[0], totals[1], totals[2 : 2 + LONGEST], totals[2 + LONGEST :]
+    scores = np.cumprod((matched + TINY) / (total + SMALL)) ** (1 / np.arange(1, LONGEST + 1))
     ratio = (length + TINY) / (closest + SMALL)
     return (scores * np.exp(min(0.0, 1 - 1 / ratio))).tolist()

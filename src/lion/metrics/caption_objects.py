@@ -1,4 +1,4 @@
-"""Captions against what is really in the picture: objects invented, objects left out (in the spirit of CHAIR)."""
+"""Object precision and recall of captions: which are hallucinated, which are missed (in the spirit of CHAIR)."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -9,16 +9,23 @@ from lion.metrics.statistics import Estimate, ratio
 def caption_objects(
     captions: Sequence[str], present: Sequence[Collection[str]], forms: Mapping[str, str]
 ) -> dict[str, Estimate]:
-    """``precision``: of the kinds of object that captions mention, the share that is there. ``recall``: of the kinds
-    that are there, the share that is mentioned. Both over all captions together; a kind counts once a caption.
+    """Micro-averaged over all captions; a category counts once a caption.
 
-    ``present``: the names in each picture. ``forms``: as in :func:`lion.metrics.mentions.mentions`; words outside it
-    are no objects. Raises: LionError without samples; ValueError for unequal lengths.
+    Args:
+        captions: one caption an image.
+        present: the categories in each image.
+        forms: as in :func:`lion.metrics.mentions.mentions`; words outside it are no objects.
+
+    Returns:
+        ``precision``, the share of mentioned categories that are present, and ``recall``, the share of present ones
+        that are mentioned.
+
+    Raises: LionError without samples; ValueError for unequal lengths.
     """
     mentioned = [set(mentions(caption, forms)) for caption in captions]
-    there = [set(names) for names in present]
-    right = [len(said & true) for said, true in zip(mentioned, there, strict=True)]
+    truth = [set(names) for names in present]
+    hits = [len(found & true) for found, true in zip(mentioned, truth, strict=True)]
     return {
-        "precision": ratio(right, [len(said) for said in mentioned]),
-        "recall": ratio(right, [len(true) for true in there]),
+        "precision": ratio(hits, [len(found) for found in mentioned]),
+        "recall": ratio(hits, [len(true) for true in truth]),
     }

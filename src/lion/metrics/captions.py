@@ -1,7 +1,7 @@
 """Scores of captions against references, as the official COCO caption evaluation gives them (pycocoevalcap 1.2).
 
-Also the score for expressions about regions (REG on RefCOCOg): an id is then a region, its references the expressions
-people wrote for it, and ``cider`` is the number to report.
+Also used for REG on RefCOCOg: an id is then a region, its references the annotated expressions, and ``cider`` is the
+number to report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from lion.metrics.statistics import Estimate, mean
 def captions(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
     """``cider`` (CIDEr-D times one: papers print it times 100), ``bleu1`` to ``bleu4`` of the whole set, ``rouge_l``.
 
-    One caption and at least one reference an image, by image id. Images count in the order of ``references``, and how
-    rare an n-gram is counts over those alone, so the score of a part is not comparable with that of the whole.
+    One caption and at least one reference an image, by image id. Document frequencies are those of ``references``
+    alone, so CIDEr of a subset is not comparable with that of the whole set; images go in the order of ``references``.
     Raises: LionError naming the id for an image without prediction or references, or when there are no images.
     """
     candidates, texts = _tokenized(predictions, references)

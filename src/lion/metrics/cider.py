@@ -1,9 +1,9 @@
 """CIDEr-D (Vedantam, Zitnick and Parikh, CVPR 2015), as pycocoevalcap computes it.
 
-A caption is the vector of its n-grams' TF-IDF weights, one vector for each n of 1 to 4. Its likeness to a reference is
-the cosine of the two with the caption's weights clipped to the reference's, damped where lengths differ; the score is
-ten times the mean over n and over the references. One oddity is kept, for the official numbers have it: the length that
-damps is the count of bigrams, so a single word is as long as nothing.
+A caption is the vector of its n-grams' TF-IDF weights, one vector for each n of 1 to 4. Its similarity to a reference
+is the cosine of the two with the caption's weights clipped to the reference's, times a Gaussian penalty on the length
+difference; the score is ten times the mean over n and over the references. As officially, the length is the number of
+bigrams, so a single word is as long as the empty text.
 """
 
 from collections import Counter, defaultdict
@@ -26,15 +26,15 @@ class _Vector:
 
 
 def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """CIDEr-D of each image's candidate (tokens divided by blanks, as from ``tokenize``), 0 to 10.
+    """CIDEr-D of each image's candidate (tokens separated by blanks, as from ``tokenize``), 0 to 10.
 
-    In how many images an n-gram occurs, and so its weight, is counted over the references given here. A subset's scores
-    are therefore not those of the whole set, and with one image all are 0. Every image needs at least one reference.
+    Document frequencies are those of the references given here, so a subset's scores are not those of the whole set,
+    and with one image all are 0. Every image needs at least one reference.
     """
     counted = [[_ngrams(text) for text in texts] for texts in references]
     images_with = Counter(ngram for texts in counted for ngram in set().union(*texts))
-    everywhere = log(len(references)) if references else 0.0
-    idf = defaultdict(lambda: everywhere, {ngram: everywhere - log(count) for ngram, count in images_with.items()})
+    log_images = log(len(references)) if references else 0.0
+    idf = defaultdict(lambda: log_images, {ngram: log_images - log(count) for ngram, count in images_with.items()})
     return [
         _score(_vector(_ngrams(candidate), idf), [_vector(counts, idf) for counts in texts])
         for candidate, texts in zip(candidates, counted, strict=True)
@@ -57,15 +57,15 @@ def _vector(counts: Counter[_Ngram], idf: defaultdict[_Ngram, float]) -> _Vector
 
 
 def _score(candidate: _Vector, references: Sequence[_Vector]) -> float:
-    return 10 * sum(_likeness(candidate, reference) for reference in references) / len(references)
+    return 10 * sum(_similarity(candidate, reference) for reference in references) / len(references)
 
 
-def _likeness(candidate: _Vector, reference: _Vector) -> float:
+def _similarity(candidate: _Vector, reference: _Vector) -> float:
     total = 0.0
-    for said, true, said_norm, true_norm in zip(
+    for own, true, own_norm, true_norm in zip(
         candidate.weights, reference.weights, candidate.norms, reference.norms, strict=True
     ):
-        if said_norm and true_norm:
-            shared = sum(min(said[ngram], true[ngram]) * true[ngram] for ngram in said.keys() & true.keys())
-            total += shared / (said_norm * true_norm)
+        if own_norm and true_norm:
+            dot = sum(min(own[ngram], true[ngram]) * true[ngram] for ngram in own.keys() & true.keys())
+            total += dot / (own_norm * true_norm)
     return total / LONGEST * exp(-((candidate.bigrams - reference.bigrams) ** 2) / (2 * SIGMA**2))

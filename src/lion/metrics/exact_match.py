@@ -1,7 +1,6 @@
-"""Visual question answering, any reference answer alike: exact match after light normalisation.
+"""Exact match after light normalisation, for the drawn world's short answers.
 
-For the drawn world, whose answers are one word or few. Public benchmarks have official rules of their own (VQAv2's ten
-annotators, for one), and those are not this.
+Public benchmarks have their own official rules: :mod:`lion.metrics.vqa` and others.
 """
 
 from collections.abc import Sequence
@@ -21,15 +20,18 @@ def normalise(answer: str) -> str:
 def exact_match(
     predictions: Sequence[str], references: Sequence[Sequence[str]], kinds: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
-    """``accuracy`` over all questions and, given each question's kind, ``accuracy/<kind>`` for every kind apart.
+    """``accuracy`` over all questions and, given each question's kind, ``accuracy/<kind>`` of each kind.
 
-    Each question has one right answer or several.
+    A prediction is correct if it matches any of its question's references.
     Raises: LionError without samples; ValueError for unequal lengths.
     """
-    hits = [normalise(said) in map(normalise, right) for said, right in zip(predictions, references, strict=True)]
+    hits = [
+        normalise(prediction) in map(normalise, accepted)
+        for prediction, accepted in zip(predictions, references, strict=True)
+    ]
     scores = {"accuracy": mean(hits)}
     if kinds is not None:
-        pairs = list(zip(kinds, hits, strict=True))
+        by_kind = list(zip(kinds, hits, strict=True))
         for kind in sorted(set(kinds)):
-            scores[f"accuracy/{kind}"] = mean([hit for one, hit in pairs if one == kind])
+            scores[f"accuracy/{kind}"] = mean([hit for one, hit in by_kind if one == kind])
     return scores

@@ -1,9 +1,9 @@
-"""GQA: is the answer the one reference answer? By three rules of comparison that are in use.
+"""GQA accuracy by three rules of comparison that are in use.
 
-``exact`` is the official one: the same text. ``lower_strip_period`` forgives case, outer blanks and a final full stop
-(as harnesses do that ignore case and punctuation). ``vqa_normalised`` normalises both sides as VQA accuracy does, as
-LAVIS scores it, which is what LION's number is to be compared with. The official script's other figures (consistency,
-validity, plausibility, distribution) are not computed.
+``exact`` is the official one: the same text. ``lower_strip_period`` ignores case, outer blanks and a final full stop,
+as evaluation harnesses do. ``vqa_normalised`` normalises both sides as VQA accuracy does, which is LAVIS's rule and the
+one to compare with LION's number. The official script's other figures (consistency, validity, plausibility,
+distribution) are not computed.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ RULES: dict[str, Callable[[str], str]] = {
     "lower_strip_period": lambda text: text.lower().strip().rstrip(".").rstrip(),
     "vqa_normalised": normalise,
 }
-"""What is done to both sides before they are compared."""
+"""Normalisation of both sides, by rule."""
 
 
 def gqa(predictions: Sequence[str], answers: Sequence[str]) -> dict[str, Estimate]:
@@ -28,6 +28,6 @@ def gqa(predictions: Sequence[str], answers: Sequence[str]) -> dict[str, Estimat
 
 
 def gqa_hits(predictions: Sequence[str], answers: Sequence[str], rule: str) -> list[bool]:
-    """Whether each answer is right by one of the RULES."""
+    """Whether each prediction is correct by one of the RULES."""
     prepare = RULES[rule]
-    return [prepare(said) == prepare(true) for said, true in zip(predictions, answers, strict=True)]
+    return [prepare(one) == prepare(true) for one, true in zip(predictions, answers, strict=True)]

@@ -1,7 +1,4 @@
-"""IconQA, text choice: is the chosen place the right one? The official script compares the two as texts.
-
-To choose by likelihood, take the first of :func:`lion.metrics.candidate_ranking.best_first`.
-"""
+"""IconQA text choice: accuracy of the chosen index, compared as text with the reference, as officially."""
 
 from collections.abc import Sequence
 
@@ -9,7 +6,7 @@ from lion.metrics.statistics import Estimate, mean
 
 
 def iconqa(chosen: Sequence[int | str], answers: Sequence[int | str]) -> dict[str, Estimate]:
-    """``accuracy``: the share of chosen places, counted from 0, that equal the answers'.
+    """``accuracy``: the share of chosen indices that equal the references.
 
     Raises: LionError without samples; ValueError for unequal lengths.
     """

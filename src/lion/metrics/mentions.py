@@ -1,14 +1,14 @@
-"""Which things of a known vocabulary a text names. Shared by the scores for descriptions and captions."""
+"""Names of a known vocabulary that occur in a text; used by the REG and caption metrics."""
 
 import re
 from collections.abc import Mapping
 
 
 def mentions(text: str, forms: Mapping[str, str]) -> list[str]:
-    """The names in a text, in order, repeats kept.
+    """The names in a text, in order, with repeats.
 
-    ``forms`` maps what may be written, in lower case, to the name it stands for: ``{"bus": "bus", "buses": "bus"}``.
-    Whole words only, and the longest form wins (``traffic light`` before ``light``).
+    ``forms`` maps lower-case surface forms to names: ``{"bus": "bus", "buses": "bus"}``. Only whole words match, and
+    the longest form wins (``traffic light`` before ``light``).
     """
     if not forms:
         return []

@@ -1,8 +1,8 @@
-"""MMBench by CircularEval: a question counts only if all rotations of its options are answered rightly.
+"""MMBench by CircularEval: a question is correct only if all rotations of its options are answered correctly.
 
 A question with N options is asked N times, its options rotated; rotation k of question q has the index
 q + k * 1,000,000. Abilities and categories (L2 and L3) are scored per question, and so is the whole: it is no mean of
-abilities. Which option a text names is settled before (:mod:`lion.metrics.choice_extraction`, or a ranking).
+abilities. Predictions are option letters, from a ranking of the options.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ _ROTATION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class MmbenchRow:
-    """The truth about one rotation of a question: a row of the distributed table."""
+    """The reference of one rotation of a question: a row of the distributed table."""
 
     index: int
     options: int
-    """How many there are, and so how many rotations."""
+    """Number of options, and so of rotations."""
     correct: str
-    """The letter of the right one in this rotation."""
+    """Letter of the correct option in this rotation."""
     ability: str
     """L2, one of CP, FP-S, FP-C, AR, LR, RR."""
     category: str
@@ -31,11 +31,10 @@ class MmbenchRow:
 
 
 def mmbench(chosen: Sequence[str | None], rows: Sequence[MmbenchRow]) -> dict[str, Estimate]:
-    """``circular`` over questions, and ``ability/<L2>`` and ``category/<L3>`` alike; ``vanilla``, the plain share of
-    right answers in the unrotated rows, ``vanilla_all_passes``, that in all rows; ``unparsed``, the share of rows
-    without a choice.
+    """``circular`` over questions, ``ability/<L2>`` and ``category/<L3>`` likewise; ``vanilla``, the accuracy of the
+    unrotated rows, ``vanilla_all_passes``, of all rows; ``unparsed``, the share of rows without a choice.
 
-    ``chosen`` are letters in the order of ``rows``, None where the answer names no option, which is wrong.
+    ``chosen`` are letters in the order of ``rows``; None, no option, is wrong.
     Raises: LionError without rows and as :func:`mmbench_hits`; ValueError for unequal lengths.
     """
     hits = mmbench_hits(chosen, rows)
@@ -45,30 +44,30 @@ def mmbench(chosen: Sequence[str | None], rows: Sequence[MmbenchRow]) -> dict[st
         names = {question: getattr(base[question], kind) for question in hits}
         for name in sorted(set(names.values())):
             scores[f"{kind}/{name}"] = mean([hit for question, hit in hits.items() if names[question] == name])
-    plain = [(row.index < _ROTATION, said == row.correct) for said, row in zip(chosen, rows, strict=True)]
+    plain = [(row.index < _ROTATION, letter == row.correct) for letter, row in zip(chosen, rows, strict=True)]
     return {
         **scores,
         "vanilla": mean([hit for first, hit in plain if first]),
         "vanilla_all_passes": mean([hit for _, hit in plain]),
-        "unparsed": mean([said is None for said in chosen]),
+        "unparsed": mean([letter is None for letter in chosen]),
     }
 
 
 def mmbench_hits(chosen: Sequence[str | None], rows: Sequence[MmbenchRow]) -> dict[int, bool]:
-    """Whether each question is right in all its rotations, by its index, in the order of first appearance.
+    """Whether each question is correct in all its rotations, by question index, in the order of first appearance.
 
-    Raises: LionError that names an index that is there twice, a question without all of its rotations, or a right
-    letter that is no option's.
+    Raises: LionError that names a duplicate index, a question without all of its rotations, or a reference letter that
+    is no option's.
     """
     passes: dict[int, dict[int, bool]] = {}
     options: dict[int, int] = {}
-    for said, row in zip(chosen, rows, strict=True):
+    for letter, row in zip(chosen, rows, strict=True):
         question, rotation = row.index % _ROTATION, row.index // _ROTATION
         if rotation in passes.setdefault(question, {}):
             raise LionError(f"MMBench row {row.index} is there twice: keep one")
         if row.correct not in list(ascii_uppercase[: row.options]):
             raise LionError(f"MMBench row {row.index}: {row.correct!r} is not the letter of an option ({row.options})")
-        passes[question][rotation] = said == row.correct
+        passes[question][rotation] = letter == row.correct
         options[question] = row.options
     for question, hits in passes.items():
         if set(hits) != set(range(options[question])):

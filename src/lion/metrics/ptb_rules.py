@@ -1,4 +1,4 @@
-"""The rules of the tokeniser in ptb_tokenizer.py: which stretch of text is a token, and how it is written.
+"""The token rules of ptb_tokenizer.py: regular expressions and how each matched token is rewritten.
 
 They state the behaviour of Stanford CoreNLP 3.4.1 and were compared with that release, run on captions and on generated
 text; the lists of abbreviations were read off it, all words of two and three letters tried. A rule whose alternatives
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """A token and what has to follow it."""
+    """A token's pattern with its right context."""
 
     pattern: re.Pattern[str]
-    """Over the shadow of a text. Group 1 is the token, the rest is context."""
+    """Matched against :func:`shadow`. Group 1 is the token, the rest is right context."""
     rewrite: Callable[[str], str] | None
-    """How it is written; None for as it stands."""
+    """Rewrites the token; None leaves it unchanged."""
     give_back: int
-    """How many characters at the token's end are read again as the next token."""
+    """Number of characters at the token's end that are matched again as the next token."""
 
 
-# ---- Characters. In the shadow of a text one character stands for all of its kind, which keeps the patterns short.
+# ---- Characters. In the shadow of a text one character stands for its whole class, which keeps the patterns short.
 
 _LETTER, _MARK, _DIGIT, _BLANK, _SYMBOL, _UNKNOWN = "\u00e9", "\u0301", "\u0660", "\u3000", "\u00a7", "\u0001"
 _ARE_SYMBOLS = re.compile(
@@ -44,7 +44,7 @@ _HAVE_RULES = frozenset(
 
 
 def shadow(text: str) -> str:
-    """The text with each character beyond ASCII replaced by the one that stands for its kind; of the same length."""
+    """The text, same length, with each character beyond ASCII replaced by the representative of its class."""
     return text if text.isascii() else "".join(map(_stands_for, text))
 
 
@@ -125,7 +125,7 @@ _FILE_KINDS = (
     "wav|x|xml|zip"
 )
 
-# ---- How a token is written, where not as it stands.
+# ---- Rewriting of tokens.
 
 # Entities are known in any case, but put into quotes in lower case only.
 _LEFT_QUOTES = re.compile("[\u0091\u2018\u201b\u2039]")
@@ -167,33 +167,13 @@ def _parentheses(token: str) -> str:
     return _no_break(token).replace("(", "-LRB-").replace(")", "-RRB-")
 
 
-def _bracket(token: str) -> str:
-    return _BRACKETS[token.lower()]
-
-
-def _fraction(token: str) -> str:
-    return _FRACTIONS[token]
-
-
-def _money(token: str) -> str:
-    return _MONEY[token]
-
-
 def _dashes(token: str) -> str:
     return "--" if not token.startswith("-") or len(token) in (3, 4) else token
 
 
-def _nothing(token: str) -> str:
-    return ""
-
-
-def _dots(token: str) -> str:
-    return "..."
-
-
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules, in the order in which equals win."""
+    """All rules, in order of precedence among matches of equal length."""
     table = [*_words(), *_addresses(), *_numbers(), *_abbreviations(), *_marks()]
     return tuple(Rule(re.compile(f"({token}){context}"), rewrite, back) for token, context, rewrite, back in table)
 
@@ -255,13 +235,13 @@ def _numbers() -> list[_Row]:
         (number, "", _no_soft_hyphen, 0),
         ("[\u207a\u207b\u208a\u208b]?(?:[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+|[\u2080-\u2089]+)", "", None, 0),
         (f"(?:{_D}{{1,4}}[- \u00a0])?{_D}{{1,4}}(?:\\\\?/|\u2044){_D}{{1,4}}", "", _no_break, 0),
-        ("[\u00bc\u00bd\u00be\u2153\u2154]", "", _fraction, 0),
+        ("[\u00bc\u00bd\u00be\u2153\u2154]", "", _FRACTIONS.__getitem__, 0),
         ("(?i:-[lr][rcs]b-|c\\.d\\.s|pro-|anti-|c\\+\\+|[cf]#)", "", None, 0),
         (f"(?i:s{_AMP}p-500|s{_AMP}ls)", "", _ampersand, 0),
         (f"(?i:cap{_APOS}n|c{_APOS}est)", "", None, 0),
         (f"{piece}(?:\\\\?/{piece}){{1,2}}", "", None, 0),
         ("[A-Z]*\\$|#", "", None, 0),
-        ("[\u00a2\u00a3\u00a4\u0080\u20a0\u20ac]", "", _money, 0),
+        ("[\u00a2\u00a3\u00a4\u0080\u20a0\u20ac]", "", _MONEY.__getitem__, 0),
     ]
 
 
@@ -298,11 +278,11 @@ def _marks() -> list[_Row]:
         (f"(?:{_L}|{_D})+(?:\\.(?:{_L}|{_D})+)*\\.(?i:{_FILE_KINDS})", f"(?:{_SPACE_OR_END}|[.?!,])", None, 0),
         *[(pattern, "", _parentheses, 0) for pattern in phone],
         ('"|(?i:&quot;)', "", _quotes, 0),
-        ("[()\\[\\]{}]|(?i:&lt;|&gt;)", "", _bracket, 0),
+        ("[()\\[\\]{}]|(?i:&lt;|&gt;)", "", lambda token: _BRACKETS[token.lower()], 0),
         ("[<>]?[:;=][-o*']?[()DPdpO\\\\{@|\\[\\]]", "[^A-Za-z0-9]", _parentheses, 0),
         *[(pattern, "", _parentheses, 0) for pattern in faces],
         ("-+", "", _dashes, 0),
-        ("\\.{3,5}|(?:\\.[ \u00a0]){2,4}\\.|\u2026", "", _dots, 0),
+        ("\\.{3,5}|(?:\\.[ \u00a0]){2,4}\\.|\u2026", "", lambda token: "...", 0),
         ("@+|#+|_+|\\*+|(?:\\\\\\*){1,3}|[?!]+", "", None, 0),
         ("[,;:\u3001.=/]", "", None, 0),
         (f"{_COMPOUND}\\.", _IN_SENTENCE, _no_soft_hyphen, 0),
@@ -316,6 +296,6 @@ def _marks() -> list[_Row]:
         (f"''|{_APOS}", "", _quotes, 0),
         ("[`\u2018\u2019\u201a-\u201f\u0091-\u0094\u2039\u203a\u00ab\u00bb]{1,2}", "", _quotes, 0),
         ("<<|>>|<|>", "", None, 0),
-        ("(?i:&nbsp;)", "", _nothing, 0),
+        ("(?i:&nbsp;)", "", lambda token: "", 0),
         (f"[+%&~^|\\\\{_SYMBOL}\u207a-\u207e\u208a-\u208e\u2044]", "", None, 0),
     ]

@@ -29,7 +29,7 @@ _LINE_ENDS = re.compile("[\n\r\v\f\x85\u2028\u2029]")
 
 
 def tokenize(captions: Iterable[str]) -> list[str]:
-    """Each caption in lower case, its tokens divided by single blanks, punctuation dropped.
+    """Each caption in lower case, its tokens separated by single blanks, punctuation dropped.
 
     As officially, captions are lines of one text, and in two places their order matters: an initial at the end of a
     caption ("vitamin C.") loses its full stop if the next begins like a sentence ("The ..."), and the last caption ends

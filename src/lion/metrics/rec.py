@@ -1,9 +1,9 @@
-"""Referring expression comprehension: is the box in the text the right one?
+"""Referring expression comprehension (REC): accuracy at an IoU threshold, as RefCOCO papers report it.
 
-Accuracy at an IoU threshold as RefCOCO papers report it: one sample an expression, hit if IoU >= threshold, continuous
-coordinates, and the first box of the text counts. A text without a readable box is a miss, never left out. All boxes
-are in the unit square, in which LION answers; since it stretches pictures, overlaps are the same as in pixels. A box
-over the picture's edge is not cut, as in the evaluations in use: what is outside makes its overlap smaller.
+One sample an expression, hit if IoU >= threshold, continuous coordinates, and the first box of the text counts. A text
+without a readable box is a miss, never left out. All boxes are in the unit square, in which LION answers; since images
+are stretched to it, IoU is the same as in pixels. A box over the image's edge is not clipped, as in the evaluations in
+use: the part outside lowers its IoU.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lion.metrics.statistics import Estimate, mean
 
 
 def first_box(text: str) -> Box | None:
-    """The first box of a text, in unit space; None if there is none or it is wrong. It may reach out of the picture."""
+    """The first box of a text, in unit space; None if there is none or it is wrong. It may reach outside the image."""
     boxes = parse_boxes(text, over_the_edge=True).boxes
     return boxes[0] if boxes else None
 
@@ -28,13 +28,13 @@ def rec(
     Raises: LionError without samples or for a reference in pixels; ValueError for unequal lengths.
     """
     found = rec_ious(predictions, references)
-    overlaps = [overlap or 0.0 for overlap in found]
-    scores = {f"accuracy@{t:g}": mean([overlap >= t for overlap in overlaps]) for t in thresholds}
-    return {**scores, "mean_iou": mean(overlaps), "unparsed": mean([overlap is None for overlap in found])}
+    ious = [iou or 0.0 for iou in found]
+    scores = {f"accuracy@{t:g}": mean([iou >= t for iou in ious]) for t in thresholds}
+    return {**scores, "mean_iou": mean(ious), "unparsed": mean([iou is None for iou in found])}
 
 
 def rec_ious(predictions: Sequence[str], references: Sequence[Box]) -> list[float | None]:
-    """The overlap of each text's first box with its reference, None where the text has no readable one.
+    """The IoU of each text's first box with its reference, None where the text has no readable one.
 
     Raises: LionError for a reference in pixels; ValueError for unequal lengths.
     """

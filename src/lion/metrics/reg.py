@@ -1,7 +1,7 @@
-"""Referring expression generation: does the description name what is in the box?
+"""Referring expression generation (REG) in the drawn world: does the description name the object in the box?
 
-A description may go on to name other things ("the red apple left of the blue car"), so the first category and the
-first colour count: naming the target later, as somebody else's neighbour, is no success.
+A description may go on to other objects ("the red apple left of the blue car"), so only the first category and the
+first colour count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ def reg(
     category_forms: Mapping[str, str],
     colour_forms: Mapping[str, str],
 ) -> dict[str, Estimate]:
-    """Score descriptions against the targets' ``categories`` and ``colours``: shares with the right ``category``, the
-    right ``colour``, and ``both``. The forms are those of :func:`lion.metrics.mentions.mentions`.
+    """Score descriptions against the targets' ``categories`` and ``colours``: shares with the correct ``category``,
+    the correct ``colour``, and ``both``. The forms are those of :func:`lion.metrics.mentions.mentions`.
 
     Raises: LionError without samples; ValueError for unequal lengths.
     """

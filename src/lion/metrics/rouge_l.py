@@ -10,7 +10,7 @@ def rouge_l(candidate: str, references: Sequence[str]) -> float:
     """The F-score of the longest common subsequence, 0 to 1: best precision and best recall over the references, which
     may come from different ones.
 
-    Texts are tokens divided by single blanks, as from ``tokenize``; as officially, the empty text is one empty token.
+    Texts are tokens separated by single blanks, as from ``tokenize``; as officially, the empty text is one empty token.
     """
     words, others = candidate.split(" "), [reference.split(" ") for reference in references]
     common = [_longest_common_subsequence(words, other) for other in others]

@@ -1,4 +1,4 @@
-"""A number and how far to trust it.
+"""The type of every score, a value with its standard error, and the estimators that make it.
 
 Nearly every score here is a ratio of two sums over samples (an accuracy: hits over ones; a precision: hits over
 mentions; F1: twice the hits over a sum), so one formula gives every standard error.
@@ -6,6 +6,7 @@ mentions; F1: twice the hits over a sum), so one formula gives every standard er
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +16,24 @@ from lion.errors import LionError
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measured score."""
+    """A score: what every metric returns and every table, file and report shows."""
 
     value: float
     standard_error: float
-    """Of ``value``, for samples drawn independently; 0 says nothing when there are only one or two samples."""
+    """Of ``value``, for samples drawn independently; meaningless for one or two samples."""
     n: int
-    """How many samples it rests on."""
+    """Number of samples."""
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ± {self.standard_error:.3f}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Value and standard error to 6 decimals, and n."""
+        return {"value": round(self.value, 6), "standard_error": round(self.standard_error, 6), "n": self.n}
+
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
-    """Sum of ``numerators`` over sum of ``denominators``, one entry of each a sample; 0 where nothing is to divide by.
+    """Sum of ``numerators`` over sum of ``denominators``, one entry of each a sample; 0 if the denominators sum to 0.
 
     Standard error by linearisation, sqrt(sum (a_i - R b_i)^2) / sum b_i: exactly sqrt(p (1 - p) / n) for a proportion.
     Raises: LionError without samples; ValueError for unequal lengths.
@@ -53,7 +58,8 @@ def mean(values: Sequence[float]) -> Estimate:
 def bootstrap(
     statistic: Callable[[npt.NDArray[np.intp]], float], n: int, *, resamples: int = 200, seed: int = 0
 ) -> Estimate:
-    """For what is no ratio: ``statistic`` maps the indices of samples to a number; its spread over resamples of n."""
+    """For scores that are no ratio: ``statistic`` maps sample indices, (n,), to a number; the standard error is its
+    standard deviation over resamples. Raises: LionError without samples."""
     if not n:
         raise LionError("there is nothing to score: no samples were given")
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""VisDial: at what rank does the model see the true answer among a round's options? (Das et al., CVPR 2017)
+"""VisDial: the rank of the true answer among a round's options (Das et al., CVPR 2017).
 
 Scores of the official ``metrics.py``. Of options with equal scores the earlier one ranks first
 (:mod:`lion.metrics.candidate_ranking`), which lies within what the official, unstable sort may answer; the rank
@@ -19,17 +19,17 @@ from lion.metrics.statistics import Estimate, mean
 
 @dataclass(frozen=True, slots=True)
 class VisdialRound:
-    """The truth about one round."""
+    """The references of one round."""
 
     id: str
     dialog: int | str
-    """What all rounds of a dialog share, its ``image_id``."""
+    """The dialog's ``image_id``."""
     round_id: int
     """Counted from 1, as distributed."""
     gt_index: int
-    """Place of the true answer among the options, counted from 0, as distributed."""
+    """Index of the true answer among the options, as distributed."""
     gt_relevance: Sequence[float] | None = None
-    """How fitting each option is, (O,), for the one round of a dialog that has been annotated so."""
+    """Relevance of each option, (O,), for the one round of a dialog that has dense annotations."""
 
 
 def option_ranks(scores: Sequence[float]) -> list[int]:

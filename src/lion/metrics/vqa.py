@@ -6,10 +6,10 @@ Mean over the annotators of min(1, matches among the others / 3): k of ten agree
 * ``legacy_2016``, which LAVIS and most others copied: the prediction always; references, unless all are the same, lose
   their punctuation only. So a unanimous "two" or "the cat" cannot be matched by anything, and "none" never.
 * ``official_2021``, today's evaluator: both sides, unless all references are the same; then nothing is but line breaks
-  and outer blanks, so that "Yes" against ten "yes" is worth 0 (confirmed as intended by its author).
+  and outer blanks, so that "Yes" against ten "yes" scores 0 (confirmed as intended by its author).
 
-"The others" are the records that differ from the annotator's own, so records without ``answer_id`` that say the same
-fall out together, and a single reference is worth nothing.
+"The others" are the records that differ from the annotator's own, so equal records without ``answer_id`` are left
+out together, and a single reference scores 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ Version = Literal["legacy_2016", "official_2021"]
 
 @dataclass(frozen=True, slots=True)
 class VqaQuestion:
-    """The truth about one question."""
+    """The references of one question."""
 
     id: str
     answers: Sequence[Mapping[str, Any]]
     """The annotators' records as distributed: ``answer``, ``answer_id`` and whatever else; OK-VQA's ``raw_answer`` is
-    not looked at."""
+    ignored."""
     question_type: str | None = None
     answer_type: str | None = None
 
@@ -52,14 +52,14 @@ def vqa(predictions: Sequence[str], questions: Sequence[VqaQuestion], version: V
 
 def vqa_values(predictions: Sequence[str], questions: Sequence[VqaQuestion], version: Version) -> list[float]:
     """The accuracy of each answer, in [0, 1]. Raises: LionError that names a question without reference answers."""
-    return [_accuracy(said, true, version) for said, true in zip(predictions, questions, strict=True)]
+    return [_accuracy(text, question, version) for text, question in zip(predictions, questions, strict=True)]
 
 
 def _accuracy(prediction: str, question: VqaQuestion, version: Version) -> float:
     if not question.answers:
         raise LionError(f"question {question.id!r} has no reference answers: this split cannot be scored here")
     legacy = version == "legacy_2016"
-    said = clean(prediction)
+    prediction = clean(prediction)
     given = [one["answer"] if legacy else clean(one["answer"]) for one in question.answers]
     unanimous = len(set(given)) == 1
     if not unanimous:
@@ -67,7 +67,7 @@ def _accuracy(prediction: str, question: VqaQuestion, version: Version) -> float
         if not legacy:
             given = [process_digit_article(one) for one in given]
     if legacy or not unanimous:
-        said = normalise(said)
+        prediction = normalise(prediction)
     records = [{**record, "answer": answer} for record, answer in zip(question.answers, given, strict=True)]
-    matches = [sum(other["answer"] == said for other in records if other != own) for own in records]
+    matches = [sum(other["answer"] == prediction for other in records if other != own) for own in records]
     return sum(min(1.0, count / 3) for count in matches) / len(matches)

@@ -1,7 +1,7 @@
-"""VSR, Visual Spatial Reasoning: does the model judge a statement rightly?
+"""VSR, Visual Spatial Reasoning: accuracy of true/false verdicts on statements.
 
-The first word of the answer counts, whatever its case: "true" and "yes" say that the statement is true, "false" and
-"no" that it is not. An answer that begins otherwise is wrong, and counted as unparsed.
+The first word of the answer counts, ignoring case: "true" and "yes" mean that the statement is true, "false" and "no"
+that it is not. An answer that begins otherwise is wrong, and counted as unparsed.
 """
 
 import re
@@ -27,6 +27,6 @@ def vsr(answers: Sequence[str], labels: Sequence[int]) -> dict[str, Estimate]:
     """
     if unknown := set(labels) - {0, 1}:
         raise LionError(f"VSR labels are 0 or 1, not {unknown.pop()!r}")
-    said = [says_true(answer) for answer in answers]
-    hits = [one is not None and one == bool(label) for one, label in zip(said, labels, strict=True)]
-    return {"accuracy": mean(hits), "unparsed": mean([one is None for one in said])}
+    verdicts = [says_true(answer) for answer in answers]
+    hits = [one is not None and one == bool(label) for one, label in zip(verdicts, labels, strict=True)]
+    return {"accuracy": mean(hits), "unparsed": mean([one is None for one in verdicts])}

@@ -16,8 +16,8 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
+from lion.distributed import Processes
 from lion.errors import LionError
-from lion.eval import Processes
 from lion.pipeline import DecodingPreset, LionPipeline, Request
 from lion.plugins.lmms_eval_settings import cut, preset, task_of
 

@@ -7,7 +7,9 @@ import pytest
 from lion.boxes import format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
-from lion.eval.world.benchmark import ALONE, BARS, SETS, TAGGER
+from lion.eval.world.benchmark import SETS, TAGGER, WITHOUT_HISTORY
+from lion.eval.world.report import SLICED, TABLE
+from lion.eval.world.scores import TARGETS
 from lion.pipeline import Look, Verb
 from lion.pipeline.prepare import prepare
 from lion.prompts import Task
@@ -27,7 +29,7 @@ def rows_of(answers):
     def rows(part):
         if part == TAGGER:
             return {}
-        base = part.removeprefix("blind/").replace(ALONE, Task.DIALOG)
+        base = part.removeprefix("blind/").replace(WITHOUT_HISTORY, Task.DIALOG)
         asked = test_questions(base, len(answers[part]))
         return {one.id: {"text": text} for one, text in zip(asked, answers[part], strict=True)}
 
@@ -35,27 +37,28 @@ def rows_of(answers):
 
 
 def truths(samples):
+    bases = {name: name.replace(WITHOUT_HISTORY, Task.DIALOG) for name in SETS}
     return {
-        name: [truth(i, one) for i, one in enumerate(test_questions(name.replace(ALONE, Task.DIALOG), samples))]
-        for name in SETS
+        name: [truth(i, one) for i, one in enumerate(test_questions(base, samples))] for name, base in bases.items()
     }
 
 
 def values(scores):
-    return {name: score.ours.value for name, score in scores.items()}
+    return {name: score.value for name, score in scores.items()}
 
 
 @pytest.fixture(scope="module")
 def oracle_record(parts, tmp_path_factory):
     oracle = Oracle(parts, N, truth)
     run = Evaluation(oracle, WorldBenchmark(limit=N), tmp_path_factory.mktemp("oracle") / "out", blind=True)
-    run.ask()
+    run.predict()
     return oracle, run.finish()
 
 
 def test_truth_scores_perfectly_through_the_pipeline(oracle_record):
     scores = {name: score["value"] for name, score in oracle_record[1]["scores"].items()}
-    whole = {name: value for name, value in scores.items() if name.count("/") == 1 and not name.startswith(ALONE)}
+    alone = f"{WITHOUT_HISTORY}/"
+    whole = {name: value for name, value in scores.items() if name.count("/") == 1 and not name.startswith(alone)}
     for name, value in whole.items():
         if name.endswith("unparsed"):
             assert value == 0
@@ -63,10 +66,10 @@ def test_truth_scores_perfectly_through_the_pipeline(oracle_record):
             assert value == 0.5
         else:
             assert value > 0.98 if name == "rec/mean_iou" else value == 1, name
-    assert whole.keys() >= BARS.keys()
-    assert scores[f"{ALONE}/accuracy"] > 0.9  # equal questions of one dialog may have two answers
-    bars = {name: score for name, score in oracle_record[1]["scores"].items() if score["bar"] is not None}
-    assert bars.keys() == BARS.keys() and all(score["met"] for score in bars.values())
+    assert whole.keys() >= TARGETS.keys()
+    assert scores[f"{WITHOUT_HISTORY}/accuracy"] > 0.9  # equal questions of one dialog may have two answers
+    targets = {name: score for name, score in oracle_record[1]["scores"].items() if score["bar"] is not None}
+    assert targets.keys() == TARGETS.keys() and all(score["met"] for score in targets.values())
 
 
 def test_a_grey_picture_tells_nothing_and_comes_without_tags(oracle_record):
@@ -86,20 +89,20 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     benchmark = WorldBenchmark(limit=40)
     for name in SETS:
         for one in benchmark.questions(name):
-            request = benchmark._request(one, False, 2)
+            request = benchmark._request([one], 0, blind=False, decimals=2)
             look = Look.open(request.image)
             prompt = prepare(replace(request, tags=()), oracle.processor, look.size)
             assert prompt.instruction == one.instruction(2) and prompt.task == one.task
             assert look.size == (256, 256)
-    assert {one.history for one in benchmark.questions(ALONE)} == {()}
-    assert benchmark._request(benchmark.questions("reg")[0], False, 2).verb is Verb.DESCRIBE
+    assert {one.history for one in benchmark.questions(WITHOUT_HISTORY)} == {()}
+    assert benchmark._request(benchmark.questions("reg"), 0, blind=False, decimals=2).verb is Verb.DESCRIBE
 
 
 def test_tags_off(parts):
     oracle = Oracle(parts, 2, truth)
     benchmark = WorldBenchmark(limit=2, tagged=False)
-    part = next(part for part in benchmark.parts(oracle, blind=False) if part.name == "vqa")
-    part.ask([0, 1])
+    questions = next(one for one in benchmark.question_sets(oracle, blind=False) if one.name == "vqa")
+    questions.answer(oracle, [0, 1])
     assert [tuple(one.tags) for one in oracle.asked] == [(), ()]
     assert benchmark.label == "world-test-no-tags" != WorldBenchmark(split="val").label
 
@@ -115,10 +118,10 @@ def test_known_mistakes_give_known_scores():
     said["reg"] = [text.split()[2] for text in said["reg"]]  # the category alone
     said["pope-random"] = ["yes"] * 8
     said["pope-popular"] = ["yes", "yes", "yes", "no", "no", "no", "no", "no"]  # true: yes, no, in turns
-    scores = WorldBenchmark(limit=8).score(rows_of(said), blind=False).scores
-    found = values(scores)
-    assert found["vqa/accuracy"] == 0.75 and scores["vqa/accuracy"].ours.n == 8
-    assert scores["vqa/accuracy"].ours.standard_error == pytest.approx((0.75 * 0.25 / 8) ** 0.5)
+    result = WorldBenchmark(limit=8).score(rows_of(said), blind=False)
+    scores, found = result.scores, values(result.scores)
+    assert found["vqa/accuracy"] == 0.75 and scores["vqa/accuracy"].n == 8
+    assert scores["vqa/accuracy"].standard_error == pytest.approx((0.75 * 0.25 / 8) ** 0.5)
     assert [found[f"vqa/accuracy/{kind}"] for kind in ("exists", "count", "colour", "relation")] == [1, 0, 1, 1]
     assert found["rec/accuracy@0.5"] == found["rec/accuracy@0.75"] == 5 / 8 and found["rec/unparsed"] == 2 / 8
     assert found["rec/accuracy@0.5/ordinal"] == 0 and found["rec/accuracy@0.5/unique"] == 0.5
@@ -127,7 +130,7 @@ def test_known_mistakes_give_known_scores():
     assert found["pope-random/f1"] == pytest.approx(2 / 3) and found["pope-random/yes_ratio"] == 1
     assert (found["pope-popular/precision"], found["pope-popular/recall"]) == (2 / 3, 0.5)
     assert found["pope-popular/f1"] == pytest.approx(4 / 7) and found["pope-popular/accuracy"] == 5 / 8
-    assert scores["vqa/accuracy"].met is False and scores["vqa/accuracy/count"].met is None
+    assert result.references["vqa/accuracy"]["met"] is False and result.references["vqa/accuracy/count"]["met"] is None
     assert TAGGER not in {name.split("/")[0] for name in found}
 
 
@@ -137,24 +140,24 @@ def test_slices_are_those_of_the_questions():
     said["rec"] = ["" if one.held_out_pair else text for one, text in zip(asked, said["rec"], strict=True)]
     said["caption"] = ["a cat" if one.held_out_instruction is None else "" for one in test_questions("caption", 40)]
     scores = WorldBenchmark(limit=40).score(rows_of(said), blind=False).scores
-    pairs = [scores[f"rec/accuracy@0.5/{part}"].ours for part in ("held-out-pair", "seen-pair")]
+    pairs = [scores[f"rec/accuracy@0.5/{part}"] for part in ("held-out-pair", "seen-pair")]
     assert (pairs[0].value, pairs[1].value) == (0, 1)
     assert pairs[0].n == sum(one.held_out_pair for one in asked) and pairs[0].n + pairs[1].n == 40
-    assert scores["caption/recall/held-out-instruction"].ours.value == 0
-    assert scores["caption/recall/trained-instruction"].ours.value > 0
+    assert scores["caption/recall/held-out-instruction"].value == 0
+    assert scores["caption/recall/trained-instruction"].value > 0
     rounds = test_questions("dialog", 40)
-    assert scores["dialog/accuracy/needs-history"].ours.n == sum(one.needs_history for one in rounds)
+    assert scores["dialog/accuracy/needs-history"].n == sum(one.needs_history for one in rounds)
     assert not any(name.startswith("pope") and name.count("/") > 1 for name in scores)
-    for whole in WorldBenchmark.detailed:
+    for whole in SLICED:
         assert whole in scores or whole.startswith(TAGGER)
-    assert set(WorldBenchmark.table) - scores.keys() == {"tagger/map"}
+    assert set(TABLE) - scores.keys() == {"tagger/map"}
 
 
 def test_val_has_no_held_out_slices():
     said = {name: ["yes"] * 8 for name in SETS}
 
     def rows(part):
-        base = part.replace(ALONE, Task.DIALOG)
+        base = part.replace(WITHOUT_HISTORY, Task.DIALOG)
         asked = [] if part == TAGGER else test_questions(base, 8, split="val")
         return {one.id: {"text": text} for one, text in zip(asked, said.get(part, []), strict=True)}
 

@@ -1,4 +1,4 @@
-"""The benchmarks of the paper as data, a row each: what is asked, how, how it is scored, and what the paper reports.
+"""The benchmarks of the paper as a table: dataset, prompt, scoring and the paper's numbers of each.
 
 The numbers are those of the paper's tables 1 to 4, in percent or, for CIDEr and MRR, times 100; LION-4B stands on
 FlanT5-XL, LION-12B on FlanT5-XXL. Where the paper leaves its settings open, the row says what was taken and why.
@@ -13,8 +13,8 @@ from functools import partial
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.eval.benchmarks import results, scoring
-from lion.eval.benchmarks.scoring import Scored
-from lion.eval.predictions import Row
+from lion.eval.benchmarks.scoring import ScoredRecords
+from lion.eval.predictions import Prediction
 from lion.prompts import BENCHMARK_PROMPTS, INSTRUCTIONS, Task
 
 XL, XXL = "LION-4B", "LION-12B"
@@ -33,57 +33,44 @@ class PaperBenchmark:
     """The reader, of `lion.data.sources.READERS`."""
     split: str
     task: Task
-    """What the model takes it for; decides about its task level and decoding."""
+    """Determines the task level and the decoding."""
     prompts: tuple[str, ...]
-    """Names in BENCHMARK_PROMPTS that it may be put in; the first is taken unless another is asked for."""
-    score: Callable[[Sequence[Record], Mapping[str, Row]], Scored]
+    """Names in BENCHMARK_PROMPTS; the first is the default."""
+    score: Callable[[Sequence[Record], Mapping[str, Prediction]], ScoredRecords]
     headline: tuple[str, ...]
-    """The scores that are shown; the first is the one that the paper reports, if it does."""
+    """The scores in tables; the first is the one that the paper reports, if it does."""
     paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What the paper reports, by score and model."""
+    """The paper's numbers, by score and model."""
     group: str = ""
-    """What names it together with others."""
+    """A name for several benchmarks; empty for the dataset's."""
     candidates: Callable[[Record], Sequence[str]] | None = None
-    """What is ranked by likelihood; None: the model writes its answer."""
+    """The candidates to rank by likelihood; None to generate."""
     decoding: str = "lion"
     """A preset of `lion.pipeline.decoding`."""
     results: results.Writer | None = None
     """Writes the official result file."""
     results_in_order: bool = False
-    """Whether that file is matched to the questions by its lines alone, so that none may be left out."""
+    """Whether that file is matched to the questions by line, so that none may be left out."""
     choose: Callable[[Sequence[Record]], Sequence[Record]] = list
-    """Which of the dataset's records are asked."""
+    """Selects among the dataset's records."""
     sample: Callable[[Record], object] = field(default=lambda record: record.id)
-    """What a record is part of that is counted and scored as one: itself, or a question with rotated options."""
+    """Key of a record's sample, which is counted and scored as one: the record, or a question with rotated options."""
     size: Callable[[Record], int] = lambda record: 1
-    """How many records such a sample has."""
+    """Number of records of such a sample."""
     official: int | None = None
-    """How many samples there are officially, where that is not the dataset's own number."""
+    """The official number of samples, where that is not the dataset's own."""
     rules: Mapping[str, str] = field(default_factory=dict)
-    """In words, what a score depends on besides: normalisation, ties."""
+    """In words, what else a score depends on: normalisation, ties."""
 
     @property
     def tuned_prompt(self) -> str:
-        """The first of the prompts that every LION is tuned on, for one that knows no other words."""
+        """The first of the prompts that every LION is tuned on, for a model that knows no others."""
         tuned = INSTRUCTIONS[self.task]
         return next(name for name in self.prompts if BENCHMARK_PROMPTS[name].replace("{rounds}", "") in tuned)
 
 
 def _choices(record: Record) -> Sequence[str]:
     return record.choices
-
-
-def _question_of(record: Record) -> object:
-    """MMBench asks each question once for each rotation of its options."""
-    return record.meta["question_index"]
-
-
-def _rotations(record: Record) -> int:
-    return len(record.choices)
-
-
-def _verdicts(record: Record) -> Sequence[str]:
-    return scoring.VERDICTS
 
 
 def _one_per_box(records: Sequence[Record]) -> Sequence[Record]:
@@ -216,7 +203,7 @@ ROWS = (
         dataset="vsr",
         split="test",
         prompts=("statement", "question"),
-        candidates=_verdicts,
+        candidates=lambda record: scoring.VERDICTS,
         score=scoring.vsr,
         paper=_lion("accuracy", 72.96, 73.77),
         rules={"verdicts": "true and yes are true, false and no are false; the likeliest of the four counts", **_SUMS},
@@ -260,11 +247,12 @@ ROWS = (
         # The paper's are of the test split, whose answers are hidden; dev stands in for it.
         paper={score: {XXL: value} for score, value in _MMBENCH.items()},
         results=results.mmbench,
-        sample=_question_of,
-        size=_rotations,
+        # Each question is there once for each rotation of its options.
+        sample=lambda record: record.meta["question_index"],
+        size=lambda record: len(record.choices),
     ),
 )
-"""In the order of the paper's tables."""
+"""All benchmarks, in the order of the paper's tables."""
 
 PAPER: Mapping[str, PaperBenchmark] = {row.name: row for row in ROWS}
 """By name."""

@@ -1,6 +1,6 @@
-"""How each benchmark's answers are read and scored: thin hands that give `lion.metrics` what it needs.
+"""How each benchmark parses and scores its predictions: adapters from records to `lion.metrics`.
 
-Every function takes the records that were answered and their rows by record id.
+Every function takes the answered records and their predictions by record id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from lion import metrics
 from lion.data.record import Record
 from lion.data.sources.mmbench import LETTERS
-from lion.eval.predictions import Row
+from lion.eval.predictions import Prediction
 from lion.metrics import AokvqaQuestion, Estimate, MmbenchRow, VisdialRound, VqaQuestion
 from lion.metrics.aokvqa import aokvqa_choice_hits, aokvqa_direct_values
 from lion.metrics.candidate_ranking import best_first
@@ -25,155 +25,156 @@ from lion.metrics.vqa import vqa_values
 from lion.metrics.vsr import says_true
 
 VERDICTS = ("false", "true", "no", "yes")
-"""What VSR's statements are judged with: both of InstructBLIP's pairs of words."""
+"""The candidates for VSR's statements: both of InstructBLIP's pairs of words."""
 
-Rows = Mapping[str, Row]
+Predictions = Mapping[str, Prediction]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """What a benchmark's answers are worth."""
+class ScoredRecords:
+    """The scores of a benchmark, and of each of its records."""
 
     scores: Mapping[str, Estimate]
-    read: Mapping[str, Any]
-    """By record id, what the answer was taken for: a box, a letter, yes or no, a place among the options."""
-    worth: Mapping[str, float]
-    """By record id, what the answer is worth by itself: 1 is right, 0 is wrong."""
+    parsed: Mapping[str, Any]
+    """By record id, what the prediction was parsed as: a box, a letter, yes or no, the index of an option."""
+    samples: Mapping[str, float]
+    """By record id, the prediction's own score: 1 is correct, 0 is wrong."""
 
 
-def captions(records: Sequence[Record], rows: Rows) -> Scored:
-    """CIDEr-D, BLEU and ROUGE-L; an answer's own worth is its CIDEr, cut at 1."""
-    texts = {one.id: _text(rows[one.id]) for one in records}
+def captions(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """CIDEr-D, BLEU and ROUGE-L; a sample's score is its CIDEr, at most 1."""
     references = {one.id: one.answers for one in records}
-    worth = {name: min(1.0, one["cider"]) for name, one in metrics.captions_by_image(texts, references).items()}
-    return Scored(metrics.captions(texts, references), texts, worth)
+    texts = dict(zip(references, _texts(records, predictions), strict=True))
+    samples = {name: min(1.0, one["cider"]) for name, one in metrics.captions_by_image(texts, references).items()}
+    return ScoredRecords(metrics.captions(texts, references), texts, samples)
 
 
-def vqa(records: Sequence[Record], rows: Rows) -> Scored:
-    """VQA accuracy: ``accuracy`` by the version of 2016 and ``accuracy-2021``, and both by type of answer."""
-    texts = [_text(rows[one.id]) for one in records]
-    asked = [
+def vqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """VQA accuracy: ``accuracy`` by the version of 2016 and ``accuracy-2021``, and both by answer and question type."""
+    texts = _texts(records, predictions)
+    questions = [
         VqaQuestion(one.id, one.meta["answers"], one.meta["question_type"], one.meta["answer_type"]) for one in records
     ]
-    scores = metrics.vqa(texts, asked, "legacy_2016")
-    scores |= {f"{name}-2021": value for name, value in metrics.vqa(texts, asked, "official_2021").items()}
-    return Scored(scores, *_by_id(records, texts, vqa_values(texts, asked, "legacy_2016")))
+    scores = metrics.vqa(texts, questions, "legacy_2016")
+    scores |= {f"{name}-2021": value for name, value in metrics.vqa(texts, questions, "official_2021").items()}
+    return ScoredRecords(scores, *_by_id(records, texts, vqa_values(texts, questions, "legacy_2016")))
 
 
-def aokvqa_direct(records: Sequence[Record], rows: Rows) -> Scored:
+def aokvqa_direct(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """``direct_answer`` as officially, ``direct_answer-all`` with the difficult questions, ``vqa-accuracy`` as VQA."""
-    texts, asked = [_text(rows[one.id]) for one in records], [_aokvqa_question(one) for one in records]
-    given = [[{"answer": said, "answer_id": place} for place, said in enumerate(one.answers)] for one in records]
-    as_vqa = [VqaQuestion(one.id, answers) for one, answers in zip(records, given, strict=True)]
+    texts, questions = _texts(records, predictions), [_aokvqa_question(one) for one in records]
+    annotations = [[{"answer": text, "answer_id": i} for i, text in enumerate(one.answers)] for one in records]
+    as_vqa = [VqaQuestion(one.id, answers) for one, answers in zip(records, annotations, strict=True)]
     scores = {
         "vqa-accuracy": metrics.vqa(texts, as_vqa, "legacy_2016")["accuracy"],
-        "direct_answer-all": metrics.aokvqa_direct_answer(texts, asked, keep_difficult=True)["direct_answer"],
+        "direct_answer-all": metrics.aokvqa_direct_answer(texts, questions, keep_difficult=True)["direct_answer"],
     }
-    if not all(one.difficult_direct_answer for one in asked):
-        scores |= metrics.aokvqa_direct_answer(texts, asked)
-    return Scored(scores, *_by_id(records, texts, aokvqa_direct_values(texts, asked)))
+    if not all(one.difficult_direct_answer for one in questions):
+        scores |= metrics.aokvqa_direct_answer(texts, questions)
+    return ScoredRecords(scores, *_by_id(records, texts, aokvqa_direct_values(texts, questions)))
 
 
-def aokvqa_choice(records: Sequence[Record], rows: Rows) -> Scored:
+def aokvqa_choice(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """``accuracy`` of the likeliest choice."""
-    texts, asked = (
-        [one.choices[_likeliest(rows[one.id])] for one in records],
-        [_aokvqa_question(one) for one in records],
-    )
-    scores = {"accuracy": metrics.aokvqa_multiple_choice(texts, asked)["multiple_choice"]}
-    return Scored(scores, *_by_id(records, texts, aokvqa_choice_hits(texts, asked)))
+    chosen = _likeliest(records, predictions)
+    texts = [one.choices[index] for one, index in zip(records, chosen, strict=True)]
+    questions = [_aokvqa_question(one) for one in records]
+    scores = {"accuracy": metrics.aokvqa_multiple_choice(texts, questions)["multiple_choice"]}
+    return ScoredRecords(scores, *_by_id(records, texts, aokvqa_choice_hits(texts, questions)))
 
 
-def gqa(records: Sequence[Record], rows: Rows) -> Scored:
+def gqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """The accuracy by each rule of comparison; ``exact`` is the official one."""
-    texts, answers = [_text(rows[one.id]) for one in records], [one.answers[0] for one in records]
-    return Scored(metrics.gqa(texts, answers), *_by_id(records, texts, gqa_hits(texts, answers, "exact")))
+    texts, answers = _texts(records, predictions), [one.answers[0] for one in records]
+    return ScoredRecords(metrics.gqa(texts, answers), *_by_id(records, texts, gqa_hits(texts, answers, "exact")))
 
 
-def iconqa(records: Sequence[Record], rows: Rows) -> Scored:
-    """``accuracy`` of the likeliest option's place."""
-    places, answers = [_likeliest(rows[one.id]) for one in records], [_place(one) for one in records]
-    hits = [place == answer for place, answer in zip(places, answers, strict=True)]
-    return Scored(metrics.iconqa(places, answers), *_by_id(records, places, hits))
+def iconqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """``accuracy`` of the likeliest option's index."""
+    chosen, answers = _likeliest(records, predictions), [_correct(one) for one in records]
+    hits = [index == answer for index, answer in zip(chosen, answers, strict=True)]
+    return ScoredRecords(metrics.iconqa(chosen, answers), *_by_id(records, chosen, hits))
 
 
-def vsr(records: Sequence[Record], rows: Rows) -> Scored:
+def vsr(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """``accuracy`` of the likeliest verdict."""
-    said, labels = [VERDICTS[_likeliest(rows[one.id])] for one in records], [_place(one) for one in records]
-    hits = [says_true(one) == bool(label) for one, label in zip(said, labels, strict=True)]
-    return Scored(metrics.vsr(said, labels), *_by_id(records, said, hits))
+    verdicts = [VERDICTS[index] for index in _likeliest(records, predictions)]
+    labels = [_correct(one) for one in records]
+    hits = [says_true(one) == bool(label) for one, label in zip(verdicts, labels, strict=True)]
+    return ScoredRecords(metrics.vsr(verdicts, labels), *_by_id(records, verdicts, hits))
 
 
-def visdial(records: Sequence[Record], rows: Rows) -> Scored:
-    """MRR and its companions by summed likelihood, ``mean_nll/…`` by that of a token; worth is the reciprocal rank."""
+def visdial(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """MRR and others by summed likelihood, ``mean_nll/…`` by the mean over tokens; a sample's score is 1 / rank."""
     rounds = [
-        VisdialRound(one.id, one.meta["image_id"], one.meta["round_id"], _place(one), one.meta.get("gt_relevance"))
+        VisdialRound(one.id, one.meta["image_id"], one.meta["round_id"], _correct(one), one.meta.get("gt_relevance"))
         for one in records
     ]
-    likelihoods = [[-nll for nll in rows[one.id]["nll"]] for one in records]
+    likelihoods = [[-nll for nll in predictions[one.id]["nll"]] for one in records]
     means = [
-        [nll / count for nll, count in zip(row, rows[one.id]["tokens"], strict=True)]
+        [nll / count for nll, count in zip(row, predictions[one.id]["tokens"], strict=True)]
         for one, row in zip(records, likelihoods, strict=True)
     ]
     scores = metrics.visdial(likelihoods, rounds)
     scores |= {f"mean_nll/{name}": value for name, value in metrics.visdial(means, rounds).items()}
-    worth = [1 / rank for rank in visdial_ranks(likelihoods, rounds)]
-    return Scored(scores, *_by_id(records, [option_ranks(row) for row in likelihoods], worth))
+    reciprocal = [1 / rank for rank in visdial_ranks(likelihoods, rounds)]
+    return ScoredRecords(scores, *_by_id(records, [option_ranks(row) for row in likelihoods], reciprocal))
 
 
-def rec(records: Sequence[Record], rows: Rows) -> Scored:
-    """Accuracy at IoU 0.5, 0.75 and 0.9, mean IoU and the share of unreadable boxes; an answer is worth its IoU."""
-    texts, truth = [_text(rows[one.id]) for one in records], [one.box for one in records if one.box]
+def rec(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """Accuracy at IoU 0.5, 0.75 and 0.9, mean IoU and the share of unreadable boxes; a sample's score is its IoU."""
+    texts, truth = _texts(records, predictions), [one.box for one in records if one.box]
     boxes = [box and box.xyxy() for box in map(first_box, texts)]
-    overlaps = [overlap or 0.0 for overlap in rec_ious(texts, truth)]
-    return Scored(metrics.rec(texts, truth, (0.5, 0.75, 0.9)), *_by_id(records, boxes, overlaps))
+    ious = [iou or 0.0 for iou in rec_ious(texts, truth)]
+    return ScoredRecords(metrics.rec(texts, truth, (0.5, 0.75, 0.9)), *_by_id(records, boxes, ious))
 
 
-def pope(records: Sequence[Record], rows: Rows) -> Scored:
-    """The official reading's scores, and ``strict/…`` where the whole answer has to be yes or no."""
-    texts, labels = [_text(rows[one.id]) for one in records], [one.answers[0] for one in records]
-    read = ["yes" if says_yes(text) else "no" for text in texts]
+def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """The scores by the official parser, and ``strict/…`` where the whole answer has to be yes or no."""
+    texts, labels = _texts(records, predictions), [one.answers[0] for one in records]
+    parsed = ["yes" if says_yes(text) else "no" for text in texts]
     scores = metrics.pope(texts, labels)
     scores |= {f"strict/{name}": value for name, value in metrics.pope_strict(texts, labels).items()}
-    hits = [one == label for one, label in zip(read, labels, strict=True)]
-    return Scored(scores, *_by_id(records, read, hits))
+    hits = [one == label for one, label in zip(parsed, labels, strict=True)]
+    return ScoredRecords(scores, *_by_id(records, parsed, hits))
 
 
-def mmbench(records: Sequence[Record], rows: Rows) -> Scored:
-    """``accuracy`` by CircularEval, abilities, categories, plain accuracies; a row is worth what its question is."""
-    letters = [LETTERS[_likeliest(rows[one.id])] for one in records]
+def mmbench(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
+    """``accuracy`` by CircularEval, abilities, categories, plain accuracies; a sample's score is its question's."""
+    letters = [LETTERS[index] for index in _likeliest(records, predictions)]
     table = [
-        MmbenchRow(one.meta["index"], len(one.choices), LETTERS[_place(one)], one.meta["ability"], one.meta["category"])
+        MmbenchRow(meta["index"], len(one.choices), LETTERS[_correct(one)], meta["ability"], meta["category"])
         for one in records
+        for meta in [one.meta]
     ]
     found, hits = metrics.mmbench(letters, table), mmbench_hits(letters, table)
     scores = {name.removeprefix("ability/"): value for name, value in found.items()}
-    worth = [hits[one.meta["question_index"]] for one in records]
-    return Scored({"accuracy": scores.pop("circular"), **scores}, *_by_id(records, letters, worth))
+    samples = [hits[one.meta["question_index"]] for one in records]
+    return ScoredRecords({"accuracy": scores.pop("circular"), **scores}, *_by_id(records, letters, samples))
 
 
 def _aokvqa_question(record: Record) -> AokvqaQuestion:
     difficult = record.meta["difficult_direct_answer"]
-    return AokvqaQuestion(record.id, record.choices, _place(record), record.answers, difficult)
+    return AokvqaQuestion(record.id, record.choices, _correct(record), record.answers, difficult)
 
 
-def _text(row: Row) -> str:
-    return str(row["text"])
+def _texts(records: Sequence[Record], predictions: Predictions) -> list[str]:
+    return [str(predictions[one.id]["text"]) for one in records]
 
 
-def _likeliest(row: Row) -> int:
-    """The place of the likeliest candidate."""
-    return best_first(row["nll"])[0]
+def _likeliest(records: Sequence[Record], predictions: Predictions) -> list[int]:
+    """The index of each record's likeliest candidate."""
+    return [best_first(predictions[one.id]["nll"])[0] for one in records]
 
 
-def _place(record: Record) -> int:
-    """The place of the right choice."""
+def _correct(record: Record) -> int:
+    """The index of the correct choice."""
     assert record.correct is not None, record.id
     return record.correct
 
 
 def _by_id(
-    records: Sequence[Record], read: Sequence[Any], worth: Sequence[float]
+    records: Sequence[Record], parsed: Sequence[Any], samples: Sequence[float]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     ids = [one.id for one in records]
-    return dict(zip(ids, read, strict=True)), dict(zip(ids, map(float, worth), strict=True))
+    return dict(zip(ids, parsed, strict=True)), dict(zip(ids, map(float, samples), strict=True))

@@ -1,4 +1,4 @@
-"""Every benchmark on the drawn world: its pictures in each dataset's files, asked as the real ones are."""
+"""The paper's benchmarks on the drawn world, written in each dataset's format and evaluated as the real data is."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lion.data.writers import FORMATS, write_as
-from lion.eval.benchmarks import DatasetBenchmark
-from lion.eval.benchmarks.paper import ROWS
+from lion.eval.benchmarks import PAPER, DatasetBenchmark
 
 _SPLIT = "test"
-_LEAST = 24
-"""Fewer scenes may leave a split of RefCOCO empty."""
+_MIN_SCENES = 24
+"""With fewer a split of RefCOCO may be empty."""
 
 
 def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
-    """Write the world's test split in every format; those that are there already stay as they are.
+    """Write the world's test split in every format that is not there yet.
 
     Args:
-        data: the folder that they lie in.
+        data: the folder for the datasets.
         limit: samples of each benchmark.
-        progress: called after each picture.
+        progress: called after each image.
     """
     for name in FORMATS:
         if not (data / name).exists():
-            write_as(name, data, max(limit, _LEAST), split=_SPLIT, progress=progress)
+            write_as(name, data, max(limit, _MIN_SCENES), split=_SPLIT, progress=progress)
 
 
 def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:
-    """What can be asked of `draw`'s files, in words that every LION is tuned on."""
+    """The benchmarks on `draw`'s files, with prompts that every LION is tuned on."""
     return [
-        DatasetBenchmark(row, data, limit, row.tuned_prompt, drawn=True)
-        for row in ROWS
-        if row.dataset in FORMATS and row.split in FORMATS[row.dataset][1][_SPLIT].split(", ")
+        DatasetBenchmark(paper, data, limit, paper.tuned_prompt, drawn=True)
+        for paper in PAPER.values()
+        if paper.dataset in FORMATS and paper.split in FORMATS[paper.dataset][1][_SPLIT].split(", ")
     ]

@@ -1,14 +1,14 @@
-"""What those would score on the drawn world who do not look: the two baselines beside every number.
+"""Baselines on the drawn world that do not see the image: a blind one and a random one.
 
-Both read the question and answer in the same words as a model, and are scored by the same rules. What they know of the
-world they learnt from the train split, as a model could have.
+Both get the question, answer in the format of a model, and are scored by the same rules. Their statistics come from the
+train split.
 
-* `blind_answers`: the best simple guess without the picture. VQA and dialog: the commonest answer to questions of the
-  same template. POPE: yes for categories that are mostly there when asked about. REC: the one box that is right most
-  often. REG: the category whose shape is nearest to the box, in the commonest colour (the box is part of the question,
-  and its shape tells much). Captions: the categories seen most often.
-* `random_answers`: one draw for each question, seeded by it. VQA, dialog, POPE, REG: uniform over the answers that are
-  possible. REC and captions: the box of any object, and any caption, of the train split.
+* `blind_answers`: the best simple prior. VQA and dialog: the most frequent answer to questions of the same template.
+  POPE: yes for categories that are mostly present when queried. REC: the one box that is correct most often. REG: the
+  category with the most similar box shape (the box is part of the question) and the most frequent colour. Captions: the
+  most frequent categories.
+* `random_answers`: one draw for each question, seeded by it. VQA, dialog, POPE, REG: uniform over the possible answers.
+  REC and captions: the box of any object, and any caption, of the train split.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from lion.world.scoring import CATEGORY_FORMS
 from lion.world.vocabulary import NUMBERS, with_article
 
 TRAIN_SCENES = 1000
-"""Scenes of the train split, and questions of each set about them, that the guessers learn from."""
-_FAMILIAR = 10  # a template seen less often is guessed by its kind
-_EITHER = (("left", "right"), ("above", "below"))
+"""Scenes of the train split, and questions of each set about them, that the statistics are taken from."""
+_MIN_COUNT = 10  # a rarer template is answered by the statistics of its kind
+_ALTERNATIVES = (("left", "right"), ("above", "below"))
 _NAMES = {*CATEGORY_FORMS, *COLOURS, *SIZES, *NUMBERS}
 
 
-def blind_answers(name: str, asked: Sequence[TestQuestion]) -> list[str]:
-    """The blind guesser's answers to questions of one set (a name of QUESTION_SETS)."""
+def blind_answers(name: str, questions: Sequence[TestQuestion]) -> list[str]:
+    """The blind baseline's answers to questions of one of QUESTION_SETS."""
     if name in POPE_TASKS:
-        denied = _rarely_there(name)
-        return ["no" if _category(one.question or "") in denied else "yes" for one in asked]
+        rare = _mostly_absent(name)
+        return ["no" if _category(one.question or "") in rare else "yes" for one in questions]
     if name == Task.CAPTION:
-        return [_common_caption()] * len(asked)
+        return [_common_caption()] * len(questions)
     if name == Task.REC:
-        return [_fixed_box()] * len(asked)
+        return [_fixed_box()] * len(questions)
     if name == Task.REG:
-        return [f"{_common_colour()} {_nearest_shape(one)}" for one in asked]
+        return [f"{_common_colour()} {_nearest_shape(one)}" for one in questions]
     templates, kinds = _answers(name)
-    guesses: list[str] = []
-    for one in asked:
-        seen = templates[template(one.question or "")]
-        options = possible_answers(one)
-        usual = seen if seen.total() >= _FAMILIAR else kinds[one.kind, options]
-        guesses.append(max(options, key=usual.__getitem__))
-    return guesses
-
-
-def random_answers(name: str, asked: Sequence[TestQuestion]) -> list[str]:
-    """One random answer to each question of one set (a name of QUESTION_SETS)."""
     answers: list[str] = []
-    for one in asked:
+    for one in questions:
+        counts = templates[template(one.question or "")]
+        options = possible_answers(one)
+        counts = counts if counts.total() >= _MIN_COUNT else kinds[one.kind, options]
+        answers.append(max(options, key=counts.__getitem__))
+    return answers
+
+
+def random_answers(name: str, questions: Sequence[TestQuestion]) -> list[str]:
+    """One random answer to each question of one of QUESTION_SETS."""
+    answers: list[str] = []
+    for one in questions:
         rng = stream("lion-world-random-answers", name, one.id)
         if name == Task.CAPTION:
             answers.append(caption(pick(rng, _scenes()), rng))
@@ -74,27 +74,26 @@ def random_answers(name: str, asked: Sequence[TestQuestion]) -> list[str]:
     return answers
 
 
-def blind_tags(pictures: int) -> np.ndarray:
-    """The blind guesser's tag scores (pictures, categories): how often the train split has each."""
-    seen = Counter(tag for one in _scenes() for tag in tags(one))
-    return np.tile([seen[category] / TRAIN_SCENES for category in CATEGORIES], (pictures, 1))
+def blind_tags(images: int) -> np.ndarray:
+    """The blind baseline's tag scores, (images, categories): each category's frequency in the train split."""
+    return np.tile([_tag_counts()[category] / TRAIN_SCENES for category in CATEGORIES], (images, 1))
 
 
-def random_tags(pictures: int) -> np.ndarray:
-    """Tag scores drawn at random, (pictures, categories)."""
-    return stream("lion-world-random-tags").random((pictures, len(CATEGORIES)))
+def random_tags(images: int) -> np.ndarray:
+    """Tag scores drawn at random, (images, categories)."""
+    return stream("lion-world-random-tags").random((images, len(CATEGORIES)))
 
 
 def possible_answers(one: TestQuestion) -> tuple[str, ...]:
-    """All answers that a question with a short answer allows, by its kind and by what it offers ("left or right")."""
+    """The possible answers of a short-answer question, by its kind and the alternatives in it ("left or right")."""
     if one.kind == "count":
         return NUMBERS
     if one.kind == "colour":
         return COLOURS
     if one.kind == "size":
         return SIZES
-    said = set(re.findall(r"[a-z]+", one.question or ""))
-    return next((pair for pair in _EITHER if "or" in said and said.issuperset(pair)), ("yes", "no"))
+    words = set(re.findall(r"[a-z]+", one.question or ""))
+    return next((pair for pair in _ALTERNATIVES if "or" in words and words.issuperset(pair)), ("yes", "no"))
 
 
 def template(question: str) -> str:
@@ -109,12 +108,17 @@ def _scenes() -> tuple[Scene, ...]:
 
 @cache
 def _objects() -> tuple[SceneObject, ...]:
-    return tuple(thing for one in _scenes() for thing in one.objects)
+    return tuple(item for one in _scenes() for item in one.objects)
+
+
+@cache
+def _tag_counts() -> Counter[str]:
+    return Counter(tag for one in _scenes() for tag in tags(one))
 
 
 @cache
 def _answers(name: str) -> tuple[dict[str, Counter[str]], dict[tuple[str, tuple[str, ...]], Counter[str]]]:
-    """How often each answer is given to each template, and to each kind with its possible answers."""
+    """Counts of answers by template, and by kind with its possible answers."""
     templates: dict[str, Counter[str]] = defaultdict(Counter)
     kinds: dict[tuple[str, tuple[str, ...]], Counter[str]] = defaultdict(Counter)
     for one in test_questions(name, TRAIN_SCENES, split="train"):
@@ -128,51 +132,50 @@ def _category(text: str) -> str | None:
 
 
 @cache
-def _rarely_there(name: str) -> frozenset[str]:
-    """Categories for which the blind guesser says no: those below the share of yes that gives the best F1 in train."""
+def _mostly_absent(name: str) -> frozenset[str]:
+    """Categories for which the blind baseline answers no: those below the share of yes that maximises F1 in train."""
     counts: dict[str | None, Counter[str]] = defaultdict(Counter)
     for one in test_questions(name, TRAIN_SCENES, split="train"):
         counts[_category(one.question or "")][one.answer] += 1
     by_share = sorted(CATEGORIES, key=lambda category: counts[category]["yes"] / max(counts[category].total(), 1))
 
-    def f1(denied: int) -> float:
-        said = [counts[category] for category in by_share[denied:]]
-        hits = sum(count["yes"] for count in said)
-        return 2 * hits / (sum(count.total() for count in said) + sum(count["yes"] for count in counts.values()))
+    def f1(absent: int) -> float:
+        positive = [counts[category] for category in by_share[absent:]]
+        hits = sum(count["yes"] for count in positive)
+        return 2 * hits / (sum(count.total() for count in positive) + sum(count["yes"] for count in counts.values()))
 
     return frozenset(by_share[: max(range(len(by_share)), key=f1)])
 
 
 @cache
 def _common_caption() -> str:
-    """A caption of the categories seen most often, as many as a picture has on average."""
-    seen = Counter(tag for one in _scenes() for tag in tags(one))
-    number = round(seen.total() / TRAIN_SCENES)
-    return listed([with_article(category) for category, _ in seen.most_common(number)])
+    """A caption of the most frequent categories, as many as an image has on average."""
+    number = round(_tag_counts().total() / TRAIN_SCENES)
+    return listed([with_article(category) for category, _ in _tag_counts().most_common(number)])
 
 
 @cache
 def _fixed_box() -> str:
-    """The train box that overlaps the most of the others by half."""
-    boxes = [thing.box for thing in _objects()[:TRAIN_SCENES]]
+    """The train box with an IoU of at least 0.5 with the most others."""
+    boxes = [item.box for item in _objects()[:TRAIN_SCENES]]
     corners = np.array([box.xyxy() for box in boxes])
     low = np.maximum(corners[:, None, :2], corners[None, :, :2])
     high = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    intersection = np.clip(high - low, 0, None).prod(axis=-1)
     areas = np.array([box.area for box in boxes])
-    overlap = shared / (areas[:, None] + areas[None, :] - shared)
-    return format_box(boxes[int((overlap >= 0.5).mean(axis=1).argmax())])
+    iou = intersection / (areas[:, None] + areas[None, :] - intersection)
+    return format_box(boxes[int((iou >= 0.5).mean(axis=1).argmax())])
 
 
 @cache
 def _common_colour() -> str:
-    return Counter(thing.colour for thing in _objects()).most_common(1)[0][0]
+    return Counter(item.colour for item in _objects()).most_common(1)[0][0]
 
 
 @cache
 def _shapes() -> np.ndarray:
     """Width and height of every train object, (objects, 2)."""
-    return np.array([thing.box.xywh()[2:] for thing in _objects()])
+    return np.array([item.box.xywh()[2:] for item in _objects()])
 
 
 def _nearest_shape(one: TestQuestion) -> str:

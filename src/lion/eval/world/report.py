@@ -1,9 +1,32 @@
-"""How a model did in the drawn world, for people: each score beside the guessers' and the bar."""
+"""The drawn world's scores as tables: each beside the baselines and the target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from lion.eval import document
+from lion.eval.document import Heading, Table
+from lion.world import EXPRESSION_KINDS, POPE_TASKS, VQA_KINDS
+
+_POPE_SCORES = ("f1", "accuracy", "precision", "recall", "yes_ratio")
+TABLE = (
+    "caption/precision", "caption/recall",
+    "vqa/accuracy", *(f"vqa/accuracy/{kind}" for kind in VQA_KINDS),
+    "dialog/accuracy", "dialog-without-history/accuracy",
+    "dialog/accuracy/needs-history", "dialog-without-history/accuracy/needs-history",
+    "rec/accuracy@0.5", *(f"rec/accuracy@0.5/{kind}" for kind in EXPRESSION_KINDS),
+    "rec/accuracy@0.75", "rec/mean_iou", "rec/unparsed",
+    "reg/both", "reg/category", "reg/colour",
+    *(f"{name}/{score}" for name in reversed(POPE_TASKS) for score in _POPE_SCORES),
+    "tagger/map",
+)  # fmt: skip
+"""The scores of the table, in its order."""
+SLICED = (
+    "caption/precision", "caption/recall", "vqa/accuracy", "dialog/accuracy", "rec/accuracy@0.5", "reg/both",
+    "tagger/map",
+)  # fmt: skip
+"""The scores whose slices report.md has as well."""
 
 _LEGEND = """\
 *n*: questions. *±*: standard error, for independent questions. *blind*: a guesser that reads the question, never the
@@ -18,8 +41,8 @@ def header(blind_run: bool) -> list[str]:
             "bar", "met"]  # fmt: skip
 
 
-def table(record: Mapping[str, Any], names: Sequence[str]) -> list[list[str]]:
-    """The rows of the scores with these names, those that there are, as text under `header`."""
+def table(record: Mapping[str, Any], names: Sequence[str] = TABLE) -> list[list[str]]:
+    """The rows under `header` of those scores that the record has."""
     scores = record["scores"]
     return [_row(name, scores[name], record["blind_run"]) for name in names if name in scores]
 
@@ -45,31 +68,22 @@ def _number(value: float) -> str:
     return f"{value:.3f}"
 
 
-def markdown(record: Mapping[str, Any], label: str, shown: Sequence[str], detailed: Sequence[str]) -> str:
-    """The report: the scores `shown`, and the slices of those that are `detailed`."""
-    slices = [
-        name
-        for name in record["scores"]
-        if name not in shown and any(name.startswith(f"{whole}/") for whole in detailed)
-    ]
+def markdown(record: Mapping[str, Any], label: str) -> str:
+    """The text of report.md: the table, and slices below it; `label` is the benchmark's."""
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    lines = [
-        f"# {record['model']} on {label}",
-        "",
+    slices = [
+        name for name in record["scores"] if name not in TABLE and any(name.startswith(f"{whole}/") for whole in SLICED)
+    ]
+    columns = header(record["blind_run"])
+    alignment = ["---", *["---:"] * (len(columns) - 2), "---"]
+    blocks: list[Heading | Table | str] = [
+        Heading(f"{record['model']} on {label}", 1),
         f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
         f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
-        "",
-        *_markdown_table(record, shown),
-        "",
+        Table([columns, *table(record)], alignment),
         _LEGEND + _ITSELF_BLIND * record["blind_run"],
     ]
     if slices:
-        lines += ["", "## Slices", "", *_markdown_table(record, slices)]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_table(record: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    columns = header(record["blind_run"])
-    rows = [columns, ["---", *["---:"] * (len(columns) - 2), "---"], *table(record, names)]
-    return [f"| {' | '.join(row)} |" for row in rows]
+        blocks += [Heading("Slices"), Table([columns, *table(record, slices)], alignment)]
+    return document.markdown(blocks)
