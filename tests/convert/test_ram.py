@@ -187,7 +187,7 @@ def lacking(path: Path) -> str:
 
 def another_model(path: Path) -> str:
     torch.save({"model": {"t5_model.shared.weight": torch.zeros(3, 4)}}, path)
-    return "lacks label_embed; it is not the checkpoint of a RAM tagger"
+    return "lacks label_embed; it is no checkpoint of a RAM tagger"
 
 
 def torn_apart(path: Path) -> str:

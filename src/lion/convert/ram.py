@@ -118,9 +118,7 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
         found = shapes.get(key)
         if found is None or len(found) != dimensions:
             problem = "lacks" if found is None else f"has another shape {found} of"
-            raise LionError(
-                f"{name} {problem} {key}; it is not the checkpoint of a RAM tagger (ram_swin_large_14m.pth)"
-            )
+            raise LionError(f"{name} {problem} {key}; it is no checkpoint of a RAM tagger (ram_swin_large_14m.pth)")
         return found
 
     def count(pattern: str) -> int:
@@ -142,9 +140,7 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
     tables = [shape(block.format(stage) + f"attention.relative_position_bias.{_TABLE}", 2) for stage in range(stages)]
     window, step = (isqrt(tables[0][0]) + 1) // 2, patch * 2 ** (stages - 1)
     if image_size is not None and (image_size < step or image_size % step):
-        raise LionError(
-            f"image size {image_size} does not come apart in {step} x {step} pixels; give a multiple of {step}"
-        )
+        raise LionError(f"image size {image_size} does not fit its windows; give a multiple of {step}")
     side = image_size or window * step
     swin = SwinConfig(
         image_size=side,
