@@ -1,14 +1,15 @@
-"""Reads and writes pickles of plain data, and cannot do anything else.
+"""Reads and writes pickles of plain data, without running anything that they hold.
 
-RefCOCO comes as Python 2 pickles. A pickle is a program for a small stack machine, and Python's own reader lets it
-call any function. This machine has only the instructions that build containers and scalars; there is none that names,
-calls or imports something, so an evil file is an error like any other.
+RefCOCO is distributed as Python 2 pickles. A pickle is a program for a stack machine, and Python's own reader lets that
+program import and call any function. Here `pickletools` decodes the instructions, and only those that build containers
+and scalars are carried out; any other instruction is an error.
 """
 
 from __future__ import annotations
 
 import codecs
-import struct
+import io
+import pickletools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,8 +29,8 @@ def loads(data: bytes) -> Any:
         return machine.run()
     except LionError:
         raise
-    except (LookupError, ValueError, TypeError, AttributeError, struct.error) as error:
-        raise LionError(f"it is no pickle, or a damaged one (at byte {machine.at}: {error})") from error
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise LionError(f"it is no pickle, or a damaged one (at byte {machine.data.tell()}: {error})") from error
 
 
 def dumps(value: Any) -> bytes:
@@ -64,147 +65,104 @@ def _written(value: Any) -> Iterator[bytes]:
         raise TypeError(f"{type(value).__name__} is not plain data")
 
 
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+
+
 class _Machine:
-    """The stack machine; `at` is the next byte."""
+    """The stack machine, with the instructions of `_INSTRUCTIONS` only."""
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
+        self.data = io.BytesIO(data)
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
         """Carry out instructions up to STOP."""
-        while True:
-            code = self.take(1)
-            if code == b".":
+        while code := self.data.read(1):
+            opcode = _OPCODES.get(code.decode("latin-1"))
+            if opcode is not None and opcode.name == "STOP":
                 return self.stack.pop()
-            instruction = _INSTRUCTIONS.get(code)
-            if instruction is None:
+            instruction = _INSTRUCTIONS.get(opcode.name) if opcode else None
+            if opcode is None or instruction is None:
                 raise LionError(
                     f"it holds something other than lists, dicts, texts and numbers (instruction {code!r} at byte "
-                    f"{self.at - 1}), and LION runs nothing that it reads"
+                    f"{self.data.tell() - 1}), and LION runs nothing that it reads"
                 )
-            instruction(self)
+            if opcode.name == "STRING":  # the reader of pickletools takes ASCII only
+                text = pickletools.read_stringnl(self.data, decode=False)
+                instruction(self, codecs.escape_decode(text)[0].decode("latin-1"))
+            else:
+                instruction(self, opcode.arg and opcode.arg.reader(self.data))
+        raise LionError("it is cut off: get the file again")
 
-    def take(self, size: int) -> bytes:
-        """The next bytes."""
-        if size < 0 or self.at + size > len(self.data):
-            raise LionError("it is cut off: get the file again")
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def line(self) -> bytes:
-        """Up to the next line's end."""
-        end = self.data.find(b"\n", self.at)
-        if end < 0:
-            raise LionError("it is cut off: get the file again")
-        found, self.at = self.data[self.at : end], end + 1
-        return found
-
-    def number(self, form: str) -> Any:
-        """A number in a `struct` form."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+    def take(self, count: int) -> list[Any]:
+        """Removes and returns the last `count` values."""
+        if count > len(self.stack):
+            raise IndexError("the stack holds too few values")
+        return self._cut(len(self.stack) - count)
 
     def marked(self) -> list[Any]:
-        """What lies above the last mark, taken off."""
-        start = self.marks.pop()
-        items = self.stack[start:]
+        """Removes and returns the values above the last mark."""
+        return self._cut(self.marks.pop())
+
+    def _cut(self, start: int) -> list[Any]:
+        values = self.stack[start:]
         del self.stack[start:]
-        return items
+        return values
 
-    def pairs(self) -> list[tuple[Any, Any]]:
-        """The same as (key, value)."""
-        items = iter(self.marked())
-        return list(zip(items, items, strict=True))
-
-    def last(self, kind: type) -> Any:
-        """The value on top, which has to be of a kind: what is added to must be a container made here."""
-        value = self.stack[-1]
-        if type(value) is not kind:
-            raise LionError(f"it adds items to a {type(value).__name__}")
-        return value
+    def add(self, kind: type, values: list[Any]) -> None:
+        """Adds values, for a dict keys and values by turns, to the container on top, which must be of this kind."""
+        container = self.stack[-1]
+        if type(container) is not kind:
+            raise LionError(f"it adds items to a {type(container).__name__}")
+        if kind is list:
+            container.extend(values)
+        else:
+            container.update(_dict(values) if kind is dict else values)
 
 
-def _integer(text: bytes) -> int:
-    """Protocol 0 writes booleans as numbers with a leading zero."""
-    return text == b"01" if text in (b"00", b"01") else int(text)
+def _dict(values: list[Any]) -> dict[Any, Any]:
+    return dict(zip(values[::2], values[1::2], strict=True))
 
 
-def _set_item(machine: _Machine) -> None:
-    value, key = machine.stack.pop(), machine.stack.pop()
-    machine.last(dict)[key] = value
+_Instruction = Callable[[_Machine, Any], Any]
 
 
-def _append(machine: _Machine) -> None:
-    value = machine.stack.pop()
-    machine.last(list).append(value)
+def _push(make: _Instruction) -> _Instruction:
+    return lambda machine, argument: machine.stack.append(make(machine, argument))
 
 
-def _tuple(machine: _Machine, size: int) -> None:
-    machine.stack.append(tuple([machine.stack.pop() for _ in range(size)][::-1]))
-
-
-def _push(make: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:
-    return lambda machine: machine.stack.append(make(machine))
-
-
-def _latin(data: bytes) -> str:
-    return data.decode("latin-1")
-
-
-def _unicode(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
-
-
-_INSTRUCTIONS: dict[bytes, Callable[[_Machine], Any]] = {
-    b"\x80": lambda m: m.take(1),  # protocol
-    b"\x95": lambda m: m.take(8),  # frame
-    b"(": lambda m: m.marks.append(len(m.stack)),
-    b"0": lambda m: m.stack.pop(),
-    b"1": lambda m: m.marked(),
-    b"2": _push(lambda m: m.stack[-1]),
-    b"N": _push(lambda m: None),
-    b"\x88": _push(lambda m: True),
-    b"\x89": _push(lambda m: False),
-    b"I": _push(lambda m: _integer(m.line())),
-    b"L": _push(lambda m: int(m.line().rstrip(b"L"))),
-    b"J": _push(lambda m: m.number("<i")),
-    b"K": _push(lambda m: m.number("<B")),
-    b"M": _push(lambda m: m.number("<H")),
-    b"\x8a": _push(lambda m: int.from_bytes(m.take(m.number("<B")), "little", signed=True)),
-    b"\x8b": _push(lambda m: int.from_bytes(m.take(m.number("<i")), "little", signed=True)),
-    b"F": _push(lambda m: float(m.line())),
-    b"G": _push(lambda m: m.number(">d")),
-    b"S": _push(lambda m: _latin(codecs.escape_decode(m.line().strip()[1:-1])[0])),
-    b"T": _push(lambda m: _latin(m.take(m.number("<i")))),
-    b"U": _push(lambda m: _latin(m.take(m.number("<B")))),
-    b"V": _push(lambda m: m.line().decode("raw-unicode-escape")),
-    b"X": _push(lambda m: _unicode(m.take(m.number("<I")))),
-    b"\x8c": _push(lambda m: _unicode(m.take(m.number("<B")))),
-    b"\x8d": _push(lambda m: _unicode(m.take(m.number("<Q")))),
-    b"]": _push(lambda m: []),
-    b"l": _push(lambda m: m.marked()),
-    b"a": _append,
-    b"e": lambda m: (lambda items: m.last(list).extend(items))(m.marked()),
-    b")": _push(lambda m: ()),
-    b"t": _push(lambda m: tuple(m.marked())),
-    b"\x85": lambda m: _tuple(m, 1),
-    b"\x86": lambda m: _tuple(m, 2),
-    b"\x87": lambda m: _tuple(m, 3),
-    b"}": _push(lambda m: {}),
-    b"d": _push(lambda m: dict(m.pairs())),
-    b"s": _set_item,
-    b"u": lambda m: (lambda items: m.last(dict).update(items))(m.pairs()),
-    b"\x8f": _push(lambda m: set()),
-    b"\x90": lambda m: (lambda items: m.last(set).update(items))(m.marked()),
-    b"\x91": _push(lambda m: frozenset(m.marked())),
-    b"p": lambda m: m.memo.__setitem__(int(m.line()), m.stack[-1]),
-    b"q": lambda m: m.memo.__setitem__(m.number("<B"), m.stack[-1]),
-    b"r": lambda m: m.memo.__setitem__(m.number("<I"), m.stack[-1]),
-    b"\x94": lambda m: m.memo.__setitem__(len(m.memo), m.stack[-1]),
-    b"g": _push(lambda m: m.memo[int(m.line())]),
-    b"h": _push(lambda m: m.memo[m.number("<B")]),
-    b"j": _push(lambda m: m.memo[m.number("<I")]),
+_SCALARS = """INT LONG BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE
+BINUNICODE SHORT_BINUNICODE BINUNICODE8""".split()
+_INSTRUCTIONS: dict[str, _Instruction] = {
+    **dict.fromkeys(("PROTO", "FRAME"), lambda m, a: None),
+    **dict.fromkeys(_SCALARS, _push(lambda m, a: a)),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda m, a: m.memo.__setitem__(a, m.stack[-1])),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _push(lambda m, a: m.memo[a])),
+    "MEMOIZE": lambda m, a: m.memo.__setitem__(len(m.memo), m.stack[-1]),
+    "MARK": lambda m, a: m.marks.append(len(m.stack)),
+    "POP": lambda m, a: m.stack.pop(),
+    "POP_MARK": lambda m, a: m.marked(),
+    "DUP": _push(lambda m, a: m.stack[-1]),
+    "NONE": _push(lambda m, a: None),
+    "NEWTRUE": _push(lambda m, a: True),
+    "NEWFALSE": _push(lambda m, a: False),
+    "EMPTY_LIST": _push(lambda m, a: []),
+    "LIST": _push(lambda m, a: m.marked()),
+    "APPEND": lambda m, a: m.add(list, m.take(1)),
+    "APPENDS": lambda m, a: m.add(list, m.marked()),
+    "EMPTY_TUPLE": _push(lambda m, a: ()),
+    "TUPLE": _push(lambda m, a: tuple(m.marked())),
+    "TUPLE1": _push(lambda m, a: tuple(m.take(1))),
+    "TUPLE2": _push(lambda m, a: tuple(m.take(2))),
+    "TUPLE3": _push(lambda m, a: tuple(m.take(3))),
+    "EMPTY_DICT": _push(lambda m, a: {}),
+    "DICT": _push(lambda m, a: _dict(m.marked())),
+    "SETITEM": lambda m, a: m.add(dict, m.take(2)),
+    "SETITEMS": lambda m, a: m.add(dict, m.marked()),
+    "EMPTY_SET": _push(lambda m, a: set()),
+    "ADDITEMS": lambda m, a: m.add(set, m.marked()),
+    "FROZENSET": _push(lambda m, a: frozenset(m.marked())),
 }
-"""By its byte; the rest of the pickle language is refused."""
+"""Name of an instruction to what it does with the machine and its argument; all other instructions are refused."""
