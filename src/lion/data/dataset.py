@@ -1,4 +1,4 @@
-"""A dataset read from its original files, and what all readers share: finding files and pictures, naming bad records.
+"""Reading a dataset from its original files: finding files and pictures, validating and collecting records.
 
 DIR stands for the folder that the user names. A dataset lies in DIR itself or in a folder of its own below it, its
 annotation files there or under `annotations/`. A picture with the conventional name `val2014/x.jpg` is looked for in
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lion.boxes import Box
 from lion.data.record import Record
@@ -32,7 +33,7 @@ class Dataset:
     split: str
     records: Sequence[Record]
     counted: int
-    """How many there are of what `expected` counts: records, or questions where each is asked in several rotations."""
+    """How many of what `expected` counts were read: records, or questions where each has several rotations."""
     expected: int | None = None
     """The official number; None where none is known."""
     skipped: Sequence[tuple[str, str]] = ()
@@ -41,62 +42,54 @@ class Dataset:
     """SHA-256 of every annotation file read, by its path below the folder."""
 
 
-class Reader(Protocol):
-    """What every reader of a dataset is."""
-
-    def __call__(self, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
-        """Read one split.
-
-        Args:
-            folder: DIR, see the top of this file.
-            split: one of the dataset's splits.
-            skip_bad: leave bad records out and list them in `skipped`, instead of stopping at the first.
-
-        Raises:
-            LionError: an unknown split, a missing file, a bad record, or none that is good.
-        """
-
-
 @dataclass(frozen=True)
-class Origin:
+class DatasetInfo:
     """How a dataset is distributed."""
 
     name: str
-    splits: Sequence[str]
-    """Empty: any name of a file."""
+    splits: Mapping[str, int | None]
+    """Official number of records of each split, None where none is known. Empty: a split is the name of a file."""
     annotations: str
-    """Where its annotation files are normally obtained."""
+    """Where its annotation files are obtained."""
     pictures: str
-    """Where its pictures are normally obtained."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """Official number of records by split."""
+    """Where its pictures are obtained."""
     folders: Sequence[str] = ()
     """Other names that its folder below DIR may have."""
     own_folder: bool = False
-    """Whether its files say nothing about which dataset they are, so that its folder must."""
+    """Whether its files must lie in a folder of its name, since another dataset's files are called the same."""
 
 
-class Reading:
-    """One dataset while it is read: finds files and pictures, collects records, says what is wrong with which."""
+class AnnotationReader:
+    """Reads the annotation files of one split: finds files and pictures, checks and collects records.
 
-    def __init__(self, origin: Origin, folder: Path, split: str, skip_bad: bool) -> None:
-        if origin.splits and split not in origin.splits:
-            raise LionError(f"{origin.name} has no split {split!r}; its splits are {', '.join(origin.splits)}")
+    Args:
+        info: the dataset.
+        folder: DIR, see the top of this file.
+        split: one of the dataset's splits.
+        skip_bad: leave bad records out and list them in `Dataset.skipped`, instead of stopping at the first.
+
+    Raises:
+        LionError: an unknown split, or no such folder.
+    """
+
+    def __init__(self, info: DatasetInfo, folder: Path, split: str, skip_bad: bool) -> None:
+        if info.splits and split not in info.splits:
+            raise LionError(f"{info.name} has no split {split!r}; its splits are {', '.join(info.splits)}")
         if not folder.is_dir():
             raise LionError(
-                f"there is no folder {folder}; {origin.name} comes from {origin.annotations}: name its folder with "
+                f"there is no folder {folder}; {info.name} comes from {info.annotations}: name its folder with "
                 "--data DIR"
             )
-        self.origin, self.folder, self.split, self.skip_bad = origin, folder, split, skip_bad
+        self.info, self.folder, self.split, self.skip_bad = info, folder, split, skip_bad
         self.records: list[Record] = []
         self.skipped: list[tuple[str, str]] = []
         self.hashes: dict[str, str] = {}
         self._ids: set[tuple[str, str]] = set()
         self._listings: dict[Path, frozenset[str]] = {}
         self._found: dict[tuple[str, ...], Path | None] = {}
-        homes = [folder / name for name in (origin.name, *origin.folders)]
-        itself = not origin.own_folder or folder.resolve().name in (origin.name, *origin.folders)
-        self.homes = [*homes, folder] if itself else homes
+        names = (info.name, *info.folders)
+        homes = [folder / name for name in names]
+        self.homes = homes if info.own_folder and folder.resolve().name not in names else [*homes, folder]
         roots = [*homes, folder, folder / "coco"]
         self._picture_roots = [path for root in roots for path in (root, root / "images")]
 
@@ -115,8 +108,8 @@ class Reading:
     def missing(self, *names: str) -> LionError:
         """The error that none of these is there."""
         return LionError(
-            f"{self.origin.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
-            f"{self.homes[0]}; it comes from {self.origin.annotations}: name its folder with --data DIR"
+            f"{self.info.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
+            f"{self.homes[0]}; it comes from {self.info.annotations}: name its folder with --data DIR"
         )
 
     def bytes(self, path: Path) -> bytes:
@@ -143,13 +136,13 @@ class Reading:
     def member(self, path: Path, value: Any, key: str, kind: type = list) -> Any:
         """`value[key]` of a JSON file's value. Raises: LionError if there is none, or not of this kind."""
         if not isinstance(value, dict) or key not in value:
-            raise LionError(f"{path} has no {key!r}: it is not the file that {self.origin.name} comes with")
+            raise LionError(f"{path} has no {key!r}: it is not the file that {self.info.name} comes with")
         return self._checked(path, value[key], kind)
 
     def _checked(self, path: Path, value: Any, kind: type) -> Any:
         if not isinstance(value, kind):
             found = f"holds a {type(value).__name__} where a {kind.__name__} should be"
-            raise LionError(f"{path} {found}: it is not the file that {self.origin.name} comes with")
+            raise LionError(f"{path} {found}: it is not the file that {self.info.name} comes with")
         return value
 
     def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[Any, Any]:
@@ -188,7 +181,7 @@ class Reading:
             self._found[names] = next((path for path in paths if path.name in self._listing(path.parent)), None)
         if path := self._found[names]:
             return path
-        raise LionError(f"its picture {names[0]} is not in {self.folder}; pictures come from {self.origin.pictures}")
+        raise LionError(f"its picture {names[0]} is not in {self.folder}; pictures come from {self.info.pictures}")
 
     def _listing(self, folder: Path) -> frozenset[str]:
         if folder not in self._listings:
@@ -218,17 +211,20 @@ class Reading:
         self.records.append(record)
 
     def finish(self, counted: int | None = None) -> Dataset:
-        """The dataset. Raises: LionError if no record is usable."""
-        name, split = self.origin.name, self.split
+        """The dataset; `counted` defaults to the number of records.
+
+        Raises:
+            LionError: no record is usable.
+        """
+        name, split = self.info.name, self.split
         if not self.records:
             why = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
             files = ", ".join(self.hashes)
-            if not why and self.origin.splits:
-                why = f"; of its splits ({', '.join(self.origin.splits)}) name one that is there"
+            if not why and self.info.splits:
+                why = f"; of its splits ({', '.join(self.info.splits)}) name one that is there"
             raise LionError(f"{name} ({split}): no usable record in {files} of {self.folder}{why}")
         counted = len(self.records) if counted is None else counted
-        expected = self.origin.counts.get(split)
-        return Dataset(name, split, self.records, counted, expected, self.skipped, self.hashes)
+        return Dataset(name, split, self.records, counted, self.info.splits.get(split), self.skipped, self.hashes)
 
     def _object(self, path: Path) -> Any:
         """Builds JSON objects, which unlike Python's `json` may not hold a key twice: some datasets are keyed by id."""
@@ -245,6 +241,33 @@ class Reading:
             return out
 
         return build
+
+
+class Reader:
+    """Reads a dataset: `reader(folder, split, skip_bad=False)` returns a :class:`Dataset`.
+
+    Args:
+        info: the dataset.
+        add_records: adds the records of a split to an :class:`AnnotationReader`, and returns the number of what the
+            official number counts where that is not the number of records.
+    """
+
+    def __init__(self, info: DatasetInfo, add_records: Callable[[AnnotationReader], int | None]) -> None:
+        self.info, self._add_records = info, add_records
+
+    def __call__(self, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+        """Read one split; arguments as of :class:`AnnotationReader`.
+
+        Raises:
+            LionError: an unknown split, a missing file, a bad record, or no usable one.
+        """
+        annotations = AnnotationReader(self.info, folder, split, skip_bad)
+        return annotations.finish(self._add_records(annotations))
+
+
+def reads(info: DatasetInfo) -> Callable[[Callable[[AnnotationReader], int | None]], Reader]:
+    """Decorator that makes a function which adds records into the :class:`Reader` of a dataset."""
+    return partial(Reader, info)
 
 
 def _reason(error: Exception) -> str:

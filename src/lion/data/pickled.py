@@ -113,9 +113,10 @@ class _Machine:
 
     def add(self, kind: type, values: list[Any]) -> None:
         """Adds values, for a dict keys and values by turns, to the container on top, which must be of this kind."""
-        container = self.stack[-1]
-        if type(container) is not kind:
-            raise LionError(f"it adds items to a {type(container).__name__}")
+        container: Any = self.stack[-1]
+        found = type(container)
+        if found is not kind:
+            raise LionError(f"it adds items to a {found.__name__}")
         if kind is list:
             container.extend(values)
         else:
@@ -133,8 +134,10 @@ def _push(make: _Instruction) -> _Instruction:
     return lambda machine, argument: machine.stack.append(make(machine, argument))
 
 
-_SCALARS = """INT LONG BININT BININT1 BININT2 LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE
-BINUNICODE SHORT_BINUNICODE BINUNICODE8""".split()
+_SCALARS = (
+    "INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+)  # fmt: skip
 _INSTRUCTIONS: dict[str, _Instruction] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda m, a: None),
     **dict.fromkeys(_SCALARS, _push(lambda m, a: a)),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lion.data.dataset import Reading
+from lion.data.dataset import AnnotationReader
 from lion.data.sources import read
 from lion.errors import LionError
 from lion.prompts import Task
@@ -172,7 +172,7 @@ CASES = [
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     """Copies the files alone into an empty folder and reads it."""
-    monkeypatch.setattr(Reading, "image", lambda self, *names, flat=True: names[0])
+    monkeypatch.setattr(AnnotationReader, "image", lambda self, *names, flat=True: names[0])
 
     def load(pattern, name, split, skip_bad=False):
         root = next((root for root in (GOLDEN, SHARED) if list(root.glob(pattern))), None)

@@ -1,6 +1,6 @@
-"""One file per dataset: the original distribution's files in, a `Dataset` of records out; and the table of them all.
+"""A file for each dataset, which reads its original distribution into records; and the table of all of them.
 
-`world` and `jsonl` stand beside them: the drawn world makes its samples itself, and your own file is given by its path.
+Beside them, `world` makes samples of drawn scenes, and `jsonl` reads the user's own file, given by its path.
 """
 
 from __future__ import annotations
@@ -27,48 +27,15 @@ from lion.data.sources.vsr import vsr
 from lion.errors import LionError
 
 DatasetName = Literal[
-    "aokvqa",
-    "coco-caption",
-    "coco-detection",
-    "flickr30k",
-    "gqa",
-    "iconqa",
-    "llava",
-    "mmbench",
-    "ocrvqa",
-    "okvqa",
-    "pope",
-    "refcoco",
-    "refcoco+",
-    "refcocog",
-    "textcaps",
-    "visdial",
-    "visual-genome",
-    "vqav2",
-    "vsr",
-]
+    "aokvqa", "coco-caption", "coco-detection", "flickr30k", "gqa", "iconqa", "llava", "mmbench", "ocrvqa", "okvqa",
+    "pope", "refcoco", "refcoco+", "refcocog", "textcaps", "visdial", "visual-genome", "vqav2", "vsr",
+]  # fmt: skip
 
-READERS: Mapping[str, Reader] = {
-    "aokvqa": aokvqa,
-    "coco-caption": coco_caption,
-    "coco-detection": coco_detection,
-    "flickr30k": flickr30k,
-    "gqa": gqa,
-    "iconqa": iconqa,
-    "llava": llava,
-    "mmbench": mmbench,
-    "ocrvqa": ocrvqa,
-    "okvqa": okvqa,
-    "pope": pope,
-    "refcoco": refcoco,
-    "refcoco+": refcoco_plus,
-    "refcocog": refcocog,
-    "textcaps": textcaps,
-    "visdial": visdial,
-    "visual-genome": visual_genome,
-    "vqav2": vqav2,
-    "vsr": vsr,
-}
+_READERS = (
+    aokvqa, coco_caption, coco_detection, flickr30k, gqa, iconqa, llava, mmbench, ocrvqa, okvqa,
+    pope, refcoco, refcoco_plus, refcocog, textcaps, visdial, visual_genome, vqav2, vsr,
+)  # fmt: skip
+READERS: Mapping[str, Reader] = {reader.info.name: reader for reader in _READERS}
 """By the name that recipes and `lion eval` use; `docs/datasets.md` has their files."""
 
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from lion.data.dataset import Dataset, Origin, Reading, ident, index, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, reads, text, texts
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
-AOKVQA = Origin(
-    "aokvqa",
-    ("train", "val", "test"),
-    "https://github.com/allenai/aokvqa",
-    COCO_PICTURES,
-    {"train": 17_056, "val": 1_145, "test": 6_702},
+
+@reads(
+    DatasetInfo(
+        "aokvqa",
+        {"train": 17_056, "val": 1_145, "test": 6_702},
+        annotations="https://github.com/allenai/aokvqa",
+        pictures=COCO_PICTURES,
+    )
 )
-
-
-def aokvqa(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+def aokvqa(reader: AnnotationReader) -> None:
     """`aokvqa_v1p0_<split>.json`. `meta`: `question_id`, `image_id`, `difficult_direct_answer`, `rationales`."""
-    reading = Reading(AOKVQA, folder, split, skip_bad)
-    file = reading.file(f"aokvqa_v1p0_{split}.json")
-    for row in reading.json(file):
-        with reading.record(file, ident(row, "question_id"), "question"):
+    file = reader.file(f"aokvqa_v1p0_{reader.split}.json")
+    for row in reader.json(file):
+        with reader.record(file, ident(row, "question_id"), "question"):
             number, choices = text(row["question_id"], "question_id"), texts(row["choices"], "choices")
-            hidden = split == "test"
+            hidden = reader.split == "test"
             record = Record(
                 number,
-                reading.image(f"{split}2017/{row['image_id']:012d}.jpg"),
+                reader.image(f"{reader.split}2017/{row['image_id']:012d}.jpg"),
                 Task.VQA,
                 text(row["question"], "question"),
                 answers=() if hidden else texts(row["direct_answers"], "direct answers"),
@@ -41,5 +38,4 @@ def aokvqa(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
                     "rationales": row.get("rationales", []),
                 },
             )
-            reading.add(record)
-    return reading.finish()
+            reader.add(record)

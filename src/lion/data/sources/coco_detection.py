@@ -1,38 +1,35 @@
 """COCO's detection format, yours or COCO's own: boxes with categories, as REC and REG with the category's name.
 
-A picture may hold several things of a category; then its name denotes none of them, and the boxes serve REG alone.
+Where a picture has several objects of a category, its name denotes none of them, and the boxes serve REG alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
-from lion.data.dataset import Dataset, Origin, Reading, entry, ident, text, unit_box
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, text, unit_box
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
-COCO_DETECTION = Origin("coco-detection", (), COCO_PICTURES, COCO_PICTURES, folders=("coco", "coco_caption"))
 
-
-def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+@reads(DatasetInfo("coco-detection", {}, COCO_PICTURES, COCO_PICTURES, folders=("coco", "coco_caption")))
+def coco_detection(reader: AnnotationReader) -> None:
     """`<split>.json`, such as `instances_val2017.json`; pictures lie in the folder of its last word, `val2017`.
 
-    Boxes of crowds are no things and make no records, and beside one no name denotes a single thing. `meta`: `ann_id`,
-    `image_id`, `category`, `bbox` (x, y, width, height in pixels), `size` (width, height).
+    Crowd annotations make no records; beside one, the category's name does not denote a single object.
+    `meta`: `ann_id`, `image_id`, `category`, `bbox` (x, y, width, height in pixels), `size` (width, height).
     """
-    reading = Reading(COCO_DETECTION, folder, split, skip_bad)
-    file = reading.file(f"{split}.json")
-    data = reading.json(file, kind=dict)
+    file = reader.file(f"{reader.split}.json")
+    data = reader.json(file, kind=dict)
     tables = (("images", "image"), ("categories", "category"))
-    images, categories = (reading.table(file, reading.member(file, data, key), "id", noun) for key, noun in tables)
-    rows = reading.member(file, data, "annotations")
+    images, categories = (reader.table(file, reader.member(file, data, key), "id", noun) for key, noun in tables)
+    rows = reader.member(file, data, "annotations")
     alike = Counter((ident(row, "image_id"), ident(row, "category_id")) for row in rows)
     for row in rows:
         if ident(row, "iscrowd") == "1":
             continue
-        with reading.record(file, ident(row, "id"), "annotation"):
+        with reader.record(file, ident(row, "id"), "annotation"):
             image = entry(images, row["image_id"], "image")
             name = text(entry(categories, row["category_id"], "category")["name"], "category")
             size = (image["width"], image["height"])
@@ -46,7 +43,7 @@ def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Datas
             alone = alike[ident(row, "image_id"), ident(row, "category_id")] == 1
             record = Record(
                 str(row["id"]),
-                reading.image(f"{split.rsplit('_', 1)[-1]}/{image['file_name']}", image["file_name"]),
+                reader.image(f"{reader.split.rsplit('_', 1)[-1]}/{image['file_name']}", image["file_name"]),
                 Task.REC if alone else Task.REG,
                 expression=name,
                 box=unit_box(row["bbox"], *size),
@@ -54,5 +51,4 @@ def coco_detection(folder: Path, split: str, *, skip_bad: bool = False) -> Datas
                 also=(Task.REG,) if alone else (),
                 meta=meta,
             )
-            reading.add(record)
-    return reading.finish()
+            reader.add(record)

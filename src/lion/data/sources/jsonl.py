@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.boxes import Box
-from lion.data.dataset import Dataset, Origin, Reading
+from lion.data.dataset import AnnotationReader, Dataset, DatasetInfo
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -39,20 +39,21 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
     """
     if not path.is_file():
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
-    reading = Reading(Origin(path.name, (), str(path), str(path.parent)), path.parent, "own", skip_bad)
-    rows = _table(reading, path) if path.suffix.lower() == ".csv" else _objects(reading, path)
+    info = DatasetInfo(path.name, {}, annotations=str(path), pictures=str(path.parent))
+    reader = AnnotationReader(info, path.parent, "own", skip_bad)
+    rows = _table(reader, path) if path.suffix.lower() == ".csv" else _objects(reader, path)
     for number, row in rows:
-        with reading.record(path, number, "line"):
+        with reader.record(path, number, "line"):
             for record in _records(path, row, str(number)):
-                reading.add(record)
-    if not reading.records and not reading.skipped:
+                reader.add(record)
+    if not reader.records and not reader.skipped:
         raise LionError(f"{path} holds no samples; write one JSON object a line")
-    return reading.finish()
+    return reader.finish()
 
 
-def _objects(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in reading.lines(path):
-        with reading.record(path, number, "line"):
+def _objects(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:
+    for number, line in reader.lines(path):
+        with reader.record(path, number, "line"):
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
@@ -60,14 +61,14 @@ def _objects(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
             yield number, row
 
 
-def _table(reading: Reading, path: Path) -> Iterator[tuple[int, Any]]:
-    table = csv.DictReader(io.StringIO(reading.text(path), newline=""), strict=True)
+def _table(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:
+    table = csv.DictReader(io.StringIO(reader.text(path), newline=""), strict=True)
     try:
         if unknown := sorted(set(table.fieldnames or ()) - _COLUMNS):
             raise LionError(f"{path}: unknown column {unknown[0]}; known are {', '.join(sorted(_COLUMNS))}")
         for row in table:
             if None in row:  # what csv calls the cells without a column
-                with reading.record(path, table.line_num, "line"):
+                with reader.record(path, table.line_num, "line"):
                     raise LionError("it has more cells than the first line has columns; is a quotation mark missing?")
                 continue
             yield table.line_num, {key: value for key, value in row.items() if value}

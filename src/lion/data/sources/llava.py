@@ -6,55 +6,54 @@ A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<i
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import Dataset, Origin, Reading, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
 
-LLAVA = Origin(
-    "llava",
-    (),
-    "https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
-    "COCO train2017, https://cocodataset.org/#download",
-    folders=("llava_instruct",),
-)
 _SLOT = "<image>"
 _COCO = ("train2017", "train2014", "val2014", "val2017")
 
 
-def llava(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+@reads(
+    DatasetInfo(
+        "llava",
+        {},
+        annotations="https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
+        pictures="COCO train2017, https://cocodataset.org/#download",
+        folders=("llava_instruct",),
+    )
+)
+def llava(reader: AnnotationReader) -> None:
     """`<split>.json`, or `<split>.jsonl` with such a row, or one `instruction` and `output`, on each line.
 
-    One record for each answer, with the turns before it as history. A record's id is the number of its row, the row's
+    A record for each answer, with the turns before it as history. A record's id is the number of its row, the row's
     id (which several rows may share) and the turn. `meta`: `id`, `turn`.
     """
-    reading = Reading(LLAVA, folder, split, skip_bad)
-    file = reading.file(f"{split}.json", f"{split}.jsonl")
+    file = reader.file(f"{reader.split}.json", f"{reader.split}.jsonl")
     if file.suffix == ".json":
-        rows = list(enumerate(reading.json(file), start=1))
+        rows = list(enumerate(reader.json(file), start=1))
     else:
         rows = []
-        for number, line in reading.lines(file):
-            with reading.record(file, number, "line"):
+        for number, line in reader.lines(file):
+            with reader.record(file, number, "line"):
                 rows.append((number, json.loads(line)))
     for number, row in rows:
-        with reading.record(file, number, "row"):
-            for record in _turns(reading, row, number):
-                reading.add(record)
-    return reading.finish()
+        with reader.record(file, number, "row"):
+            for record in _turns(reader, row, number):
+                reader.add(record)
 
 
-def _turns(reading: Reading, row: dict[str, Any], number: int) -> list[Record]:
+def _turns(reader: AnnotationReader, row: dict[str, Any], number: int) -> list[Record]:
     if "instruction" in row:
         turns = [{"from": "human", "value": row["instruction"]}, {"from": "gpt", "value": row["output"]}]
     else:
         turns = row["conversations"]
     name = text(row.get("image"), "image")
     coco = [f"{part}/{'' if part.endswith('2017') else f'COCO_{part}_'}{name}" for part in _COCO]
-    picture = reading.image(name, *coco, *(f"{part}/{name}" for part in _COCO if part.endswith("2014")))
+    picture = reader.image(name, *coco, *(f"{part}/{name}" for part in _COCO if part.endswith("2014")))
     if [turn["from"] for turn in turns] != ["human", "gpt"] * (len(turns) // 2) or not turns:
         raise LionError("its turns are not those of human and gpt by turns")
     said = [text(turn["value"].replace(_SLOT, " ").strip(), "turn") for turn in turns]

@@ -6,20 +6,12 @@ import base64
 import binascii
 import csv
 import io
-from pathlib import Path
 
-from lion.data.dataset import Dataset, Origin, Reading, index
+from lion.data.dataset import AnnotationReader, DatasetInfo, index, reads
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
 
-MMBENCH = Origin(
-    "mmbench",
-    ("dev", "test"),
-    "https://github.com/open-compass/MMBench (MMBench_DEV_EN.tsv)",
-    "the same table: it holds the pictures",
-    {"dev": 1_164, "test": 1_784},
-)
 ABILITIES = {
     "coarse_perception": "CP",
     "finegrained_perception (instance-level)": "FP-S",
@@ -36,17 +28,28 @@ _REFERENCE = 64
 """A shorter `image` cell is the index of the row that has the picture."""
 
 
-def mmbench(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+@reads(
+    DatasetInfo(
+        "mmbench",
+        {"dev": 1_164, "test": 1_784},
+        annotations="https://github.com/open-compass/MMBench (MMBench_DEV_EN.tsv)",
+        pictures="the same table: it holds the pictures",
+    )
+)
+def mmbench(reader: AnnotationReader) -> int:
     """`MMBench_<SPLIT>_EN.tsv`, or the first release's `mmbench_<split>_20230712.tsv`; test answers are hidden.
 
     One record per row, rotations included; the official number counts questions. `meta`: `index`, `question_index` (the
     same for all rotations), `category`, `l2_category`, `ability`.
     """
-    reading = Reading(MMBENCH, folder, split, skip_bad)
-    file = reading.file(f"MMBench_{split.upper()}_EN.tsv", f"mmbench_{split}_20230712.tsv", f"mmbench_{split}_en.tsv")
+    file = reader.file(
+        f"MMBench_{reader.split.upper()}_EN.tsv",
+        f"mmbench_{reader.split}_20230712.tsv",
+        f"mmbench_{reader.split}_en.tsv",
+    )
     csv.field_size_limit(1 << 30)  # a cell holds a picture
     try:
-        rows = list(csv.DictReader(io.StringIO(reading.text(file), newline=""), delimiter="\t", strict=True))
+        rows = list(csv.DictReader(io.StringIO(reader.text(file), newline=""), delimiter="\t", strict=True))
     except csv.Error as error:
         raise LionError(f"{file} is not a table of tab-separated cells ({error}): get it again") from error
     needed = {"index", "question", "A", "B", "image", "category", "l2-category"}
@@ -55,10 +58,10 @@ def mmbench(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
     cells = {row["index"]: row["image"] or "" for row in rows}
     pictures: dict[str, bytes] = {}
     for row in rows:
-        with reading.record(file, row["index"], "row"):
+        with reader.record(file, row["index"], "row"):
             number = int(row["index"])
-            reading.add(_record(row, number, _picture(row["image"] or "", cells, pictures), split != "test"))
-    return reading.finish(len({record.meta["question_index"] for record in reading.records}))
+            reader.add(_record(row, number, _picture(row["image"] or "", cells, pictures), reader.split != "test"))
+    return len({record.meta["question_index"] for record in reader.records})
 
 
 def _record(row: dict[str, str], number: int, picture: bytes, answered: bool) -> Record:

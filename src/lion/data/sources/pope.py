@@ -1,41 +1,38 @@
-"""POPE: is a thing in the picture? Absent things are drawn at random, from the popular ones, or from likely ones."""
+"""POPE: is an object in the picture? Absent ones are random, popular, or likely to occur with those present."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from lion.data.dataset import Dataset, Origin, Reading, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.errors import LionError
 from lion.prompts import Task
 
-POPE = Origin(
-    "pope",
-    ("random", "popular", "adversarial", "random-2910"),
-    "https://github.com/RUCAIBox/POPE (output/coco; the older random file of 2910 lines: commit e3e3926)",
-    COCO_PICTURES,
-    {"random": 3_000, "popular": 3_000, "adversarial": 3_000, "random-2910": 2_910},
+
+@reads(
+    DatasetInfo(
+        "pope",
+        {"random": 3_000, "popular": 3_000, "adversarial": 3_000, "random-2910": 2_910},
+        "https://github.com/RUCAIBox/POPE (output/coco; the older random file of 2910 lines: commit e3e3926)",
+        COCO_PICTURES,
+    )
 )
-
-
-def pope(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+def pope(reader: AnnotationReader) -> None:
     """`coco_pope_<split>.json`, which holds a JSON object a line, in the order that official scoring relies on.
 
     `random-2910` is the older random file, which the paper's numbers fit, under the name `coco_pope_random_2910.json`.
     `meta`: `question_id`, `image` (the file's name).
     """
-    reading = Reading(POPE, folder, split, skip_bad)
-    file = reading.file(f"coco_pope_{split.replace('-', '_')}.json")
-    for number, line in reading.lines(file):
-        with reading.record(file, number, "line"):
+    file = reader.file(f"coco_pope_{reader.split.replace('-', '_')}.json")
+    for number, line in reader.lines(file):
+        with reader.record(file, number, "line"):
             row = json.loads(line)
             if row["label"] not in ("yes", "no"):
                 raise LionError(f"its label {row['label']!r} is neither yes nor no")
-            picture = reading.image(f"val2014/{row['image']}")
+            picture = reader.image(f"val2014/{row['image']}")
             meta = {"question_id": row["question_id"], "image": row["image"]}
             question = text(row["text"], "text")
             answers = (row["label"],)
-            reading.add(Record(str(row["question_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
-    return reading.finish()
+            reader.add(Record(str(row["question_id"]), picture, Task.VQA, question, answers=answers, meta=meta))

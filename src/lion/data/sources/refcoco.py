@@ -6,10 +6,12 @@ pickle may be replaced by the same list as JSON under the same name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import Dataset, Origin, Reading, entry, ident, text, texts, unit_box
+from lion.data.dataset import AnnotationReader, DatasetInfo, Reader, entry, ident, text, texts, unit_box
 from lion.data.pickled import loads
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
@@ -18,75 +20,38 @@ from lion.prompts import Task
 
 _REFER = "https://github.com/lichengunc/refer"
 _PICTURES = ("train2014", "mscoco/images/train2014")
-_UNC = ("train", "val", "testA", "testB")
-REFCOCO = Origin(
-    "refcoco",
-    _UNC,
-    _REFER,
-    COCO_PICTURES,
-    {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095},
-    ("refcoco/refcoco",),
-    own_folder=True,
-)
-REFCOCO_PLUS = Origin(
-    "refcoco+",
-    _UNC,
-    _REFER,
-    COCO_PICTURES,
-    {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889},
-    ("refcoco/refcoco+",),
-    own_folder=True,
-)
-REFCOCOG = Origin(
-    "refcocog",
-    ("train", "val", "test"),
-    _REFER,
-    COCO_PICTURES,
-    {"train": 80_512, "val": 4_896, "test": 9_602},
-    ("refcoco/refcocog",),
-    own_folder=True,
-)
 
 
-def refcoco(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
-    """RefCOCO, UNC's splits: testA has people, testB all else."""
-    return _read(Reading(REFCOCO, folder, split, skip_bad), "refs(unc)")
+def _refer(name: str, refs: str, splits: Mapping[str, int]) -> Reader:
+    """The reader of a dataset with this name of its file of refs."""
+    info = DatasetInfo(name, splits, _REFER, COCO_PICTURES, folders=(f"refcoco/{name}",), own_folder=True)
+    return Reader(info, partial(_add_records, refs=refs))
 
 
-def refcoco_plus(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
-    """RefCOCO+, whose expressions name no places; UNC's splits."""
-    return _read(Reading(REFCOCO_PLUS, folder, split, skip_bad), "refs(unc)")
-
-
-def refcocog(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
-    """RefCOCOg, UMD's splits."""
-    return _read(Reading(REFCOCOG, folder, split, skip_bad), "refs(umd)")
-
-
-def _read(reading: Reading, refs: str) -> Dataset:
+def _add_records(reader: AnnotationReader, refs: str) -> None:
     """One record per sentence; `answers` holds all sentences of the same ref, the references of REG.
 
     `meta`: `ref_id`, `ann_id`, `image_id`, `category`, `raw` (the sentence as typed), `bbox` (x, y, width, height in
     pixels) and `size` of the picture (width, height).
     """
-    file = reading.file(f"{refs}.p", f"{refs}.json")
-    rows = reading.json(file) if file.suffix == ".json" else _unpickle(reading, file)
+    file = reader.file(f"{refs}.p", f"{refs}.json")
+    rows = reader.json(file) if file.suffix == ".json" else _unpickle(reader, file)
     if not isinstance(rows, list):
         raise LionError(f"{file} is not a list of refs as REFER distributes it: get it from {_REFER}")
-    boxes = reading.file("instances.json")
-    data = reading.json(boxes, kind=dict)
+    boxes = reader.file("instances.json")
+    data = reader.json(boxes, kind=dict)
     nouns = {"annotations": "annotation", "images": "image", "categories": "category"}
     annotations, images, categories = (
-        reading.table(boxes, reading.member(boxes, data, key), "id", noun) for key, noun in nouns.items()
+        reader.table(boxes, reader.member(boxes, data, key), "id", noun) for key, noun in nouns.items()
     )
     for row in rows:
         sentences: list[Any] = []
-        with reading.record(file, ident(row, "ref_id"), "ref"):
-            if row["split"] == reading.split:
+        with reader.record(file, ident(row, "ref_id"), "ref"):
+            if row["split"] == reader.split:
                 expressions = texts([one["sent"] for one in row["sentences"] if "sent" in one], "sentences")
                 sentences = row["sentences"]
         for sentence in sentences:
-            with reading.record(file, ident(sentence, "sent_id"), "sentence"):
+            with reader.record(file, ident(sentence, "sent_id"), "sentence"):
                 annotation = entry(annotations, row["ann_id"], "annotation")
                 image = entry(images, row["image_id"], "image")
                 size = (image["width"], image["height"])
@@ -102,7 +67,7 @@ def _read(reading: Reading, refs: str) -> Dataset:
                 record = Record(
                     str(sentence["sent_id"]),
                     # The ref's own file_name has a suffix that no picture has. The second place is REFER's own.
-                    reading.image(*(f"{place}/{image['file_name']}" for place in _PICTURES)),
+                    reader.image(*(f"{place}/{image['file_name']}" for place in _PICTURES)),
                     Task.REC,
                     expression=text(sentence["sent"], "sent"),
                     box=unit_box(annotation["bbox"], *size),
@@ -110,13 +75,20 @@ def _read(reading: Reading, refs: str) -> Dataset:
                     also=(Task.REG,),
                     meta=meta,
                 )
-                reading.add(record)
-    return reading.finish()
+                reader.add(record)
 
 
-def _unpickle(reading: Reading, file: Path) -> Any:
-    data = reading.bytes(file)
+def _unpickle(reader: AnnotationReader, file: Path) -> Any:
+    data = reader.bytes(file)
     try:
         return loads(data)
     except LionError as error:
         raise LionError(f"{file}: {error}") from error
+
+
+refcoco = _refer("refcoco", "refs(unc)", {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095})
+"""RefCOCO, UNC's splits: testA has people, testB all other objects."""
+refcoco_plus = _refer("refcoco+", "refs(unc)", {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889})
+"""RefCOCO+, whose expressions name no places; UNC's splits."""
+refcocog = _refer("refcocog", "refs(umd)", {"train": 80_512, "val": 4_896, "test": 9_602})
+"""RefCOCOg, UMD's splits."""

@@ -6,53 +6,52 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import Dataset, Origin, Reading, ident, index, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, reads, text
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
 
-VISDIAL = Origin(
-    "visdial",
-    ("train", "val", "test"),
-    "https://visualdialog.org/data",
-    "https://visualdialog.org/data (those of train: COCO 2014, https://cocodataset.org/#download)",
-    {"train": 1_232_870, "val": 20_640, "test": 8_000},
-)
 _OPTIONS = 100
 
 
-def visdial(folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
+@reads(
+    DatasetInfo(
+        "visdial",
+        {"train": 1_232_870, "val": 20_640, "test": 8_000},
+        annotations="https://visualdialog.org/data",
+        pictures="https://visualdialog.org/data (those of train: COCO 2014, https://cocodataset.org/#download)",
+    )
+)
+def visdial(reader: AnnotationReader) -> None:
     """`visdial_1.0_<split>.json`, and `visdial_1.0_val_dense_annotations.json` where it is there (NDCG needs it).
 
     One record per round, ten a dialog; of the test split only the last round of each, whose answer is hidden. `meta`:
     `image_id`, `round_id` (from 1), `gt_index` (from 0), `caption` of the picture, which opens a dialog, and
     `gt_relevance` of each option for the one round of a dialog that has it.
     """
-    reading = Reading(VISDIAL, folder, split, skip_bad)
-    file = reading.file(f"visdial_1.0_{split}.json")
-    data = reading.json(file, "data", kind=dict)
+    file = reader.file(f"visdial_1.0_{reader.split}.json")
+    data = reader.json(file, "data", kind=dict)
     for table in ("questions", "answers"):
-        reading.member(file, data, table)
-    relevance = _relevance(reading)
-    for dialog in reading.member(file, data, "dialogs"):
+        reader.member(file, data, table)
+    relevance = _relevance(reader)
+    for dialog in reader.member(file, data, "dialogs"):
         rounds = 0
-        with reading.record(file, ident(dialog, "image_id"), "dialog"):
+        with reader.record(file, ident(dialog, "image_id"), "dialog"):
             rounds = len(dialog["dialog"])
         for number in range(1, rounds + 1):
-            with reading.record(file, f"{ident(dialog, 'image_id')}_{number}", "round"):
-                if split != "test" or "answer_options" in dialog["dialog"][number - 1]:
-                    reading.add(_round(reading, data, dialog, number, relevance))
-    return reading.finish()
+            with reader.record(file, f"{ident(dialog, 'image_id')}_{number}", "round"):
+                if reader.split != "test" or "answer_options" in dialog["dialog"][number - 1]:
+                    reader.add(_round(reader, data, dialog, number, relevance))
 
 
 def _round(
-    reading: Reading,
+    reader: AnnotationReader,
     data: dict[str, list[str]],
     dialog: dict[str, Any],
     number: int,
     relevance: dict[tuple[int, int], list[float]],
 ) -> Record:
-    image_id, split = dialog["image_id"], reading.split
+    image_id, split = dialog["image_id"], reader.split
 
     def said(row: dict[str, Any], key: str) -> str:
         table = data[f"{key}s"]
@@ -72,7 +71,7 @@ def _round(
         meta["gt_relevance"] = relevance[image_id, number]
     return Record(
         f"{image_id}_{number}",
-        reading.image(*names),
+        reader.image(*names),
         Task.DIALOG,
         said(row, "question"),
         history=tuple((said(past, "question"), said(past, "answer")) for past in dialog["dialog"][: number - 1]),
@@ -83,12 +82,12 @@ def _round(
     )
 
 
-def _relevance(reading: Reading) -> dict[tuple[int, int], list[float]]:
+def _relevance(reader: AnnotationReader) -> dict[tuple[int, int], list[float]]:
     """Relevance of the 100 options by (image id, round from 1)."""
-    file = reading.find(f"visdial_1.0_{reading.split}_dense_annotations.json")
+    file = reader.find(f"visdial_1.0_{reader.split}_dense_annotations.json")
     out: dict[tuple[int, int], list[float]] = {}
-    for row in reading.json(file) if file else ():
-        with reading.record(file or Path(), ident(row, "image_id"), "dialog"):
+    for row in reader.json(file) if file else ():
+        with reader.record(file or Path(), ident(row, "image_id"), "dialog"):
             if len(row["gt_relevance"]) != _OPTIONS:
                 raise LionError(f"its gt_relevance has {len(row['gt_relevance'])} numbers, not {_OPTIONS}")
             if not all(type(value) in (int, float) and 0 <= value < inf for value in row["gt_relevance"]):
