@@ -19,7 +19,7 @@ from transformers import InstructBlipQFormerConfig, InstructBlipVisionConfig, T5
 
 from lion import LionPipeline
 from lion.model import LionConfig, LionForConditionalGeneration, TaskLevel, VisionAggregatorConfig
-from lion.prompts import Task, dialog_instruction
+from lion.prompts import Task, instruction
 from lion.provenance import commit, hardware, versions
 
 CANDIDATES, LONGEST, END = 100, 8, 1
@@ -32,7 +32,7 @@ Inputs = dict[str, Tensor]
 def mini() -> tuple[LionForConditionalGeneration, Inputs]:
     """The bundled model, a picture and a dialog."""
     lion = LionPipeline.from_pretrained(device="cpu")
-    words = dialog_instruction(ROUNDS, "is the kite to the left of the tree?")
+    words = instruction(Task.DIALOG, question="is the kite to the left of the tree?", history=ROUNDS)
     with Image.open(PICTURE) as image:
         inputs = lion.processor(images=image.convert("RGB"), text=words, tags=[["kite", "tree"]], tasks=Task.DIALOG)
     return lion.model, dict(inputs)

@@ -19,7 +19,6 @@ from lion.prompts import (
     SOFT_TOKEN,
     Task,
     benchmark_prompt,
-    dialog_instruction,
     instruction,
     tag_prompt,
     template_texts,
@@ -48,7 +47,7 @@ def every_prompt() -> dict[str, object]:
     return {
         "tag_prompt": tag_prompt(["dog", "round table"]),
         "tag_prompt_empty": tag_prompt([]),
-        "dialog": dialog_instruction(HISTORY, "Is it red?"),
+        "dialog": instruction(Task.DIALOG, question="Is it red?", history=HISTORY),
         "instructions": {
             task: [instruction(task, template=i, **SLOTS[task]) for i, _ in enumerate(INSTRUCTIONS[task])]
             for task in Task
@@ -100,20 +99,24 @@ def test_the_vocabulary_stays_small():
 
 
 def test_dialog_is_one_line_and_keeps_the_order():
-    text = dialog_instruction(HISTORY, "Is it red?")
+    text = instruction(Task.DIALOG, question="Is it red?", history=HISTORY)
     assert text == (
         "Dialog history: Question: Is there a dog? Answer: yes Question: Where is it? Answer: left of the tree "
         "Question: Is it red? Short answer:"
     )
-    assert dialog_instruction([], "Is it red?") == instruction(Task.DIALOG, question="Is it red?")
+    assert instruction(Task.DIALOG, question="Is it red?", history=[]) == instruction(
+        Task.DIALOG, question="Is it red?"
+    )
 
 
 def test_benchmarks_speak_as_models_are_tuned_where_they_can():
     for name, task in (("caption", Task.CAPTION), ("question", Task.VQA), ("locate", Task.REC), ("describe", Task.REG)):
         slots = {**BENCHMARK_SLOTS, "box": "[0.440,0.060,0.650,0.367]"}
         assert benchmark_prompt(name, slots) == INSTRUCTIONS[task][0].format(**slots)
-    assert benchmark_prompt("dialog", BENCHMARK_SLOTS, HISTORY) == dialog_instruction(HISTORY, "Is it red?")
-    assert benchmark_prompt("dialog", BENCHMARK_SLOTS) == dialog_instruction([], "Is it red?")
+    assert benchmark_prompt("dialog", BENCHMARK_SLOTS, HISTORY) == instruction(
+        Task.DIALOG, question="Is it red?", history=HISTORY
+    )
+    assert benchmark_prompt("dialog", BENCHMARK_SLOTS) == instruction(Task.DIALOG, question="Is it red?", history=[])
     assert benchmark_prompt("dialog-caption", BENCHMARK_SLOTS).startswith('This image has the caption "a car by a')
 
 
@@ -125,6 +128,8 @@ def test_benchmarks_speak_as_models_are_tuned_where_they_can():
         (Task.REC, {"question": "where?"}),
         (Task.REG, {}),
         (Task.CAPTION, {"question": "what?"}),
+        (Task.DIALOG, {"history": HISTORY}),
+        (Task.VQA, {"question": "what?", "history": HISTORY}),
         (Task.REG, {"box": Box(0, 0, 10, 10, "pixel")}),
     ],
 )
@@ -153,7 +158,7 @@ def test_tags_that_are_one_text_are_not_spelt_out():
 
 
 @pytest.mark.parametrize("task", Task)
-def test_no_loose_wording_is_a_held_out_one(task):
+def test_word_dropout_never_gives_a_held_out_wording(task):
     held_out = {text.lower() for texts in HELD_OUT_INSTRUCTIONS.values() for text in texts}
     slots = {"question": "{question}", "expression": "{expression}"}
     for template, wording in enumerate(INSTRUCTIONS[task]):
@@ -161,22 +166,22 @@ def test_no_loose_wording_is_a_held_out_one(task):
         given |= {"box": Box(0, 0, 1, 1)} if "{box}" in wording else {}
         around = sum("{" not in word for word in wording.split())
         for choice in product((False, True), repeat=around):
-            loose = instruction(task, template=template, leave_out=partial(next, iter(choice)), **given)
-            assert loose.replace("[0.000,0.000,1.000,1.000]", "{box}").lower() not in held_out
+            dropped = instruction(task, template=template, drop_word=partial(next, iter(choice)), **given)
+            assert dropped.replace("[0.000,0.000,1.000,1.000]", "{box}").lower() not in held_out
 
 
 @given(st.sampled_from(Task), st.randoms(use_true_random=False), st.sampled_from([0.1, 0.5, 1.0]))
-def test_a_loose_wording_keeps_its_slots_and_the_order_of_its_words(task, random, chance):
+def test_word_dropout_keeps_slots_and_the_order_of_words(task, random, chance):
     slots = {
         Task.VQA: {"question": "what color is the cat?"}, Task.DIALOG: {"question": "is it red?"},
         Task.REC: {"expression": "red cat"}, Task.REG: {"box": Box(0, 0.1, 0.5, 1)}, Task.CAPTION: {},
     }[task]  # fmt: skip
     for template in range(len(INSTRUCTIONS[task])):
         whole = instruction(task, template=template, **slots)
-        loose = instruction(task, template=template, leave_out=lambda: random.random() < chance, **slots)
-        assert loose and all(
-            (slot if isinstance(slot, str) else "[0.000,0.100,0.500,1.000]") in loose for slot in slots.values()
+        dropped = instruction(task, template=template, drop_word=lambda: random.random() < chance, **slots)
+        assert dropped and all(
+            (slot if isinstance(slot, str) else "[0.000,0.100,0.500,1.000]") in dropped for slot in slots.values()
         )
         words = iter(whole.split())
-        assert all(word in words for word in loose.split())
-        assert instruction(task, template=template, leave_out=lambda: False, **slots) == whole
+        assert all(word in words for word in dropped.split())
+        assert instruction(task, template=template, drop_word=lambda: False, **slots) == whole

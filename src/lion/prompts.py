@@ -1,6 +1,6 @@
-"""Every instruction and tag template, by task: the one place that knows how LION is spoken to.
+"""Every instruction and tag template, by task, and the functions that fill them in.
 
-The model learnt these strings to the letter, blanks included, so ``tests/golden/prompts.json`` freezes them. Sources:
+The model is tuned on these exact strings, blanks included, so ``tests/golden/prompts.json`` freezes them. Sources:
 the released code (tag prompt, caption, REC), the InstructBLIP prompts LION builds on (VQA, dialog); the other wordings
 are ours. Few distinct words on purpose: the mini model's tokenizer has to hold them all.
 """
@@ -13,7 +13,7 @@ from lion.errors import LionError
 
 
 class Task(StrEnum):
-    """What LION is asked to do: three tasks on the whole image, two on its regions (paper, section 3)."""
+    """The tasks: three on the whole image, two on its regions (paper, section 3)."""
 
     CAPTION = "caption"
     VQA = "vqa"
@@ -60,7 +60,7 @@ INSTRUCTIONS: Mapping[Task, tuple[str, ...]] = {
         "Please describe the object in {box}.",
     ),
 }
-"""The wordings a model is tuned on; the first of each task is what the pipeline and the command line say."""
+"""The wordings a model is tuned on; the pipeline and the command line use the first of each task."""
 
 HELD_OUT_INSTRUCTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.CAPTION: (
@@ -81,12 +81,20 @@ HELD_OUT_INSTRUCTIONS: Mapping[Task, tuple[str, ...]] = {
         "In the image, what is the object in {box}?",
     ),
 }
-"""Wordings for test splits only, never tuned on. Made of words that the same task's tuned wordings hold."""
+"""Wordings for test splits only, never tuned on. Their words all occur in the same task's tuned wordings."""
 _NEVER_TUNED = frozenset(wording.lower() for wordings in HELD_OUT_INSTRUCTIONS.values() for wording in wordings)
 
 DIALOG_HISTORY = "Dialog history: {rounds} "
 DIALOG_ROUND = "Question: {question} Answer: {answer}"
 
+INSTRUCTION_FIELDS: Mapping[Task, tuple[str, ...]] = {
+    Task.CAPTION: (),
+    Task.VQA: ("question",),
+    Task.DIALOG: ("question", "history"),
+    Task.REC: ("expression",),
+    Task.REG: ("box",),
+}
+"""The fields that :func:`instruction` takes for each task."""
 
 BENCHMARK_PROMPTS: Mapping[str, str] = {
     "caption": INSTRUCTIONS[Task.CAPTION][0],
@@ -100,17 +108,16 @@ BENCHMARK_PROMPTS: Mapping[str, str] = {
     "locate": INSTRUCTIONS[Task.REC][0],
     "describe": INSTRUCTIONS[Task.REG][0],
 }
-"""What benchmarks can be put in, by name: LION's own where its released code shows one (caption, question, locate),
-else InstructBLIP's, which it builds on. `{rounds}` is DIALOG_HISTORY with the rounds so far; nothing before the
-first."""
+"""The wordings of benchmarks, by name: LION's own where its released code has one (caption, question, locate), else
+InstructBLIP's, which it builds on. `{rounds}` is DIALOG_HISTORY with the earlier rounds; empty in the first."""
 
 
 def benchmark_prompt(name: str, slots: Mapping[str, str], rounds: Sequence[tuple[str, str]] = ()) -> str:
-    """The bare instruction of a benchmark: a wording of BENCHMARK_PROMPTS filled in, on one line.
+    """The instruction of a benchmark, without tags: a wording of BENCHMARK_PROMPTS filled in, on one line.
 
     Args:
         name: of the wording.
-        slots: question, options, expression, box or caption, as the wording needs; others change nothing.
+        slots: question, options, expression, box or caption, as the wording needs; others are ignored.
         rounds: earlier rounds (question, answer) of a dialog, oldest first.
     """
     history = _history(rounds) if rounds else ""
@@ -123,58 +130,56 @@ def instruction(
     question: str | None = None,
     expression: str | None = None,
     box: Box | None = None,
+    history: Sequence[tuple[str, str]] = (),
     template: int = 0,
     decimals: int = 3,
     held_out: bool = False,
-    leave_out: Callable[[], bool] | None = None,
+    drop_word: Callable[[], bool] | None = None,
 ) -> str:
-    """The bare instruction (no tags) for one task, with exactly the slots filled that its template has.
+    """The instruction for one task, without tags, on one line.
 
-    ``template`` counts in INSTRUCTIONS[task], or in HELD_OUT_INSTRUCTIONS[task] with ``held_out``; ``decimals`` is how
-    the processor writes boxes; ``leave_out`` is asked for each word around the slots whether to go without it (to train
-    on more wordings than there are); where no word at all would be left, or a held-out wording (small letters are as
-    good as capital ones), all are. Raises: LionError if a needed argument is missing or empty, one is given that the
-    task has no use for, or the box is not a unit box inside the picture.
+    Args:
+        task: needs exactly the fields of INSTRUCTION_FIELDS.
+        question: VQA and dialog.
+        expression: REC.
+        box: REG; a unit box inside the picture.
+        history: dialog; earlier rounds (question, answer), oldest first. They come before the wording.
+        template: index into INSTRUCTIONS[task], or with ``held_out`` into HELD_OUT_INSTRUCTIONS[task].
+        decimals: decimals of boxes in text (the processor's ``box_decimals``).
+        held_out: use a held-out wording.
+        drop_word: word dropout, to train on more wordings than there are: called for each word of the wording, slots
+            aside; true drops it. All words stay where none would be left or a held-out wording would come of it,
+            whatever the case of its letters.
+
+    Raises:
+        LionError: a needed field is missing or empty, one is given that the task does not take, or the box is not a
+            unit box inside the picture.
     """
     wording = (HELD_OUT_INSTRUCTIONS if held_out else INSTRUCTIONS)[task][template]
-    given = {"question": question, "expression": expression, "box": None if box is None else format_box(box, decimals)}
-    slots: dict[str, str] = {}
+    given = {
+        "question": question,
+        "expression": expression,
+        "box": None if box is None else format_box(box, decimals),
+        "history": _history(history) if history else None,
+    }
     for name, value in given.items():
-        needed = f"{{{name}}}" in wording
-        if not needed and value is not None:
+        if name not in INSTRUCTION_FIELDS[task] and value is not None:
             raise LionError(f"the task '{task}' has no use for a {name}: leave it out")
-        if needed:
-            slots[name] = " ".join((value or "").split())
-            if not slots[name]:
-                raise LionError(f"the task '{task}' needs a {name}: it is missing or empty")
-    if leave_out is not None:
-        left = " ".join(word for word in wording.split() if "{" in word or not leave_out())
+    slots = {name: " ".join((given[name] or "").split()) for name in INSTRUCTION_FIELDS[task]}
+    rounds = slots.pop("history", "")
+    for name, text in slots.items():
+        if not text:
+            raise LionError(f"the task '{task}' needs a {name}: it is missing or empty")
+    if drop_word is not None:
+        left = " ".join(word for word in wording.split() if "{" in word or not drop_word())
         wording = left if left and left.lower() not in _NEVER_TUNED else wording
-    return wording.format(**slots)
-
-
-def dialog_instruction(
-    history: Sequence[tuple[str, str]],
-    question: str,
-    *,
-    template: int = 0,
-    held_out: bool = False,
-    leave_out: Callable[[], bool] | None = None,
-) -> str:
-    """A question with the rounds (question, answer) before it, oldest first, on one line.
-
-    ``Dialog history: Question: .. Answer: .. Question: .. Answer: .. `` and then the dialog wording; without rounds the
-    wording alone, ``leave_out`` as in :func:`instruction`. Raises: LionError if the question is empty.
-    """
-    now = instruction(Task.DIALOG, question=question, template=template, held_out=held_out, leave_out=leave_out)
-    if not history:
-        return now
-    return " ".join(_history(history).split()) + " " + now
+    text = wording.format(**slots)
+    return f"{rounds} {text}" if rounds else text
 
 
 def _history(rounds: Sequence[tuple[str, str]]) -> str:
-    said = " ".join(DIALOG_ROUND.format(question=asked, answer=answered) for asked, answered in rounds)
-    return DIALOG_HISTORY.format(rounds=said)
+    texts = (DIALOG_ROUND.format(question=question, answer=answer) for question, answer in rounds)
+    return DIALOG_HISTORY.format(rounds=" ".join(texts))
 
 
 def tag_prompt(tags: Sequence[str]) -> str:
@@ -192,7 +197,7 @@ def tag_words(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def template_texts() -> tuple[str, ...]:
-    """LION's own texts with their slots emptied: what a tokenizer made for one world must be able to hold."""
+    """All templates with their slots emptied: the words that a closed-vocabulary tokenizer must hold."""
     wordings = [*INSTRUCTIONS.values(), *HELD_OUT_INSTRUCTIONS.values(), (TAG_PROMPT, DIALOG_HISTORY, DIALOG_ROUND)]
     empty = dict.fromkeys(("question", "expression", "box", "tags", "rounds", "answer"), "")
     return tuple(wording.format(**empty) for group in wordings for wording in group)

@@ -7,7 +7,7 @@ import pytest
 
 from lion.boxes import parse_boxes
 from lion.data import pictures
-from lion.data.sources.world import WorldSource, loosened, say
+from lion.data.sources.world import WorldSource, instruction_and_answer, vary_question
 from lion.data.tag_noise import TagNoise
 from lion.model import LionImageProcessor
 from lion.prompts import Task
@@ -69,7 +69,7 @@ def test_the_cache_holds_a_block_whole_or_not_at_all_and_is_shared(cache, monkey
     assert other_size.picture(0).shape == (16, 16, 3) and larger.picture(0).shape == (32, 32, 3)
 
 
-def test_tags_come_as_often_and_as_noisy_as_asked():
+def test_tags_come_as_often_and_as_noisy_as_configured():
     exact = source(tags=TagNoise(share=1, drop=0, spurious=0))
     assert [exact.sample(i, Task.VQA, rng(i)).tags for i in range(12)] == [tags(exact.scene(i)) for i in range(12)]
     half = source(tags=TagNoise(share=0.5, drop=0.5, spurious=0.5))
@@ -79,47 +79,49 @@ def test_tags_come_as_often_and_as_noisy_as_asked():
     assert any(wrong)
 
 
-def test_phrases_name_or_place_as_asked():
+def test_phrases_name_or_place_as_requested():
     words = rng()
     shown = [scene("train", number) for number in range(40)]
-    placed = [say(each, Task.REC, words, placed=True)[2]["kind"] for each in shown if len(each.objects) > 2]
-    named = [say(each, Task.REC, words, bare=True, placed=True)[2]["kind"] for each in shown]
+    placed = [
+        instruction_and_answer(each, Task.REC, words, placed=True)[2]["kind"] for each in shown if len(each.objects) > 2
+    ]
+    named = [instruction_and_answer(each, Task.REC, words, bare=True, placed=True)[2]["kind"] for each in shown]
     assert set(placed) == {"relation", "ordinal"} and set(named) == {"unique", "attribute"}
 
 
-def test_wordings_are_as_loose_as_asked_and_answers_stay():
-    exact, loose = source(), source(loose=0.5)
+def test_word_dropout_changes_wordings_and_not_answers():
+    exact, varied = source(), source(word_dropout=0.5)
     for task in (Task.CAPTION, Task.VQA, Task.DIALOG, Task.REC, Task.REG):
-        pairs = [(exact.sample(i, task, rng(i)), loose.sample(i, task, rng(i))) for i in range(12)]
+        pairs = [(exact.sample(i, task, rng(i)), varied.sample(i, task, rng(i))) for i in range(12)]
         assert all(one.answer == other.answer for one, other in pairs)
         assert sum(one.instruction != other.instruction for one, other in pairs) > 6
 
 
-def test_a_loose_question_keeps_what_it_asks():
-    asked, words = "is the small red cat to the left or to the right of the dog?", rng()
-    heard = [loosened(asked, words, 0.3) for _ in range(200)]
+def test_a_varied_question_keeps_its_content():
+    original, words = "is the small red cat to the left or to the right of the dog?", rng()
+    found = [vary_question(original, words, 0.3) for _ in range(200)]
     kept = ["small", "red", "cat", "to", "left", "or", "to", "right", "of", "dog"]
     neutral = {"in", "the", "image", "do", "you", "see", "can", "there", "is", "are", "a", "an", "any"}
-    for question in heard:
+    for question in found:
         assert question.endswith("?") and [w for w in question[:-1].split() if w not in neutral] == kept
-    assert any(len(one) > len(asked) for one in heard) and any(len(one) < len(asked) for one in heard)
-    assert loosened(asked, words, 0) == asked
+    assert any(len(one) > len(original) for one in found) and any(len(one) < len(original) for one in found)
+    assert vary_question(original, words, 0) == original
 
 
-def test_a_loose_question_is_never_put_as_the_test_split_alone_puts_it():
+def test_a_varied_question_is_never_a_held_out_wording():
     words = rng()
-    for asked in ("how many cats do you see?", "do you see the cat left of the dog?"):
-        heard = {loosened(asked, words, 0.2) for _ in range(8000)}
-        assert len(heard) > 2000 and not any(is_held_out(question) for question in heard)
+    for original in ("how many cats do you see?", "do you see the cat left of the dog?"):
+        found = {vary_question(original, words, 0.2) for _ in range(8000)}
+        assert len(found) > 2000 and not any(is_held_out(question) for question in found)
 
 
 def test_dialogs_turn_to_another_subject():
     """A dialog's question about colour or place that names its thing comes after a turn alone."""
     turned, rounds = 0, 0
     for number in range(400):
-        text, _, meta = say(scene("train", number), Task.DIALOG, rng(number))
-        asked = text.split("?")[-2].split(":")[-1].split()
+        text, _, meta = instruction_and_answer(scene("train", number), Task.DIALOG, rng(number))
+        question = text.split("?")[-2].split(":")[-1].split()
         rounds = max(rounds, meta["round"])
-        turned += meta["kind"] in ("colour", "relation") and not {"it", "its", "one"} & set(asked)
+        turned += meta["kind"] in ("colour", "relation") and not {"it", "its", "one"} & set(question)
         assert meta["round"] == text.count("?") - 1
     assert 25 < turned < 75 and rounds == 4

@@ -10,7 +10,7 @@ from lion.boxes import Box
 from lion.errors import LionError
 from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, Verb
 from lion.pipeline.read import ranked
-from lion.prompts import Task, dialog_instruction, instruction
+from lion.prompts import Task, instruction
 
 QUESTION = "what color is the car?"
 ANSWERS = ["red", "a blue car on the left", "red", "yes", "it is green"]
@@ -83,7 +83,7 @@ def test_lists_go_pairwise_and_one_goes_with_all(pipeline, picture, other):
 def test_candidates_are_a_way_to_answer_any_request(pipeline, picture, other):
     """Mixed with requests that generate, of both task levels, with tags and without."""
     pipeline.decoding = dict.fromkeys(pipeline.decoding, DecodingPreset(num_beams=1, max_new_tokens=4))
-    dialog = dialog_instruction([("is there a car?", "yes")], QUESTION)
+    dialog = instruction(Task.DIALOG, question=QUESTION, history=[("is there a car?", "yes")])
     boxes = ["[0.10,0.20,0.50,0.80]", "[0.00,0.00,1.00,1.00]"]
     requests = [
         Request(picture, Verb.CHAT, instruction=dialog, tags=[], candidates=ANSWERS),

@@ -1,19 +1,21 @@
-"""Training samples from the records of any dataset: pictures augmented, facts put into words anew at every draw."""
+"""Training samples from the records of a dataset: the image is augmented and the wording chosen at every draw."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from lion.boxes import Box, format_box
+from lion.boxes import format_box
 from lion.data.augment import Augment
 from lion.data.dataset import Dataset
 from lion.data.record import Record
 from lion.data.sample import Sample
 from lion.errors import LionError
 from lion.images import open_image
-from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.prompts import INSTRUCTION_FIELDS, INSTRUCTIONS, Task, instruction
+from lion.random import below, pick
 from lion.tagging import Tagger
 
 
@@ -24,12 +26,11 @@ class RecordSource:
 
     Args:
         dataset: the records.
-        weights: mixing weight of each task; empty: each task of `among` that the dataset has, as often as it occurs.
+        weights: mixing weight of each task; empty: the tasks of `among`, by the number of records that serve them.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         augment: random flips and crops.
-        tagger: finds the tags of pictures whose record has none; None for prompts without tags. It sees whole pictures,
-            before any crop.
-        among: tasks to draw; records of no other task are drawn.
+        tagger: tags pictures whose record has no tags, before any crop; None for prompts without tags.
+        among: the tasks that may be drawn.
 
     Raises:
         LionError: nothing to train on, or a task that no record serves.
@@ -61,7 +62,7 @@ class RecordSource:
         self.tasks: Mapping[Task, float] = weights or counts
 
     def prepare(self) -> None:
-        """Nothing: pictures are read when they are asked for."""
+        """Does nothing: pictures are read by `sample`."""
 
     def indices(self, task: Task) -> Sequence[int]:
         """Records that serve the task."""
@@ -72,7 +73,7 @@ class RecordSource:
         return f"{self.dataset.name}:{self.dataset.records[index].id}:{task}"
 
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
-        """The record's picture with one of the task's wordings and one of the right answers, all alike likely.
+        """The record's picture with one of the task's wordings and one of the correct answers, each drawn uniformly.
 
         Raises:
             LionError: the picture cannot be read, or the tagger does not know it.
@@ -84,9 +85,11 @@ class RecordSource:
             tags = tuple(self.tagger([whole])[0])
         image, box = self.augment(whole, record.box, _words(record), rng)
         box = box and box.clamp()
-        text = self._instruction(record, task, box, int(rng.random() * len(INSTRUCTIONS[task])))
+        record = replace(record, box=box)
+        fields = {name: getattr(record, name) for name in INSTRUCTION_FIELDS[task]}
+        text = instruction(task, template=below(rng, len(INSTRUCTIONS[task])), decimals=self.decimals, **fields)
         answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
-        answer = answers[int(rng.random() * len(answers))] if len(answers) > 1 else answers[0]
+        answer = pick(rng, answers) if len(answers) > 1 else answers[0]
         if task == Task.REC:
             assert box is not None
             answer = format_box(box, self.decimals)
@@ -94,19 +97,6 @@ class RecordSource:
             answer = record.expression or answer
         meta = {"answers": [answer] if task in (Task.REC, Task.REG) else answers, **({"box": box} if box else {})}
         return Sample(self.name(index, task), image, task, text, answer, tags, meta)
-
-    def _instruction(self, record: Record, task: Task, box: Box | None, template: int) -> str:
-        match task:
-            case Task.DIALOG:
-                return dialog_instruction(record.history, record.question or "", template=template)
-            case Task.VQA:
-                return instruction(task, question=record.question, template=template)
-            case Task.REC:
-                return instruction(task, expression=record.expression, template=template)
-            case Task.REG:
-                return instruction(task, box=box, template=template, decimals=self.decimals)
-            case Task.CAPTION:
-                return instruction(task, template=template)
 
 
 def _words(record: Record) -> str:

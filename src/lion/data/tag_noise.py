@@ -1,6 +1,6 @@
-"""Tags beside a training picture, spoilt as an imperfect tagger's are, so that a model learns how far to trust them.
+"""Noise on the tags of a training image, like the errors of a tagger, so that a model learns how far to trust them.
 
-A part of recipes, which are checked before numpy is imported; so the world is imported where it is needed.
+Recipes contain this class and are validated before numpy is imported; so the world is imported inside the methods.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TagNoise(BaseModel):
-    """How tags are spoilt; `tags` under a world source of a recipe."""
+    """Noise on tags; `tags` under a world source of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,13 +25,13 @@ class TagNoise(BaseModel):
     spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
 
     def tags(self, shown: Scene, rng: np.random.Generator) -> list[str] | None:
-        """Tags of a scene; None for a sample without."""
+        """Corrupted tags of a scene, or with probability ``1 - share`` None: no tags."""
         from lion.random import chance
 
-        return self.spoilt(shown, rng) if chance(rng, self.share) else None
+        return self.corrupted(shown, rng) if chance(rng, self.share) else None
 
-    def spoilt(self, shown: Scene, rng: np.random.Generator) -> list[str]:
-        """Tags of a scene, some missing and some wrong."""
+    def corrupted(self, shown: Scene, rng: np.random.Generator) -> list[str]:
+        """Tags of a scene, some dropped and some spurious ones added."""
         from lion.world import noisy_tags
 
         return noisy_tags(shown, rng, drop=self.drop, add=self.spurious)

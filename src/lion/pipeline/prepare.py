@@ -16,7 +16,7 @@ from lion.model import LionProcessor
 from lion.model.processing_lion import is_readable
 from lion.pipeline.answer import Verb
 from lion.pipeline.request import Request, Round, Wording
-from lion.prompts import Task, dialog_instruction, instruction, tag_words
+from lion.prompts import Task, instruction, tag_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _instruction(
         return instruction(Task.VQA, question=text), None
     if not all(map(_is_round, history)):
         raise LionError("a history is a list of rounds (question, answer), both texts; of several pictures a list each")
-    return fit_history(processor, tags, history, lambda rounds: dialog_instruction(rounds, text), limit)
+    return fit_history(processor, tags, history, lambda rounds: instruction(Task.DIALOG, question=text, history=rounds), limit)
 
 
 def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tuple[str, str | None]:

@@ -138,7 +138,7 @@ class LanguageModelling:
             pixels=data.pixels,
             tags=data.tags,
             decimals=self.processor.box_decimals,
-            loose=data.word_dropout,
+            word_dropout=data.word_dropout,
         )
 
     @staticmethod

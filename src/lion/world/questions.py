@@ -19,7 +19,7 @@ import numpy as np
 from lion.atomic import atomic_write
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, instruction
 from lion.random import below, chance, stream
 from lion.world.dialog import dialog
 from lion.world.draw import drawing_hash
@@ -77,18 +77,15 @@ class TestQuestion:
 
     def instruction(self, decimals: int = 3) -> str:
         """The bare instruction for the model."""
-        unseen = self.held_out_instruction is not None
-        template = self.held_out_instruction or 0
-        if self.task == Task.DIALOG:
-            return dialog_instruction(self.history, self.question or "", template=template, held_out=unseen)
         return instruction(
             self.task,
             question=self.question,
             expression=self.expression,
             box=self.box if self.task == Task.REG else None,
-            template=template,
+            history=self.history,
+            template=self.held_out_instruction or 0,
             decimals=decimals,
-            held_out=unseen,
+            held_out=self.held_out_instruction is not None,
         )
 
 

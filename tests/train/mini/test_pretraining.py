@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from lion.boxes import Box
 from lion.checkpoints.parts import load_part
-from lion.data.sources.world import say
+from lion.data.sources.world import instruction_and_answer
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
 from lion.model.vision_encoder import sincos_positions
@@ -279,7 +279,7 @@ def test_tokenizers_hold_the_world_and_lose_no_text():
 
 def test_nothing_is_meant_by_a_question_for_what_is_absent():
     rng = np.random.default_rng(0)
-    asked = [say(scene("train", index), Task.VQA, rng, 2) for index in range(300)]
+    asked = [instruction_and_answer(scene("train", index), Task.VQA, rng, 2) for index in range(300)]
     absent = [meta for _, answer, meta in asked if (meta["kind"], answer) == ("exists", "no")]
     assert absent and not any(meta["about"] for meta in absent)
     assert all(meta["about"] for _, answer, meta in asked if (meta["kind"], answer) == ("exists", "yes"))
@@ -287,7 +287,9 @@ def test_nothing_is_meant_by_a_question_for_what_is_absent():
 
 def test_bare_phrases_name_and_do_not_place():
     rng = np.random.default_rng(0)
-    kinds = {say(scene("train", index), Task.REC, rng, 2, bare=True)[2]["kind"] for index in range(200)}
+    kinds = {
+        instruction_and_answer(scene("train", index), Task.REC, rng, 2, bare=True)[2]["kind"] for index in range(200)
+    }
     assert kinds <= {"unique", "attribute"} and len(kinds) == 2
 
 

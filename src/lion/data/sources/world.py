@@ -1,4 +1,4 @@
-"""Training samples from the drawn world: pictures from a cache, words made anew at every draw."""
+"""Training samples from the drawn world: images from a cache, instructions and answers generated at every draw."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lion.data.pictures import Pictures
 from lion.data.sample import Sample
 from lion.data.tag_noise import TagNoise
 from lion.model.image_processing_lion import LionImageProcessor
-from lion.prompts import INSTRUCTIONS, Task, dialog_instruction, instruction
+from lion.prompts import INSTRUCTIONS, Task, instruction
 from lion.random import below, chance, pick
 from lion.world import language
 from lion.world.dialog import dialog
@@ -29,14 +29,14 @@ class WorldSource:
     """Scenes of one split.
 
     Args:
-        image_processor: resizes the pictures, so that they are what the model sees in use.
+        image_processor: resizes the images to the model's input size.
         split: "train" or "val" (or "test", for an evaluation).
         scenes: number of scenes.
         tasks: mixing weight of each task.
         pixels: side of the drawn picture before the resize.
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
-        loose: how freely instructions and questions are worded (:func:`say`).
+        word_dropout: probability that a word of the wording is dropped (:func:`instruction_and_answer`).
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class WorldSource:
         pixels: int = 256,
         tags: TagNoise | None = None,
         decimals: int = 3,
-        loose: float = 0.0,
+        word_dropout: float = 0.0,
     ) -> None:
         self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
-        self.decimals, self.loose = decimals, loose
+        self.decimals, self.word_dropout = decimals, word_dropout
         draw = partial(_draw, split, pixels, image_processor)
         self._pictures = Pictures(_key(split, pixels, image_processor), scenes, draw)
 
@@ -82,25 +82,23 @@ class WorldSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)
-        text, answer, meta = say(shown, task, rng, self.decimals, loose=self.loose)
+        text, answer, meta = instruction_and_answer(shown, task, rng, self.decimals, word_dropout=self.word_dropout)
         tags = self.tags.tags(shown, rng) if self.tags else None
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
 
 @lru_cache(maxsize=1 << 16)
 def _scene(split: str, number: int) -> Scene:
-    """Laying out a scene costs as much as saying something about it, and a run comes back to each many times."""
+    """Cached, since laying a scene out takes as long as generating its text, and a run draws each many times."""
     return scene(split, number)
 
 
-Said = tuple[str, str, dict[str, Any]]
-
-_PUT_IN = ("in", "the", "image", "do", "you", "see", "can", "there")
-_LEFT_OUT = frozenset((*_PUT_IN, "is", "are", "a", "an", "any"))
-"""Words of questions that come and go without changing what is asked."""
+_NEUTRAL = ("in", "the", "image", "do", "you", "see", "can", "there")
+_DROPPABLE = frozenset((*_NEUTRAL, "is", "are", "a", "an", "any"))
+"""Words of a question that can be inserted (the first) or dropped (all) without changing its meaning."""
 
 
-def say(
+def instruction_and_answer(
     shown: Scene,
     task: Task,
     rng: np.random.Generator,
@@ -108,91 +106,88 @@ def say(
     *,
     bare: bool = False,
     placed: bool = False,
-    loose: float = 0.0,
-) -> Said:
-    """One instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
+    word_dropout: float = 0.0,
+) -> tuple[str, str, dict[str, Any]]:
+    """An instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
-    `about` in the third part lists the objects that are meant; it is missing for captions, which mean all of them.
+    The last part also has `about`, the indices of the objects referred to, except for captions, which refer to all.
 
     Args:
         shown: the scene.
         task: any.
-        rng: chooses what is asked and in which wording.
+        rng: draws content and wording.
         decimals: decimals of boxes in text.
-        bare: the phrase, the question or the box alone instead of an instruction around it; phrases then name the
-            thing ("the red cat") and do not place it ("the second cat from the left").
-        placed: ask by where things are, if the scene allows it. VQA: where one thing is to another, both named by their
-            category. REC: a phrase that places the thing (unless bare).
-        loose: chance that a word of the instruction around question, phrase and box is left out; every other
-            question is loosened, too (:func:`loosened`).
+        bare: the phrase, the question or the box without an instruction around it; phrases are then without spatial
+            terms ("the red cat", not "the second cat from the left").
+        placed: ask about positions where the scene allows it. VQA: the relation of two objects, each named by its
+            category alone. REC: a phrase with a relation or an ordinal (unless bare).
+        word_dropout: probability that a word of the instruction, slots aside, is dropped; half of the questions are
+            varied, too, at half this probability (:func:`vary_question`).
     """
     if placed and task == Task.VQA:
-        slots, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
+        fields, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
     elif task == Task.REC and (bare or placed):
-        slots, answer, meta = _of_kinds(shown, rng, ("unique", "attribute") if bare else ("relation", "ordinal"))
+        fields, answer, meta = _of_kinds(shown, rng, ("unique", "attribute") if bare else ("relation", "ordinal"))
     else:
-        slots, answer, meta = _CONTENT[task](shown, rng)
-    if loose and "question" in slots and chance(rng, 0.5):
-        slots = {**slots, "question": loosened(slots["question"], rng, loose / 2)}
-    spoken = format_box(answer, decimals) if isinstance(answer, Box) else answer
+        fields, answer, meta = _CONTENT[task](shown, rng)
+    if word_dropout and "question" in fields and chance(rng, 0.5):
+        fields = {**fields, "question": vary_question(fields["question"], rng, word_dropout / 2)}
+    target = format_box(answer, decimals) if isinstance(answer, Box) else answer
     if bare:
-        box = slots.get("box")
-        text = slots.get("question") or slots.get("expression") or (format_box(box, decimals) if box else str(task))
-        return text, spoken, meta
+        box = fields.get("box")
+        text = fields.get("question") or fields.get("expression") or (format_box(box, decimals) if box else str(task))
+        return text, target, meta
     template = below(rng, len(INSTRUCTIONS[task]))
-    leave_out = partial(chance, rng, loose) if loose else None
-    if task == Task.DIALOG:
-        history, question = slots["history"], slots["question"]
-        return dialog_instruction(history, question, template=template, leave_out=leave_out), spoken, meta
-    return instruction(task, template=template, decimals=decimals, leave_out=leave_out, **slots), spoken, meta
+    drop_word = partial(chance, rng, word_dropout) if word_dropout else None
+    return instruction(task, template=template, decimals=decimals, drop_word=drop_word, **fields), target, meta
 
 
-def loosened(question: str, rng: np.random.Generator, share: float) -> str:
-    """A question with words left out and put in that say nothing: there are more wordings than a run is trained on.
+def vary_question(question: str, rng: np.random.Generator, share: float) -> str:
+    """A question with neutral words dropped and inserted at random, for more wordings than the templates have.
 
-    Names, relations, "how many", "what color", "it" and "they" stay, in their order; no held-out wording comes of it.
-    Without this "in the image" comes to mean that something is looked for, since only such questions have it
-    (``docs/log.md``).
+    Names, relations, "how many", "what color", "it" and "they" stay, in their order, and a result that equals a
+    held-out wording is drawn again. Without insertions "in the image" comes to mean that an object is to be located,
+    since only such instructions contain it (``docs/log.md``).
 
     Args:
-        question: as a template says it.
-        rng: decides.
-        share: chance of each word that may go to go, and of each place to get one more.
+        question: as a template gives it.
+        rng: draws.
+        share: probability of dropping each droppable word, and of inserting a neutral one before each word.
     """
     while True:
         words: list[str] = []
         for word in (*question.removesuffix("?").split(), ""):
             while chance(rng, share):
-                words.append(pick(rng, _PUT_IN))
-            if word and not (word in _LEFT_OUT and chance(rng, share)):
+                words.append(pick(rng, _NEUTRAL))
+            if word and not (word in _DROPPABLE and chance(rng, share)):
                 words.append(word)
-        loose = " ".join(words) + "?"
-        if loose == question or not is_held_out(loose):
-            return loose
-
-
-def _meant(asked: language.Question) -> tuple[int, ...]:
-    """Objects that a question speaks of; none where it asks for what is not there, however alike others are."""
-    return () if (asked.kind, asked.answer) == ("exists", "no") else asked.about
+        varied = " ".join(words) + "?"
+        if varied == question or not is_held_out(varied):
+            return varied
 
 
 Content = tuple[dict[str, Any], str | Box, dict[str, Any]]
-"""What fills an instruction's slots, the answer, and what scoring needs."""
+"""The fields of an instruction, the answer, and what scoring needs."""
 
 
 def _caption(shown: Scene, rng: np.random.Generator) -> Content:
     return {}, language.caption(shown, rng), {}
 
 
-def _vqa(shown: Scene, rng: np.random.Generator, asked: language.Question | None = None) -> Content:
-    asked = asked or language.vqa(shown, rng)
-    return {"question": asked.question}, asked.answer, {"kind": asked.kind, "about": _meant(asked)}
+def _vqa(shown: Scene, rng: np.random.Generator, question: language.Question | None = None) -> Content:
+    question = question or language.vqa(shown, rng)
+    return {"question": question.question}, question.answer, {"kind": question.kind, "about": _referents(question)}
 
 
-_TURNS = 0.5
-"""Share of dialogs that turn to another subject and are asked after it.
+def _referents(question: language.Question) -> tuple[int, ...]:
+    """Objects that a question refers to; none where it asks for an absent one, even if it names similar ones."""
+    return () if (question.kind, question.answer) == ("exists", "no") else question.about
 
-The world's own dialogs keep to theirs, so that a question's place tells what it asks; a model that learns from those
+
+_CHANGE_OF_SUBJECT = 0.5
+"""Share of dialogs that change their subject; the target round comes after the change.
+
+The world's own dialogs keep their subject, so a question's position predicts what it asks; a model trained on those
 alone answers "is there a kite?" after "what color is it?" with a colour (``docs/log.md``).
 """
 
@@ -200,29 +195,28 @@ alone answers "is there a kite?" after "what color is it?" with a colour (``docs
 def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
     rounds = dialog(shown, rng)
     first = 0
-    if chance(rng, _TURNS):
+    if chance(rng, _CHANGE_OF_SUBJECT):
         first = 1 + below(rng, 2)
         another = dialog(shown, rng)[:3] if chance(rng, 0.5) else (language.vqa(shown, rng), language.vqa(shown, rng))
         rounds = (*rounds[:first], *another)
-    now = first + below(rng, len(rounds) - first)
-    history = [(before.question, before.answer) for before in rounds[:now]]
-    meta = {"kind": rounds[now].kind, "about": _meant(rounds[now]), "round": now}
-    return {"question": rounds[now].question, "history": history}, rounds[now].answer, meta
+    number = first + below(rng, len(rounds) - first)
+    target = rounds[number]
+    history = [(earlier.question, earlier.answer) for earlier in rounds[:number]]
+    meta = {"kind": target.kind, "about": _referents(target), "round": number}
+    return {"question": target.question, "history": history}, target.answer, meta
 
 
 def _of_kinds(shown: Scene, rng: np.random.Generator, kinds: tuple[str, str]) -> Content:
-    """A phrase of one of two kinds, half and half; any phrase where the scene allows neither."""
+    """An expression of one of two kinds, drawn evenly; any expression where the scene allows neither."""
     found = (language.expression(shown, rng, kind) for kind in (kinds if chance(rng, 0.5) else kinds[::-1]))
-    return _meaning(shown, next((meant for meant in found if meant), None) or language.expression(shown, rng))
+    return _rec(shown, rng, next((expression for expression in found if expression), None))
 
 
-def _rec(shown: Scene, rng: np.random.Generator) -> Content:
-    return _meaning(shown, language.expression(shown, rng))
-
-
-def _meaning(shown: Scene, meant: language.Expression) -> Content:
-    box = shown.objects[meant.target].box
-    return {"expression": meant.text}, box, {"kind": meant.kind, "about": (meant.target,), "box": box}
+def _rec(shown: Scene, rng: np.random.Generator, expression: language.Expression | None = None) -> Content:
+    expression = expression or language.expression(shown, rng)
+    target = expression.target
+    box = shown.objects[target].box
+    return {"expression": expression.text}, box, {"kind": expression.kind, "about": (target,), "box": box}
 
 
 def _reg(shown: Scene, rng: np.random.Generator) -> Content:
@@ -235,7 +229,7 @@ _CONTENT = {Task.CAPTION: _caption, Task.VQA: _vqa, Task.DIALOG: _dialog, Task.R
 
 
 def _key(split: str, pixels: int, processor: LionImageProcessor) -> str:
-    """Name of the folder in the cache: everything its pixels depend on."""
+    """Name of the cache folder; a hash of everything the pixels depend on."""
     facts = [WORLD_VERSION, split, pixels, processor.image_size]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     return f"world-{split}-{processor.image_size}px-{digest}"

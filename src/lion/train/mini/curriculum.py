@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lion.boxes import Box, format_box
-from lion.data.sources.world import say
+from lion.data.sources.world import instruction_and_answer
 from lion.prompts import Task, tag_prompt
 from lion.train.recipe import WorldData
 from lion.train.stages import PretrainLanguageOptions
@@ -46,7 +46,7 @@ class Lesson:
     bare: bool = False
     placed: bool = False
     loose: float = 0.0
-    """All three as :func:`lion.data.sources.world.say` takes them."""
+    """All three as :func:`lion.data.sources.world.instruction_and_answer` takes them."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Row:
     text: str
     answer: str
     meta: Mapping[str, Any]
-    """What the question is about, as :func:`lion.data.sources.world.say` returns it."""
+    """What the question is about, as :func:`lion.data.sources.world.instruction_and_answer` returns it."""
     symbols: Sequence[Symbol]
 
 
@@ -120,12 +120,12 @@ class Lessons:
         return self.data.tags.share if self.data.tags else 0.0
 
     def _row(self, shown: Scene, lesson: Lesson, rng: np.random.Generator) -> Row:
-        text, answer, meta = say(
-            shown, lesson.task, rng, self.decimals, bare=lesson.bare, placed=lesson.placed, loose=lesson.loose
+        text, answer, meta = instruction_and_answer(
+            shown, lesson.task, rng, self.decimals, bare=lesson.bare, placed=lesson.placed, word_dropout=lesson.loose
         )
         tags: Sequence[str] | None = None
         if lesson.tagged and self.data.tags is not None:
-            tags = self.data.tags.spoilt(shown, rng)
+            tags = self.data.tags.corrupted(shown, rng)
         symbols: Sequence[Symbol] = ()
         if self.options.scene_as == "text":
             text = f"{_told(shown, rng)} {text}"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lion.data.sample import BadSample
-from lion.data.sources.world import say
+from lion.data.sources.world import instruction_and_answer
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
 from lion.random import stream
@@ -75,8 +75,11 @@ class PretrainConnectors:
 
     def _batch(self, scenes: list[Scene], pictures: np.ndarray, rng: np.random.Generator) -> Batch:
         tasks = [_ASKED[number] for number in rng.integers(len(_ASKED), size=len(scenes))]
-        decimals, loose = self.processor.box_decimals, self.worlds.data.word_dropout
-        asked = [say(scene, task, rng, decimals, loose=loose) for scene, task in zip(scenes, tasks, strict=True)]
+        decimals, word_dropout = self.processor.box_decimals, self.worlds.data.word_dropout
+        asked = [
+            instruction_and_answer(scene, task, rng, decimals, word_dropout=word_dropout)
+            for scene, task in zip(scenes, tasks, strict=True)
+        ]
         words = self.processor(text=[instruction for instruction, _, _ in asked], too_long="truncate")
         tensors = {name: words[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}
         return Batch(
