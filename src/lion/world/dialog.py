@@ -1,11 +1,11 @@
-"""Dialogs: three to five rounds in which later questions say "it" or "they" and mean what earlier rounds spoke of."""
+"""Dialogs: three to five rounds in which later questions refer by "it" or "they" to objects of earlier rounds."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lion.random import between, chance, pick, shuffled
-from lion.world.language import Question, absent_name, apart, choose_name, relation_truth
+from lion.world.language import Question, absent_name, apart, ask, choose_name, plural_name, relation_truth, yes_or_no
 from lion.world.relations import Name, clear_relations, denoted, rank
 from lion.world.scene import Scene, draw_colour
 from lion.world.templates import (
@@ -22,12 +22,10 @@ from lion.world.templates import (
     SIDES,
     THEN_EXISTS,
     TO_IT,
-    Wording,
-    say,
 )
 from lion.world.vocabulary import NUMBERS, SIZES, plural, with_article
 
-_SAY_NO = 0.35  # questions whether all are alike are mostly dropped where they are not, so that "yes" is not rare
+_KEEP_NO = 0.35  # share of questions "are all alike?" that are kept where the answer is no, so that "yes" is not rare
 
 
 def dialog(scene: Scene, rng: np.random.Generator) -> tuple[Question, ...]:
@@ -50,22 +48,8 @@ def _groups(scene: Scene) -> list[list[int]]:
     return [group for group in groups if 2 <= len(group) <= 3]
 
 
-def _ask(
-    scene: Scene,
-    rng: np.random.Generator,
-    kind: str,
-    wording: Wording,
-    answer: str,
-    about: tuple[int, ...],
-    **slots: str,
-) -> Question:
-    """A round that needs the earlier ones."""
-    template, unseen = say(rng, wording, scene.split)
-    return Question(kind, template.format(**slots), answer, True, unseen, about)
-
-
 def _absent(scene: Scene, rng: np.random.Generator, first: bool) -> Question:
-    """Ask for a thing that is not there, sometimes with a size, as present things are."""
+    """Ask for an absent object, sometimes with a size, as for present ones."""
     name, _ = absent_name(scene, rng)
     if chance(rng, 0.25):
         name = name._replace(size=pick(rng, SIZES))
@@ -73,11 +57,11 @@ def _absent(scene: Scene, rng: np.random.Generator, first: bool) -> Question:
 
 
 def _introduce(scene: Scene, rng: np.random.Generator, name: Name, index: int | None, first: bool) -> Question:
-    """Ask for a thing; `index` is None if it is absent. Later rounds may do so in short ("what about a dog?")."""
-    template, unseen = say(rng, EXISTS if first else THEN_EXISTS, scene.split)
-    text = template.format(a_thing=with_article(str(name)), things=str(name._replace(category=plural(name.category))))
-    about = () if index is None else (index,)
-    return Question("exists", text, "no" if index is None else "yes", False, unseen, about)
+    """Ask whether an object exists; `index` is None for an absent one. Later rounds may be short ("and a dog?")."""
+    answer, about = ("no", ()) if index is None else ("yes", (index,))
+    a_thing, things = with_article(str(name)), plural_name(name)
+    wording = EXISTS if first else THEN_EXISTS
+    return ask(scene, rng, "exists", wording, answer, about, a_thing=a_thing, things=things)
 
 
 def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
@@ -98,9 +82,9 @@ def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
         other_name = choose_name(scene, rng, other)
         rounds.append(_introduce(scene, rng, other_name, other, False))
         more = _follow(scene, rng, other, other_name, 2)
-        asked, truth = relation_truth(rng, clear_relations(scene.objects[focus], scene.objects[other]))
-        slots = {"relation": pick(rng, SIDES[asked]), "other": str(name)}
-        back = _ask(scene, rng, "relation", TO_IT, "yes" if truth else "no", (focus, other), **slots)
+        side, answer = relation_truth(rng, clear_relations(scene.objects[focus], scene.objects[other]))
+        slots = {"relation": pick(rng, SIDES[side]), "other": name}
+        back = ask(scene, rng, "relation", TO_IT, answer, (focus, other), True, **slots)
         rounds += shuffled(rng, [back, *more[:1]])
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -108,33 +92,31 @@ def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
 
 
 def _follow(scene: Scene, rng: np.random.Generator, focus: int, name: Name, wanted: int) -> list[Question]:
-    """Questions about "it": colour and size unless said, its place to another object."""
-    thing = scene.objects[focus]
+    """Questions about "it": colour and size unless `name` has them, its relation to another object."""
+    target = scene.objects[focus]
     options: list[Question] = []
     if name.colour is None:
-        options.append(_ask(scene, rng, "colour", ITS_COLOUR, thing.colour, (focus,)))
+        options.append(ask(scene, rng, "colour", ITS_COLOUR, target.colour, (focus,), True))
     if name.size is None:
-        options.append(_ask(scene, rng, "size", ITS_SIZE, thing.size, (focus,)))
+        options.append(ask(scene, rng, "size", ITS_SIZE, target.size, (focus,), True))
     nearby = [pair for pair in apart(scene) if pair[0] == focus]
     if nearby:
         _, other, true = pick(rng, nearby)
-        anchor = str(choose_name(scene, rng, other))
+        slots = {"other": str(choose_name(scene, rng, other))}
         if chance(rng, 1 / 3):
             answer = pick(rng, true)
             wording = ITS_SIDE if answer in ("left", "right") else ITS_LEVEL
-            options.append(_ask(scene, rng, "relation", wording, answer, (focus, other), other=anchor))
         else:
-            asked, truth = relation_truth(rng, true)
-            slots = {"relation": pick(rng, SIDES[asked]), "other": anchor}
-            options.append(
-                _ask(scene, rng, "relation", ITS_RELATION, "yes" if truth else "no", (focus, other), **slots)
-            )
+            side, answer = relation_truth(rng, true)
+            wording = ITS_RELATION
+            slots["relation"] = pick(rng, SIDES[side])
+        options.append(ask(scene, rng, "relation", wording, answer, (focus, other), True, **slots))
     return shuffled(rng, options)[:wanted]
 
 
 def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> list[Question]:
-    things = [scene.objects[i] for i in group]
-    category, about = things[0].category, tuple(group)
+    objects = [scene.objects[i] for i in group]
+    category, about = objects[0].category, tuple(group)
     rounds: list[Question] = []
     if chance(rng, 0.35):
         rounds.append(_absent(scene, rng, True))
@@ -142,20 +124,20 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
     both = "both" if len(group) == 2 else "all"
     options: list[Question] = []
     for what, kind in (("color", "same colour"), ("size", "same size")):
-        same = len({thing.colour if what == "color" else thing.size for thing in things}) == 1
-        if same or chance(rng, _SAY_NO):
-            options.append(_ask(scene, rng, kind, SAME, "yes" if same else "no", about, what=what, all=both))
-    colours = sorted({thing.colour for thing in things})
+        same = len({each.colour if what == "color" else each.size for each in objects}) == 1
+        if same or chance(rng, _KEEP_NO):
+            options.append(ask(scene, rng, kind, SAME, yes_or_no(same), about, True, what=what, all=both))
+    colours = sorted({each.colour for each in objects})
     wrong = draw_colour(rng, category, scene.split)
-    asked = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.8) else wrong
-    answer = "yes" if colours == [asked] else "no"
-    if len(colours) == 1 or chance(rng, _SAY_NO):
-        options.append(_ask(scene, rng, "all colour", ALL_COLOUR, answer, about, all=both, colour=asked))
+    colour = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.8) else wrong
+    answer = yes_or_no(colours == [colour])
+    if len(colours) == 1 or chance(rng, _KEEP_NO):
+        options.append(ask(scene, rng, "all colour", ALL_COLOUR, answer, about, True, all=both, colour=colour))
     for side in ("left", "right"):
         outer = [i for i in group if rank(scene, group, i, side) == 0]
         if outer:
             colour = scene.objects[outer[0]].colour
-            options.append(_ask(scene, rng, "colour", ONE_COLOUR, colour, (outer[0],), side=side))
+            options.append(ask(scene, rng, "colour", ONE_COLOUR, colour, (outer[0],), True, side=side))
     rounds += shuffled(rng, options)[: between(rng, 2, 3)]
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -163,5 +145,4 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
 
 
 def _how_many(scene: Scene, rng: np.random.Generator, category: str, about: tuple[int, ...]) -> Question:
-    template, unseen = say(rng, COUNT, scene.split)
-    return Question("count", template.format(things=plural(category)), NUMBERS[len(about)], False, unseen, about)
+    return ask(scene, rng, "count", COUNT, NUMBERS[len(about)], about, things=plural(category))

@@ -1,16 +1,16 @@
-"""What people say about a scene: captions, questions, referring expressions, tags. Dialogs are in `dialog`.
+"""Texts about a scene: captions, questions, referring expressions, tags. Dialogs are in `dialog`.
 
-Every function draws from the generator it is given and from nothing else. Questions are built so that a blind guesser
-gains little: yes and no are balanced, half of the absent things asked for are likely ones or present ones in another
-colour, and a number is chosen before the question that has it as its answer. In train and val no text names a
-held-out colour-category pair.
+Every function draws from the generator it is given and from nothing else. Questions are built so that a model without
+the image gains little: yes and no are balanced, half of the absent objects are plausible or present ones in another
+colour, and a count is drawn before the question that has it as its answer. In train and val no text names a held-out
+colour-category pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -33,7 +33,8 @@ from lion.world.templates import (
     RELATION,
     SAYING,
     SIDES,
-    say,
+    Wording,
+    choose,
 )
 from lion.world.vocabulary import (
     CATEGORIES,
@@ -51,21 +52,23 @@ from lion.world.vocabulary import (
 VQA_KINDS = ("exists", "count", "colour", "relation")
 EXPRESSION_KINDS = ("unique", "attribute", "relation", "ordinal")
 POPE_FLAVOURS = ("random", "popular", "adversarial")
-_LIKELY, _POPULAR = 4, 8  # tempting absent things are drawn from the first so many
+_LIKELY, _POPULAR = 4, 8  # plausible absent categories are drawn from the first so many
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and its exact short answer."""
+    """A question with its exact short answer."""
 
     kind: str
     question: str
     answer: str
     needs_history: bool = False
-    """Whether it can be understood only with the dialog's earlier rounds."""
+    """Whether the dialog's earlier rounds are needed to understand it."""
     held_out_wording: bool = False
     about: tuple[int, ...] = ()
-    """Indices of the objects it speaks of."""
+    """Indices of the objects it refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +80,17 @@ class Expression:
     target: int
     held_out_wording: bool = False
     redundant: bool = False
-    """Whether the category alone would already do."""
+    """Whether the category alone would denote the object."""
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """One sentence: the theme and every object once, left to right, with colours and, half of the time, sizes."""
     sized = chance(rng, 0.5)
-    ordered = sorted(scene.objects, key=lambda thing: thing.box.center[0])
-    phrases = [
-        with_article(str(Name(thing.category, thing.colour, thing.size if sized else None))) for thing in ordered
-    ]
-    template, _ = say(rng, CAPTION, scene.split)
-    return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=listed(phrases))
+    ordered = sorted(scene.objects, key=lambda each: each.box.center[0])
+    names = [Name(each.category, each.colour, each.size if sized else None) for each in ordered]
+    template, _ = choose(rng, CAPTION, scene.split)
+    objects = listed([with_article(str(name)) for name in names])
+    return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=objects)
 
 
 def listed(phrases: Sequence[str]) -> str:
@@ -104,20 +106,15 @@ def vqa(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Ques
     """A question with a short answer.
 
     Args:
-        kind: one of VQA_KINDS; None for any that the scene allows, all alike.
+        kind: one of VQA_KINDS; None for any that the scene allows, drawn uniformly.
 
     Returns:
-        The question; None if the scene does not allow the kind asked for (relations need two objects apart).
+        The question; None if the scene does not allow the kind (relations need two objects clearly apart).
 
     Raises:
         LionError: an unknown kind.
     """
-    if kind is not None:
-        if kind not in VQA_KINDS:
-            raise LionError(f"unknown kind of question {kind!r}; choose one of {', '.join(VQA_KINDS)}")
-        return _VQA[kind](scene, rng)
-    asked = (_VQA[each](scene, rng) for each in shuffled(rng, VQA_KINDS))
-    return next(question for question in asked if question is not None)
+    return _of_kind(_VQA, "question", scene, rng, kind)
 
 
 @overload
@@ -125,35 +122,41 @@ def expression(scene: Scene, rng: np.random.Generator, kind: None = None) -> Exp
 @overload
 def expression(scene: Scene, rng: np.random.Generator, kind: str) -> Expression | None: ...
 def expression(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Expression | None:
-    """A referring expression: "unique" (the category says it), "attribute", "relation" or "ordinal".
+    """A referring expression: "unique" (by category alone), "attribute", "relation" or "ordinal".
 
-    Returns:
-        The expression; None if the scene does not allow the kind asked for.
-
-    Raises:
-        LionError: an unknown kind.
+    Args, returns and raises as :func:`vqa`, with EXPRESSION_KINDS.
     """
-    if kind is not None:
-        if kind not in EXPRESSION_KINDS:
-            raise LionError(f"unknown kind of expression {kind!r}; choose one of {', '.join(EXPRESSION_KINDS)}")
-        return _EXPRESSIONS[kind](scene, rng)
-    found = (_EXPRESSIONS[each](scene, rng) for each in shuffled(rng, EXPRESSION_KINDS))
-    return next(each for each in found if each is not None)
+    return _of_kind(_EXPRESSIONS, "expression", scene, rng, kind)
+
+
+def _of_kind(
+    makers: Mapping[str, Callable[[Scene, np.random.Generator], T | None]],
+    noun: str,
+    scene: Scene,
+    rng: np.random.Generator,
+    kind: str | None,
+) -> T | None:
+    if kind is None:
+        made = (makers[each](scene, rng) for each in shuffled(rng, tuple(makers)))
+        return next(each for each in made if each is not None)
+    if kind not in makers:
+        raise LionError(f"unknown kind of {noun} {kind!r}; choose one of {', '.join(makers)}")
+    return makers[kind](scene, rng)
 
 
 def describe(scene: Scene, index: int) -> str:
-    """What object number `index` is called when a box asks for it: size, colour, category."""
-    thing = scene.objects[index]
-    return str(Name(thing.category, thing.colour, thing.size))
+    """The description of object `index`, the answer of REG: size, colour, category."""
+    target = scene.objects[index]
+    return str(Name(target.category, target.colour, target.size))
 
 
 def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | None = None) -> Question:
     """A POPE question: is a category in the image? (Li et al. 2023, "Evaluating Object Hallucination in LVLMs".)
 
     Args:
-        flavour: where an absent category comes from: "random" of all absent ones, "popular" of the most frequent,
-            "adversarial" of those that go best with what is present.
-        positive: whether the answer is yes; None for a coin.
+        flavour: how an absent category is drawn: "random" of all, "popular" of the most frequent, "adversarial" of
+            those that co-occur most with the present ones.
+        positive: whether the answer is yes; None to draw it.
 
     Raises:
         LionError: an unknown flavour.
@@ -170,11 +173,8 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
         category = pick(
             rng, popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
         )
-    template, unseen = say(rng, POPE, scene.split)
     about = tuple(denoted(scene, Name(category)))
-    return Question(
-        f"pope-{flavour}", template.format(a_thing=with_article(category)), _yes(positive), False, unseen, about
-    )
+    return ask(scene, rng, f"pope-{flavour}", POPE, yes_or_no(positive), about, a_thing=with_article(category))
 
 
 def tags(scene: Scene) -> list[str]:
@@ -187,8 +187,8 @@ def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add
 
     Args:
         drop: probability that a present category is missing.
-        add: probability, for each present category, that an absent one is added: half of them such as go well with
-            what is present, half at random.
+        add: probability, for each present category, that an absent one is added: half of them from those that
+            co-occur most with the present ones, half from all.
     """
     true = tags(scene)
     out = {tag for tag in true if not chance(rng, drop)}
@@ -199,18 +199,15 @@ def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add
 
 
 def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int, ...]]:
-    """Something that is not there, half of the time a tempting one, and the objects that make it so."""
-    if chance(rng, 0.5):  # no colour said
+    """A name that denotes no object, half of the time a plausible one, and the objects that it resembles."""
+    if chance(rng, 0.5):  # no colour
         category = pick(rng, likely_absent(tags(scene))[:_LIKELY] if chance(rng, 0.5) else _absent(scene))
         return Name(category), ()
     if chance(rng, 0.5):  # a present category in another colour, often that of another object
         category = pick(rng, tags(scene))
         about = denoted(scene, Name(category))
-        others = [
-            thing.colour
-            for thing in scene.objects
-            if scene.split == "test" or not held_out_pair(category, thing.colour)
-        ]
+        colours = [each.colour for each in scene.objects]
+        others = [one for one in colours if scene.split == "test" or not held_out_pair(category, one)]
         while True:
             colour = pick(rng, others) if others and chance(rng, 0.5) else draw_colour(rng, category, scene.split)
             if not denoted(scene, Name(category, colour)):
@@ -229,13 +226,29 @@ def _bare(scene: Scene, index: int) -> Name:
     return Name(scene.objects[index].category)
 
 
-def relation_truth(rng: np.random.Generator, true: Sequence[str]) -> tuple[str, bool]:
-    """A relation to ask about and whether it holds, half and half, given those that clearly hold."""
+def relation_truth(rng: np.random.Generator, true: Sequence[str]) -> tuple[str, str]:
+    """A relation to ask about and the answer "yes" or "no", drawn evenly, given the relations that clearly hold."""
     relation = pick(rng, true)
-    return (relation, True) if chance(rng, 0.5) else (OPPOSITE[relation], False)
+    return (relation, "yes") if chance(rng, 0.5) else (OPPOSITE[relation], "no")
 
 
-def _yes(truth: bool) -> str:
+def ask(
+    scene: Scene,
+    rng: np.random.Generator,
+    kind: str,
+    wording: Wording,
+    answer: str,
+    about: tuple[int, ...],
+    needs_history: bool = False,
+    **slots: object,
+) -> Question:
+    """A question in one of the templates of a wording, filled in."""
+    template, held_out = choose(rng, wording, scene.split)
+    return Question(kind, template.format(**slots), answer, needs_history, held_out, about)
+
+
+def yes_or_no(truth: bool) -> str:
+    """The answer to a yes-no question."""
     return "yes" if truth else "no"
 
 
@@ -244,30 +257,30 @@ def _absent(scene: Scene) -> list[str]:
     return [category for category in CATEGORIES if category not in present]
 
 
-def _plural(name: Name) -> str:
+def plural_name(name: Name) -> str:
+    """ "red cat" -> "red cats"."""
     return str(name._replace(category=plural(name.category)))
 
 
-def exists(scene: Scene, rng: np.random.Generator) -> Question:
+def _exists(scene: Scene, rng: np.random.Generator) -> Question:
     """ "is there a red cat?" """
     present = chance(rng, 0.5)
     if present:
         index = below(rng, len(scene.objects))
-        thing = scene.objects[index]
-        name = Name(thing.category, thing.colour if chance(rng, 0.5) else None)
+        target = scene.objects[index]
+        name = Name(target.category, target.colour if chance(rng, 0.5) else None)
         about: tuple[int, ...] = (index,)
     else:
         name, about = absent_name(scene, rng)
-    template, unseen = say(rng, EXISTS, scene.split)
-    text = template.format(a_thing=with_article(str(name)), things=_plural(name))
-    return Question("exists", text, _yes(present), False, unseen, about)
+    a_thing, things = with_article(str(name)), plural_name(name)
+    return ask(scene, rng, "exists", EXISTS, yes_or_no(present), about, a_thing=a_thing, things=things)
 
 
-def count(scene: Scene, rng: np.random.Generator) -> Question:
+def _count(scene: Scene, rng: np.random.Generator) -> Question:
     """ "how many cats are there?" The number is drawn first, from those that some question about the scene has."""
-    things = scene.objects
-    names = {Name(ANYTHING), *(Name(t.category) for t in things), *(Name(ANYTHING, t.colour) for t in things)}
-    names |= {Name(t.category, t.colour) for t in things}
+    objects = scene.objects
+    names = {Name(ANYTHING), *(Name(each.category) for each in objects)}
+    names |= {Name(category, each.colour) for each in objects for category in (each.category, ANYTHING)}
     by_number: dict[int, list[Name]] = {}
     for name in sorted(names, key=str):
         by_number.setdefault(len(denoted(scene, name)), []).append(name)
@@ -278,19 +291,16 @@ def count(scene: Scene, rng: np.random.Generator) -> Question:
         name = Name(ANYTHING, pick(rng, [c for c in COLOURS if not denoted(scene, Name(ANYTHING, c))]))
     else:
         name, _ = absent_name(scene, rng)
-    template, unseen = say(rng, COUNT, scene.split)
-    about = tuple(denoted(scene, name))
-    return Question("count", template.format(things=_plural(name)), NUMBERS[number], False, unseen, about)
+    return ask(scene, rng, "count", COUNT, NUMBERS[number], tuple(denoted(scene, name)), things=plural_name(name))
 
 
-def colour(scene: Scene, rng: np.random.Generator) -> Question | None:
-    """ "what color is the cat?" of an object that its category, or size and category, single out."""
+def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
+    """ "what color is the cat?" of an object that its category, or size and category, denote uniquely."""
     found = [(i, name) for i in range(len(scene.objects)) for name in unique_names(scene, i) if name.colour is None]
     if not found:
         return None
     index, name = pick(rng, found)
-    template, unseen = say(rng, COLOUR, scene.split)
-    return Question("colour", template.format(thing=name), scene.objects[index].colour, False, unseen, (index,))
+    return ask(scene, rng, "colour", COLOUR, scene.objects[index].colour, (index,), thing=name)
 
 
 def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
@@ -304,7 +314,8 @@ def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> 
     """ "is the cat to the left of the dog?", or "is the cat above or below the dog?" a third of the time.
 
     Args:
-        plain: only things that their category names alone, and twice as often the second form: a first lesson.
+        plain: only objects that their category denotes uniquely, and twice as often the second form (for the first
+            part of a curriculum).
     """
     pairs = apart(scene)
     if plain:
@@ -313,19 +324,17 @@ def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> 
         return None
     one, other, true = pick(rng, pairs)
     if plain:
-        thing, anchor = _bare(scene, one), _bare(scene, other)
+        name, anchor = _bare(scene, one), _bare(scene, other)
     else:
-        thing, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
+        name, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
     if chance(rng, 2 / 3 if plain else 1 / 3):
         answer = pick(rng, true)
-        template, unseen = say(rng, EITHER_SIDE if answer in ("left", "right") else EITHER_LEVEL, scene.split)
-        return Question("relation", template.format(thing=thing, other=anchor), answer, False, unseen, (one, other))
-    asked, truth = relation_truth(rng, true)
-    template, unseen = say(rng, RELATION, scene.split)
-    text = template.format(
-        thing=thing, a_thing=with_article(str(thing)), relation=pick(rng, SIDES[asked]), other=anchor
-    )
-    return Question("relation", text, _yes(truth), False, unseen, (one, other))
+        wording = EITHER_SIDE if answer in ("left", "right") else EITHER_LEVEL
+        return ask(scene, rng, "relation", wording, answer, (one, other), thing=name, other=anchor)
+    side, answer = relation_truth(rng, true)
+    template, held_out = choose(rng, RELATION, scene.split)
+    slots = {"thing": name, "a_thing": with_article(str(name)), "relation": pick(rng, SIDES[side]), "other": anchor}
+    return Question("relation", template.format(**slots), answer, False, held_out, (one, other))
 
 
 def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:
@@ -333,22 +342,22 @@ def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:
     if not lone:
         return None
     index = pick(rng, lone)
-    template, unseen = say(rng, NAMED, scene.split)
-    return Expression(template.format(thing=scene.objects[index].category), "unique", index, unseen, True)
+    template, held_out = choose(rng, NAMED, scene.split)
+    return Expression(template.format(thing=scene.objects[index].category), "unique", index, held_out, True)
 
 
 def _attribute(scene: Scene, rng: np.random.Generator) -> Expression:
     crowded = [i for i, thing in enumerate(scene.objects) if len(denoted(scene, Name(thing.category))) > 1]
     index = pick(rng, crowded) if crowded and chance(rng, 0.75) else below(rng, len(scene.objects))
     name = pick(rng, [name for name in unique_names(scene, index) if name.colour or name.size])
-    template, unseen = say(rng, SAYING, scene.split)
+    template, held_out = choose(rng, SAYING, scene.split)
     attributes = " and ".join(word for word in (name.size, name.colour) if word)
     text = template.format(thing=name, category=name.category, attributes=attributes)
-    return Expression(text, "attribute", index, unseen, index not in crowded)
+    return Expression(text, "attribute", index, held_out, index not in crowded)
 
 
 def _relation(scene: Scene, rng: np.random.Generator) -> Expression | None:
-    """The relation is needed where the scene allows such an expression, else it only adds to a name that would do."""
+    """The relation is needed where the scene allows such an expression, else it is redundant."""
     found: list[tuple[int, Name, str, int]] = []
     spare: list[tuple[int, Name, str, int]] = []
     for one, other, true in apart(scene):
@@ -360,9 +369,9 @@ def _relation(scene: Scene, rng: np.random.Generator) -> Expression | None:
     if not found and not spare:
         return None
     one, name, side, other = pick(rng, found if found and (not spare or chance(rng, 0.75)) else spare)
-    template, unseen = say(rng, RELATED, scene.split)
+    template, held_out = choose(rng, RELATED, scene.split)
     text = template.format(thing=name, relation=pick(rng, SIDES[side]), other=choose_name(scene, rng, other))
-    return Expression(text, "relation", one, unseen, denoted(scene, name) == [one])
+    return Expression(text, "relation", one, held_out, denoted(scene, name) == [one])
 
 
 def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
@@ -379,10 +388,10 @@ def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
         return None
     one, category, side, place = pick(rng, among_kind if among_kind and chance(rng, 0.6) else found)
     outermost = place == 0 and (side in ("top", "bottom") or chance(rng, 0.5))
-    template, unseen = say(rng, OUTERMOST[side] if outermost else ORDINAL, scene.split)
+    template, held_out = choose(rng, OUTERMOST[side] if outermost else ORDINAL, scene.split)
     text = template.format(category=category, nth=ORDINALS[place], side=side)
-    return Expression(text, "ordinal", one, unseen)
+    return Expression(text, "ordinal", one, held_out)
 
 
-_VQA = {"exists": exists, "count": count, "colour": colour, "relation": relation}
+_VQA = {"exists": _exists, "count": _count, "colour": _colour, "relation": relation}
 _EXPRESSIONS = {"unique": _unique, "attribute": _attribute, "relation": _relation, "ordinal": _ordinal}

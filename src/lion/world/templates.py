@@ -1,4 +1,4 @@
-"""The wordings of the mini world. Held-out ones appear in the test split only and use no word the trained ones lack."""
+"""The wordings of the drawn world; held-out ones occur in the test split only, and their words in trained ones too."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ from lion.random import chance, pick
 
 
 class Wording(NamedTuple):
-    """Ways to say one thing."""
+    """Templates with the same meaning."""
 
     trained: tuple[str, ...]
     held_out: tuple[str, ...] = ()
-
-
-class Said(NamedTuple):
-    """A template chosen, and whether it is a held-out one."""
-
-    template: str
-    held_out: bool
 
 
 CAPTION = Wording(
@@ -99,7 +92,7 @@ SIDES: dict[str, tuple[str, ...]] = {
     "below": ("below", "lower than"),
 }
 
-# Dialog: later rounds speak of "it" and "they".
+# Dialog: later rounds refer back by "it" and "they".
 THEN_EXISTS = Wording(("what about {a_thing}?", "and {a_thing}?", "is there {a_thing}?"), ("and is there {a_thing}?",))
 ITS_COLOUR = Wording(
     ("what color is it?", "what is its color?", "which color is it?"), ("it is what color?", "what is the color of it?")
@@ -166,15 +159,15 @@ OUTERMOST: dict[str, Wording] = {
 }
 
 
-def say(rng: np.random.Generator, wording: Wording, split: str) -> Said:
-    """Choose a template: a trained one in train and val; in test every other time a held-out one, if any."""
+def choose(rng: np.random.Generator, wording: Wording, split: str) -> tuple[str, bool]:
+    """A template, and whether it is held out: never in train and val, every other time in test."""
     if split == "test" and wording.held_out and chance(rng, 0.5):
-        return Said(pick(rng, wording.held_out), True)
-    return Said(pick(rng, wording.trained), False)
+        return pick(rng, wording.held_out), True
+    return pick(rng, wording.trained), False
 
 
 def is_held_out(question: str) -> bool:
-    """Whether a question is put as the test split alone puts it, whatever it names; case and marks do not count."""
+    """Whether a question has a held-out wording, whatever objects it names; case and punctuation do not count."""
     return _held_out_questions().fullmatch(_plain(question)) is not None
 
 

@@ -121,7 +121,8 @@ def vsr(album: Album) -> None:
             continue
         rng = album.rng("vsr", number)
         one, other, true = pick(rng, pairs)
-        relation, truth = relation_truth(rng, true)
+        relation, answer = relation_truth(rng, true)
+        truth = answer == "yes"
         said, name = pick(rng, SIDES[relation]), f"{number:012d}.jpg"
         subject, anchor = choose_name(now, rng, one), choose_name(now, rng, other)
         album.draw(now, f"images/{name}")
