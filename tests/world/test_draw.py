@@ -10,10 +10,12 @@ from PIL import Image
 from lion.boxes import Box
 from lion.errors import LionError
 from lion.random import stream
-from lion.world import CATEGORIES, COLOURS, THEMES, Scene, SceneObject, caption, dialog, expression, render, scene, vqa
+from lion.world import CATEGORIES, COLOURS, THEMES, Scene, SceneObject, caption, render, scene
 from lion.world.backgrounds import background
+from lion.world.dialog import dialog
 from lion.world.draw import COLOUR_RGB, FIXED_TONES, extents, ink_mask
 from lion.world.icons import ICONS
+from lion.world.language import expression, vqa
 from lion.world.scene import BACKGROUNDS
 from lion.world.vocabulary import ASPECT
 

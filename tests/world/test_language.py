@@ -13,26 +13,20 @@ from lion.world import (
     CATEGORIES,
     COLOURS,
     EXPRESSION_KINDS,
-    POPE_FLAVOURS,
     SIZES,
     VQA_KINDS,
     caption,
-    describe,
-    dialog,
-    expression,
     noisy_tags,
-    pope,
     scene,
     tags,
     templates,
     vocabulary,
-    vqa,
-    words,
 )
-from lion.world.language import relation
+from lion.world.dialog import dialog
+from lion.world.language import POPE_FLAVOURS, describe, expression, pope, relation, vqa
 from lion.world.relations import OPPOSITE
 from lion.world.templates import Wording, all_templates, is_held_out
-from lion.world.vocabulary import HELD_OUT, SPLITS, likely_absent, plural, popular_absent
+from lion.world.vocabulary import HELD_OUT, SPLITS, likely_absent, plural, popular_absent, words
 from tests.world import oracle
 from tests.world.test_scene import ANY_SCENE
 

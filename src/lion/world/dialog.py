@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+import lion.world.templates as templates
 from lion.random import between, chance, pick, shuffled
 from lion.world.language import Question, absent_name, apart, ask, choose_name, plural_name, relation_truth, yes_or_no
 from lion.world.relations import Name, clear_relations, denoted, rank
 from lion.world.scene import Scene, draw_colour
-from lion.world.templates import (
-    ALL_COLOUR,
-    COUNT,
-    EXISTS,
-    ITS_COLOUR,
-    ITS_LEVEL,
-    ITS_RELATION,
-    ITS_SIDE,
-    ITS_SIZE,
-    ONE_COLOUR,
-    SAME,
-    SIDES,
-    THEN_EXISTS,
-    TO_IT,
-)
 from lion.world.vocabulary import NUMBERS, SIZES, plural, with_article
 
 _KEEP_NO = 0.35  # share of questions "are all alike?" that are kept where the answer is no, so that "yes" is not rare
@@ -60,7 +46,7 @@ def _introduce(scene: Scene, rng: np.random.Generator, name: Name, index: int | 
     """Ask whether an object exists; `index` is None for an absent one. Later rounds may be short ("and a dog?")."""
     answer, about = ("no", ()) if index is None else ("yes", (index,))
     a_thing, things = with_article(str(name)), plural_name(name)
-    wording = EXISTS if first else THEN_EXISTS
+    wording = templates.EXISTS if first else templates.THEN_EXISTS
     return ask(scene, rng, "exists", wording, answer, about, a_thing=a_thing, things=things)
 
 
@@ -83,8 +69,8 @@ def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
         rounds.append(_introduce(scene, rng, other_name, other, False))
         more = _follow(scene, rng, other, other_name, 2)
         side, answer = relation_truth(rng, clear_relations(scene.objects[focus], scene.objects[other]))
-        slots = {"relation": pick(rng, SIDES[side]), "other": name}
-        back = ask(scene, rng, "relation", TO_IT, answer, (focus, other), True, **slots)
+        slots = {"relation": pick(rng, templates.SIDES[side]), "other": name}
+        back = ask(scene, rng, "relation", templates.TO_IT, answer, (focus, other), True, **slots)
         rounds += shuffled(rng, [back, *more[:1]])
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -96,20 +82,20 @@ def _follow(scene: Scene, rng: np.random.Generator, focus: int, name: Name, want
     target = scene.objects[focus]
     options: list[Question] = []
     if name.colour is None:
-        options.append(ask(scene, rng, "colour", ITS_COLOUR, target.colour, (focus,), True))
+        options.append(ask(scene, rng, "colour", templates.ITS_COLOUR, target.colour, (focus,), True))
     if name.size is None:
-        options.append(ask(scene, rng, "size", ITS_SIZE, target.size, (focus,), True))
+        options.append(ask(scene, rng, "size", templates.ITS_SIZE, target.size, (focus,), True))
     nearby = [pair for pair in apart(scene) if pair[0] == focus]
     if nearby:
         _, other, true = pick(rng, nearby)
         slots = {"other": str(choose_name(scene, rng, other))}
         if chance(rng, 1 / 3):
             answer = pick(rng, true)
-            wording = ITS_SIDE if answer in ("left", "right") else ITS_LEVEL
+            wording = templates.ITS_SIDE if answer in ("left", "right") else templates.ITS_LEVEL
         else:
             side, answer = relation_truth(rng, true)
-            wording = ITS_RELATION
-            slots["relation"] = pick(rng, SIDES[side])
+            wording = templates.ITS_RELATION
+            slots["relation"] = pick(rng, templates.SIDES[side])
         options.append(ask(scene, rng, "relation", wording, answer, (focus, other), True, **slots))
     return shuffled(rng, options)[:wanted]
 
@@ -126,18 +112,20 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
     for what, kind in (("color", "same colour"), ("size", "same size")):
         same = len({each.colour if what == "color" else each.size for each in objects}) == 1
         if same or chance(rng, _KEEP_NO):
-            options.append(ask(scene, rng, kind, SAME, yes_or_no(same), about, True, what=what, all=both))
+            options.append(ask(scene, rng, kind, templates.SAME, yes_or_no(same), about, True, what=what, all=both))
     colours = sorted({each.colour for each in objects})
     wrong = draw_colour(rng, category, scene.split)
     colour = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.8) else wrong
     answer = yes_or_no(colours == [colour])
     if len(colours) == 1 or chance(rng, _KEEP_NO):
-        options.append(ask(scene, rng, "all colour", ALL_COLOUR, answer, about, True, all=both, colour=colour))
+        options.append(
+            ask(scene, rng, "all colour", templates.ALL_COLOUR, answer, about, True, all=both, colour=colour)
+        )
     for side in ("left", "right"):
         outer = [i for i in group if rank(scene, group, i, side) == 0]
         if outer:
             colour = scene.objects[outer[0]].colour
-            options.append(ask(scene, rng, "colour", ONE_COLOUR, colour, (outer[0],), True, side=side))
+            options.append(ask(scene, rng, "colour", templates.ONE_COLOUR, colour, (outer[0],), True, side=side))
     rounds += shuffled(rng, options)[: between(rng, 2, 3)]
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -145,4 +133,4 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
 
 
 def _how_many(scene: Scene, rng: np.random.Generator, category: str, about: tuple[int, ...]) -> Question:
-    return ask(scene, rng, "count", COUNT, NUMBERS[len(about)], about, things=plural(category))
+    return ask(scene, rng, "count", templates.COUNT, NUMBERS[len(about)], about, things=plural(category))

@@ -14,28 +14,12 @@ from typing import TypeVar, overload
 
 import numpy as np
 
+import lion.world.templates as templates
 from lion.errors import LionError
 from lion.random import below, chance, pick, shuffled
 from lion.world.relations import ANYTHING, OPPOSITE, Name, clear_relations, denoted, rank, related, unique_names
 from lion.world.scene import Scene, draw_colour
-from lion.world.templates import (
-    CAPTION,
-    COLOUR,
-    COUNT,
-    EITHER_LEVEL,
-    EITHER_SIDE,
-    EXISTS,
-    NAMED,
-    ORDINAL,
-    OUTERMOST,
-    POPE,
-    RELATED,
-    RELATION,
-    SAYING,
-    SIDES,
-    Wording,
-    choose,
-)
+from lion.world.templates import Wording, choose
 from lion.world.vocabulary import (
     CATEGORIES,
     COLOURS,
@@ -88,7 +72,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     sized = chance(rng, 0.5)
     ordered = sorted(scene.objects, key=lambda each: each.box.center[0])
     names = [Name(each.category, each.colour, each.size if sized else None) for each in ordered]
-    template, _ = choose(rng, CAPTION, scene.split)
+    template, _ = choose(rng, templates.CAPTION, scene.split)
     objects = listed([with_article(str(name)) for name in names])
     return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=objects)
 
@@ -174,7 +158,9 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
             rng, popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
         )
     about = tuple(denoted(scene, Name(category)))
-    return ask(scene, rng, f"pope-{flavour}", POPE, yes_or_no(positive), about, a_thing=with_article(category))
+    return ask(
+        scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), about, a_thing=with_article(category)
+    )
 
 
 def tags(scene: Scene) -> list[str]:
@@ -273,7 +259,7 @@ def _exists(scene: Scene, rng: np.random.Generator) -> Question:
     else:
         name, about = absent_name(scene, rng)
     a_thing, things = with_article(str(name)), plural_name(name)
-    return ask(scene, rng, "exists", EXISTS, yes_or_no(present), about, a_thing=a_thing, things=things)
+    return ask(scene, rng, "exists", templates.EXISTS, yes_or_no(present), about, a_thing=a_thing, things=things)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> Question:
@@ -291,7 +277,9 @@ def _count(scene: Scene, rng: np.random.Generator) -> Question:
         name = Name(ANYTHING, pick(rng, [c for c in COLOURS if not denoted(scene, Name(ANYTHING, c))]))
     else:
         name, _ = absent_name(scene, rng)
-    return ask(scene, rng, "count", COUNT, NUMBERS[number], tuple(denoted(scene, name)), things=plural_name(name))
+    return ask(
+        scene, rng, "count", templates.COUNT, NUMBERS[number], tuple(denoted(scene, name)), things=plural_name(name)
+    )
 
 
 def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
@@ -300,7 +288,7 @@ def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not found:
         return None
     index, name = pick(rng, found)
-    return ask(scene, rng, "colour", COLOUR, scene.objects[index].colour, (index,), thing=name)
+    return ask(scene, rng, "colour", templates.COLOUR, scene.objects[index].colour, (index,), thing=name)
 
 
 def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
@@ -329,11 +317,16 @@ def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> 
         name, anchor = choose_name(scene, rng, one), choose_name(scene, rng, other)
     if chance(rng, 2 / 3 if plain else 1 / 3):
         answer = pick(rng, true)
-        wording = EITHER_SIDE if answer in ("left", "right") else EITHER_LEVEL
+        wording = templates.EITHER_SIDE if answer in ("left", "right") else templates.EITHER_LEVEL
         return ask(scene, rng, "relation", wording, answer, (one, other), thing=name, other=anchor)
     side, answer = relation_truth(rng, true)
-    template, held_out = choose(rng, RELATION, scene.split)
-    slots = {"thing": name, "a_thing": with_article(str(name)), "relation": pick(rng, SIDES[side]), "other": anchor}
+    template, held_out = choose(rng, templates.RELATION, scene.split)
+    slots = {
+        "thing": name,
+        "a_thing": with_article(str(name)),
+        "relation": pick(rng, templates.SIDES[side]),
+        "other": anchor,
+    }
     return Question("relation", template.format(**slots), answer, False, held_out, (one, other))
 
 
@@ -342,7 +335,7 @@ def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:
     if not lone:
         return None
     index = pick(rng, lone)
-    template, held_out = choose(rng, NAMED, scene.split)
+    template, held_out = choose(rng, templates.NAMED, scene.split)
     return Expression(template.format(thing=scene.objects[index].category), "unique", index, held_out, True)
 
 
@@ -350,7 +343,7 @@ def _attribute(scene: Scene, rng: np.random.Generator) -> Expression:
     crowded = [i for i, thing in enumerate(scene.objects) if len(denoted(scene, Name(thing.category))) > 1]
     index = pick(rng, crowded) if crowded and chance(rng, 0.75) else below(rng, len(scene.objects))
     name = pick(rng, [name for name in unique_names(scene, index) if name.colour or name.size])
-    template, held_out = choose(rng, SAYING, scene.split)
+    template, held_out = choose(rng, templates.SAYING, scene.split)
     attributes = " and ".join(word for word in (name.size, name.colour) if word)
     text = template.format(thing=name, category=name.category, attributes=attributes)
     return Expression(text, "attribute", index, held_out, index not in crowded)
@@ -369,8 +362,8 @@ def _relation(scene: Scene, rng: np.random.Generator) -> Expression | None:
     if not found and not spare:
         return None
     one, name, side, other = pick(rng, found if found and (not spare or chance(rng, 0.75)) else spare)
-    template, held_out = choose(rng, RELATED, scene.split)
-    text = template.format(thing=name, relation=pick(rng, SIDES[side]), other=choose_name(scene, rng, other))
+    template, held_out = choose(rng, templates.RELATED, scene.split)
+    text = template.format(thing=name, relation=pick(rng, templates.SIDES[side]), other=choose_name(scene, rng, other))
     return Expression(text, "relation", one, held_out, denoted(scene, name) == [one])
 
 
@@ -379,7 +372,7 @@ def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
     for one, thing in enumerate(scene.objects):
         for category in (thing.category, ANYTHING):
             among = denoted(scene, Name(category))
-            for side in OUTERMOST:
+            for side in templates.OUTERMOST:
                 place = rank(scene, among, one, side) if len(among) > 1 else None
                 if place is not None and place < (len(ORDINALS) if side in ("left", "right") else 1):
                     found.append((one, category, side, place))
@@ -388,7 +381,7 @@ def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
         return None
     one, category, side, place = pick(rng, among_kind if among_kind and chance(rng, 0.6) else found)
     outermost = place == 0 and (side in ("top", "bottom") or chance(rng, 0.5))
-    template, held_out = choose(rng, OUTERMOST[side] if outermost else ORDINAL, scene.split)
+    template, held_out = choose(rng, templates.OUTERMOST[side] if outermost else templates.ORDINAL, scene.split)
     text = template.format(category=category, nth=ORDINALS[place], side=side)
     return Expression(text, "ordinal", one, held_out)
 

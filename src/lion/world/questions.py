@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import lion.world.language as language
 from lion.atomic import atomic_write
 from lion.boxes import Box
 from lion.errors import LionError
@@ -23,22 +24,10 @@ from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, instruction
 from lion.random import below, chance, stream
 from lion.world.dialog import dialog
 from lion.world.draw import drawing_hash
-from lion.world.language import (
-    EXPRESSION_KINDS,
-    POPE_FLAVOURS,
-    VQA_KINDS,
-    caption,
-    describe,
-    expression,
-    noisy_tags,
-    pope,
-    tags,
-    vqa,
-)
 from lion.world.scene import Scene, scene
 from lion.world.vocabulary import SPLITS, WORLD_VERSION, vocabulary
 
-POPE_TASKS = tuple(f"pope-{flavour}" for flavour in POPE_FLAVOURS)
+POPE_TASKS = tuple(f"pope-{flavour}" for flavour in language.POPE_FLAVOURS)
 QUESTION_SETS = (*(str(task) for task in Task), *POPE_TASKS)
 """What `test_questions` can be asked for."""
 
@@ -144,12 +133,14 @@ def _contents(name: str, now: Scene, rng: np.random.Generator, turn: int) -> lis
     """The fields of TestQuestion that depend on the task, and `about`; none if the scene does not allow it."""
     everything = tuple(range(len(now.objects)))
     if name == Task.CAPTION:
-        return [{"kind": "caption", "answer": caption(now, rng), "about": everything}]
+        return [{"kind": "caption", "answer": language.caption(now, rng), "about": everything}]
     if name == Task.REG:
         index = below(rng, len(now.objects))
-        return [{"kind": "reg", "answer": describe(now, index), "box": now.objects[index].box, "about": (index,)}]
+        return [
+            {"kind": "reg", "answer": language.describe(now, index), "box": now.objects[index].box, "about": (index,)}
+        ]
     if name == Task.REC:
-        said = expression(now, rng, EXPRESSION_KINDS[turn % len(EXPRESSION_KINDS)])
+        said = language.expression(now, rng, language.EXPRESSION_KINDS[turn % len(language.EXPRESSION_KINDS)])
         if said is None:
             return []
         box = now.objects[said.target].box
@@ -158,10 +149,10 @@ def _contents(name: str, now: Scene, rng: np.random.Generator, turn: int) -> lis
     if name == Task.DIALOG:
         rounds = dialog(now, rng)
     elif name == Task.VQA:
-        one = vqa(now, rng, VQA_KINDS[turn % len(VQA_KINDS)])
+        one = language.vqa(now, rng, language.VQA_KINDS[turn % len(language.VQA_KINDS)])
         rounds = () if one is None else (one,)
     else:
-        rounds = (pope(now, rng, name.removeprefix("pope-"), positive=turn % 2 == 0),)
+        rounds = (language.pope(now, rng, name.removeprefix("pope-"), positive=turn % 2 == 0),)
     return [
         {
             "kind": one.kind,
@@ -203,12 +194,12 @@ def freeze(path: Path | None = None) -> None:
 
 def _everything_said(one: Scene) -> list[Any]:
     rng = stream("lion-world-freeze", one.id)
-    said: list[Any] = [caption(one, rng), tags(one), noisy_tags(one, rng, drop=0.2, add=0.2)]
-    said += [describe(one, index) for index in range(len(one.objects))]
-    said += [asdict(found) for kind in VQA_KINDS if (found := vqa(one, rng, kind))]
-    said += [asdict(phrase) for kind in EXPRESSION_KINDS if (phrase := expression(one, rng, kind))]
-    said += [asdict(vqa(one, rng)), asdict(expression(one, rng)), *map(asdict, dialog(one, rng))]
-    return [*said, *(asdict(pope(one, rng, flavour)) for flavour in POPE_FLAVOURS)]
+    said: list[Any] = [language.caption(one, rng), language.tags(one), language.noisy_tags(one, rng, drop=0.2, add=0.2)]
+    said += [language.describe(one, index) for index in range(len(one.objects))]
+    said += [asdict(found) for kind in language.VQA_KINDS if (found := language.vqa(one, rng, kind))]
+    said += [asdict(phrase) for kind in language.EXPRESSION_KINDS if (phrase := language.expression(one, rng, kind))]
+    said += [asdict(language.vqa(one, rng)), asdict(language.expression(one, rng)), *map(asdict, dialog(one, rng))]
+    return [*said, *(asdict(language.pope(one, rng, flavour)) for flavour in language.POPE_FLAVOURS)]
 
 
 def _digest(value: object) -> str:

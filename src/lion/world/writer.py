@@ -18,23 +18,12 @@ from typing import Any
 
 from PIL import Image
 
+import lion.world.language as language
 from lion.atomic import atomic_write_json
 from lion.errors import LionError
 from lion.random import stream
 from lion.world.dialog import dialog
 from lion.world.draw import render
-from lion.world.language import (
-    EXPRESSION_KINDS,
-    POPE_FLAVOURS,
-    VQA_KINDS,
-    caption,
-    describe,
-    expression,
-    noisy_tags,
-    pope,
-    tags,
-    vqa,
-)
 from lion.world.scene import Scene, scene
 from lion.world.vocabulary import CATEGORIES, WORLD_VERSION
 
@@ -99,21 +88,25 @@ def record(now: Scene, pixels: int) -> dict[str, Any]:
         "category": [thing.category for thing in now.objects],
         "colour": [thing.colour for thing in now.objects],
         "size": [thing.size for thing in now.objects],
-        "description": [describe(now, index) for index in range(len(now.objects))],
+        "description": [language.describe(now, index) for index in range(len(now.objects))],
     }
-    asked = [found for kind in VQA_KINDS if (found := vqa(now, rng, kind))]
-    phrases = [said for kind in EXPRESSION_KINDS if (said := expression(now, rng, kind))]
+    asked = [found for kind in language.VQA_KINDS if (found := language.vqa(now, rng, kind))]
+    phrases = [said for kind in language.EXPRESSION_KINDS if (said := language.expression(now, rng, kind))]
     return {
         "id": now.id,
         "theme": now.theme,
         "objects": objects,
-        "tags": tags(now),
-        "noisy_tags": noisy_tags(now, rng),
-        "captions": [caption(now, rng) for _ in range(_CAPTIONS)],
+        "tags": language.tags(now),
+        "noisy_tags": language.noisy_tags(now, rng),
+        "captions": [language.caption(now, rng) for _ in range(_CAPTIONS)],
         "questions": [asdict(one) for one in asked],
         "expressions": [{**asdict(one), "bbox": boxes[one.target]} for one in phrases],
         "dialog": [asdict(one) for one in dialog(now, rng)],
-        "pope": [asdict(pope(now, rng, flavour, positive)) for flavour in POPE_FLAVOURS for positive in (True, False)],
+        "pope": [
+            asdict(language.pope(now, rng, flavour, positive))
+            for flavour in language.POPE_FLAVOURS
+            for positive in (True, False)
+        ],
     }
 
 
