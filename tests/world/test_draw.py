@@ -13,11 +13,20 @@ from lion.random import stream
 from lion.world import CATEGORIES, COLOURS, THEMES, Scene, SceneObject, caption, render, scene
 from lion.world.backgrounds import background
 from lion.world.dialog import dialog
-from lion.world.draw import COLOUR_RGB, FIXED_TONES, extents, ink_mask
+from lion.world.draw import COLOUR_RGB, FIXED_TONES, _sprite, extents
 from lion.world.icons import ICONS
 from lion.world.language import expression, vqa
 from lion.world.scene import BACKGROUNDS
 from lion.world.vocabulary import ASPECT
+
+
+def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
+    """How much of each pixel the object covers, ignoring nearer objects: an "L" picture, 255 where it is opaque."""
+    mask = Image.new("L", (pixels, pixels))
+    left, top, right, bottom = (round(edge * pixels) for edge in thing.box.xyxy())
+    sprite = _sprite(thing.category, thing.colour, right - left, bottom - top).getchannel("A")
+    mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite, (left, top))
+    return mask
 
 
 def pixels_of(picture: Image.Image) -> np.ndarray:

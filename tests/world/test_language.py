@@ -236,7 +236,7 @@ def test_held_out_pairs_are_never_spoken_of_in_training(split):
 
 
 def test_held_out_questions_are_known_by_their_wording():
-    names = {"a_thing": "a small red cat", "things": "red cats", "thing": "small cat", "other": "dog"}
+    names = {"a_name": "a small red cat", "names": "red cats", "name": "small cat", "other": "dog"}
     names |= {"relation": "to the left of", "all": "both", "colour": "red", "what": "size", "side": "left"}
     for name, wording in vars(templates).items():
         if isinstance(wording, Wording) and wording.trained[0].endswith("?"):

@@ -1,6 +1,6 @@
 """Scenery behind the objects: five themes in twelve variants each, in muted colours and without outlines.
 
-Nothing in it may be taken for one of the categories (no trees, no houses, no balls of light).
+It contains nothing that resembles a category (no trees, houses or round lights).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Canvas:
         first, last = round(top * self.side), round(bottom * self.side)
         for y in range(first, last):
             t = (y - first) / max(last - first - 1, 1)
-            self.pen.line((0, y, self.side, y), fill=_blend(above, below, t))
+            self.pen.line((0, y, self.side, y), fill=blend(above, below, t))
 
     def fill(self, points: Polygon, colour: Rgb) -> None:
         self.pen.polygon([(x * self.side, y * self.side) for x, y in points], fill=colour)
@@ -44,32 +44,32 @@ class _Canvas:
         return self.picture.reduce(_SMOOTH)
 
 
-class _Notebook(_Canvas):
-    """Notes what would be painted instead of painting it."""
+class _Recorder(_Canvas):
+    """Records the drawing commands instead of painting."""
 
     def __init__(self) -> None:
         super().__init__(1)
-        self.notes: list[object] = []
+        self.commands: list[object] = []
 
     def gradient(self, top: float, bottom: float, above: Rgb, below: Rgb) -> None:
-        self.notes.append((round(top, 3), round(bottom, 3), above, below))
+        self.commands.append((round(top, 3), round(bottom, 3), above, below))
 
     def fill(self, points: Polygon, colour: Rgb) -> None:
-        self.notes.append(([(round(x, 3) + 0.0, round(y, 3) + 0.0) for x, y in points], colour))
+        self.commands.append(([(round(x, 3) + 0.0, round(y, 3) + 0.0) for x, y in points], colour))
 
 
 def scenery() -> list[object]:
-    """All that is painted in all backgrounds, as plain numbers."""
-    notebook = _Notebook()
+    """The drawing commands of all backgrounds, as plain numbers."""
+    recorder = _Recorder()
     for theme, paint in sorted(_PAINTERS.items()):
         for variant in range(BACKGROUNDS):
-            paint(notebook, stream("lion-world-background", theme, variant))
-    return notebook.notes
+            paint(recorder, stream("lion-world-background", theme, variant))
+    return recorder.commands
 
 
 def background(theme: str, variant: int, pixels: int) -> Image.Image:
-    """The scenery of a theme; do not draw on it, small ones are kept."""
-    return (_kept if pixels <= 256 else _painted)(theme, variant, pixels)
+    """The scenery of a theme; not to be drawn on, since small ones are cached."""
+    return (_cached if pixels <= 256 else _painted)(theme, variant, pixels)
 
 
 def _painted(theme: str, variant: int, pixels: int) -> Image.Image:
@@ -79,7 +79,7 @@ def _painted(theme: str, variant: int, pixels: int) -> Image.Image:
     return canvas.done()
 
 
-_kept = lru_cache(maxsize=64)(_painted)
+_cached = lru_cache(maxsize=64)(_painted)
 
 
 def _park(c: _Canvas, rng: np.random.Generator) -> None:
@@ -91,8 +91,8 @@ def _park(c: _Canvas, rng: np.random.Generator) -> None:
     c.gradient(horizon + 0.05, 1, top, bottom)
     bend = _around(rng, 0.5, 0.25)
     path = curve((bend + 0.04, horizon + 0.06), (bend - 0.12, 0.62), (bend + 0.1, 0.8), (bend - 0.1, 1.1))
-    c.fill(band(path, 0.03, 7), _blend((226, 211, 180), top, 0.2))
-    _tufts(c, rng, horizon + 0.1, _blend(bottom, (60, 110, 70), 0.35))
+    c.fill(band(path, 0.03, 7), blend((226, 211, 180), top, 0.2))
+    _tufts(c, rng, horizon + 0.1, blend(bottom, (60, 110, 70), 0.35))
 
 
 def _beach(c: _Canvas, rng: np.random.Generator) -> None:
@@ -123,7 +123,7 @@ def _street(c: _Canvas, rng: np.random.Generator) -> None:
             c.rect(x, horizon - height, x + width, horizon + 0.02, shade)
             for row in range(int(height / 0.045)):
                 y = horizon - height + 0.02 + 0.045 * row
-                c.rect(x + width * 0.2, y, x + width * 0.8, y + 0.014, _blend(shade, (225, 230, 234), 0.45))
+                c.rect(x + width * 0.2, y, x + width * 0.8, y + 0.014, blend(shade, (225, 230, 234), 0.45))
             x += width + 0.012 + 0.03 * rng.random()
     c.gradient(horizon, horizon + 0.12, (206, 202, 194), (192, 187, 180))
     for i in range(12):
@@ -150,8 +150,8 @@ def _street(c: _Canvas, rng: np.random.Generator) -> None:
 def _room(c: _Canvas, rng: np.random.Generator) -> None:
     floor = _around(rng, 0.66, 0.04)
     wall = pick(rng, ((222, 214, 200), (206, 216, 214), (216, 208, 216), (210, 216, 200)))
-    c.gradient(0, floor, _blend(wall, (255, 255, 255), 0.25), wall)
-    stripe = _blend(wall, (255, 255, 255), 0.3)
+    c.gradient(0, floor, blend(wall, (255, 255, 255), 0.25), wall)
+    stripe = blend(wall, (255, 255, 255), 0.3)
     step = pick(rng, (0.08, 0.1, 0.125))
     for i in range(int(1 / step) + 1):
         c.rect(i * step, 0, i * step + step * 0.3, floor, stripe)
@@ -166,14 +166,14 @@ def _room(c: _Canvas, rng: np.random.Generator) -> None:
     c.rect(x - wide - 0.04, 0.405, x + wide + 0.03, 0.43, (228, 222, 212))
     c.rect(0, floor - 0.025, 1, floor, (238, 234, 226))
     wood = pick(rng, ((186, 154, 122), (172, 146, 122), (196, 166, 132)))
-    c.gradient(floor, 1, wood, _blend(wood, (90, 60, 40), 0.2))
+    c.gradient(floor, 1, wood, blend(wood, (90, 60, 40), 0.2))
     for i in range(-6, 17):
         top, low = 0.5 + (i - 5) * 0.09, 0.5 + (i - 5) * 0.17
-        c.fill(band([(top, floor), (low, 1.02)], 0.004), _blend(wood, (90, 60, 40), 0.28))
+        c.fill(band([(top, floor), (low, 1.02)], 0.004), blend(wood, (90, 60, 40), 0.28))
     rug = pick(rng, ((178, 164, 172), (160, 172, 178), (176, 170, 150)))
     cx = _around(rng, 0.5, 0.15)
     c.fill(ellipse(cx, floor + 0.17, 0.32, 0.09), rug)
-    c.fill(ellipse(cx, floor + 0.17, 0.28, 0.075), _blend(rug, (255, 255, 255), 0.2))
+    c.fill(ellipse(cx, floor + 0.17, 0.28, 0.075), blend(rug, (255, 255, 255), 0.2))
 
 
 def _farm(c: _Canvas, rng: np.random.Generator) -> None:
@@ -181,13 +181,13 @@ def _farm(c: _Canvas, rng: np.random.Generator) -> None:
     _sky(c, rng, horizon)
     c.fill(_hills(rng, horizon, 0.06), (188, 204, 166))
     field = pick(rng, ((214, 200, 142), (206, 194, 150), (196, 202, 140)))
-    c.gradient(horizon + 0.03, 0.66, field, _blend(field, (150, 130, 80), 0.2))
+    c.gradient(horizon + 0.03, 0.66, field, blend(field, (150, 130, 80), 0.2))
     vanish = _around(rng, 0.5, 0.3)
     for i in range(-9, 20):
         low = vanish + (i - 5.5) * 0.16
         c.fill(
             band([(vanish + (i - 5.5) * 0.05, horizon + 0.03), (low, 0.68)], 0.003, 5),
-            _blend(field, (150, 130, 80), 0.32),
+            blend(field, (150, 130, 80), 0.32),
         )
     top, bottom = pick(rng, _GRASS)
     c.gradient(0.66, 1, top, bottom)
@@ -198,7 +198,7 @@ def _farm(c: _Canvas, rng: np.random.Generator) -> None:
     for i in range(-1, 9):
         x = shift + i * 0.13
         c.fill([(x, 0.565), (x + 0.011, 0.55), (x + 0.022, 0.565), (x + 0.022, 0.68), (x, 0.68)], (172, 152, 128))
-    _tufts(c, rng, 0.7, _blend(bottom, (60, 110, 70), 0.35))
+    _tufts(c, rng, 0.7, blend(bottom, (60, 110, 70), 0.35))
 
 
 _GRASS: tuple[tuple[Rgb, Rgb], ...] = (
@@ -222,7 +222,7 @@ def _sky(c: _Canvas, rng: np.random.Generator, horizon: float) -> None:
     c.gradient(0, horizon + 0.08, above, below)
     for _ in range(3):
         x, y, size = rng.random(), 0.04 + 0.2 * rng.random(), 0.06 + 0.06 * rng.random()
-        tint = _blend(above, (255, 255, 255), 0.55)
+        tint = blend(above, (255, 255, 255), 0.55)
         for dx, dy, r in ((-0.8, 0.1, 0.5), (-0.1, -0.1, 0.7), (0.7, 0.08, 0.55)):
             c.fill(ellipse(x + dx * size, y + dy * size, r * size, r * size * 0.6), tint)
         c.fill(ellipse(x, y + 0.2 * size, 1.3 * size, 0.25 * size), tint)
@@ -244,6 +244,7 @@ def _around(rng: np.random.Generator, middle: float, spread: float) -> float:
     return middle + spread * (2 * rng.random() - 1)
 
 
-def _blend(one: Rgb, other: Rgb, share: float) -> Rgb:
+def blend(one: Rgb, other: Rgb, share: float) -> Rgb:
+    """A colour `share` of the way from one to the other."""
     r, g, b = (round(a + (c - a) * share) for a, c in zip(one, other, strict=True))
     return r, g, b

@@ -29,7 +29,7 @@ def dialog(scene: Scene, rng: np.random.Generator) -> tuple[Question, ...]:
 
 def _groups(scene: Scene) -> list[list[int]]:
     """Sets of two or three objects of one category."""
-    categories = sorted({thing.category for thing in scene.objects})
+    categories = sorted({obj.category for obj in scene.objects})
     groups = [denoted(scene, Name(category)) for category in categories]
     return [group for group in groups if 2 <= len(group) <= 3]
 
@@ -45,9 +45,9 @@ def _absent(scene: Scene, rng: np.random.Generator, first: bool) -> Question:
 def _introduce(scene: Scene, rng: np.random.Generator, name: Name, index: int | None, first: bool) -> Question:
     """Ask whether an object exists; `index` is None for an absent one. Later rounds may be short ("and a dog?")."""
     answer, about = ("no", ()) if index is None else ("yes", (index,))
-    a_thing, things = with_article(str(name)), plural_name(name)
+    a_name, names = with_article(str(name)), plural_name(name)
     wording = templates.EXISTS if first else templates.THEN_EXISTS
-    return ask(scene, rng, "exists", wording, answer, about, a_thing=a_thing, things=things)
+    return ask(scene, rng, "exists", wording, answer, about, a_name=a_name, names=names)
 
 
 def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
@@ -133,4 +133,4 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
 
 
 def _how_many(scene: Scene, rng: np.random.Generator, category: str, about: tuple[int, ...]) -> Question:
-    return ask(scene, rng, "count", templates.COUNT, NUMBERS[len(about)], about, things=plural(category))
+    return ask(scene, rng, "count", templates.COUNT, NUMBERS[len(about)], about, names=plural(category))

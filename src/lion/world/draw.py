@@ -1,7 +1,7 @@
-"""Drawing: scene -> RGB picture of any size, fast enough to draw training data while training.
+"""Rasterises a scene to an RGB picture of any size, fast enough to draw training data during training.
 
-An icon is painted once a category as a map of tone numbers, coloured through a palette, reduced (which smooths edges)
-and kept; a picture is then a cached background and a few small resizes.
+Each category's icon is painted once as a map of tone numbers, coloured by a palette, reduced (which smooths edges) and
+cached; a picture is a cached background and a few small resizes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from functools import lru_cache
 from PIL import Image, ImageDraw
 
 from lion.errors import LionError
-from lion.world.backgrounds import background, scenery
+from lion.world.backgrounds import Rgb, background, blend, scenery
 from lion.world.icons import ICONS
-from lion.world.scene import Scene, SceneObject
+from lion.world.scene import Scene
 from lion.world.shapes import Layer
-
-Rgb = tuple[int, int, int]
 
 COLOUR_RGB: dict[str, Rgb] = {
     "red": (214, 45, 48), "orange": (244, 132, 22), "yellow": (250, 212, 40), "green": (52, 160, 66),
@@ -45,23 +43,14 @@ def render(scene: Scene, pixels: int = 256) -> Image.Image:
     if not 32 <= pixels <= 2048:
         raise LionError(f"a picture of {pixels} pixels a side is out of range; choose 32 to 2048")
     picture = background(scene.theme, scene.background, pixels).copy()
-    for thing in scene.objects:
-        box = thing.box
+    for obj in scene.objects:
+        box = obj.box
         left, top, right, bottom = (round(edge * pixels) for edge in (box.x1, box.y1, box.x2, box.y2))
-        sprite = _sprite(thing.category, thing.colour, max(right - left, 1), max(bottom - top, 1))
-        if thing.mirrored:
+        sprite = _sprite(obj.category, obj.colour, max(right - left, 1), max(bottom - top, 1))
+        if obj.mirrored:
             sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         picture.paste(sprite, (left, top), sprite)
     return picture
-
-
-def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
-    """How much of each pixel the object covers, ignoring nearer objects: an "L" picture, 255 where it is opaque."""
-    mask = Image.new("L", (pixels, pixels))
-    left, top, right, bottom = (round(e * pixels) for e in (thing.box.x1, thing.box.y1, thing.box.x2, thing.box.y2))
-    sprite = _sprite(thing.category, thing.colour, right - left, bottom - top).getchannel("A")
-    mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite, (left, top))
-    return mask
 
 
 def drawing_hash() -> str:
@@ -126,15 +115,10 @@ def _paint_edge(pen: ImageDraw.ImageDraw, points: list[tuple[float, float]], wid
 @lru_cache(maxsize=16)
 def _palette(colour: str) -> bytes:
     base = COLOUR_RGB[colour]
-    own = {"base": base, "light": _mix(base, (255, 255, 255), 0.45), "dark": _mix(base, _NIGHT, 0.24)}
-    outline = _mix(base, _NIGHT, 0.74)
+    own = {"base": base, "light": blend(base, (255, 255, 255), 0.45), "dark": blend(base, _NIGHT, 0.24)}
+    outline = blend(base, _NIGHT, 0.74)
     if colour == "white":
         own["dark"], outline = (206, 210, 220), (86, 88, 108)
         own["light"] = (255, 255, 255)
     rows = [outline, *(own.get(tone) or FIXED_TONES[tone] for tone in _TONES[1:])]
     return bytes((*outline, 0)) + b"".join(bytes((*row, 255)) for row in rows)
-
-
-def _mix(one: Rgb, other: Rgb, share: float) -> Rgb:
-    r, g, b = (round(a + (c - a) * share) for a, c in zip(one, other, strict=True))
-    return r, g, b

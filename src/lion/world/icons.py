@@ -6,8 +6,8 @@ silhouette carry the outline; details do not and lie inside it. Each icon is sca
 
 from __future__ import annotations
 
+from lion.world.icons_artefacts import ARTEFACTS
 from lion.world.icons_nature import NATURE
-from lion.world.icons_things import THINGS
 
-ICONS = NATURE | THINGS
+ICONS = NATURE | ARTEFACTS
 """Category to the function that gives its layers."""

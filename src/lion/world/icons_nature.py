@@ -1,4 +1,4 @@
-"""Icons of animals and plants (and the star). How an icon is written stands in `icons`."""
+"""Icons of animals and plants (and the star). The format is described in `icons`."""
 
 from __future__ import annotations
 
@@ -183,16 +183,5 @@ def _tree() -> list[Layer]:
     ]
 
 
-NATURE: dict[str, Callable[[], list[Layer]]] = {
-    "apple": _apple,
-    "bird": _bird,
-    "butterfly": _butterfly,
-    "cat": _cat,
-    "crab": _crab,
-    "dog": _dog,
-    "fish": _fish,
-    "flower": _flower,
-    "mushroom": _mushroom,
-    "star": _star,
-    "tree": _tree,
-}
+_ICONS = (_apple, _bird, _butterfly, _cat, _crab, _dog, _fish, _flower, _mushroom, _star, _tree)
+NATURE: dict[str, Callable[[], list[Layer]]] = {paint.__name__[1:]: paint for paint in _ICONS}

@@ -74,7 +74,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     names = [Name(each.category, each.colour, each.size if sized else None) for each in ordered]
     template, _ = choose(rng, templates.CAPTION, scene.split)
     objects = listed([with_article(str(name)) for name in names])
-    return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], things=objects)
+    return template.format(theme=scene.theme, on=PREPOSITION[scene.theme], names=objects)
 
 
 def listed(phrases: Sequence[str]) -> str:
@@ -158,14 +158,12 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
             rng, popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
         )
     about = tuple(denoted(scene, Name(category)))
-    return ask(
-        scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), about, a_thing=with_article(category)
-    )
+    return ask(scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), about, a_name=with_article(category))
 
 
 def tags(scene: Scene) -> list[str]:
     """The categories in the picture, sorted."""
-    return sorted({thing.category for thing in scene.objects})
+    return sorted({obj.category for obj in scene.objects})
 
 
 def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add: float = 0.1) -> list[str]:
@@ -239,7 +237,7 @@ def yes_or_no(truth: bool) -> str:
 
 
 def _absent(scene: Scene) -> list[str]:
-    present = {thing.category for thing in scene.objects}
+    present = {obj.category for obj in scene.objects}
     return [category for category in CATEGORIES if category not in present]
 
 
@@ -258,8 +256,8 @@ def _exists(scene: Scene, rng: np.random.Generator) -> Question:
         about: tuple[int, ...] = (index,)
     else:
         name, about = absent_name(scene, rng)
-    a_thing, things = with_article(str(name)), plural_name(name)
-    return ask(scene, rng, "exists", templates.EXISTS, yes_or_no(present), about, a_thing=a_thing, things=things)
+    a_name, names = with_article(str(name)), plural_name(name)
+    return ask(scene, rng, "exists", templates.EXISTS, yes_or_no(present), about, a_name=a_name, names=names)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> Question:
@@ -278,7 +276,7 @@ def _count(scene: Scene, rng: np.random.Generator) -> Question:
     else:
         name, _ = absent_name(scene, rng)
     return ask(
-        scene, rng, "count", templates.COUNT, NUMBERS[number], tuple(denoted(scene, name)), things=plural_name(name)
+        scene, rng, "count", templates.COUNT, NUMBERS[number], tuple(denoted(scene, name)), names=plural_name(name)
     )
 
 
@@ -288,7 +286,7 @@ def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not found:
         return None
     index, name = pick(rng, found)
-    return ask(scene, rng, "colour", templates.COLOUR, scene.objects[index].colour, (index,), thing=name)
+    return ask(scene, rng, "colour", templates.COLOUR, scene.objects[index].colour, (index,), name=name)
 
 
 def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
@@ -318,12 +316,12 @@ def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> 
     if chance(rng, 2 / 3 if plain else 1 / 3):
         answer = pick(rng, true)
         wording = templates.EITHER_SIDE if answer in ("left", "right") else templates.EITHER_LEVEL
-        return ask(scene, rng, "relation", wording, answer, (one, other), thing=name, other=anchor)
+        return ask(scene, rng, "relation", wording, answer, (one, other), name=name, other=anchor)
     side, answer = relation_truth(rng, true)
     template, held_out = choose(rng, templates.RELATION, scene.split)
     slots = {
-        "thing": name,
-        "a_thing": with_article(str(name)),
+        "name": name,
+        "a_name": with_article(str(name)),
         "relation": pick(rng, templates.SIDES[side]),
         "other": anchor,
     }
@@ -336,16 +334,16 @@ def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:
         return None
     index = pick(rng, lone)
     template, held_out = choose(rng, templates.NAMED, scene.split)
-    return Expression(template.format(thing=scene.objects[index].category), "unique", index, held_out, True)
+    return Expression(template.format(name=scene.objects[index].category), "unique", index, held_out, True)
 
 
 def _attribute(scene: Scene, rng: np.random.Generator) -> Expression:
-    crowded = [i for i, thing in enumerate(scene.objects) if len(denoted(scene, Name(thing.category))) > 1]
+    crowded = [i for i, obj in enumerate(scene.objects) if len(denoted(scene, Name(obj.category))) > 1]
     index = pick(rng, crowded) if crowded and chance(rng, 0.75) else below(rng, len(scene.objects))
     name = pick(rng, [name for name in unique_names(scene, index) if name.colour or name.size])
     template, held_out = choose(rng, templates.SAYING, scene.split)
     attributes = " and ".join(word for word in (name.size, name.colour) if word)
-    text = template.format(thing=name, category=name.category, attributes=attributes)
+    text = template.format(name=name, category=name.category, attributes=attributes)
     return Expression(text, "attribute", index, held_out, index not in crowded)
 
 
@@ -354,23 +352,23 @@ def _relation(scene: Scene, rng: np.random.Generator) -> Expression | None:
     found: list[tuple[int, Name, str, int]] = []
     spare: list[tuple[int, Name, str, int]] = []
     for one, other, true in apart(scene):
-        thing = scene.objects[one]
+        obj = scene.objects[one]
         for side in true:
-            for name in (Name(thing.category), Name(thing.category, thing.colour), Name(ANYTHING)):
+            for name in (Name(obj.category), Name(obj.category, obj.colour), Name(ANYTHING)):
                 if related(scene, name, side, other) == one:
                     (spare if denoted(scene, name) == [one] else found).append((one, name, side, other))
     if not found and not spare:
         return None
     one, name, side, other = pick(rng, found if found and (not spare or chance(rng, 0.75)) else spare)
     template, held_out = choose(rng, templates.RELATED, scene.split)
-    text = template.format(thing=name, relation=pick(rng, templates.SIDES[side]), other=choose_name(scene, rng, other))
+    text = template.format(name=name, relation=pick(rng, templates.SIDES[side]), other=choose_name(scene, rng, other))
     return Expression(text, "relation", one, held_out, denoted(scene, name) == [one])
 
 
 def _ordinal(scene: Scene, rng: np.random.Generator) -> Expression | None:
     found: list[tuple[int, str, str, int]] = []
-    for one, thing in enumerate(scene.objects):
-        for category in (thing.category, ANYTHING):
+    for one, obj in enumerate(scene.objects):
+        for category in (obj.category, ANYTHING):
             among = denoted(scene, Name(category))
             for side in templates.OUTERMOST:
                 place = rank(scene, among, one, side) if len(among) > 1 else None

@@ -1,6 +1,6 @@
-"""What is true in a scene, with clear margins: sides, ranks, and who a description denotes.
+"""Relations of objects in a scene, with margins: sides, ranks, and the objects that a name denotes.
 
-Every claim is three-valued: true, false, or None where people would argue. Texts are made from clear cases only.
+A relation is true, false, or None where it is unclear. Texts are made from clear cases only.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ class Name(NamedTuple):
     def __str__(self) -> str:
         return " ".join(word for word in (self.size, self.colour, self.category) if word)
 
-    def fits(self, thing: SceneObject) -> bool:
-        """Whether `thing` may be called so."""
+    def fits(self, obj: SceneObject) -> bool:
+        """Whether the name describes the object."""
         return (
-            self.category in (ANYTHING, thing.category)
-            and self.colour in (None, thing.colour)
-            and self.size in (None, thing.size)
+            self.category in (ANYTHING, obj.category)
+            and self.colour in (None, obj.colour)
+            and self.size in (None, obj.size)
         )
 
 
 def denoted(scene: Scene, name: Name) -> list[int]:
-    """Indices of the objects that `name` fits."""
-    return [i for i, thing in enumerate(scene.objects) if name.fits(thing)]
+    """Indices of the objects that the name describes."""
+    return [i for i, obj in enumerate(scene.objects) if name.fits(obj)]
 
 
 def unique_names(scene: Scene, index: int) -> list[Name]:
-    """Names that denote this object alone, shortest first; never empty, for no two objects are alike in all three."""
-    thing = scene.objects[index]
+    """Names that denote this object only, shortest first; never empty, as no two objects share all three attributes."""
+    obj = scene.objects[index]
     names = [
-        Name(thing.category),
-        Name(thing.category, thing.colour),
-        Name(thing.category, None, thing.size),
-        Name(thing.category, thing.colour, thing.size),
+        Name(obj.category),
+        Name(obj.category, obj.colour),
+        Name(obj.category, None, obj.size),
+        Name(obj.category, obj.colour, obj.size),
     ]
     return [name for name in names if denoted(scene, name) == [index]]
 
@@ -70,7 +70,7 @@ def clear_relations(one: SceneObject, other: SceneObject) -> list[str]:
 
 
 def related(scene: Scene, name: Name, relation: str, anchor: int) -> int | None:
-    """The only object called `name` that stands so to `anchor`, all others clearly not; None if there is none."""
+    """The one object of this name that has the relation to `anchor`, if all others clearly have not; else None."""
     found: list[int] = []
     for i in denoted(scene, name):
         if i == anchor:

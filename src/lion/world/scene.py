@@ -1,8 +1,8 @@
-"""Scenes: what stands where. A scene is a pure function of (WORLD_VERSION, split, index, seed, max_objects).
+"""Scenes: objects and their places, as a pure function of (WORLD_VERSION, split, index, seed, max_objects).
 
 Boxes lie on a grid of 1/128 of the picture, so they are exact at 128, 256, 512, ... pixels. The grid also makes the
 splits disjoint by construction: the left edges of a scene, in grid cells, add up to 0 or 1 modulo 4 in train, 2 in val
-and 3 in test, which no eye can see and no scene can satisfy twice.
+and 3 in test, which is invisible and which no scene can satisfy twice.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _COUNT_WEIGHTS = (2, 3, 4, 4, 3)  # two to six objects
 _RESIDUES = {"train": (0, 1), "val": (2,), "test": (3,)}
 _DISTRACTOR, _PARTNER = 0.36, 0.2
 _TEST_HELD_OUT = 0.33  # of the test objects whose category has a held-out colour: about 22 % of all
-_COVERED = 0.24  # at most this share of a box may lie under nearer boxes; the ink then stays 65 % visible
-_SETTLED = 0.4  # of the things are put where they belong: flying ones in the upper half, others lower down
+_COVERED = 0.24  # at most this share of a box may be covered by nearer boxes; the ink then stays 65 % visible
+_SETTLED = 0.4  # share of objects in a natural place: flying ones in the upper half, others lower down
 _IN_THE_AIR = frozenset({"bird", "butterfly", "kite", "star"})
 
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """One drawn thing. `box` is the exact full extent of its ink in the unit square, also where it is covered."""
+    """One object. `box` is the exact full extent of its ink in the unit square, also where it is covered."""
 
     category: str
     colour: str
@@ -65,7 +65,7 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A picture before it is drawn; `objects` go from back to front."""
+    """The content of a picture; `objects` are ordered from back to front."""
 
     id: str
     split: str
@@ -75,12 +75,12 @@ class Scene:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that is drawn (and of nothing else, so equal pictures have equal fingerprints)."""
-        things = [(o.category, o.colour, o.size, o.mirrored, *_cells(o.box)) for o in self.objects]
-        return hashlib.sha256(json.dumps([self.theme, self.background, things]).encode()).hexdigest()
+        """A hash of all that is drawn and nothing else: equal pictures have equal fingerprints."""
+        objects = [(o.category, o.colour, o.size, o.mirrored, *_cells(o.box)) for o in self.objects]
+        return hashlib.sha256(json.dumps([self.theme, self.background, objects]).encode()).hexdigest()
 
 
-class _Thing(NamedTuple):
+class _Kind(NamedTuple):
     category: str
     colour: str
     size: str
@@ -99,8 +99,8 @@ def scene(split: str, index: int, *, seed: int = 0, max_objects: int | None = No
     Args:
         split: "train", "val" or "test".
         index: any number >= 0; scenes do not depend on one another.
-        seed: another seed is another world of the same kind.
-        max_objects: None for the usual two to six; k for one to k objects (a curriculum; scenes of their own).
+        seed: gives another world with the same statistics.
+        max_objects: None for the usual two to six; k for one to k objects (for a curriculum; these are other scenes).
 
     Raises:
         LionError: an unknown split, a negative index, or `max_objects` outside 1..6.
@@ -118,23 +118,19 @@ def scene(split: str, index: int, *, seed: int = 0, max_objects: int | None = No
         count = weighted(rng, range(2, MAX_OBJECTS + 1), _COUNT_WEIGHTS)
     else:
         count = between(rng, 1, max_objects)
-    things = _things(rng, theme, count, split)
+    kinds = _draw_kinds(rng, theme, count, split)
     spots = None
     while spots is None:
-        spots = _layout(rng, things, split)
-        if spots is None:  # too crowded: shrink one thing and lay out anew
-            things = _shrink(rng, things)
-    placed = sorted(zip(things, spots, strict=True), key=lambda pair: pair[1].y + pair[1].h)
+        spots = _layout(rng, kinds, split)
+        if spots is None:  # too crowded: make one object smaller and lay out anew
+            kinds = _shrink(rng, kinds)
+    placed = sorted(zip(kinds, spots, strict=True), key=lambda pair: pair[1].y + pair[1].h)
     objects = tuple(
-        SceneObject(*thing, Box(s.x / GRID, s.y / GRID, (s.x + s.w) / GRID, (s.y + s.h) / GRID), chance(rng, 0.5))
-        for thing, s in placed
+        SceneObject(*kind, Box(s.x / GRID, s.y / GRID, (s.x + s.w) / GRID, (s.y + s.h) / GRID), chance(rng, 0.5))
+        for kind, s in placed
     )
-    return Scene(scene_id(split, index, seed, max_objects), split, theme, background, objects)
-
-
-def scene_id(split: str, index: int, seed: int = 0, max_objects: int | None = None) -> str:
-    """The name of a scene: split-seed-index, and the cap on objects if there is one."""
-    return f"{split}-{seed}-{index}" + ("" if max_objects is None else f"-max{max_objects}")
+    suffix = "" if max_objects is None else f"-max{max_objects}"
+    return Scene(f"{split}-{seed}-{index}{suffix}", split, theme, background, objects)
 
 
 def draw_colour(rng: np.random.Generator, category: str, split: str) -> str:
@@ -144,44 +140,44 @@ def draw_colour(rng: np.random.Generator, category: str, split: str) -> str:
     return pick(rng, [colour for colour in COLOURS if not held_out_pair(category, colour)])
 
 
-def _things(rng: np.random.Generator, theme: str, count: int, split: str) -> list[_Thing]:
-    """Draw categories by the theme's prior, partners and distractors, then colours and sizes; no two things alike."""
-    things: list[_Thing] = []
-    while len(things) < count:
+def _draw_kinds(rng: np.random.Generator, theme: str, count: int, split: str) -> list[_Kind]:
+    """Draw categories by the theme's prior, partners and distractors, then colours and sizes; all different."""
+    kinds: list[_Kind] = []
+    while len(kinds) < count:
         size = weighted(rng, SIZES, _SIZE_WEIGHTS)
-        if things and chance(rng, _DISTRACTOR):
-            twin = pick(rng, things)
+        if kinds and chance(rng, _DISTRACTOR):
+            twin = pick(rng, kinds)
             colour = twin.colour if chance(rng, 0.4) else draw_colour(rng, twin.category, split)
-            thing = _Thing(twin.category, colour, size)
+            kind = _Kind(twin.category, colour, size)
         else:
-            if things and chance(rng, _PARTNER):
-                category = PARTNERS[pick(rng, things).category]
+            if kinds and chance(rng, _PARTNER):
+                category = PARTNERS[pick(rng, kinds).category]
             else:
                 category = weighted(rng, CATEGORIES, theme_weights(theme))
-            thing = _Thing(category, draw_colour(rng, category, split), size)
-        if thing not in things:
-            things.append(thing)
-    return things
+            kind = _Kind(category, draw_colour(rng, category, split), size)
+        if kind not in kinds:
+            kinds.append(kind)
+    return kinds
 
 
-def _shrink(rng: np.random.Generator, things: list[_Thing]) -> list[_Thing]:
-    """Make one thing smaller where that gives no twin; six small things always find room."""
-    for index in shuffled(rng, range(len(things))):
-        thing = things[index]
-        if thing.size != "small":
-            smaller = thing._replace(size=SIZES[SIZES.index(thing.size) - 1])
-            if smaller not in things:
-                return [*things[:index], smaller, *things[index + 1 :]]
-    return things
+def _shrink(rng: np.random.Generator, kinds: list[_Kind]) -> list[_Kind]:
+    """Make one object smaller where the result differs from all others; six small objects always find room."""
+    for index in shuffled(rng, range(len(kinds))):
+        kind = kinds[index]
+        if kind.size != "small":
+            smaller = kind._replace(size=SIZES[SIZES.index(kind.size) - 1])
+            if smaller not in kinds:
+                return [*kinds[:index], smaller, *kinds[index + 1 :]]
+    return kinds
 
 
-def _layout(rng: np.random.Generator, things: list[_Thing], split: str) -> list[_Spot] | None:
-    """Find a place for each thing, or None if the picture is too crowded."""
+def _layout(rng: np.random.Generator, kinds: list[_Kind], split: str) -> list[_Spot] | None:
+    """A place for each object, or None if the picture is too crowded."""
     residue = pick(rng, _RESIDUES[split])
     spots: list[_Spot] = []
-    for thing in things:
-        last = len(spots) == len(things) - 1
-        w, h = _extent(rng, thing)
+    for kind in kinds:
+        last = len(spots) == len(kinds) - 1
+        w, h = _extent(rng, kind)
         for _ in range(24):
             x = below(rng, GRID - w + 1)
             if last:
@@ -190,7 +186,7 @@ def _layout(rng: np.random.Generator, things: list[_Thing], split: str) -> list[
                     x -= 4
             y = below(rng, GRID - h + 1)
             if chance(rng, _SETTLED):
-                y = y // 2 if thing.category in _IN_THE_AIR else GRID - h - y * 5 // 8
+                y = y // 2 if kind.category in _IN_THE_AIR else GRID - h - y * 5 // 8
             spot = _Spot(x, y, w, h)
             if _all_visible([*spots, spot]):
                 spots.append(spot)
@@ -200,15 +196,15 @@ def _layout(rng: np.random.Generator, things: list[_Thing], split: str) -> list[
     return spots
 
 
-def _extent(rng: np.random.Generator, thing: _Thing) -> tuple[int, int]:
+def _extent(rng: np.random.Generator, kind: _Kind) -> tuple[int, int]:
     """Width and height in grid cells; a size is the length of the longer side."""
-    long = between(rng, *_LONG_SIDE[thing.size])
-    aspect = ASPECT[thing.category]
+    long = between(rng, *_LONG_SIDE[kind.size])
+    aspect = ASPECT[kind.category]
     return (long, round(long / aspect)) if aspect >= 1 else (round(long * aspect), long)
 
 
 def _all_visible(spots: list[_Spot]) -> bool:
-    """Whether every box is mostly in sight: nearer things (lower bottom edge, then later) cover little of it."""
+    """Whether every box is mostly visible: nearer objects (lower bottom edge, then later) cover little of it."""
     for i, a in enumerate(spots):
         covered = 0
         for j, b in enumerate(spots):

@@ -20,69 +20,69 @@ class Wording(NamedTuple):
 
 CAPTION = Wording(
     (
-        "a {theme} with {things}",
-        "there is {things} {on} the {theme}",
-        "{things} {on} a {theme}",
-        "this is a {theme} with {things}",
-        "an image of a {theme} with {things}",
+        "a {theme} with {names}",
+        "there is {names} {on} the {theme}",
+        "{names} {on} a {theme}",
+        "this is a {theme} with {names}",
+        "an image of a {theme} with {names}",
     ),
     (
-        "there is a {theme} with {things}",
-        "an image of {things} {on} a {theme}",
-        "this is an image of a {theme} with {things}",
+        "there is a {theme} with {names}",
+        "an image of {names} {on} a {theme}",
+        "this is an image of a {theme} with {names}",
     ),
 )
 
 EXISTS = Wording(
     (
-        "is there {a_thing}?",
-        "is there {a_thing} in the image?",
-        "are there any {things}?",
-        "do you see {a_thing}?",
-        "can you see any {things} in the image?",
+        "is there {a_name}?",
+        "is there {a_name} in the image?",
+        "are there any {names}?",
+        "do you see {a_name}?",
+        "can you see any {names} in the image?",
     ),
-    ("do you see any {things} in the image?", "can you see {a_thing}?", "are there any {things} in the image?"),
+    ("do you see any {names} in the image?", "can you see {a_name}?", "are there any {names} in the image?"),
 )
-POPE = Wording(("is there {a_thing} in the image?",))
+POPE = Wording(("is there {a_name} in the image?",))
 
 COUNT = Wording(
     (
-        "how many {things} are there?",
-        "how many {things} are in the image?",
-        "how many {things} do you see?",
-        "what is the number of {things}?",
+        "how many {names} are there?",
+        "how many {names} are in the image?",
+        "how many {names} do you see?",
+        "what is the number of {names}?",
     ),
     (
-        "how many {things} can you see?",
-        "what is the number of {things} in the image?",
-        "how many {things} are there in the image?",
+        "how many {names} can you see?",
+        "what is the number of {names} in the image?",
+        "how many {names} are there in the image?",
     ),
 )
 
 COLOUR = Wording(
-    ("what color is the {thing}?", "what is the color of the {thing}?", "which color is the {thing}?"),
-    ("which color is the {thing} in the image?", "the {thing} is what color?"),
+    ("what color is the {name}?", "what is the color of the {name}?", "which color is the {name}?"),
+    ("which color is the {name} in the image?", "the {name} is what color?"),
 )
 
 RELATION = Wording(
     (
-        "is the {thing} {relation} the {other}?",
-        "do you see the {thing} {relation} the {other}?",
-        "is there {a_thing} {relation} the {other}?",
+        "is the {name} {relation} the {other}?",
+        "do you see the {name} {relation} the {other}?",
+        "is there {a_name} {relation} the {other}?",
     ),
-    ("can you see the {thing} {relation} the {other}?", "in the image, is the {thing} {relation} the {other}?"),
+    ("can you see the {name} {relation} the {other}?", "in the image, is the {name} {relation} the {other}?"),
 )
 EITHER_SIDE = Wording(
     (
-        "is the {thing} to the left or to the right of the {other}?",
-        "is the {thing} to the right or to the left of the {other}?",
-        "is the {thing} to the left or right of the {other}?",
+        "is the {name} to the left or to the right of the {other}?",
+        "is the {name} to the right or to the left of the {other}?",
+        "is the {name} to the left or right of the {other}?",
     ),
-    ("in the image, is the {thing} to the right or left of the {other}?",),
+    ("in the image, is the {name} to the right or left of the {other}?",),
 )
 EITHER_LEVEL = Wording(
-    ("is the {thing} above or below the {other}?", "is the {thing} below or above the {other}?"),
-    ("in the image, is the {thing} above or below the {other}?",),
+    ("is the {name} above or below the {other}?", "is the {name} below or above the {other}?"),
+    ("in the image, is the {name} above or below the {other}?",),
 )
 
 SIDES: dict[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ SIDES: dict[str, tuple[str, ...]] = {
 }
 
 # Dialog: later rounds refer back by "it" and "they".
-THEN_EXISTS = Wording(("what about {a_thing}?", "and {a_thing}?", "is there {a_thing}?"), ("and is there {a_thing}?",))
+THEN_EXISTS = Wording(("what about {a_name}?", "and {a_name}?", "is there {a_name}?"), ("and is there {a_name}?",))
 ITS_COLOUR = Wording(
     ("what color is it?", "what is its color?", "which color is it?"), ("it is what color?", "what is the color of it?")
 )
@@ -122,18 +122,18 @@ ONE_COLOUR = Wording(
 )
 
 # Referring expressions.
-NAMED = Wording(("the {thing}", "{thing}"), ("the {thing} in the image", "the one {thing}"))
+NAMED = Wording(("the {name}", "{name}"), ("the {name} in the image", "the one {name}"))
 SAYING = Wording(
-    ("the {thing}", "{thing}", "the {category} that is {attributes}"),
+    ("the {name}", "{name}", "the {category} that is {attributes}"),
     ("the {category} in the image that is {attributes}", "{category} that is {attributes}"),
 )
 RELATED = Wording(
     (
-        "the {thing} {relation} the {other}",
-        "{thing} {relation} the {other}",
-        "the {thing} that is {relation} the {other}",
+        "the {name} {relation} the {other}",
+        "{name} {relation} the {other}",
+        "the {name} that is {relation} the {other}",
     ),
-    ("the one {thing} {relation} the {other}", "{thing} that is {relation} the {other}"),
+    ("the one {name} {relation} the {other}", "{name} that is {relation} the {other}"),
 )
 ORDINAL = Wording(
     ("the {nth} {category} from the {side}", "{nth} {category} from the {side}"),

@@ -1,4 +1,4 @@
-"""Icons of things that people make. How an icon is written stands in `icons`."""
+"""Icons of man-made objects, in the format described in `icons`."""
 
 from __future__ import annotations
 
@@ -202,18 +202,7 @@ def _umbrella() -> list[Layer]:
     ]
 
 
-THINGS: dict[str, Callable[[], list[Layer]]] = {
-    "ball": _ball,
-    "boat": _boat,
-    "book": _book,
-    "bus": _bus,
-    "car": _car,
-    "chair": _chair,
-    "clock": _clock,
-    "cup": _cup,
-    "hat": _hat,
-    "house": _house,
-    "kite": _kite,
-    "lamp": _lamp,
-    "umbrella": _umbrella,
-}
+_ICONS = (
+    _ball, _boat, _book, _bus, _car, _chair, _clock, _cup, _hat, _house, _kite, _lamp, _umbrella,
+)  # fmt: skip
+ARTEFACTS: dict[str, Callable[[], list[Layer]]] = {paint.__name__[1:]: paint for paint in _ICONS}
