@@ -19,9 +19,9 @@ from torch import Tensor
 from lion.convert.ram import _configure, _fit_windows, convert_ram
 from lion.convert.ram_key_map import CAPTIONING, REBUILT, our_names, translate
 from lion.errors import LionError
-from lion.tagging import RamConfig, RamModel, RamTagger
+from lion.tagging import RamModel, RamTagger
 from lion.tagging.vocabulary import Vocabulary
-from tests.tagging.released import FOLDER, GOLDEN, read_json, released_weights, used, write_checkpoint
+from tests.tagging.released import FOLDER, GOLDEN, read_json, released_weights, swin_large, used, write_checkpoint
 
 BOUND = 1e-5
 
@@ -71,7 +71,7 @@ def test_full_size_maps_completely_on_the_meta_device() -> None:
     state = translate(released)
     config = _configure(state, Vocabulary.released(), "ram.pth", None)
     assert config.to_dict() == {
-        **RamConfig.swin_large(Vocabulary.released().names).to_dict(),
+        **swin_large(Vocabulary.released().names).to_dict(),
         "thresholds": list(Vocabulary.released().thresholds or ()),
     }
     assert _fit_windows(state, config.vision_config.window_size) == 0

@@ -1,18 +1,26 @@
 """The released RAM from golden data: tensors made from their names, its file as the release lays it out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import SwinConfig
 
 from lion.convert.ram_key_map import translate
+from lion.tagging import RamConfig
 from tests.golden.fill import fill_state_dict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FOLDER = GOLDEN / "ram_tiny"
+
+
+def swin_large(tags: Sequence[str]) -> RamConfig:
+    """The released RAM's configuration: Swin-L at 384 px (212 M parameters with its 4585 tags)."""
+    vision = SwinConfig(image_size=384, embed_dim=192, depths=[2, 2, 18, 2], num_heads=[6, 12, 24, 48], window_size=12)
+    return RamConfig(id2label=dict(enumerate(tags)), vision_config=vision)
 
 
 def read_json(name: str) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lion.tagging import asymmetric_loss
+from lion.tagging.loss import asymmetric_loss
 
 
 def by_hand(logit: float, present: bool, positive: float, negative: float, margin: float) -> float:

@@ -20,7 +20,7 @@ from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.policy import TagPolicy
 from lion.tagging.ram_tagger import RamTagger, preprocess
-from tests.tagging.released import FOLDER, GOLDEN, golden_weights, read_json
+from tests.tagging.released import FOLDER, GOLDEN, golden_weights, read_json, swin_large
 
 BOUND = 1e-5
 
@@ -134,7 +134,7 @@ def test_from_file_to_tags(model: RamModel, golden: dict[str, Tensor]) -> None:
 
 
 def test_full_size_has_the_settings_no_tensor_shows() -> None:
-    golden, released = golden_config(), RamConfig.swin_large(["dog"])
+    golden, released = golden_config(), swin_large(["dog"])
     assert released.layer_norm_eps == golden.layer_norm_eps == 1e-12
     assert released.vision_config.layer_norm_eps == golden.vision_config.layer_norm_eps == 1e-5
     assert (released.num_attention_heads, released.hidden_act) == (4, "gelu")

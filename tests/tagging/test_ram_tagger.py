@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, SwinConfig
 
 from lion.errors import LionError
-from lion.tagging import RamConfig, RamModel, RamTagger, TagCache, Tagger, TagPolicy, asymmetric_loss, preprocess
+from lion.tagging import RamConfig, RamModel, RamTagger, TagCache, Tagger, TagPolicy
+from lion.tagging.loss import asymmetric_loss
+from lion.tagging.ram_tagger import preprocess
 
 TAGS = ["circle", "square", "cross"]
 

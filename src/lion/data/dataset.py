@@ -20,6 +20,7 @@ from typing import Any
 from lion.boxes import Box
 from lion.data.record import Record
 from lion.errors import LionError
+from lion.prompts import Task
 
 _SLACK = 0.5
 """Pixels that a box may reach outside its picture: official boxes may be rounded outwards."""
@@ -95,8 +96,8 @@ class AnnotationReader:
 
     def find(self, *names: str) -> Path | None:
         """The first of these files that is there."""
-        places = (home / below / name for name, home, below in product(names, self.homes, ("", "annotations")))
-        return next((path for path in places if path.is_file()), None)
+        paths = (home / below / name for name, home, below in product(names, self.homes, ("", "annotations")))
+        return next((path for path in paths if path.is_file()), None)
 
     def file(self, *names: str) -> Path:
         """As `find`. Raises: LionError that names the file, where it comes from and the flag."""
@@ -113,7 +114,7 @@ class AnnotationReader:
         )
 
     def bytes(self, path: Path) -> bytes:
-        """A file's content, its hash remembered."""
+        """A file's content; its hash is recorded."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -122,9 +123,9 @@ class AnnotationReader:
         return data
 
     def json(self, path: Path, *keys: str, kind: type = list) -> Any:
-        """What a JSON file holds under `keys`, one below the other. Raises: LionError if it is cut off or another."""
+        """The value under nested `keys` of a JSON file. Raises: LionError if it is not JSON or has another structure."""
         try:
-            value = json.loads(self.bytes(path), object_pairs_hook=self._object(path))
+            value = json.loads(self.bytes(path), object_pairs_hook=partial(self._object, path))
         except LionError:
             raise
         except (ValueError, RecursionError) as error:
@@ -171,7 +172,7 @@ class AnnotationReader:
     def image(self, *names: str, flat: bool = True) -> Path:
         """The picture with the first of these conventional names that is there; it is not opened.
 
-        `flat` tells that the file's own name is enough to know the picture by, without its folder.
+        `flat` allows it to lie outside the folder of its conventional name.
 
         Raises: LionError if there is none.
         """
@@ -191,7 +192,7 @@ class AnnotationReader:
 
     @contextmanager
     def record(self, file: Path, ident: object, noun: str = "record") -> Iterator[None]:
-        """What goes wrong inside is told of this record of this file, or listed as skipped."""
+        """Context in which an error is reported for this record of this file, or with `skip_bad` listed as skipped."""
         try:
             yield
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError) as error:
@@ -204,7 +205,7 @@ class AnnotationReader:
         self.skipped.append((str(ident), reason))
 
     def add(self, record: Record) -> None:
-        """Take a record in. Raises: LionError for an id that was there before."""
+        """Add a record. Raises: LionError if its id has been added before."""
         if (record.id, record.task) in self._ids:
             raise LionError(f"the id {record.id} is there twice")
         self._ids.add((record.id, record.task))
@@ -226,21 +227,17 @@ class AnnotationReader:
         counted = len(self.records) if counted is None else counted
         return Dataset(name, split, self.records, counted, self.info.splits.get(split), self.skipped, self.hashes)
 
-    def _object(self, path: Path) -> Any:
-        """Builds JSON objects, which unlike Python's `json` may not hold a key twice: some datasets are keyed by id."""
-
-        def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            out = dict(pairs)
-            if len(out) != len(pairs):
-                out = {}
-                for key, value in pairs:
-                    if key in out:
-                        self._bad(path, key, "key", "it is there twice")
-                    else:
-                        out[key] = value
+    def _object(self, path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """A JSON object. A repeated key, which `json` accepts, is a bad record, as some datasets are keyed by id."""
+        if len(out := dict(pairs)) == len(pairs):
             return out
-
-        return build
+        out = {}
+        for key, value in pairs:
+            if key in out:
+                self._bad(path, key, "key", "it is there twice")
+            else:
+                out[key] = value
+        return out
 
 
 class Reader:
@@ -271,7 +268,7 @@ def reads(info: DatasetInfo) -> Callable[[Callable[[AnnotationReader], int | Non
 
 
 def _reason(error: Exception) -> str:
-    """An exception raised by odd data, in words."""
+    """The message for an exception raised by malformed data."""
     if isinstance(error, LionError):
         return str(error)
     if isinstance(error, KeyError):
@@ -280,20 +277,20 @@ def _reason(error: Exception) -> str:
 
 
 def ident(row: Any, *keys: str) -> str:
-    """What to call a row in messages, however it is built: the first of these ids that it has."""
+    """The name of a row in messages, whatever its structure: the first of these ids that it has."""
     name = next((row[key] for key in keys if key in row), "without an id") if isinstance(row, dict) else row
     return " ".join(str(name).split())[:60]
 
 
 def text(value: Any, what: str) -> str:
-    """A text that is not blank, as it is. Raises: LionError naming what is missing."""
+    """The value if it is a text that is not blank. Raises: LionError naming what is missing."""
     if not isinstance(value, str) or not value.strip():
         raise LionError(f"its {what} is missing or empty")
     return value
 
 
 def texts(values: Any, what: str) -> tuple[str, ...]:
-    """Texts as they are: some annotators leave blanks, but not all may. Raises: LionError."""
+    """The values if they are texts and not all blank, as some annotators leave blanks. Raises: LionError otherwise."""
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
         raise LionError(f"its {what} are not a list of texts")
     if not any(value.strip() for value in values):
@@ -302,14 +299,14 @@ def texts(values: Any, what: str) -> tuple[str, ...]:
 
 
 def entry(table: Mapping[Any, Any], key: Any, what: str) -> Any:
-    """What a table holds under an id that a record refers to. Raises: LionError if nothing."""
+    """The row of a table that a record refers to by its id. Raises: LionError if there is none."""
     if key not in table:
         raise LionError(f"it refers to the {what} {key}, which is not there")
     return table[key]
 
 
 def index(value: Any, options: Sequence[Any], what: str) -> int:
-    """A place in a list, counted from 0. Raises: LionError if it is none."""
+    """The value if it is an index into the options, counted from 0. Raises: LionError otherwise."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(options):
         raise LionError(f"its {what} {value!r} is not a place among {len(options)}")
     return value
@@ -331,3 +328,27 @@ def unit_box(bbox: Sequence[float], width: float, height: float) -> Box:
             f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
         )
     return box.to_unit(width, height)
+
+
+def region_record(
+    id: object,
+    picture: Path,
+    expression: str,
+    bbox: Sequence[float],
+    size: tuple[float, float],
+    meta: Mapping[str, Any],
+) -> Record:
+    """A record for REC and REG of a box [x, y, width, height] in pixels of a picture of `size` (width, height).
+
+    `meta` gets `bbox` and `size`, too. Raises: LionError as :func:`unit_box`.
+    """
+    return Record(
+        str(id),
+        picture,
+        Task.REC,
+        expression=expression,
+        box=unit_box(bbox, *size),
+        answers=(expression,),
+        also=(Task.REG,),
+        meta={**meta, "bbox": tuple(bbox), "size": size},
+    )

@@ -27,7 +27,7 @@ class RamConfig(PreTrainedConfig):
     sub_configs = {"vision_config": SwinConfig}  # noqa: RUF012 - the name and form transformers reads
 
     vision_config: Any = None
-    """The Swin that looks; its ``image_size`` is the side S the tagger squashes pictures to."""
+    """The Swin encoder; its ``image_size`` is the side S that pictures are resized to, whatever their aspect."""
     patch_stem: str = "linear"
     """How pixels become patches: ``linear`` (as in RAM) or ``convolutional`` (lion-mini)."""
     label_width: int = 512
@@ -45,7 +45,7 @@ class RamConfig(PreTrainedConfig):
     layer_norm_eps: float = 1e-12
     """Epsilon of the tag head's LayerNorms."""
     initializer_range: float = 0.02
-    """Standard deviation of the tag head's start weights."""
+    """Standard deviation of the tag head's initial weights."""
     thresholds: list[float] | None = None
     """One score threshold per tag, in class order; 0.5 for all where none are given."""
     tag_policy: dict[str, Any] | None = None
@@ -77,24 +77,10 @@ class RamConfig(PreTrainedConfig):
         return tuple(names[index] for index in range(len(names)))
 
     @classmethod
-    def swin_large(cls, tags: Sequence[str]) -> RamConfig:
-        """The released RAM: Swin-L at 384 px (212 M parameters with its 4585 tags)."""
-        return cls(
-            id2label=dict(enumerate(tags)),
-            vision_config=SwinConfig(
-                image_size=384,
-                embed_dim=192,
-                depths=[2, 2, 18, 2],
-                num_heads=[6, 12, 24, 48],
-                window_size=12,
-            ),
-        )
-
-    @classmethod
     def mini(cls, tags: Sequence[str]) -> RamConfig:
         """The tagger of lion-mini: 128 px, two Swin stages ending at 8 x 8 patches (about 0.3 M parameters).
 
-        Unlike RAM it has a convolutional stem and no dropout: it starts from nothing and sees fresh pictures all along.
+        Unlike RAM it has a convolutional stem and no dropout: it is trained from scratch, on new pictures all the time.
         """
         return cls(
             id2label=dict(enumerate(tags)),

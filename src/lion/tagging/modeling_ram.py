@@ -5,7 +5,7 @@
 3. The frozen label embeddings (N, E), projected and rectified, are the queries: (B, N, W).
 4. Two layers of cross-attention to the image tokens and feed-forward; one linear map shared by all tags: (B, N).
 
-A label knows nothing of the other labels: there is no self-attention, so tags can be added without retraining.
+Labels do not attend to each other: there is no self-attention, so tags can be added without retraining.
 B batch, L image tokens, C Swin width, E label width, W head width, N tags.
 """
 
@@ -77,8 +77,8 @@ class RamModel(PreTrainedModel):
     """RAM as far as tagging goes (its captioning half has no part in LION); see the numbered path of this file.
 
     The label embeddings are a buffer, not a parameter: no optimiser can move them. In the released RAM they are CLIP
-    text embeddings of descriptions of each tag, which is what lets it take tags it was not trained on; where none are
-    loaded they are random rows of unit variance, which serve a closed list of tags as well.
+    text embeddings of descriptions of each tag, which allows tags it was not trained on; where none are loaded they
+    are random rows of unit variance, which suffices for a closed list of tags.
 
     Source: "Recognize Anything" (arXiv 2306.03514), section 3; released ``generate_tag``, whose logits it reproduces.
     """

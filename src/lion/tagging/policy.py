@@ -1,4 +1,4 @@
-"""From scores to tags: which of the N tags of a picture are said. B batch, N tags in class order."""
+"""From scores to tags: which of the N tags a picture gets. B batch, N tags in class order, M scored pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TagPolicy:
     * ``global``: score above ``threshold``, the same for all tags;
     * ``top_k``: the ``k`` highest scores, whatever they are; of equal scores the earlier class first.
 
-    "Above" is strict, so a threshold of 1 silences a tag. Tags are always said in class order.
+    "Above" is strict, so a threshold of 1 disables a tag. Tags are always listed in class order.
 
     Raises:
         LionError: a setting that the kind needs is missing, does not belong to it, or is out of range.
@@ -63,7 +63,7 @@ class TagPolicy:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def fires(self, scores_BN: Tensor, thresholds_N: Tensor) -> Tensor:
-        """Which tags are said: (B, N) bool. `thresholds_N` counts for ``per_class`` alone."""
+        """Which tags each picture gets: (B, N) bool. Only ``per_class`` reads `thresholds_N`."""
         if self.kind == "per_class":
             return scores_BN > thresholds_N
         if self.kind == "global":

@@ -1,6 +1,6 @@
-"""RAM as a tagger: pictures to scores to tags, with its policy, saved and loaded as one Hugging Face folder.
+"""The RAM tagger: pictures to scores to tags, with its policy, saved and loaded as a Hugging Face folder.
 
-B batch, N tags in class order, S side of the squashed picture in pixels.
+B batch, N tags in class order, M validation pictures, S side of the resized picture in pixels.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def normalize(squashed: np.ndarray) -> Tensor:
 class RamTagger:
     """A :class:`~lion.tagging.Tagger`: ``tagger([image, ...])`` gives each picture's tags, in class order.
 
-    The model is put into eval mode at every use: in training mode its tags would be random, the released trap.
+    The model is put into eval mode at every call: in training mode its dropout would make tags random.
 
     Attributes:
         tags: the N tag names.
         policy: how scores become tags; may be replaced at any time.
         thresholds: (N,) float32 in 0..1, read by the ``per_class`` policy.
-        cache: where scores are kept between runs, if anywhere; the model must not be trained while it is in use.
+        cache: cache of scores, or None; the model must not be trained while it is in use.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class RamTagger:
     ) -> RamTagger:
         """Load what `save_pretrained` wrote, from a folder or the Hub (`hub`: revision, token, cache_dir, ...).
 
-        Weights are computed with in `dtype` whatever they are stored in.
+        Weights are converted to `dtype`.
 
         Raises:
             LionError: nothing there, another kind of model, damaged weights, or weights missing, left over, misshapen.
@@ -130,7 +130,7 @@ class RamTagger:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 digits that name the network: weights, precision, shape. Policy, thresholds and names are not in it."""
+        """A hash of weights, precision and shape, 32 hexadecimal digits; not of policy, thresholds and tag names."""
         config = self.model.config
         shape = {name: getattr(config, name) for name in RamConfig.__annotations__}
         for name in ("thresholds", "tag_policy", "vision_config"):
@@ -141,7 +141,7 @@ class RamTagger:
         return digest.hexdigest()
 
     def scores(self, images: Sequence[ImageSource]) -> Tensor:
-        """Probability of every tag: (B, N) float32 on the CPU. Known pictures come from the cache.
+        """Probability of every tag: (B, N) float32 on the CPU, from the cache where there is one.
 
         Raises:
             LionError: a picture that cannot be opened (see `open_image`).
@@ -153,7 +153,7 @@ class RamTagger:
         return torch.cat([score([open_image(image) for image in batch]) for batch in batches])
 
     def pick(self, scores_BN: Tensor) -> list[list[str]]:
-        """The tags that scores (B, N) mean under the policy."""
+        """The tags of each picture by scores (B, N) and policy."""
         fires_BN = self.policy.fires(scores_BN, self.thresholds)
         return [[tag for tag, fires in zip(self.tags, row, strict=True) if fires] for row in fires_BN.tolist()]
 

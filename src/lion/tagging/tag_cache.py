@@ -1,7 +1,7 @@
-"""Scores on disk, so that a picture is tagged once however often it is trained on, evaluated or asked about.
+"""A cache of tag scores on disk, so that each picture is tagged once.
 
-Scores are kept, not tags: the network is the expensive part, and a policy or threshold can then be changed, or studied,
-without running it again. They are kept in float32, so that a hit gives exactly the tags of the run that wrote it.
+Scores are stored, not tags, so that a policy or threshold can be changed without running the network again; in float32,
+so that a hit gives exactly the tags of the run that wrote it.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class TagCache:
         return self.folder / tagger / image[:2] / image
 
     def read(self, tagger: str, image: str, tags: int) -> Tensor | None:
-        """The `tags` scores, (N,), that a tagger gave a picture; None where there are none, or none that are whole.
+        """The stored scores, (N,) with N = `tags`, of a tagger for a picture; None where absent or damaged.
 
         Args:
             tagger: `RamTagger.fingerprint`.
@@ -52,7 +52,7 @@ class TagCache:
         return torch.from_numpy(np.frombuffer(scores, dtype="<f4").astype(np.float32))
 
     def write(self, tagger: str, image: str, scores_N: Tensor) -> None:
-        """Keep a picture's scores; arguments as for `read`."""
+        """Store a picture's scores, (N,); arguments as for `read`."""
         scores = scores_N.cpu().numpy().astype("<f4").tobytes()
         atomic_write(self._path(tagger, image), _digest(scores) + scores)
 

@@ -1,7 +1,7 @@
-"""Tags in one file, so that a tagger runs once for all that comes after: training, evaluation, serving.
+"""Tags in one file, so that a tagger runs once for training, evaluation and serving.
 
-A row is a picture: its name, the hash of what is seen, its tags in class order and the model that found them. Pictures
-are known by their hash, so files may move and change their format. ``.parquet`` needs pyarrow, ``.jsonl`` nothing.
+A row is a picture: its name, the hash of its pixels, its tags in class order and the model that found them. Pictures
+are looked up by hash, so files may move and change their format. ``.parquet`` needs pyarrow, ``.jsonl`` does not.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class TagRow:
     """The tags of one picture; the fields are the columns of the file."""
 
     image: str
-    """The picture's name when it was tagged."""
+    """The picture's file name when it was tagged."""
     hash: str
     """`lion.images.image_hash` of it."""
     tags: tuple[str, ...]
     model: str
-    """What the tagger was called."""
+    """The tagger's name."""
 
 
 class TagFile:
-    """A :class:`~lion.tagging.Tagger` that has its tags from a file and finds none that are not in it."""
+    """A :class:`~lion.tagging.Tagger` that looks tags up in a file."""
 
     def __init__(self, tags: Mapping[str, Sequence[str]], name: str = "the tag file") -> None:
         self._tags = {key: list(found) for key, found in tags.items()}
@@ -45,7 +45,7 @@ class TagFile:
 
     @property
     def fingerprint(self) -> str:
-        """32 digits that name what the file says."""
+        """A hash of the content, 32 hexadecimal digits."""
         return hashlib.blake2b(json.dumps(sorted(self._tags.items())).encode(), digest_size=16).hexdigest()
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class TagFile:
 
     @classmethod
     def read(cls, path: str | Path) -> TagFile:
-        """What `write_tags` wrote.
+        """Reads a file that `write_tags` wrote.
 
         Raises:
             LionError: no such file, an unknown or damaged one, or pyarrow is needed and missing.
@@ -119,7 +119,7 @@ def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
 
 
 def _as_text(name: str) -> str:
-    """A file's name, which may hold bytes that are no text, as text."""
+    """A file name as text; bytes that are not text are escaped."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -140,7 +140,7 @@ def _tags(value: Any) -> list[str]:
 
 
 def _parquet() -> tuple[Any, Any]:
-    """pyarrow, which nothing else here needs."""
+    """The modules pyarrow and pyarrow.parquet, an optional dependency."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -1,4 +1,4 @@
-"""RAM's tags: 4,585 English names, each with the threshold its score has to pass, in the order of the scores."""
+"""RAM's tags: 4,585 English names, each with its score threshold, in class order."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Vocabulary:
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...] | None
-    """None where nobody measured any."""
+    """None where they are not known."""
 
     @classmethod
     def released(cls) -> Vocabulary:
-        """What the released RAM says: its files, unchanged."""
+        """The released RAM's, from its own files."""
         folder = files("lion") / "tagging"
         return cls(_names(folder / "ram_tag_list.txt"), _thresholds(folder / "ram_tag_list_threshold.txt"))
 

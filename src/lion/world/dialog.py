@@ -6,10 +6,10 @@ import numpy as np
 
 import lion.world.templates as templates
 from lion.random import between, chance, pick, shuffled
-from lion.world.language import Question, absent_name, apart, ask, choose_name, plural_name, relation_truth, yes_or_no
+from lion.world.language import Question, absent_name, apart, ask, choose_name, relation_truth, yes_or_no
 from lion.world.relations import Name, clear_relations, denoted, rank
 from lion.world.scene import Scene, draw_colour
-from lion.world.vocabulary import NUMBERS, SIZES, plural, with_article
+from lion.world.vocabulary import NUMBERS, SIZES
 
 _KEEP_NO = 0.35  # share of questions "are all alike?" that are kept where the answer is no, so that "yes" is not rare
 
@@ -45,9 +45,7 @@ def _absent(scene: Scene, rng: np.random.Generator, first: bool) -> Question:
 def _introduce(scene: Scene, rng: np.random.Generator, name: Name, index: int | None, first: bool) -> Question:
     """Ask whether an object exists; `index` is None for an absent one. Later rounds may be short ("and a dog?")."""
     answer, about = ("no", ()) if index is None else ("yes", (index,))
-    a_name, names = with_article(str(name)), plural_name(name)
-    wording = templates.EXISTS if first else templates.THEN_EXISTS
-    return ask(scene, rng, "exists", wording, answer, about, a_name=a_name, names=names)
+    return ask(scene, rng, "exists", templates.EXISTS if first else templates.THEN_EXISTS, answer, about, name)
 
 
 def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
@@ -69,8 +67,8 @@ def _about_it(scene: Scene, rng: np.random.Generator) -> list[Question]:
         rounds.append(_introduce(scene, rng, other_name, other, False))
         more = _follow(scene, rng, other, other_name, 2)
         side, answer = relation_truth(rng, clear_relations(scene.objects[focus], scene.objects[other]))
-        slots = {"relation": pick(rng, templates.SIDES[side]), "other": name}
-        back = ask(scene, rng, "relation", templates.TO_IT, answer, (focus, other), True, **slots)
+        phrase = pick(rng, templates.SIDES[side])
+        back = ask(scene, rng, "relation", templates.TO_IT, answer, (focus, other), relation=phrase, other=name)
         rounds += shuffled(rng, [back, *more[:1]])
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -82,21 +80,20 @@ def _follow(scene: Scene, rng: np.random.Generator, focus: int, name: Name, want
     target = scene.objects[focus]
     options: list[Question] = []
     if name.colour is None:
-        options.append(ask(scene, rng, "colour", templates.ITS_COLOUR, target.colour, (focus,), True))
+        options.append(ask(scene, rng, "colour", templates.ITS_COLOUR, target.colour, (focus,)))
     if name.size is None:
-        options.append(ask(scene, rng, "size", templates.ITS_SIZE, target.size, (focus,), True))
+        options.append(ask(scene, rng, "size", templates.ITS_SIZE, target.size, (focus,)))
     nearby = [pair for pair in apart(scene) if pair[0] == focus]
     if nearby:
         _, other, true = pick(rng, nearby)
-        slots = {"other": str(choose_name(scene, rng, other))}
+        anchor = choose_name(scene, rng, other)
         if chance(rng, 1 / 3):
-            answer = pick(rng, true)
+            answer, phrase = pick(rng, true), ""
             wording = templates.ITS_SIDE if answer in ("left", "right") else templates.ITS_LEVEL
         else:
             side, answer = relation_truth(rng, true)
-            wording = templates.ITS_RELATION
-            slots["relation"] = pick(rng, templates.SIDES[side])
-        options.append(ask(scene, rng, "relation", wording, answer, (focus, other), True, **slots))
+            wording, phrase = templates.ITS_RELATION, pick(rng, templates.SIDES[side])
+        options.append(ask(scene, rng, "relation", wording, answer, (focus, other), relation=phrase, other=anchor))
     return shuffled(rng, options)[:wanted]
 
 
@@ -112,20 +109,18 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
     for what, kind in (("color", "same colour"), ("size", "same size")):
         same = len({each.colour if what == "color" else each.size for each in objects}) == 1
         if same or chance(rng, _KEEP_NO):
-            options.append(ask(scene, rng, kind, templates.SAME, yes_or_no(same), about, True, what=what, all=both))
+            options.append(ask(scene, rng, kind, templates.SAME, yes_or_no(same), about, what=what, all=both))
     colours = sorted({each.colour for each in objects})
     wrong = draw_colour(rng, category, scene.split)
     colour = pick(rng, colours) if len(colours) > 1 or chance(rng, 0.8) else wrong
     answer = yes_or_no(colours == [colour])
     if len(colours) == 1 or chance(rng, _KEEP_NO):
-        options.append(
-            ask(scene, rng, "all colour", templates.ALL_COLOUR, answer, about, True, all=both, colour=colour)
-        )
+        options.append(ask(scene, rng, "all colour", templates.ALL_COLOUR, answer, about, all=both, colour=colour))
     for side in ("left", "right"):
         outer = [i for i in group if rank(scene, group, i, side) == 0]
         if outer:
             colour = scene.objects[outer[0]].colour
-            options.append(ask(scene, rng, "colour", templates.ONE_COLOUR, colour, (outer[0],), True, side=side))
+            options.append(ask(scene, rng, "colour", templates.ONE_COLOUR, colour, (outer[0],), side=side))
     rounds += shuffled(rng, options)[: between(rng, 2, 3)]
     while len(rounds) < 3:
         rounds.append(_absent(scene, rng, False))
@@ -133,4 +128,4 @@ def _about_them(scene: Scene, rng: np.random.Generator, group: list[int]) -> lis
 
 
 def _how_many(scene: Scene, rng: np.random.Generator, category: str, about: tuple[int, ...]) -> Question:
-    return ask(scene, rng, "count", templates.COUNT, NUMBERS[len(about)], about, names=plural(category))
+    return ask(scene, rng, "count", templates.COUNT, NUMBERS[len(about)], about, Name(category))

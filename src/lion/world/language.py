@@ -21,11 +21,11 @@ from lion.world.relations import ANYTHING, OPPOSITE, Name, clear_relations, deno
 from lion.world.scene import Scene, draw_colour
 from lion.world.templates import Wording, choose
 from lion.world.vocabulary import (
-    CATEGORIES,
     COLOURS,
     NUMBERS,
     ORDINALS,
     PREPOSITION,
+    absent,
     held_out_pair,
     likely_absent,
     plural,
@@ -39,6 +39,7 @@ POPE_FLAVOURS = ("random", "popular", "adversarial")
 _LIKELY, _POPULAR = 4, 8  # plausible absent categories are drawn from the first so many
 
 T = TypeVar("T")
+Makers = Mapping[str, Callable[[Scene, np.random.Generator], T | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,7 @@ def expression(scene: Scene, rng: np.random.Generator, kind: str | None = None) 
     return _of_kind(_EXPRESSIONS, "expression", scene, rng, kind)
 
 
-def _of_kind(
-    makers: Mapping[str, Callable[[Scene, np.random.Generator], T | None]],
-    noun: str,
-    scene: Scene,
-    rng: np.random.Generator,
-    kind: str | None,
-) -> T | None:
+def _of_kind(makers: Makers[T], noun: str, scene: Scene, rng: np.random.Generator, kind: str | None) -> T | None:
     if kind is None:
         made = (makers[each](scene, rng) for each in shuffled(rng, tuple(makers)))
         return next(each for each in made if each is not None)
@@ -152,13 +147,13 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
     if positive:
         category = pick(rng, present)
     elif flavour == "random":
-        category = pick(rng, _absent(scene))
+        category = pick(rng, absent(present))
+    elif flavour == "popular":
+        category = pick(rng, popular_absent(present)[:_POPULAR])
     else:
-        category = pick(
-            rng, popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
-        )
-    about = tuple(denoted(scene, Name(category)))
-    return ask(scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), about, a_name=with_article(category))
+        category = pick(rng, likely_absent(present)[:_LIKELY])
+    name = Name(category)
+    return ask(scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), tuple(denoted(scene, name)), name)
 
 
 def tags(scene: Scene) -> list[str]:
@@ -178,15 +173,20 @@ def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add
     out = {tag for tag in true if not chance(rng, drop)}
     for _ in true:
         if chance(rng, add):
-            out.add(pick(rng, likely_absent(true)[:_LIKELY] if chance(rng, 0.5) else _absent(scene)))
+            out.add(_absent_category(scene, rng))
     return sorted(out)
+
+
+def _absent_category(scene: Scene, rng: np.random.Generator) -> str:
+    """An absent category, half of the time a likely one."""
+    present = tags(scene)
+    return pick(rng, likely_absent(present)[:_LIKELY] if chance(rng, 0.5) else absent(present))
 
 
 def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int, ...]]:
     """A name that denotes no object, half of the time a plausible one, and the objects that it resembles."""
     if chance(rng, 0.5):  # no colour
-        category = pick(rng, likely_absent(tags(scene))[:_LIKELY] if chance(rng, 0.5) else _absent(scene))
-        return Name(category), ()
+        return Name(_absent_category(scene, rng)), ()
     if chance(rng, 0.5):  # a present category in another colour, often that of another object
         category = pick(rng, tags(scene))
         about = denoted(scene, Name(category))
@@ -196,7 +196,7 @@ def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int
             colour = pick(rng, others) if others and chance(rng, 0.5) else draw_colour(rng, category, scene.split)
             if not denoted(scene, Name(category, colour)):
                 return Name(category, colour), tuple(about)
-    category = pick(rng, _absent(scene))
+    category = pick(rng, absent(tags(scene)))
     return Name(category, draw_colour(rng, category, scene.split)), ()
 
 
@@ -223,27 +223,28 @@ def ask(
     wording: Wording,
     answer: str,
     about: tuple[int, ...],
-    needs_history: bool = False,
+    name: Name | None = None,
     **slots: object,
 ) -> Question:
-    """A question in one of the templates of a wording, filled in."""
+    """A question in one of the templates of a wording, filled in as by :func:`fill`.
+
+    Without a name it is about "it" or "they", and so needs the earlier rounds of a dialog.
+    """
     template, held_out = choose(rng, wording, scene.split)
-    return Question(kind, template.format(**slots), answer, needs_history, held_out, about)
+    return Question(kind, fill(template, name, **slots), answer, name is None, held_out, about)
+
+
+def fill(template: str, name: Name | None, **slots: object) -> str:
+    """A template with its slots filled: `name`, `a_name` and `names` (its plural) by the name, the others as given."""
+    if name is not None:
+        plural_name = name._replace(category=plural(name.category))
+        slots |= {"name": name, "a_name": with_article(str(name)), "names": plural_name}
+    return template.format(**slots)
 
 
 def yes_or_no(truth: bool) -> str:
     """The answer to a yes-no question."""
     return "yes" if truth else "no"
-
-
-def _absent(scene: Scene) -> list[str]:
-    present = {obj.category for obj in scene.objects}
-    return [category for category in CATEGORIES if category not in present]
-
-
-def plural_name(name: Name) -> str:
-    """ "red cat" -> "red cats"."""
-    return str(name._replace(category=plural(name.category)))
 
 
 def _exists(scene: Scene, rng: np.random.Generator) -> Question:
@@ -256,8 +257,7 @@ def _exists(scene: Scene, rng: np.random.Generator) -> Question:
         about: tuple[int, ...] = (index,)
     else:
         name, about = absent_name(scene, rng)
-    a_name, names = with_article(str(name)), plural_name(name)
-    return ask(scene, rng, "exists", templates.EXISTS, yes_or_no(present), about, a_name=a_name, names=names)
+    return ask(scene, rng, "exists", templates.EXISTS, yes_or_no(present), about, name)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> Question:
@@ -275,9 +275,7 @@ def _count(scene: Scene, rng: np.random.Generator) -> Question:
         name = Name(ANYTHING, pick(rng, [c for c in COLOURS if not denoted(scene, Name(ANYTHING, c))]))
     else:
         name, _ = absent_name(scene, rng)
-    return ask(
-        scene, rng, "count", templates.COUNT, NUMBERS[number], tuple(denoted(scene, name)), names=plural_name(name)
-    )
+    return ask(scene, rng, "count", templates.COUNT, NUMBERS[number], tuple(denoted(scene, name)), name)
 
 
 def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
@@ -286,7 +284,7 @@ def _colour(scene: Scene, rng: np.random.Generator) -> Question | None:
     if not found:
         return None
     index, name = pick(rng, found)
-    return ask(scene, rng, "colour", templates.COLOUR, scene.objects[index].colour, (index,), name=name)
+    return ask(scene, rng, "colour", templates.COLOUR, scene.objects[index].colour, (index,), name)
 
 
 def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
@@ -316,16 +314,11 @@ def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> 
     if chance(rng, 2 / 3 if plain else 1 / 3):
         answer = pick(rng, true)
         wording = templates.EITHER_SIDE if answer in ("left", "right") else templates.EITHER_LEVEL
-        return ask(scene, rng, "relation", wording, answer, (one, other), name=name, other=anchor)
+        return ask(scene, rng, "relation", wording, answer, (one, other), name, other=anchor)
     side, answer = relation_truth(rng, true)
     template, held_out = choose(rng, templates.RELATION, scene.split)
-    slots = {
-        "name": name,
-        "a_name": with_article(str(name)),
-        "relation": pick(rng, templates.SIDES[side]),
-        "other": anchor,
-    }
-    return Question("relation", template.format(**slots), answer, False, held_out, (one, other))
+    text = fill(template, name, relation=pick(rng, templates.SIDES[side]), other=anchor)
+    return Question("relation", text, answer, False, held_out, (one, other))
 
 
 def _unique(scene: Scene, rng: np.random.Generator) -> Expression | None:

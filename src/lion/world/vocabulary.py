@@ -1,7 +1,7 @@
-"""What the mini world is made of: categories, colours, sizes, themes, which things go together, and what is held out.
+"""The content of the drawn world: categories, colours, sizes, themes, co-occurrence, and what is held out.
 
-The priors matter: a theme strongly prefers eight categories and some categories come in pairs, so that "absent but
-likely" exists and hallucination can be measured as POPE does. Sixteen of the 192 colour-category pairs never appear in
+A theme strongly prefers eight categories and some categories come in pairs, so that some absent categories are likely
+and hallucination can be measured as POPE does. Sixteen of the 192 colour-category pairs never appear in
 train or val; the test split draws about a fifth of its objects from them.
 """
 
@@ -81,48 +81,51 @@ def held_out_pair(category: str, colour: str) -> bool:
 
 
 def theme_weights(theme: str) -> tuple[int, ...]:
-    """How likely each of CATEGORIES is in `theme`, as whole numbers."""
+    """Relative frequency of each of CATEGORIES in a theme, as whole numbers."""
     return tuple(_PREFERRED if category in THEMES[theme] else _OTHER for category in CATEGORIES)
 
 
 @cache
 def popularity() -> dict[str, int]:
-    """How often each category is drawn over all themes, as whole numbers (partners aside)."""
+    """Relative frequency of each category over all themes, as whole numbers (partners aside)."""
     columns = zip(*(theme_weights(theme) for theme in THEMES), strict=True)
     return dict(zip(CATEGORIES, map(sum, columns), strict=True))
 
 
 @cache
 def cooccurrence(one: str, other: str) -> int:
-    """How strongly two categories go together: shared themes, and a bonus for partners."""
+    """Co-occurrence weight of two categories: shared themes, and a bonus for partners."""
     rows = [dict(zip(CATEGORIES, theme_weights(theme), strict=True)) for theme in THEMES]
     return sum(row[one] * row[other] for row in rows) + _PARTNER * _PREFERRED * (PARTNERS[one] == other)
 
 
+def absent(present: Sequence[str]) -> list[str]:
+    """The categories that are not among the present ones."""
+    return [category for category in CATEGORIES if category not in present]
+
+
 def likely_absent(present: Sequence[str]) -> list[str]:
-    """Absent categories, the one that goes best with `present` first (POPE's adversarial order)."""
-    absent = [category for category in CATEGORIES if category not in present]
-    score = {category: sum(cooccurrence(category, other) for other in set(present)) for category in absent}
-    return sorted(absent, key=lambda category: (-score[category], category))
+    """Absent categories, those that co-occur most with the present ones first (POPE's adversarial order)."""
+    score = {category: sum(cooccurrence(category, other) for other in set(present)) for category in CATEGORIES}
+    return sorted(absent(present), key=lambda category: (-score[category], category))
 
 
 def popular_absent(present: Sequence[str]) -> list[str]:
     """Absent categories, the most frequent first (POPE's popular order)."""
-    absent = [category for category in CATEGORIES if category not in present]
-    return sorted(absent, key=lambda category: (-popularity()[category], category))
+    return sorted(absent(present), key=lambda category: (-popularity()[category], category))
 
 
 _WORD = re.compile(r"<extra_id_\d+>|[A-Za-z']+|\d+|[^\sA-Za-z\d]")
 
 
 def words(text: str) -> list[str]:
-    """The words and punctuation marks of `text`, in order, case kept."""
+    """The words and punctuation marks of a text, in order and case."""
     return _WORD.findall(text)
 
 
 @cache
 def vocabulary() -> tuple[str, ...]:
-    """Every word and mark, sorted, that any text of the world or any prompt can hold; numbers in boxes aside."""
+    """Every word and punctuation mark, sorted, of the world's texts and the prompts; numbers in boxes aside."""
     lexicon = (*CATEGORIES, *map(plural, CATEGORIES), *COLOURS, *SIZES, *THEMES, *NUMBERS, *ORDINALS)
     small = "yes no a an and , left right top bottom above below on in both all color size object objects"
     slots = re.compile(r"\{[^{}]*\}")

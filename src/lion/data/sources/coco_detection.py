@@ -6,9 +6,9 @@ Where a picture has several objects of a category, its name denotes none of them
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, text, unit_box
-from lion.data.record import Record
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, region_record, text
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
@@ -33,22 +33,9 @@ def coco_detection(reader: AnnotationReader) -> None:
             image = entry(images, row["image_id"], "image")
             name = text(entry(categories, row["category_id"], "category")["name"], "category")
             size = (image["width"], image["height"])
-            meta = {
-                "ann_id": row["id"],
-                "image_id": row["image_id"],
-                "category": name,
-                "bbox": tuple(row["bbox"]),
-                "size": size,
-            }
-            alone = alike[ident(row, "image_id"), ident(row, "category_id")] == 1
-            record = Record(
-                str(row["id"]),
-                reader.image(f"{reader.split.rsplit('_', 1)[-1]}/{image['file_name']}", image["file_name"]),
-                Task.REC if alone else Task.REG,
-                expression=name,
-                box=unit_box(row["bbox"], *size),
-                answers=(name,),
-                also=(Task.REG,) if alone else (),
-                meta=meta,
-            )
+            meta = {"ann_id": row["id"], "image_id": row["image_id"], "category": name}
+            picture = reader.image(f"{reader.split.rsplit('_', 1)[-1]}/{image['file_name']}", image["file_name"])
+            record = region_record(row["id"], picture, name, row["bbox"], size, meta)
+            if alike[ident(row, "image_id"), ident(row, "category_id")] > 1:
+                record = replace(record, task=Task.REG, also=())
             reader.add(record)

@@ -4,8 +4,8 @@
     {"image": "a.jpg", "question": "what is it?", "answer": "a dog", "history": [["is it day?", "yes"]]}
     {"image": "a.jpg", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9], "tags": ["dog", "beach"]}
 
-`image` is a path, relative to the file's folder; `box` is x1, y1, x2, y2 in the unit square. What a line holds says
-which tasks it serves: a caption, VQA, with `history` dialog, with `expression` and `box` both REC and REG; `task`
+`image` is a path, relative to the file's folder; `box` is x1, y1, x2, y2 in the unit square. The fields of a line
+decide the tasks it serves: a caption, VQA, with `history` dialog, with `expression` and `box` both REC and REG; `task`
 limits it to one.
 
 A file called `.csv` has the columns image, question and answer, or image and caption, in its first line.
@@ -106,13 +106,10 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
         raise LionError(f"its picture {picture} is not there; paths start at the file's folder")
     if Task.CAPTION in tasks:
         yield Record(ident, picture, Task.CAPTION, answers=(row["caption"],), tags=tags)
-    asked = next((task for task in tasks if task in (Task.VQA, Task.DIALOG)), None)
-    if asked:
+    for task in {Task.VQA, Task.DIALOG} & set(tasks):
         rounds = tuple((question, answer) for question, answer in history)
-        answers = (row["answer"],)
-        yield Record(ident, picture, asked, row["question"], history=rounds, answers=answers, tags=tags)
-    regional = [task for task in tasks if task in (Task.REC, Task.REG)]
-    if regional:
+        yield Record(ident, picture, task, row["question"], history=rounds, answers=(row["answer"],), tags=tags)
+    if regional := [task for task in tasks if task in (Task.REC, Task.REG)]:
         first, *also = regional
         phrase = row["expression"]
         answers = (phrase,)
@@ -124,7 +121,7 @@ def _are_texts(values: Any) -> bool:
 
 
 def _tasks(row: Mapping[str, Any]) -> list[Task]:
-    """The tasks a line has everything for."""
+    """The tasks for which a line has all fields."""
     tasks = []
     if row.get("caption"):
         tasks.append(Task.CAPTION)

@@ -56,8 +56,8 @@ def _turns(reader: AnnotationReader, row: dict[str, Any], number: int) -> list[R
     picture = reader.image(name, *coco, *(f"{part}/{name}" for part in _COCO if part.endswith("2014")))
     if [turn["from"] for turn in turns] != ["human", "gpt"] * (len(turns) // 2) or not turns:
         raise LionError("its turns are not those of human and gpt by turns")
-    said = [text(turn["value"].replace(_SLOT, " ").strip(), "turn") for turn in turns]
-    rounds = list(zip(said[::2], said[1::2], strict=True))
+    texts = [text(turn["value"].replace(_SLOT, " ").strip(), "turn") for turn in turns]
+    rounds = list(zip(texts[::2], texts[1::2], strict=True))
     return [
         Record(
             f"{number}:{row.get('id')}:{place}",

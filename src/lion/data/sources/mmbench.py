@@ -1,4 +1,4 @@
-"""MMBench v1.0: multiple-choice questions in a table with the pictures in it, each asked with its options rotated."""
+"""MMBench v1.0: multiple-choice questions in a table with their pictures, each repeated with rotated options."""
 
 from __future__ import annotations
 

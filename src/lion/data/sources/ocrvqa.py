@@ -28,7 +28,7 @@ def ocrvqa(reader: AnnotationReader) -> None:
                 raise LionError(f"it has {len(book['questions'])} questions and {len(book['answers'])} answers")
             picture = reader.image(f"images/{key}{PurePosixPath(book['imageURL']).suffix}")
             meta = {"key": key, **{name: book.get(name) for name in ("title", "authorName", "genre")}}
-            for place, (asked, answer) in enumerate(zip(book["questions"], book["answers"], strict=True)):
-                question, answers = text(asked, "question"), (text(answer, "answer"),)
+            for place, (question, answer) in enumerate(zip(book["questions"], book["answers"], strict=True)):
+                question, answers = text(question, "question"), (text(answer, "answer"),)
                 record = Record(f"{key}_{place}", picture, Task.VQA, question, answers=answers, meta=meta)
                 reader.add(record)

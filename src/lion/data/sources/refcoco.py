@@ -7,16 +7,15 @@ pickle may be replaced by the same list as JSON under the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, Reader, entry, ident, text, texts, unit_box
+from lion.data.dataset import AnnotationReader, DatasetInfo, Reader, entry, ident, region_record, text, texts
 from lion.data.pickled import loads
-from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.errors import LionError
-from lion.prompts import Task
 
 _REFER = "https://github.com/lichengunc/refer"
 _PICTURES = ("train2014", "mscoco/images/train2014")
@@ -61,20 +60,12 @@ def _add_records(reader: AnnotationReader, refs: str) -> None:
                     "image_id": row["image_id"],
                     "category": entry(categories, row["category_id"], "category")["name"],
                     "raw": sentence.get("raw"),
-                    "bbox": tuple(annotation["bbox"]),
-                    "size": size,
                 }
-                record = Record(
-                    str(sentence["sent_id"]),
-                    # The ref's own file_name has a suffix that no picture has. The second place is REFER's own.
-                    reader.image(*(f"{place}/{image['file_name']}" for place in _PICTURES)),
-                    Task.REC,
-                    expression=text(sentence["sent"], "sent"),
-                    box=unit_box(annotation["bbox"], *size),
-                    answers=expressions,
-                    also=(Task.REG,),
-                    meta=meta,
-                )
+                # The ref's own file_name has a suffix that no picture has. The second place is REFER's own.
+                picture = reader.image(*(f"{place}/{image['file_name']}" for place in _PICTURES))
+                expression = text(sentence["sent"], "sent")
+                record = region_record(sentence["sent_id"], picture, expression, annotation["bbox"], size, meta)
+                record = replace(record, answers=expressions)
                 reader.add(record)
 
 

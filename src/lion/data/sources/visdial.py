@@ -53,7 +53,7 @@ def _round(
 ) -> Record:
     image_id, split = dialog["image_id"], reader.split
 
-    def said(row: dict[str, Any], key: str) -> str:
+    def utterance(row: dict[str, Any], key: str) -> str:
         table = data[f"{key}s"]
         return text(table[index(row[key], table, key)], key)
 
@@ -73,9 +73,11 @@ def _round(
         f"{image_id}_{number}",
         reader.image(*names),
         Task.DIALOG,
-        said(row, "question"),
-        history=tuple((said(past, "question"), said(past, "answer")) for past in dialog["dialog"][: number - 1]),
-        answers=() if split == "test" else (said(row, "answer"),),
+        utterance(row, "question"),
+        history=tuple(
+            (utterance(past, "question"), utterance(past, "answer")) for past in dialog["dialog"][: number - 1]
+        ),
+        answers=() if split == "test" else (utterance(row, "answer"),),
         choices=tuple(data["answers"][index(option, data["answers"], "answer option")] for option in options),
         correct=meta.get("gt_index"),
         meta=meta,

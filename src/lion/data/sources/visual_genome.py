@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, text, unit_box
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, region_record, text
 from lion.data.record import Record
 from lion.prompts import Task
 
@@ -37,26 +37,18 @@ def visual_genome(reader: AnnotationReader) -> None:
                 phrase = text(region["phrase"], "phrase").strip()
                 bbox = tuple(region[key] for key in ("x", "y", "width", "height"))
                 size = (image["width"], image["height"])
-                record = Record(
-                    str(region["region_id"]),
-                    _picture(reader, number),
-                    Task.REC,
-                    expression=phrase,
-                    box=unit_box(bbox, *size),
-                    answers=(phrase,),
-                    also=(Task.REG,),
-                    meta={"region_id": region["region_id"], "image_id": number, "bbox": bbox, "size": size},
-                )
+                meta = {"region_id": region["region_id"], "image_id": number}
+                record = region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta)
                 reader.add(record)
 
 
 def _questions(reader: AnnotationReader) -> None:
     file = reader.file("question_answers.json")
     for row in reader.json(file):
-        asked: list[Any] = []
+        questions: list[Any] = []
         with reader.record(file, ident(row, "id"), "image"):
-            asked = row["qas"]
-        for one in asked:
+            questions = row["qas"]
+        for one in questions:
             with reader.record(file, ident(one, "qa_id"), "question"):
                 picture, question = _picture(reader, one["image_id"]), text(one["question"], "question")
                 meta, answers = {"image_id": one["image_id"]}, (text(one["answer"], "answer"),)

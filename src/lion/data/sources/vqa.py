@@ -45,9 +45,9 @@ def _add_records(reader: AnnotationReader, prefix: str) -> None:
     if reader.split != "test":
         truth = reader.file(f"{prefix}mscoco_{part}_annotations.json")
         annotations = reader.table(truth, reader.json(truth, "annotations"), "question_id", "annotation")
-    for asked in questions:
-        with reader.record(file, ident(asked, "question_id"), "question"):
-            number, image_id = asked["question_id"], asked["image_id"]
+    for row in questions:
+        with reader.record(file, ident(row, "question_id"), "question"):
+            number, image_id = row["question_id"], row["image_id"]
             meta = {"question_id": number, "image_id": image_id}
             answers: tuple[str, ...] = ()
             if reader.split != "test":
@@ -57,5 +57,5 @@ def _add_records(reader: AnnotationReader, prefix: str) -> None:
                 kinds = {key: truth_row.get(key) for key in ("question_type", "answer_type")}
                 meta |= {**kinds, "answers": given}
             picture = reader.image(f"{part}/COCO_{part}_{image_id:012d}.jpg")
-            question = text(asked["question"], "question")
+            question = text(row["question"], "question")
             reader.add(Record(str(number), picture, Task.VQA, question, answers=answers, meta=meta))

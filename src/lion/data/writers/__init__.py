@@ -1,4 +1,4 @@
-"""The drawn world in the original files of the datasets, so that every reader, prompt and score can run on pictures.
+"""The drawn world in the original files of the datasets, so that every reader, prompt and metric can run on it.
 
 `write_as("refcoco", OUT, 100, split="test")` fills OUT/refcoco with the files, keys and folders that
 `lion.data.sources` reads. Questions of the val and test splits are the world's frozen ones, where the seed is the
@@ -39,8 +39,8 @@ FORMATS: Mapping[str, tuple[Writer, Mapping[str, str]]] = {
     "vqav2": (questions.vqav2, _LIKE_VQA),
     "vsr": (questions.vsr, {"train": "train", "val": "dev", "test": "test"}),
 }
-"""Writer of each dataset, and what its split is called for each of the world's: where the dataset hides the answers of
-its own test split, the world's test split becomes the one that is scored."""
+"""Writer of each dataset, and the name of its split for each of the world's: where the dataset hides the answers of its
+test split, the world's test split becomes the one that is scored."""
 
 
 def write_as(
@@ -53,7 +53,7 @@ def write_as(
     pixels: int = 256,
     progress: Callable[[], None] | None = None,
 ) -> Path:
-    """Write `size` scenes of the world's `split` and what is asked about them as the dataset `name`, to OUT/name.
+    """Write `size` scenes of the world's `split` with their texts as the dataset `name`, to OUT/name.
 
     Args:
         progress: called after each picture.

@@ -43,7 +43,7 @@ def textcaps(album: Album) -> None:
                 "caption_id": number * CAPTIONS + place,
                 "caption_tokens": tokens[place],
                 "image_id": ident,
-                "image_classes": sorted({thing.category for thing in now.objects}),
+                "image_classes": sorted({obj.category for obj in now.objects}),
                 "flickr_original_url": "",
                 "flickr_300k_url": "",
                 "image_width": album.pixels,

@@ -1,4 +1,4 @@
-"""What the writers have in common: scenes with what is asked about them, pictures, and small pieces of files."""
+"""Shared by the writers: scenes with questions and expressions, pictures, and pieces of files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lion.prompts import Task
 from lion.random import shuffled, stream
 from lion.world.dialog import dialog
 from lion.world.draw import render
-from lion.world.language import EXPRESSION_KINDS, VQA_KINDS, caption, expression, pope, vqa
+from lion.world.language import EXPRESSION_KINDS, VQA_KINDS, Question, caption, expression, pope, vqa
 from lion.world.questions import TestQuestion, test_questions
 from lion.world.scene import Scene, scene
 from lion.world.vocabulary import COLOURS, NUMBERS, SIZES, WORLD_VERSION
@@ -31,31 +31,36 @@ _ANSWERS: tuple[tuple[str, ...], ...] = (
     ("above", "below"),
     SIZES,
 )
-"""Short answers by what they answer."""
+"""Short answers by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One question about a scene, or one phrase for a thing in it."""
+    """A question about a scene, or an expression for one of its objects."""
 
     number: int
-    """The scene's number in its split: the picture's id."""
+    """The scene's number in its split, which is the picture's id."""
     scene: Scene
     kind: str
     text: str
     answer: str = ""
     target: int | None = None
-    """REC: the thing that is meant."""
+    """REC: index of the object denoted."""
+
+    @classmethod
+    def of(cls, number: int, scene: Scene, question: Question) -> Fact:
+        """From a question."""
+        return cls(number, scene, question.kind, question.question, question.answer)
 
 
 @dataclass(frozen=True)
 class Album:
-    """What is to be written, and where."""
+    """The scenes to write, their texts, and the folder."""
 
     folder: Path
     world_split: str
     split: str
-    """What the dataset calls it."""
+    """The dataset's name of it."""
     size: int
     seed: int
     pixels: int
@@ -67,71 +72,71 @@ class Album:
         return self.world_split != "train" and self.seed == 0
 
     def rng(self, *names: object) -> np.random.Generator:
-        """A stream of its own for each purpose."""
+        """A random stream for each purpose."""
         return stream("lion-world-as", WORLD_VERSION, self.world_split, self.seed, *names)
 
     def questions(self) -> list[Fact]:
         """One VQA question for each scene."""
-        if self.frozen:
-            return [_fact(one) for one in test_questions(Task.VQA, self.size, split=self.world_split)]
-        facts = []
-        for number, now in islice(self.scenes(), self.size):
+
+        def generate(number: int, now: Scene) -> Question:
             rng = self.rng("vqa", number)
-            asked = vqa(now, rng, VQA_KINDS[number % len(VQA_KINDS)]) or vqa(now, rng)
-            facts.append(Fact(number, now, asked.kind, asked.question, asked.answer))
-        return facts
+            return vqa(now, rng, VQA_KINDS[number % len(VQA_KINDS)]) or vqa(now, rng)
+
+        return self._questions(Task.VQA, generate)
 
     def pope(self, flavour: str) -> list[Fact]:
         """One POPE question for each scene, yes and no by turns."""
+
+        def generate(number: int, now: Scene) -> Question:
+            return pope(now, self.rng("pope", flavour, number), flavour, positive=number % 2 == 0)
+
+        return self._questions(f"pope-{flavour}", generate)
+
+    def _questions(self, name: str, generate: Callable[[int, Scene], Question]) -> list[Fact]:
+        """The frozen questions of a set, or generated ones."""
         if self.frozen:
-            return [_fact(one) for one in test_questions(f"pope-{flavour}", self.size, split=self.world_split)]
-        facts = []
-        for number, now in islice(self.scenes(), self.size):
-            asked = pope(now, self.rng("pope", flavour, number), flavour, positive=number % 2 == 0)
-            facts.append(Fact(number, now, asked.kind, asked.question, asked.answer))
-        return facts
+            return [_fact(one) for one in test_questions(name, self.size, split=self.world_split)]
+        return [Fact.of(number, now, generate(number, now)) for number, now in self.scenes(self.size)]
 
     def expressions(self, kinds: Sequence[str] = EXPRESSION_KINDS) -> list[Fact]:
-        """Phrases of these kinds: the frozen one of each scene, else all that the scene allows."""
+        """Expressions of these kinds: the frozen one of each scene, else all that the scene allows."""
         if self.frozen:
             rounds = len(EXPRESSION_KINDS)
-            asked = test_questions(Task.REC, self.size * rounds // len(kinds) + rounds, split=self.world_split)
-            return [_fact(one) for one in asked if one.kind in kinds][: self.size]
-        facts = []
-        for number, now in islice(self.scenes(), self.size):
-            said = [expression(now, self.rng("rec", kind, number), kind) for kind in kinds]
-            facts += [Fact(number, now, one.kind, one.text, target=one.target) for one in said if one]
-        return facts
+            questions = test_questions(Task.REC, self.size * rounds // len(kinds) + rounds, split=self.world_split)
+            return [_fact(one) for one in questions if one.kind in kinds][: self.size]
+        return [
+            Fact(number, now, one.kind, one.text, target=one.target)
+            for number, now in self.scenes(self.size)
+            for kind in kinds
+            if (one := expression(now, self.rng("rec", kind, number), kind))
+        ]
 
     def dialogs(self) -> list[list[Fact]]:
-        """A dialog for each scene: its rounds."""
-        dialogs: dict[int, list[Fact]] = {}
+        """A dialog for each scene, as a list of rounds."""
         if self.frozen:
+            dialogs: dict[int, list[Fact]] = {}
             for one in test_questions(Task.DIALOG, self.size * 5, split=self.world_split):
                 dialogs.setdefault(one.scene_index, []).append(_fact(one))
             return list(dialogs.values())[: self.size]
         return [
-            [Fact(number, now, one.kind, one.question, one.answer) for one in dialog(now, self.rng("dialog", number))]
-            for number, now in islice(self.scenes(), self.size)
+            [Fact.of(number, now, one) for one in dialog(now, self.rng("dialog", number))]
+            for number, now in self.scenes(self.size)
         ]
 
     def captions(self) -> list[tuple[int, Scene, list[str]]]:
         """Scenes with reference captions: number, scene, sentences."""
-        first = (
-            {one.scene_index: one.answer for one in test_questions(Task.CAPTION, self.size, split=self.world_split)}
-            if self.frozen
-            else {}
-        )
+        frozen = test_questions(Task.CAPTION, self.size, split=self.world_split) if self.frozen else ()
+        first = {one.scene_index: one.answer for one in frozen}
         out = []
-        for number, now in islice(self.scenes(), self.size):
+        for number, now in self.scenes(self.size):
             rng = self.rng("caption", number)
-            said = [caption(now, rng) for _ in range(CAPTIONS)]
-            out.append((number, now, [first.get(number, said[0]), *said[1:]]))
+            texts = [caption(now, rng) for _ in range(CAPTIONS)]
+            out.append((number, now, [first.get(number, texts[0]), *texts[1:]]))
         return out
 
-    def scenes(self) -> Iterator[tuple[int, Scene]]:
-        """All scenes of the split with their numbers, without end."""
-        return ((number, scene(self.world_split, number, seed=self.seed)) for number in count())
+    def scenes(self, limit: int | None = None) -> Iterator[tuple[int, Scene]]:
+        """The scenes of the split with their numbers, the first `limit` or without end."""
+        return ((number, scene(self.world_split, number, seed=self.seed)) for number in islice(count(), limit))
 
     def draw(self, now: Scene, name: str) -> None:
         """A scene's picture as a file: `.png` exact, `.jpg` nearly so."""
@@ -165,12 +170,12 @@ class Album:
 def _fact(one: TestQuestion) -> Fact:
     target = None
     if one.task == Task.REC:
-        target = next(place for place, thing in enumerate(one.scene.objects) if thing.box == one.box)
+        target = next(place for place, obj in enumerate(one.scene.objects) if obj.box == one.box)
     return Fact(one.scene_index, one.scene, one.kind, one.expression or one.question or "", one.answer, target)
 
 
 def options(rng: np.random.Generator, answer: str, most: int, *, exactly: bool = False) -> list[str]:
-    """A right answer among up to `most` choices of its kind, shuffled; `exactly` fills up with answers of others."""
+    """The answer among up to `most` choices of its kind, shuffled; `exactly` fills up with answers of other kinds."""
     alike = next((group for group in _ANSWERS if answer in group), ())
     wrong = shuffled(rng, [other for other in alike if other != answer])
     if exactly:
@@ -184,7 +189,7 @@ def short_answers() -> list[str]:
 
 
 def coco_name(part: str, number: int) -> str:
-    """What COCO 2014 calls a picture, below its folder: `val2014/COCO_val2014_000000000007.jpg`."""
+    """The file name of a picture in COCO 2014, with its folder: `val2014/COCO_val2014_000000000007.jpg`."""
     return f"{part}/COCO_{part}_{number:012d}.jpg"
 
 

@@ -27,11 +27,11 @@ def okvqa(album: Album) -> None:
 
 def _vqa(album: Album, prefix: str, title: str, extra: dict[str, Any]) -> None:
     part = f"{album.split}2014"
-    asked, truth = [], []
+    questions, annotations = [], []
     for fact in album.questions():
         album.draw(fact.scene, coco_name(part, fact.number))
         ident = fact.number * 1000
-        asked.append({"image_id": fact.number, "question": fact.text, "question_id": ident})
+        questions.append({"image_id": fact.number, "question": fact.text, "question_id": ident})
         given = _ten_answers(fact.answer)
         row: dict[str, Any] = {
             "question_type": "other" if extra else _BY_KIND[fact.kind],
@@ -48,11 +48,11 @@ def _vqa(album: Album, prefix: str, title: str, extra: dict[str, Any]) -> None:
             row["answers"] = [{**one, "raw_answer": one["answer"]} for one in row["answers"]]
             row["confidence"] = 5
             del row["multiple_choice_answer"]
-        truth.append(row)
+        annotations.append(row)
     head = {"info": info(title, 2026), "license": _LICENSE, "data_subtype": part, "data_type": "mscoco"}
-    questions = {**head, "task_type": "Open-Ended", "questions": asked}
-    album.json(f"{prefix}OpenEnded_mscoco_{part}_questions.json", questions)
-    album.json(f"{prefix}mscoco_{part}_annotations.json", {**head, **extra, "annotations": truth})
+    table = {**head, "task_type": "Open-Ended", "questions": questions}
+    album.json(f"{prefix}OpenEnded_mscoco_{part}_questions.json", table)
+    album.json(f"{prefix}mscoco_{part}_annotations.json", {**head, **extra, "annotations": annotations})
 
 
 def _ten_answers(answer: str) -> list[str]:
@@ -112,26 +112,26 @@ def pope(album: Album) -> None:
 
 
 def vsr(album: Album) -> None:
-    """`zeroshot/<split>.jsonl`: statements that a thing stands left of, right of, above or below another; in images."""
+    """`zeroshot/<split>.jsonl`: statements that an object is left of, right of, above or below another."""
     lines: list[dict[str, Any]] = []
     for number, now in album.scenes():
         if len(lines) == album.size:
             break
-        if not (pairs := apart(now)):  # everything in one place: nothing to say
+        if not (pairs := apart(now)):  # no two objects are clearly apart
             continue
         rng = album.rng("vsr", number)
         one, other, true = pick(rng, pairs)
         relation, answer = relation_truth(rng, true)
         truth = answer == "yes"
-        said, name = pick(rng, SIDES[relation]), f"{number:012d}.jpg"
+        phrase, name = pick(rng, SIDES[relation]), f"{number:012d}.jpg"
         subject, anchor = choose_name(now, rng, one), choose_name(now, rng, other)
         album.draw(now, f"images/{name}")
         line = {
             "image": name,
             "image_link": f"http://images.cocodataset.org/val2017/{name}",
-            "caption": f"the {subject} is {said} the {anchor}.",
+            "caption": f"the {subject} is {phrase} the {anchor}.",
             "label": int(truth),
-            "relation": said,
+            "relation": phrase,
             "subj": subject.category,
             "obj": anchor.category,
             "annotator_id": 0,

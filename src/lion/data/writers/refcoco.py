@@ -12,18 +12,18 @@ from lion.world.scene import Scene, SceneObject
 from lion.world.vocabulary import CATEGORIES, words
 
 _LIVING = frozenset({"bird", "butterfly", "cat", "crab", "dog", "fish"})
-"""Stand for the people of UNC's testA."""
-_MOST_THINGS = 10
-"""Annotation ids are the picture's number times this, and the thing's place."""
+"""They take the place of people in UNC's testA."""
+_MOST_OBJECTS = 10
+"""An annotation id is the picture's number times this, plus the object's place."""
 
 
 def refcoco(album: Album) -> None:
-    """`refs(unc).p`; of the test split living things become testA, the others testB."""
+    """`refs(unc).p`; of the test split animals become testA, the others testB."""
     _write(album, "refs(unc).p", EXPRESSION_KINDS, album.split.startswith("test"))
 
 
 def refcoco_plus(album: Album) -> None:
-    """The same with phrases that name no places."""
+    """The same with expressions that name no places."""
     _write(album, "refs(unc).p", ("unique", "attribute"), album.split.startswith("test"))
 
 
@@ -33,33 +33,33 @@ def refcocog(album: Album) -> None:
 
 
 def _write(album: Album, file: str, kinds: Sequence[str], living: bool) -> None:
-    """One ref for each thing that is meant, with every phrase for it as a sentence."""
-    by_thing: dict[tuple[int, int], list[Fact]] = {}
+    """One ref for each object that has expressions, which are its sentences."""
+    by_object: dict[tuple[int, int], list[Fact]] = {}
     for fact in album.expressions(kinds):
         assert fact.target is not None
-        by_thing.setdefault((fact.number, fact.target), []).append(fact)
+        by_object.setdefault((fact.number, fact.target), []).append(fact)
     scenes: dict[int, Scene] = {}
     refs: list[dict[str, Any]] = []
     sentences = 0
-    for (number, target), facts in by_thing.items():
+    for (number, target), facts in by_object.items():
         now = scenes[number] = facts[0].scene
-        thing = now.objects[target]
+        obj = now.objects[target]
         picture = coco_name("train2014", number)
         album.draw(now, picture)
-        said = [
+        rows = [
             {"tokens": words(fact.text), "raw": fact.text, "sent_id": sentences + place, "sent": fact.text}
             for place, fact in enumerate(facts)
         ]
-        sentences += len(said)
+        sentences += len(rows)
         ref = {
-            "sent_ids": [one["sent_id"] for one in said],
+            "sent_ids": [one["sent_id"] for one in rows],
             "file_name": f"{picture.rsplit('/', 1)[1].removesuffix('.jpg')}_{len(refs)}.jpg",
             "ann_id": _annotation_id(number, target),
             "ref_id": len(refs),
             "image_id": number,
-            "split": ("testA" if thing.category in _LIVING else "testB") if living else album.split,
-            "sentences": said,
-            "category_id": CATEGORIES.index(thing.category) + 1,
+            "split": ("testA" if obj.category in _LIVING else "testB") if living else album.split,
+            "sentences": rows,
+            "category_id": CATEGORIES.index(obj.category) + 1,
         }
         refs.append(ref)
     (album.folder / file).write_bytes(dumps(refs))
@@ -67,11 +67,11 @@ def _write(album: Album, file: str, kinds: Sequence[str], living: bool) -> None:
 
 
 def _annotation_id(number: int, place: int) -> int:
-    return number * _MOST_THINGS + place + 1
+    return number * _MOST_OBJECTS + place + 1
 
 
 def _instances(scenes: dict[int, Scene], pixels: int) -> dict[str, Any]:
-    """Every thing of every scene, in COCO's form."""
+    """All objects of all scenes, in COCO's form."""
     images = [
         {
             "license": 1,
@@ -86,9 +86,9 @@ def _instances(scenes: dict[int, Scene], pixels: int) -> dict[str, Any]:
         for number in scenes
     ]
     annotations = [
-        _annotation(thing, number, place, pixels)
+        _annotation(obj, number, place, pixels)
         for number, now in scenes.items()
-        for place, thing in enumerate(now.objects)
+        for place, obj in enumerate(now.objects)
     ]
     return {
         "info": info("RefCOCO", 2026),
@@ -99,14 +99,14 @@ def _instances(scenes: dict[int, Scene], pixels: int) -> dict[str, Any]:
     }
 
 
-def _annotation(thing: SceneObject, number: int, place: int, pixels: int) -> dict[str, Any]:
-    x1, y1, x2, y2 = thing.box.to_pixel(pixels, pixels).xyxy()
+def _annotation(obj: SceneObject, number: int, place: int, pixels: int) -> dict[str, Any]:
+    x1, y1, x2, y2 = obj.box.to_pixel(pixels, pixels).xyxy()
     return {
         "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]],
         "area": (x2 - x1) * (y2 - y1),
         "iscrowd": 0,
         "image_id": number,
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "category_id": CATEGORIES.index(thing.category) + 1,
+        "category_id": CATEGORIES.index(obj.category) + 1,
         "id": _annotation_id(number, place),
     }

@@ -16,23 +16,23 @@ _OPTIONS = 100
 def visdial(album: Album) -> None:
     """`visdial_1.0_<split>.json` with its tables of questions and answers, and dense annotations of one round each.
 
-    The options are the right answer, the answers of other rounds, and things by their size and colour; one of them is
-    right, so the dense annotations hold a single 1.
+    The options are the correct answer, the answers of other rounds, and names of objects; the dense annotations give
+    relevance 1 to the correct one only.
     """
     dialogs = album.dialogs()
-    heard = dict.fromkeys(fact.answer for rounds in dialogs for fact in rounds)
-    near = list(dict.fromkeys([*heard, *short_answers()]))
-    things = [str(Name(category, colour, size)) for size in SIZES for colour in COLOURS for category in CATEGORIES]
+    given = dict.fromkeys(fact.answer for rounds in dialogs for fact in rounds)
+    near = list(dict.fromkeys([*given, *short_answers()]))
+    names = [str(Name(category, colour, size)) for size in SIZES for colour in COLOURS for category in CATEGORIES]
     questions: dict[str, int] = {}
     answers: dict[str, int] = {}
     rows, dense = [], []
     for rounds in dialogs:
         number, now = rounds[0].number, rounds[0].scene
         rng = album.rng("visdial", number)
-        said: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         for fact in rounds:
             wrong = [other for other in near if other != fact.answer][: _OPTIONS - 1]
-            wrong += shuffled(rng, things)[: _OPTIONS - 1 - len(wrong)]
+            wrong += shuffled(rng, names)[: _OPTIONS - 1 - len(wrong)]
             options = shuffled(rng, [fact.answer, *wrong])
             entry = {
                 "answer": answers.setdefault(fact.answer, len(answers)),
@@ -40,10 +40,10 @@ def visdial(album: Album) -> None:
                 "question": questions.setdefault(fact.text, len(questions)),
                 "answer_options": [answers.setdefault(option, len(answers)) for option in options],
             }
-            said.append(entry)
-        rows.append({"image_id": number, "dialog": said, "caption": caption(now, rng)})
-        chosen = below(rng, len(said))
-        relevance = [float(place == said[chosen]["gt_index"]) for place in range(_OPTIONS)]
+            entries.append(entry)
+        rows.append({"image_id": number, "dialog": entries, "caption": caption(now, rng)})
+        chosen = below(rng, len(entries))
+        relevance = [float(place == entries[chosen]["gt_index"]) for place in range(_OPTIONS)]
         dense.append({"image_id": number, "round_id": chosen + 1, "gt_relevance": relevance})
         folder = f"VisualDialog_{album.split}2018"
         album.draw(
