@@ -1,1 +1,1 @@
-"""Training data: samples from sources, mixed by weight, collated into tensors; every draw a pure function of a step."""
+"""Training data: samples from sources, mixed by weight, collated to tensors; every draw a pure function of the step."""

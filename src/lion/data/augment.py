@@ -1,6 +1,6 @@
-"""Flips and crops that take the boxes along, and that leave a picture alone where words fix its geometry.
+"""Flips and crops that transform boxes with the image, and skip images whose text refers to positions.
 
-Training that mirrors a picture under "the cup on the left", or crops it without moving its boxes, teaches falsehoods.
+A mirrored image under "the cup on the left", or a crop with unchanged boxes, would be a wrong label.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Augment:
     """Random mirror images and crops.
 
     Args:
-        flip: chance to mirror left to right; never where the words name a side.
-        crop: most that may be cut off each side, as a share of the picture. Only pictures with a box are cropped (it
-            says what has to stay), and never where the words name a place in the picture.
+        flip: probability of a horizontal flip; not where the text names a side.
+        crop: largest share cut off each side. Only images with a box are cropped, never into the box, and not where
+            the text names a position.
     """
 
     flip: float = 0.0
@@ -41,9 +41,9 @@ class Augment:
 
         Args:
             image: RGB.
-            box: the box the sample is about, unit square; None if it has none.
-            words: everything the sample says, instruction and answer.
-            rng: decides; two draws for a flip, four for a crop.
+            box: the sample's box, unit square, or None.
+            words: all text of the sample, instruction and answer.
+            rng: one draw for the flip, four for a crop.
         """
         if self.flip and rng.random() < self.flip and not _SIDES.search(words):
             image, box = ImageOps.mirror(image), box and box.flip_horizontal()

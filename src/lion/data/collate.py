@@ -1,4 +1,4 @@
-"""Samples to tensors, through the processor that users of the model go through as well.
+"""Collates samples to tensors with the processor that is used for inference, too.
 
 B batch, S image side, T prompt tokens, A answer tokens.
 """
@@ -16,10 +16,10 @@ from lion.model import LionProcessor
 
 
 def collate(samples: Sequence[Sample], processor: LionProcessor) -> dict[str, Tensor]:
-    """Everything the model reads, and the answers.
+    """The model's inputs and labels.
 
     Returns:
-        `pixels` uint8 (B, S, S, 3), to be normalised where the model is (a quarter of the bytes on the way there);
+        `pixels` uint8 (B, S, S, 3), to be normalised on the device (a quarter of the bytes to transfer);
         `input_ids`, `attention_mask` (B, T), `qformer_input_ids`, `qformer_attention_mask`, `task_levels` (B,), and
         `labels` (B, A). Prompts that are too long lose their beginning, as released.
     """

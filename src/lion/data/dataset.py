@@ -123,7 +123,7 @@ class AnnotationReader:
         return data
 
     def json(self, path: Path, *keys: str, kind: type = list) -> Any:
-        """The value under nested `keys` of a JSON file. Raises: LionError if it is not JSON or has another structure."""
+        """The value at nested keys of a JSON file. Raises: LionError if it is not JSON or has another structure."""
         try:
             value = json.loads(self.bytes(path), object_pairs_hook=partial(self._object, path))
         except LionError:
@@ -212,11 +212,7 @@ class AnnotationReader:
         self.records.append(record)
 
     def finish(self, counted: int | None = None) -> Dataset:
-        """The dataset; `counted` defaults to the number of records.
-
-        Raises:
-            LionError: no record is usable.
-        """
+        """The dataset; `counted` defaults to the number of records. Raises: LionError if there is none."""
         name, split = self.info.name, self.split
         if not self.records:
             why = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
@@ -241,12 +237,12 @@ class AnnotationReader:
 
 
 class Reader:
-    """Reads a dataset: `reader(folder, split, skip_bad=False)` returns a :class:`Dataset`.
+    """Reads a dataset: ``reader(folder, split)``.
 
     Args:
         info: the dataset.
-        add_records: adds the records of a split to an :class:`AnnotationReader`, and returns the number of what the
-            official number counts where that is not the number of records.
+        add_records: adds a split's records to an :class:`AnnotationReader`; returns how many there are of what the
+            official number counts, or None for the number of records.
     """
 
     def __init__(self, info: DatasetInfo, add_records: Callable[[AnnotationReader], int | None]) -> None:
@@ -263,7 +259,7 @@ class Reader:
 
 
 def reads(info: DatasetInfo) -> Callable[[Callable[[AnnotationReader], int | None]], Reader]:
-    """Decorator that makes a function which adds records into the :class:`Reader` of a dataset."""
+    """Decorator that makes a function which adds records into a :class:`Reader`."""
     return partial(Reader, info)
 
 

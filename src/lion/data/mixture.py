@@ -1,4 +1,8 @@
-"""Weighted mixing of sources and tasks, as a pure function of the step: no iterator, no state to save."""
+"""Weighted sampling of sources and tasks, as a pure function of the step: no iterator, no state to save.
+
+Sampling is with replacement: every row of every micro-batch is an independent draw, so there are no epochs, and in n
+draws from n samples about a third of them do not occur.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lion.data.sample import BadSample, Sample
-from lion.data.source import Source
+from lion.data.sample import BadSample, Sample, Source
 from lion.errors import LionError
 from lion.prompts import Task
-from lion.random import shuffled, stream
+from lion.random import pick, shuffled, stream
 
 _ATTEMPTS = 20
-"""Draws before a row is given up: many pictures in a row that nothing can be asked about, or that cannot be read."""
+"""Draws for one row, of samples that cannot be read or do not exist, before the run stops."""
 
 
 class Mixture:
-    """Draws samples from several sources; row, source, task, picture and wording all depend on the address alone.
+    """Draws samples from several sources with replacement; a draw depends on (names, step, shard, row) only.
 
     Args:
         sources: (source, weight) pairs; within a source its tasks have their own weights.
-        names: what the draws are named after, such as stage and seed: other names, other draws.
-        one_task: whether a micro-batch keeps to one source and task: texts of like length waste no work on padding.
+        names: keys of the random streams, such as stage and seed.
+        one_task: draw all rows of a micro-batch from one source and task, whose texts need less padding.
     """
 
     def __init__(
@@ -39,10 +42,10 @@ class Mixture:
         self._edges = np.cumsum(weights) / sum(weights)
 
     def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
-        """The samples of micro-batch `shard` of `step`, and the bad ones that others took the place of.
+        """The samples of micro-batch `shard` of `step`, and the bad ones that were replaced.
 
         Raises:
-            LionError: for one row no usable sample turned up; the last reason is named.
+            LionError: no usable sample was drawn for a row; the message has the last reason.
         """
         samples: list[Sample] = []
         bad: list[BadSample] = []
@@ -52,12 +55,12 @@ class Mixture:
         return samples, bad
 
     def once(self, size: int) -> tuple[list[Sample], list[BadSample]]:
-        """Some `size` samples for a test, none twice, and the bad ones left out.
+        """About `size` samples for validation, without replacement, and the bad ones left out.
 
-        Of each source and task its share by weight, one at least; all there are where there are fewer.
+        Each source and task gets its share by weight, at least one, or all of its samples where they are fewer.
 
         Raises:
-            LionError: no sample is usable; the last reason is named.
+            LionError: no sample is usable; the message has the last reason.
         """
         samples: list[Sample] = []
         bad: list[BadSample] = []
@@ -68,12 +71,7 @@ class Mixture:
             for index in shuffled(rng, source.indices(task)):
                 if len(samples) == full:
                     break
-                try:
-                    sample = source.sample(index, task, rng)
-                except LionError as error:
-                    bad.append(BadSample(source.name(index, task), str(error)))
-                    continue
-                if sample is not None:
+                if sample := _sample(source, task, index, rng, bad):
                     samples.append(sample)
         if not samples:
             last = f"; the last: {bad[-1].id}: {bad[-1].reason}" if bad else ""
@@ -84,17 +82,20 @@ class Mixture:
         return self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
 
     def _draw(self, rng: np.random.Generator, bad: list[BadSample], common: tuple[Source, Task] | None) -> Sample:
-        reason = "nothing can be asked about them"
+        before = len(bad)
         for _ in range(_ATTEMPTS):
             source, task = common or self._choose(rng)
-            indices = source.indices(task)
-            index = indices[int(rng.random() * len(indices))]
-            try:
-                sample = source.sample(index, task, rng)
-            except LionError as error:
-                reason = str(error)
-                bad.append(BadSample(source.name(index, task), reason))
-                continue
-            if sample is not None:
+            index = pick(rng, source.indices(task))
+            if sample := _sample(source, task, index, rng, bad):
                 return sample
+        reason = bad[-1].reason if len(bad) > before else "nothing can be asked about them"
         raise LionError(f"{_ATTEMPTS} samples in a row were of no use; the last: {source.name(index, task)}: {reason}")
+
+
+def _sample(source: Source, task: Task, index: int, rng: np.random.Generator, bad: list[BadSample]) -> Sample | None:
+    """A sample, or None, and then in `bad` if it cannot be read."""
+    try:
+        return source.sample(index, task, rng)
+    except LionError as error:
+        bad.append(BadSample(source.name(index, task), str(error)))
+        return None

@@ -1,8 +1,8 @@
-"""Pictures at the model's size, drawn once and read from memory-mapped files ever after.
+"""A cache of pictures at the model's size in memory-mapped files.
 
-Drawing and resizing a scene costs milliseconds and training asks for it dozens of times, so each pool of pictures is a
-folder of blocks, uint8 (BLOCK, S, S, 3), below $LION_CACHE or ~/.cache/lion. A block appears whole or not at all:
-a killed run goes on with the next block, and runs that want fewer or more pictures share them.
+Drawing and resizing a scene takes milliseconds and training reads each dozens of times, so each pool of pictures is a
+folder of blocks, uint8 (BLOCK, S, S, 3), below $LION_CACHE or ~/.cache/lion. Blocks are written atomically: a killed
+run resumes at the next block, and runs with fewer or more pictures share them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Draw = Callable[[int], np.ndarray]
 
 
 def cache_folder() -> Path:
-    """Where caches live: $LION_CACHE, else ~/.cache/lion."""
+    """The folder of caches: $LION_CACHE, else ~/.cache/lion."""
     return Path(os.environ.get("LION_CACHE") or Path.home() / ".cache" / "lion")
 
 
@@ -36,9 +36,9 @@ class Pictures:
     """The first `count` pictures of a pool.
 
     Args:
-        key: name of the pool's folder; names everything the pixels depend on.
+        key: name of the pool's folder; must differ where pixels differ.
         count: number of pictures.
-        draw: makes picture number i, when it is not in the cache.
+        draw: makes a picture that is not in the cache.
     """
 
     def __init__(self, key: str, count: int, draw: Draw) -> None:
@@ -49,7 +49,7 @@ class Pictures:
         return self.count
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """Picture `number`, read-only uint8 (S, S, 3); drawn on the spot where `prepare` was not called."""
+        """Picture `number`, read-only uint8 (S, S, 3); drawn now if it is not in the cache."""
         block = self._blocks.get(number // BLOCK)
         if block is None:
             path = self._path(number // BLOCK)

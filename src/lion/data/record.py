@@ -1,4 +1,4 @@
-"""One question of a dataset before any wording: what is asked about which picture, and what is true."""
+"""One item of a dataset before it is put into words: an image, a question about it and the correct answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lion.prompts import Task
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One scored question: for captions one per picture, for REC one per sentence, for dialogs one per round."""
+    """One scored item: for captions one per picture, for REC one per sentence, for dialogs one per round."""
 
     id: str
-    """The dataset's own id, as text; no other record of the dataset and task has it."""
+    """The dataset's own id, unique for the dataset and task."""
     image: Path | bytes
     """The picture's file, or the bytes of one where the format embeds pictures."""
     task: Task
@@ -29,16 +29,16 @@ class Record:
     history: tuple[tuple[str, str], ...] = ()
     """Dialog: earlier rounds (question, answer), oldest first."""
     answers: tuple[str, ...] = ()
-    """All that is right: reference captions, the answers of all annotators, the expressions for one box. Empty where a
-    split hides them."""
+    """All correct answers: reference captions, the answers of all annotators, the expressions for one box. Empty where
+    a split hides them."""
     choices: tuple[str, ...] = ()
     """Multiple choice: the options in their order."""
     correct: int | None = None
-    """Multiple choice: place of the right option, counted from 0."""
+    """Multiple choice: index of the correct option."""
     hint: str | None = None
     tags: tuple[str, ...] | None = None
     """Image tags, most important first; None for a prompt without tags."""
     also: tuple[Task, ...] = ()
-    """Further tasks that the same facts can train."""
+    """Further tasks that the record serves."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """What scoring and official result files need beyond this: ids, types of question, relevances, the pixel box."""

@@ -20,7 +20,7 @@ from lion.tagging import Tagger
 
 
 class RecordSource:
-    """A dataset to train on; see :class:`lion.data.source.Source`.
+    """A dataset to train on; see :class:`lion.data.sample.Source`.
 
     Records without an answer, as splits for public contests have them, are not drawn.
 

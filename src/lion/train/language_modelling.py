@@ -17,8 +17,7 @@ from lion.data.augment import Augment
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
 from lion.data.record_source import RecordSource
-from lion.data.sample import BadSample
-from lion.data.source import Source
+from lion.data.sample import BadSample, Source
 from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
 from lion.model import LionForConditionalGeneration

@@ -15,8 +15,7 @@ import numpy as np
 
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
-from lion.data.sample import BadSample, Sample
-from lion.data.source import Source
+from lion.data.sample import BadSample, Sample, Source
 from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor

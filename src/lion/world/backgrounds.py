@@ -127,24 +127,15 @@ def _street(c: _Canvas, rng: np.random.Generator) -> None:
             x += width + 0.012 + 0.03 * rng.random()
     c.gradient(horizon, horizon + 0.12, (206, 202, 194), (192, 187, 180))
     for i in range(12):
-        c.fill(
-            [
-                (i / 11 - 0.002, horizon),
-                (i / 11 + 0.002, horizon),
-                (i * 0.104 - 0.05, horizon + 0.12),
-                (i * 0.104 - 0.056, horizon + 0.12),
-            ],
-            (184, 179, 172),
-        )
+        far, near, y = i / 11, i * 0.104, horizon + 0.12
+        c.fill([(far - 0.002, horizon), (far + 0.002, horizon), (near - 0.05, y), (near - 0.056, y)], (184, 179, 172))
     c.rect(0, horizon + 0.12, 1, horizon + 0.14, (160, 156, 152))
     c.gradient(horizon + 0.14, 1, (128, 130, 138), (108, 110, 120))
     middle, shift = (horizon + 1.14) / 2, rng.random() * 0.2
     for i in range(-1, 6):
         x = i * 0.22 + shift
-        c.fill(
-            [(x, middle - 0.012), (x + 0.11, middle - 0.012), (x + 0.1, middle + 0.012), (x - 0.01, middle + 0.012)],
-            (206, 206, 202),
-        )
+        top, low = middle - 0.012, middle + 0.012
+        c.fill([(x, top), (x + 0.11, top), (x + 0.1, low), (x - 0.01, low)], (206, 206, 202))
 
 
 def _room(c: _Canvas, rng: np.random.Generator) -> None:
@@ -159,10 +150,8 @@ def _room(c: _Canvas, rng: np.random.Generator) -> None:
     for dx in (-wide, 0.01):
         c.rect(x + dx - 0.015, 0.1, x + dx + wide, 0.41, (238, 235, 228))
         c.rect(x + dx, 0.115, x + dx + wide - 0.015, 0.395, (190, 210, 222))
-        c.fill(
-            [(x + dx, 0.395), (x + dx, 0.3), (x + dx + wide - 0.015, 0.2), (x + dx + wide - 0.015, 0.395)],
-            (202, 219, 228),
-        )
+        right = x + dx + wide - 0.015
+        c.fill([(x + dx, 0.395), (x + dx, 0.3), (right, 0.2), (right, 0.395)], (202, 219, 228))
     c.rect(x - wide - 0.04, 0.405, x + wide + 0.03, 0.43, (228, 222, 212))
     c.rect(0, floor - 0.025, 1, floor, (238, 234, 226))
     wood = pick(rng, ((186, 154, 122), (172, 146, 122), (196, 166, 132)))
@@ -184,11 +173,8 @@ def _farm(c: _Canvas, rng: np.random.Generator) -> None:
     c.gradient(horizon + 0.03, 0.66, field, blend(field, (150, 130, 80), 0.2))
     vanish = _around(rng, 0.5, 0.3)
     for i in range(-9, 20):
-        low = vanish + (i - 5.5) * 0.16
-        c.fill(
-            band([(vanish + (i - 5.5) * 0.05, horizon + 0.03), (low, 0.68)], 0.003, 5),
-            blend(field, (150, 130, 80), 0.32),
-        )
+        furrow = [(vanish + (i - 5.5) * 0.05, horizon + 0.03), (vanish + (i - 5.5) * 0.16, 0.68)]
+        c.fill(band(furrow, 0.003, 5), blend(field, (150, 130, 80), 0.32))
     top, bottom = pick(rng, _GRASS)
     c.gradient(0.66, 1, top, bottom)
     rail = (186, 166, 140)

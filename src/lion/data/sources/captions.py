@@ -146,15 +146,12 @@ def _plain(reader: AnnotationReader, file: Path, folder: str) -> None:
             _add(reader, number, references[number], f"{folder}/{image.get('file_name', usual)}")
 
 
-def _add(reader: AnnotationReader, number: int, references: Any, picture: str) -> None:
-    found = reader.image(picture)
+def _add(reader: AnnotationReader, id: object, references: Any, *pictures: str) -> None:
+    picture = reader.image(*pictures)
     answers = texts(references, "reference captions")
-    reader.add(Record(str(number), found, Task.CAPTION, answers=answers, meta={"image_id": number}))
+    reader.add(Record(str(id), picture, Task.CAPTION, answers=answers, meta={"image_id": id}))
 
 
 def _add_flickr(reader: AnnotationReader, name: str, references: Any) -> None:
-    file = PurePosixPath(text(name, "file name")).name
-    picture = reader.image(f"flickr30k-images/{file}", f"flickr30k_images/{file}")
-    stem = PurePosixPath(file).stem
-    answers = texts(references, "reference captions")
-    reader.add(Record(stem, picture, Task.CAPTION, answers=answers, meta={"image_id": stem}))
+    file = PurePosixPath(text(name, "file name"))
+    _add(reader, file.stem, references, f"flickr30k-images/{file.name}", f"flickr30k_images/{file.name}")
