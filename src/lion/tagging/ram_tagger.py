@@ -175,16 +175,10 @@ class RamTagger:
     def _look_up(self, images: Sequence[Image.Image]) -> Tensor:
         assert self.cache is not None
         names = [image_hash(image) for image in images]
-        rows: dict[str, Tensor] = {}
-        new: dict[str, Image.Image] = {}
-        for name, image in zip(names, images, strict=True):
-            scores_N = self.cache.read(self.fingerprint, name, len(self.tags))
-            if scores_N is None:
-                new[name] = image
-            else:
-                rows[name] = scores_N
+        rows: dict[str, Any] = {name: self.cache.read(self.fingerprint, name, len(self.tags)) for name in set(names)}
+        new = {name: image for name, image in zip(names, images, strict=True) if rows[name] is None}
         if new:
-            rows.update(zip(new, self._run(list(new.values())), strict=True))
+            rows |= zip(new, self._run(list(new.values())), strict=True)
         for name in new:
             self.cache.write(self.fingerprint, name, rows[name])
         return torch.stack([rows[name] for name in names])

@@ -1,7 +1,7 @@
-"""The frozen questions of the val and test splits, and the hashes that prove that the world has not moved.
+"""The frozen questions of the val and test splits, and the hashes that detect changes of the world.
 
-`frozen.json` was written before the first model was trained. A change of a scene, a drawing, a text or a question shows
-as another hash; then WORLD_VERSION must rise and every published number must be measured anew.
+`frozen.json` was written before the first model was trained. A change of a scene, a drawing, a text or a question
+changes a hash; WORLD_VERSION must then be raised and every published number be measured anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import resources
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,14 @@ from lion.world.vocabulary import SPLITS, WORLD_VERSION, vocabulary
 
 POPE_TASKS = tuple(f"pope-{flavour}" for flavour in language.POPE_FLAVOURS)
 QUESTION_SETS = (*(str(task) for task in Task), *POPE_TASKS)
-"""What `test_questions` can be asked for."""
+"""The names that `test_questions` takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestQuestion:
-    """One question of a frozen set, with what it takes to report slices apart."""
+    """One question of a frozen set, with the attributes by which results are sliced."""
 
-    __test__ = False  # not a test case, whatever pytest thinks of the name
+    __test__ = False  # pytest would take it for a test case
 
     id: str
     set: str
@@ -49,15 +50,15 @@ class TestQuestion:
     question: str | None = None
     expression: str | None = None
     box: Box | None = None
-    """REC: the box that answers. REG: the box asked about."""
+    """REC: the answer. REG: the box in the instruction."""
     history: tuple[tuple[str, str], ...] = ()
     needs_history: bool = False
     held_out_pair: bool = False
-    """Whether it is about an object in a held-out colour (for captions: whether the scene holds one)."""
+    """Whether it is about an object in a held-out colour (captions: whether the scene has one)."""
     held_out_wording: bool = False
-    """Whether the content is said in a held-out wording."""
+    """Whether question or expression has a held-out wording."""
     held_out_instruction: int | None = None
-    """Which of the held-out instructions to put it in; None for the default one."""
+    """Index of the held-out instruction; None for the default instruction."""
 
     @property
     def scene(self) -> Scene:
@@ -65,7 +66,7 @@ class TestQuestion:
         return scene(self.split, self.scene_index)
 
     def instruction(self, decimals: int = 3) -> str:
-        """The bare instruction for the model."""
+        """The instruction for the model, without tags; `decimals` as the processor's `box_decimals`."""
         return instruction(
             self.task,
             question=self.question,
@@ -82,7 +83,7 @@ def test_questions(name: str, n: int = 1000, *, split: str = "test") -> list[Tes
     """The first `n` frozen questions of a set; kinds take turns, and so do yes and no in the POPE sets.
 
     Args:
-        name: one of QUESTION_SETS: a task, or "pope-random", "pope-popular", "pope-adversarial" (asked as VQA).
+        name: one of QUESTION_SETS: a task, or "pope-random", "pope-popular", "pope-adversarial" (of the task VQA).
         split: "test", or "val" for choosing recipes.
 
     Raises:
@@ -92,35 +93,24 @@ def test_questions(name: str, n: int = 1000, *, split: str = "test") -> list[Tes
         raise LionError(f"unknown question set {name!r}; choose one of {', '.join(QUESTION_SETS)}")
     if split not in SPLITS:
         raise LionError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    out: list[TestQuestion] = []
-    for one in _endless(name, split):
-        if len(out) == n:
-            break
-        out.append(one)
-    return out
+    return list(islice(_endless(name, split), n))
 
 
 test_questions.__test__ = False  # type: ignore[attr-defined]
 
 
 def _endless(name: str, split: str) -> Iterator[TestQuestion]:
-    """Questions scene by scene; a scene that does not allow the kind whose turn it is is passed over."""
+    """Questions scene by scene; a scene that does not allow the kind whose turn it is is skipped."""
     task = Task.VQA if name in POPE_TASKS else Task(name)
-    asked = 0
-    index = 0
-    while True:
+    number = 0
+    for index in count():
         now = scene(split, index)
         rng = stream("lion-world-questions", WORLD_VERSION, name, split, index)
-        for content in _contents(name, now, rng, asked):
-            about = content.pop("about")
-            pair = any(now.objects[i].held_out for i in about)
-            unseen = _held_out_instruction(rng, task, split, name)
-            ident = f"{name}-{split}-{asked}"
-            yield TestQuestion(
-                ident, name, task, split, index, held_out_pair=pair, held_out_instruction=unseen, **content
-            )
-            asked += 1
-        index += 1
+        for fields in _contents(name, now, rng, number):
+            fields["held_out_pair"] = any(now.objects[i].held_out for i in fields.pop("about"))
+            fields["held_out_instruction"] = _held_out_instruction(rng, task, split, name)
+            yield TestQuestion(f"{name}-{split}-{number}", name, task, split, index, **fields)
+            number += 1
 
 
 def _held_out_instruction(rng: np.random.Generator, task: Task, split: str, name: str) -> int | None:
@@ -131,50 +121,38 @@ def _held_out_instruction(rng: np.random.Generator, task: Task, split: str, name
 
 def _contents(name: str, now: Scene, rng: np.random.Generator, turn: int) -> list[dict[str, Any]]:
     """The fields of TestQuestion that depend on the task, and `about`; none if the scene does not allow it."""
-    everything = tuple(range(len(now.objects)))
     if name == Task.CAPTION:
-        return [{"kind": "caption", "answer": language.caption(now, rng), "about": everything}]
+        return [{"kind": "caption", "answer": language.caption(now, rng), "about": range(len(now.objects))}]
     if name == Task.REG:
         index = below(rng, len(now.objects))
-        return [
-            {"kind": "reg", "answer": language.describe(now, index), "box": now.objects[index].box, "about": (index,)}
-        ]
+        answer, box = language.describe(now, index), now.objects[index].box
+        return [{"kind": "reg", "answer": answer, "box": box, "about": (index,)}]
     if name == Task.REC:
-        said = language.expression(now, rng, language.EXPRESSION_KINDS[turn % len(language.EXPRESSION_KINDS)])
-        if said is None:
+        phrase = language.expression(now, rng, language.EXPRESSION_KINDS[turn % len(language.EXPRESSION_KINDS)])
+        if phrase is None:
             return []
-        box = now.objects[said.target].box
-        fields = {"kind": said.kind, "answer": str(box.xyxy()), "expression": said.text, "box": box}
-        return [{**fields, "held_out_wording": said.held_out_wording, "about": (said.target,)}]
+        box = now.objects[phrase.target].box
+        fields = {"kind": phrase.kind, "answer": str(box.xyxy()), "expression": phrase.text, "box": box}
+        return [{**fields, "held_out_wording": phrase.held_out_wording, "about": (phrase.target,)}]
     if name == Task.DIALOG:
         rounds = dialog(now, rng)
     elif name == Task.VQA:
-        one = language.vqa(now, rng, language.VQA_KINDS[turn % len(language.VQA_KINDS)])
-        rounds = () if one is None else (one,)
+        question = language.vqa(now, rng, language.VQA_KINDS[turn % len(language.VQA_KINDS)])
+        rounds = (question,) if question else ()
     else:
         rounds = (language.pope(now, rng, name.removeprefix("pope-"), positive=turn % 2 == 0),)
-    return [
-        {
-            "kind": one.kind,
-            "question": one.question,
-            "answer": one.answer,
-            "history": tuple((past.question, past.answer) for past in rounds[:i]),
-            "needs_history": one.needs_history,
-            "held_out_wording": one.held_out_wording,
-            "about": one.about,
-        }
-        for i, one in enumerate(rounds)
-    ]
+    history = [(one.question, one.answer) for one in rounds]
+    return [{**asdict(one), "history": tuple(history[:i])} for i, one in enumerate(rounds)]
 
 
 def fingerprints(scenes: int = 200) -> dict[str, str]:
-    """Hashes of samples of everything that must not change, by name."""
+    """Hashes of samples of everything that is frozen, by name."""
     out = {"version": WORLD_VERSION, "vocabulary": _digest(vocabulary()), "drawing": drawing_hash()}
     for split in SPLITS:
         sample = [scene(split, index) for index in range(scenes)]
         capped = [scene(split, index, max_objects=1 + index % 6) for index in range(scenes)]
         out[f"scenes/{split}"] = _digest([one.fingerprint for one in (*sample, *capped)])
-        out[f"texts/{split}"] = _digest([_everything_said(one) for one in (*sample, *capped)])
+        out[f"texts/{split}"] = _digest([_all_texts(one) for one in (*sample, *capped)])
     for name in QUESTION_SETS:
         for split in ("val", "test"):
             out[f"questions/{name}/{split}"] = _digest([asdict(one) for one in test_questions(name, split=split)])
@@ -182,24 +160,25 @@ def fingerprints(scenes: int = 200) -> dict[str, str]:
 
 
 def frozen() -> dict[str, str]:
-    """The hashes written down before the first training run."""
+    """The hashes as of the first training run."""
     return dict(json.loads(resources.files("lion.world").joinpath("frozen.json").read_text("utf-8")))
 
 
 def freeze(path: Path | None = None) -> None:
-    """Write down the hashes as they are now: only together with a new WORLD_VERSION."""
+    """Write the present hashes: only together with a new WORLD_VERSION."""
     text = json.dumps(fingerprints(), indent=1) + "\n"
     atomic_write(path or Path(__file__).with_name("frozen.json"), text)
 
 
-def _everything_said(one: Scene) -> list[Any]:
+def _all_texts(one: Scene) -> list[Any]:
     rng = stream("lion-world-freeze", one.id)
-    said: list[Any] = [language.caption(one, rng), language.tags(one), language.noisy_tags(one, rng, drop=0.2, add=0.2)]
-    said += [language.describe(one, index) for index in range(len(one.objects))]
-    said += [asdict(found) for kind in language.VQA_KINDS if (found := language.vqa(one, rng, kind))]
-    said += [asdict(phrase) for kind in language.EXPRESSION_KINDS if (phrase := language.expression(one, rng, kind))]
-    said += [asdict(language.vqa(one, rng)), asdict(language.expression(one, rng)), *map(asdict, dialog(one, rng))]
-    return [*said, *(asdict(language.pope(one, rng, flavour)) for flavour in language.POPE_FLAVOURS)]
+    texts: list[Any] = [language.caption(one, rng), language.tags(one)]
+    texts += [language.noisy_tags(one, rng, drop=0.2, add=0.2)]
+    texts += [language.describe(one, index) for index in range(len(one.objects))]
+    texts += [asdict(found) for kind in language.VQA_KINDS if (found := language.vqa(one, rng, kind))]
+    texts += [asdict(phrase) for kind in language.EXPRESSION_KINDS if (phrase := language.expression(one, rng, kind))]
+    texts += [asdict(language.vqa(one, rng)), asdict(language.expression(one, rng)), *map(asdict, dialog(one, rng))]
+    return [*texts, *(asdict(language.pope(one, rng, flavour)) for flavour in language.POPE_FLAVOURS)]
 
 
 def _digest(value: object) -> str:

@@ -1,7 +1,4 @@
-"""What an answer about a drawn scene is worth: texts and the truth in, named estimates out.
-
-Used by training's validation and by evaluation, so that the two cannot disagree.
-"""
+"""Scores of answers about drawn scenes, for validation during training and for evaluation."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ def score_answers(
 
     Args:
         name: a task or one of POPE_TASKS.
-        texts: what the model said.
-        answers: what is true.
-        metas: for REC and REG the true `box`; for VQA and dialog the `kind` of each question, if each kind is to be
-            scored apart as well.
+        texts: the model's answers.
+        answers: the correct answers.
+        metas: for REC and REG the true `box`; for VQA and dialog the `kind` of each question, if kinds are to be scored
+            separately, too.
         shown: the scenes.
     """
     if name in POPE_TASKS:
@@ -39,16 +36,11 @@ def score_answers(
             return rec(texts, [meta["box"] for meta in metas], _OVERLAPS)
         case Task.REG:
             pairs = zip(shown, metas, strict=True)
-            meant = [next(thing for thing in scene.objects if thing.box == meta["box"]) for scene, meta in pairs]
-            return reg(
-                texts,
-                [thing.category for thing in meant],
-                [thing.colour for thing in meant],
-                category_forms=CATEGORY_FORMS,
-                colour_forms=COLOUR_FORMS,
-            )
+            targets = [next(obj for obj in scene.objects if obj.box == meta["box"]) for scene, meta in pairs]
+            categories, colours = [obj.category for obj in targets], [obj.colour for obj in targets]
+            return reg(texts, categories, colours, category_forms=CATEGORY_FORMS, colour_forms=COLOUR_FORMS)
         case Task.CAPTION:
-            present = [{thing.category for thing in scene.objects} for scene in shown]
+            present = [{obj.category for obj in scene.objects} for scene in shown]
             return caption_objects(texts, present, CATEGORY_FORMS)
         case Task.VQA | Task.DIALOG:
             kinds = [meta["kind"] for meta in metas if "kind" in meta]

@@ -1,8 +1,8 @@
-"""Writes a piece of the world to disk, for other tools and for people who want to look.
+"""Writes scenes of the world to disk, for other tools and for inspection.
 
-OUT/world-<split>.json          what was written: version, split, seed, size, pixels
+OUT/world-<split>.json          version, split, seed, size, pixels
 OUT/<split>/000000.png ...      the pictures
-OUT/<split>/metadata.jsonl      one line a picture with everything said about it; this makes OUT a dataset that
+OUT/<split>/metadata.jsonl      one line a picture with all its texts; this makes OUT a dataset that
                                 `datasets.load_dataset("imagefolder", data_dir=OUT)` reads
 OUT/annotations/<split>.json    boxes in COCO's format (pixels, x y width height), for detection tools
 """
@@ -41,7 +41,7 @@ def write(
 ) -> Path:
     """Write the first `size` scenes of a split under `out`, which may already hold other splits.
 
-    A run that was stopped goes on where it was when it is started again with the same arguments.
+    An interrupted run is resumed by a call with the same arguments.
 
     Args:
         progress: called after each picture.
@@ -80,18 +80,18 @@ def write(
 
 
 def record(now: Scene, pixels: int) -> dict[str, Any]:
-    """Everything said about a scene, in plain types; `bbox` is [x, y, width, height] in pixels, as COCO has it."""
+    """All texts about a scene, in plain types; `bbox` is [x, y, width, height] in pixels, as in COCO."""
     rng = stream("lion-world-writer", WORLD_VERSION, now.id)
-    boxes = [list(thing.box.to_pixel(pixels, pixels).xywh()) for thing in now.objects]
+    boxes = [list(obj.box.to_pixel(pixels, pixels).xywh()) for obj in now.objects]
     objects = {
         "bbox": boxes,
-        "category": [thing.category for thing in now.objects],
-        "colour": [thing.colour for thing in now.objects],
-        "size": [thing.size for thing in now.objects],
+        "category": [obj.category for obj in now.objects],
+        "colour": [obj.colour for obj in now.objects],
+        "size": [obj.size for obj in now.objects],
         "description": [language.describe(now, index) for index in range(len(now.objects))],
     }
-    asked = [found for kind in language.VQA_KINDS if (found := language.vqa(now, rng, kind))]
-    phrases = [said for kind in language.EXPRESSION_KINDS if (said := language.expression(now, rng, kind))]
+    questions = [found for kind in language.VQA_KINDS if (found := language.vqa(now, rng, kind))]
+    phrases = [phrase for kind in language.EXPRESSION_KINDS if (phrase := language.expression(now, rng, kind))]
     return {
         "id": now.id,
         "theme": now.theme,
@@ -99,7 +99,7 @@ def record(now: Scene, pixels: int) -> dict[str, Any]:
         "tags": language.tags(now),
         "noisy_tags": language.noisy_tags(now, rng),
         "captions": [language.caption(now, rng) for _ in range(_CAPTIONS)],
-        "questions": [asdict(one) for one in asked],
+        "questions": [asdict(one) for one in questions],
         "expressions": [{**asdict(one), "bbox": boxes[one.target]} for one in phrases],
         "dialog": [asdict(one) for one in dialog(now, rng)],
         "pope": [
@@ -111,7 +111,7 @@ def record(now: Scene, pixels: int) -> dict[str, Any]:
 
 
 def _claim(root: Path, wanted: dict[str, Any]) -> None:
-    """Make `root` ours for this split, or say why not."""
+    """Reserve the folder for this split. Raises: LionError if it holds something else."""
     note = root / f"world-{wanted['split']}.json"
     if note.exists():
         try:
@@ -130,26 +130,24 @@ def _claim(root: Path, wanted: dict[str, Any]) -> None:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    """All or nothing, but without waiting for the disk: a picture lost in a power cut is drawn again."""
+    """Atomic, but without waiting for the disk: a picture lost in a power cut is drawn again."""
     unfinished = path.with_suffix(".tmp")
     picture.save(unfinished, format="PNG", compress_level=4)
     os.replace(unfinished, path)
 
 
 def _coco_boxes(now: Scene, index: int, pixels: int, first: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for thing in now.objects:
-        box = thing.box.to_pixel(pixels, pixels)
-        rows.append(
-            {
-                "id": first + len(rows) + 1,
-                "image_id": index,
-                "category_id": CATEGORIES.index(thing.category) + 1,
-                "bbox": list(box.xywh()),
-                "area": box.area,
-                "iscrowd": 0,
-                "colour": thing.colour,
-                "size": thing.size,
-            }
-        )
-    return rows
+    boxes = [obj.box.to_pixel(pixels, pixels) for obj in now.objects]
+    return [
+        {
+            "id": number,
+            "image_id": index,
+            "category_id": CATEGORIES.index(obj.category) + 1,
+            "bbox": list(box.xywh()),
+            "area": box.area,
+            "iscrowd": 0,
+            "colour": obj.colour,
+            "size": obj.size,
+        }
+        for number, (obj, box) in enumerate(zip(now.objects, boxes, strict=True), start=first + 1)
+    ]
