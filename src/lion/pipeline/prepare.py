@@ -88,7 +88,9 @@ def _instruction(
         return instruction(Task.VQA, question=text), None
     if not all(map(_is_round, history)):
         raise LionError("a history is a list of rounds (question, answer), both texts; of several pictures a list each")
-    return fit_history(processor, tags, history, lambda rounds: instruction(Task.DIALOG, question=text, history=rounds), limit)
+    return fit_history(
+        processor, tags, history, lambda rounds: instruction(Task.DIALOG, question=text, history=rounds), limit
+    )
 
 
 def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tuple[str, str | None]:
