@@ -1,4 +1,4 @@
-"""Boxes with an explicit space and order, and the text LION writes them in.
+"""Boxes with an explicit coordinate space, and their text form.
 
 A box is always (x1, y1, x2, y2), the upper left and the lower right corner; y grows downwards. Its space is ``unit``
 (fractions of the picture's width and height, what the model reads and writes) or ``pixel``. LION stretches every
@@ -80,7 +80,7 @@ class Box:
         )
 
     def flip_horizontal(self, width: float | None = None) -> "Box":
-        """Where the box lies once the picture is mirrored left to right; a pixel box needs the picture's width."""
+        """The box in the horizontally flipped picture; a pixel box needs the picture's width."""
         right, _ = self._extent(width, 0)
         return Box(right - self.x2, self.y1, right - self.x1, self.y2, self.space)
 
@@ -117,14 +117,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class BoxParse:
-    """What a text says about boxes: those that could be read, from left to right, and why reading stopped."""
+    """The boxes read from a text, from left to right, and why reading stopped."""
 
     ok: bool
     """At least one box was read."""
     boxes: tuple[Box, ...]
-    """Unit boxes with an area, up to the first one that is wrong; so ``boxes[0]`` is always the text's first box."""
+    """Unit boxes with an area, up to the first invalid one; so ``boxes[0]`` is always the text's first box."""
     reason: str | None
-    """What is wrong in one line, or None."""
+    """The error in one line, or None."""
 
 
 def format_box(box: Box, decimals: int = 3) -> str:
@@ -143,7 +143,7 @@ def format_box(box: Box, decimals: int = 3) -> str:
 def parse_boxes(text: str, *, over_the_edge: bool = False) -> BoxParse:
     """Read every ``[x1,y1,x2,y2]`` of a text from left to right; other brackets are passed over.
 
-    Never raises and never guesses: numbers outside [0, 1], corners out of order and boxes without an area are reported
+    Never raises and never corrects: numbers outside [0, 1], corners out of order and boxes without an area are reported
     with a reason, and nothing after them is read. With ``over_the_edge`` a box may reach out of the picture, so long
     as some of it is inside.
     """

@@ -1,7 +1,7 @@
-"""Pictures as people see them: any source, any file format Pillow reads, to one upright RGB image.
+"""Decoding of pictures: any source and any file format that Pillow reads, to an upright RGB image.
 
-Boxes are only right if the model saw what the person sees, so orientation, transparency, first frame and bit depth are
-settled here, once, before anything else looks at a picture.
+Boxes are correct only if the model's input is what a viewer shows, so orientation, transparency, first frame and bit
+depth are handled here, before any other step.
 """
 
 import hashlib
@@ -22,7 +22,10 @@ MAX_MEGAPIXELS = 100
 """Larger pictures are refused before they are decoded: an RGB image of this size already takes 300 MB."""
 
 WEB = ("http://", "https://")
-"""How an address begins that is no path."""
+"""Prefixes of web addresses, which are not paths."""
+
+_AFFECTS_VIEW = frozenset({"transparency", "exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})
+"""Metadata that changes how pixels are shown; Pillow finds an orientation in four places."""
 
 ImageSource = str | Path | bytes | Image.Image
 
@@ -31,7 +34,7 @@ _warning_filters = threading.Lock()
 
 
 def open_image(source: ImageSource) -> Image.Image:
-    """Decode a picture and return it as people see it, mode RGB.
+    """Decode a picture and return it as a viewer shows it, mode RGB.
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, 16-bit grey is
     scaled to 8 bits (not clipped), CMYK and palettes become RGB. Of a PIL image the current frame is taken; one that is
@@ -41,11 +44,11 @@ def open_image(source: ImageSource) -> Image.Image:
         source: a path, the bytes of an image file, or a PIL image.
 
     Raises:
-        LionError: none of these, no such file, a folder, an empty file, no image, a damaged one, or one of more than
-            MAX_MEGAPIXELS megapixels (seen from its header, before decoding).
+        LionError: another type, no such file, a folder, an empty file, no image, a damaged one, or one of more than
+            MAX_MEGAPIXELS megapixels (by its header, before decoding).
     """
     if isinstance(source, Image.Image):
-        if type(source) is Image.Image and source.mode == "RGB" and _is_plain(source):
+        if type(source) is Image.Image and source.mode == "RGB" and _AFFECTS_VIEW.isdisjoint(source.info):
             return source
         return _as_seen(source, _name_of(source))
     if not isinstance(source, (str, os.PathLike, bytes)):
@@ -59,7 +62,7 @@ def open_image(source: ImageSource) -> Image.Image:
 
 
 def image_hash(image: Image.Image) -> str:
-    """A 32-digit name of what is seen: size and RGB pixels, whatever file format or metadata carried them.
+    """A hash of size and RGB pixels, 32 hexadecimal digits; independent of file format and metadata.
 
     Raises:
         LionError: as `open_image`, for an image that cannot be decoded.
@@ -71,7 +74,7 @@ def image_hash(image: Image.Image) -> str:
 
 
 def _name_of(image: Image.Image) -> str:
-    """The file a PIL image was opened from, as far as it knows."""
+    """The file a PIL image was opened from, if known."""
     return str(getattr(image, "filename", "") or "the image")
 
 
@@ -146,18 +149,9 @@ def _damaged(name: str, error: Exception) -> LionError:
     return LionError(f"{name} cannot be decoded ({reason}): it may be cut off or damaged, copy or download it again")
 
 
-_NOT_PLAIN = frozenset({"transparency", "exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})
-"""Metadata that may: Pillow finds an orientation in four places."""
-
-
-def _is_plain(image: Image.Image) -> bool:
-    """Nothing in the metadata changes how the pixels are seen."""
-    return _NOT_PLAIN.isdisjoint(image.info)
-
-
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation."""
-    # A picture whose EXIF block is broken is still a picture; viewers show it as stored.
+    # Where the EXIF block is broken, viewers show the picture as stored.
     with suppress(Exception):
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             return ImageOps.exif_transpose(image)

@@ -1,7 +1,6 @@
-"""Randomness of the mini world: streams named by what they are for, and a few draws built on one primitive.
+"""Keyed random streams: generators that depend on their names only, and draws built on one primitive.
 
-Everything is derived from ``Generator.random()`` alone, the most stable of numpy's draws, so that scenes and texts do
-not change with the numpy version.
+All draws use ``Generator.random()`` alone, the most stable of numpy's, so that results do not change with its version.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 
 def stream(*names: object) -> np.random.Generator:
-    """A generator that depends on `names` only (a hash of them seeds PCG64)."""
+    """A generator that is a function of `names` (a hash of them seeds PCG64)."""
     digest = hashlib.sha256("/".join(str(name) for name in names).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
@@ -37,12 +36,12 @@ def chance(rng: np.random.Generator, p: float) -> bool:
 
 
 def pick(rng: np.random.Generator, items: Sequence[T]) -> T:
-    """One of `items`, all alike; IndexError if there is none."""
+    """One of `items`, uniformly. Raises: IndexError if there is none."""
     return items[below(rng, len(items))]
 
 
 def weighted(rng: np.random.Generator, items: Sequence[T], weights: Sequence[int]) -> T:
-    """One of `items` in proportion to whole-number `weights`."""
+    """One of `items` in proportion to whole-number `weights`. Raises: ValueError if they sum to 0."""
     ticket = below(rng, sum(weights))
     for item, weight in zip(items, weights, strict=True):
         ticket -= weight

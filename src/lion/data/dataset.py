@@ -59,6 +59,10 @@ class DatasetInfo:
     own_folder: bool = False
     """Whether its files must lie in a folder of its name, since another dataset's files are called the same."""
 
+    def reader(self, add_records: Callable[[AnnotationReader], int | None]) -> Reader:
+        """Decorator that makes a function which adds records into a :class:`Reader`."""
+        return Reader(self, add_records)
+
 
 class AnnotationReader:
     """Reads the annotation files of one split: finds files and pictures, checks and collects records.
@@ -236,17 +240,13 @@ class AnnotationReader:
         return out
 
 
+@dataclass(frozen=True)
 class Reader:
-    """Reads a dataset: ``reader(folder, split)``.
+    """Reads a dataset: ``reader(folder, split)``."""
 
-    Args:
-        info: the dataset.
-        add_records: adds a split's records to an :class:`AnnotationReader`; returns how many there are of what the
-            official number counts, or None for the number of records.
-    """
-
-    def __init__(self, info: DatasetInfo, add_records: Callable[[AnnotationReader], int | None]) -> None:
-        self.info, self._add_records = info, add_records
+    info: DatasetInfo
+    add_records: Callable[[AnnotationReader], int | None]
+    """Adds a split's records; returns how many there are of what the official number counts, None for all records."""
 
     def __call__(self, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
         """Read one split; arguments as of :class:`AnnotationReader`.
@@ -255,12 +255,7 @@ class Reader:
             LionError: an unknown split, a missing file, a bad record, or no usable one.
         """
         annotations = AnnotationReader(self.info, folder, split, skip_bad)
-        return annotations.finish(self._add_records(annotations))
-
-
-def reads(info: DatasetInfo) -> Callable[[Callable[[AnnotationReader], int | None]], Reader]:
-    """Decorator that makes a function which adds records into a :class:`Reader`."""
-    return partial(Reader, info)
+        return annotations.finish(self.add_records(annotations))
 
 
 def _reason(error: Exception) -> str:

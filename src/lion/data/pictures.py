@@ -45,9 +45,6 @@ class Pictures:
         self.folder, self.count, self._draw = cache_folder() / "pictures" / key, count, draw
         self._blocks: dict[int, np.ndarray] = {}
 
-    def __len__(self) -> int:
-        return self.count
-
     def __getitem__(self, number: int) -> np.ndarray:
         """Picture `number`, read-only uint8 (S, S, 3); drawn now if it is not in the cache."""
         block = self._blocks.get(number // BLOCK)

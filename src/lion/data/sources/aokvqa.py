@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, reads, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text, texts
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
 
-@reads(
-    DatasetInfo(
-        "aokvqa",
-        {"train": 17_056, "val": 1_145, "test": 6_702},
-        annotations="https://github.com/allenai/aokvqa",
-        pictures=COCO_PICTURES,
-    )
-)
+@DatasetInfo(
+    "aokvqa",
+    {"train": 17_056, "val": 1_145, "test": 6_702},
+    annotations="https://github.com/allenai/aokvqa",
+    pictures=COCO_PICTURES,
+).reader
 def aokvqa(reader: AnnotationReader) -> None:
     """`aokvqa_v1p0_<split>.json`. `meta`: `question_id`, `image_id`, `difficult_direct_answer`, `rationales`."""
     file = reader.file(f"aokvqa_v1p0_{reader.split}.json")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -20,15 +20,13 @@ _KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datas
 _TEXTCAPS = "https://textvqa.org/textcaps/dataset/"
 
 
-@reads(
-    DatasetInfo(
-        "coco-caption",
-        {"train": 113_287, "val": 5_000, "test": 5_000, **dict.fromkeys(_PLAIN_SPLITS)},
-        annotations=f"{_KARPATHY}; the captions_*.json of train2014 to val2017: {COCO_PICTURES}",
-        pictures=COCO_PICTURES,
-        folders=("coco_caption", "coco"),
-    )
-)
+@DatasetInfo(
+    "coco-caption",
+    {"train": 113_287, "val": 5_000, "test": 5_000, **dict.fromkeys(_PLAIN_SPLITS)},
+    annotations=f"{_KARPATHY}; the captions_*.json of train2014 to val2017: {COCO_PICTURES}",
+    pictures=COCO_PICTURES,
+    folders=("coco_caption", "coco"),
+).reader
 def coco_caption(reader: AnnotationReader) -> None:
     """COCO Caption: `dataset_coco.json` or LAVIS's `coco_karpathy_*.json`, plain `captions_*.json` for train2014 etc.
 
@@ -53,14 +51,12 @@ def coco_caption(reader: AnnotationReader) -> None:
         _plain(reader, file, "val2014")
 
 
-@reads(
-    DatasetInfo(
-        "flickr30k",
-        {"train": 29_000, "val": 1_014, "test": 1_000},
-        annotations=_KARPATHY,
-        pictures="https://shannon.cs.illinois.edu/DenotationGraph/",
-    )
-)
+@DatasetInfo(
+    "flickr30k",
+    {"train": 29_000, "val": 1_014, "test": 1_000},
+    annotations=_KARPATHY,
+    pictures="https://shannon.cs.illinois.edu/DenotationGraph/",
+).reader
 def flickr30k(reader: AnnotationReader) -> None:
     """Flickr30K: `dataset_flickr30k.json`, LAVIS's `flickr30k_*.json`, or `results_20130124.token`.
 
@@ -93,7 +89,7 @@ def flickr30k(reader: AnnotationReader) -> None:
             _add_flickr(reader, name, captions)
 
 
-@reads(DatasetInfo("textcaps", {"train": 21_953, "val": 3_166, "test": 3_289}, _TEXTCAPS, _TEXTCAPS))
+@DatasetInfo("textcaps", {"train": 21_953, "val": 3_166, "test": 3_289}, _TEXTCAPS, _TEXTCAPS).reader
 def textcaps(reader: AnnotationReader) -> None:
     """TextCaps: `TextCaps_0.1_<split>.json`, which repeats a picture's references in a row for each caption.
 

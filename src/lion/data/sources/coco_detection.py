@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, region_record, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, region_record, text
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
 
-@reads(DatasetInfo("coco-detection", {}, COCO_PICTURES, COCO_PICTURES, folders=("coco", "coco_caption")))
+@DatasetInfo("coco-detection", {}, COCO_PICTURES, COCO_PICTURES, folders=("coco", "coco_caption")).reader
 def coco_detection(reader: AnnotationReader) -> None:
     """`<split>.json`, such as `instances_val2017.json`; pictures lie in the folder of its last word, `val2017`.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.prompts import Task
 
 _HOME = "https://cs.stanford.edu/people/dorarad/gqa/download.html"
 
 
-@reads(DatasetInfo("gqa", {"train": 943_000, "val": 132_062, "testdev": 12_578}, _HOME, _HOME))
+@DatasetInfo("gqa", {"train": 943_000, "val": 132_062, "testdev": 12_578}, _HOME, _HOME).reader
 def gqa(reader: AnnotationReader) -> None:
     """`<split>_balanced_questions.json`. `meta`: `imageId`, `types`, `groups`, `fullAnswer`."""
     file = reader.file(f"{reader.split}_balanced_questions.json", f"questions/{reader.split}_balanced_questions.json")

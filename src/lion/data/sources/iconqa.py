@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, index, reads, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, index, text, texts
 from lion.data.record import Record
 from lion.prompts import Task
 
@@ -13,15 +13,13 @@ _HOW_TO_COUNT = re.compile(r"^\s*Count\b[^.?!]*\bby\b[^.?!]*[.?!]\s+(?=\S)", re.
 """A first sentence such as "Count the balls by fives.", which the dataset's own loader leaves out."""
 
 
-@reads(
-    DatasetInfo(
-        "iconqa",
-        {"train": 18_946, "val": 6_316, "test": 6_316},
-        annotations="https://iconqa.github.io",
-        pictures="https://iconqa.github.io",
-        folders=("iconqa/iconqa_data", "iconqa_data"),
-    )
-)
+@DatasetInfo(
+    "iconqa",
+    {"train": 18_946, "val": 6_316, "test": 6_316},
+    annotations="https://iconqa.github.io",
+    pictures="https://iconqa.github.io",
+    folders=("iconqa/iconqa_data", "iconqa_data"),
+).reader
 def iconqa(reader: AnnotationReader) -> None:
     """`problems.json` with `pid_splits.json`, or, without them, `iconqa/<split>/choose_txt/<pid>/data.json`.
 

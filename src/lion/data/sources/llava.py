@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -17,15 +17,13 @@ _SLOT = "<image>"
 _COCO = ("train2017", "train2014", "val2014", "val2017")
 
 
-@reads(
-    DatasetInfo(
-        "llava",
-        {},
-        annotations="https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
-        pictures="COCO train2017, https://cocodataset.org/#download",
-        folders=("llava_instruct",),
-    )
-)
+@DatasetInfo(
+    "llava",
+    {},
+    annotations="https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
+    pictures="COCO train2017, https://cocodataset.org/#download",
+    folders=("llava_instruct",),
+).reader
 def llava(reader: AnnotationReader) -> None:
     """`<split>.json`, or `<split>.jsonl` with such a row, or one `instruction` and `output`, on each line.
 

@@ -7,7 +7,7 @@ import binascii
 import csv
 import io
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, index, reads
+from lion.data.dataset import AnnotationReader, DatasetInfo, index
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -28,14 +28,12 @@ _REFERENCE = 64
 """A shorter `image` cell is the index of the row that has the picture."""
 
 
-@reads(
-    DatasetInfo(
-        "mmbench",
-        {"dev": 1_164, "test": 1_784},
-        annotations="https://github.com/open-compass/MMBench (MMBench_DEV_EN.tsv)",
-        pictures="the same table: it holds the pictures",
-    )
-)
+@DatasetInfo(
+    "mmbench",
+    {"dev": 1_164, "test": 1_784},
+    annotations="https://github.com/open-compass/MMBench (MMBench_DEV_EN.tsv)",
+    pictures="the same table: it holds the pictures",
+).reader
 def mmbench(reader: AnnotationReader) -> int:
     """`MMBench_<SPLIT>_EN.tsv`, or the first release's `mmbench_<split>_20230712.tsv`; test answers are hidden.
 

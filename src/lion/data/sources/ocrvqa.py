@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -13,7 +13,7 @@ _HOME = "https://ocr-vqa.github.io"
 _SPLITS = {"train": 1, "val": 2, "test": 3}
 
 
-@reads(DatasetInfo("ocrvqa", dict.fromkeys(_SPLITS), _HOME, _HOME, folders=("ocr-vqa",)))
+@DatasetInfo("ocrvqa", dict.fromkeys(_SPLITS), _HOME, _HOME, folders=("ocr-vqa",)).reader
 def ocrvqa(reader: AnnotationReader) -> None:
     """`dataset.json`; pictures are `images/<key>` with the ending of their address.
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.errors import LionError
 from lion.prompts import Task
 
 
-@reads(
-    DatasetInfo(
-        "pope",
-        {"random": 3_000, "popular": 3_000, "adversarial": 3_000, "random-2910": 2_910},
-        "https://github.com/RUCAIBox/POPE (output/coco; the older random file of 2910 lines: commit e3e3926)",
-        COCO_PICTURES,
-    )
-)
+@DatasetInfo(
+    "pope",
+    {"random": 3_000, "popular": 3_000, "adversarial": 3_000, "random-2910": 2_910},
+    "https://github.com/RUCAIBox/POPE (output/coco; the older random file of 2910 lines: commit e3e3926)",
+    COCO_PICTURES,
+).reader
 def pope(reader: AnnotationReader) -> None:
     """`coco_pope_<split>.json`, which holds a JSON object a line, in the order that official scoring relies on.
 

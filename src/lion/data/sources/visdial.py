@@ -6,7 +6,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -14,14 +14,12 @@ from lion.prompts import Task
 _OPTIONS = 100
 
 
-@reads(
-    DatasetInfo(
-        "visdial",
-        {"train": 1_232_870, "val": 20_640, "test": 8_000},
-        annotations="https://visualdialog.org/data",
-        pictures="https://visualdialog.org/data (those of train: COCO 2014, https://cocodataset.org/#download)",
-    )
-)
+@DatasetInfo(
+    "visdial",
+    {"train": 1_232_870, "val": 20_640, "test": 8_000},
+    annotations="https://visualdialog.org/data",
+    pictures="https://visualdialog.org/data (those of train: COCO 2014, https://cocodataset.org/#download)",
+).reader
 def visdial(reader: AnnotationReader) -> None:
     """`visdial_1.0_<split>.json`, and `visdial_1.0_val_dense_annotations.json` where it is there (NDCG needs it).
 

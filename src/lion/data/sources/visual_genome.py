@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, region_record, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, region_record, text
 from lion.data.record import Record
 from lion.prompts import Task
 
 _HOME = "https://homes.cs.washington.edu/~ranjay/visualgenome/api.html"
 
 
-@reads(DatasetInfo("visual-genome", dict.fromkeys(("train", "questions")), _HOME, _HOME, ("visual_genome", "vg")))
+@DatasetInfo("visual-genome", dict.fromkeys(("train", "questions")), _HOME, _HOME, ("visual_genome", "vg")).reader
 def visual_genome(reader: AnnotationReader) -> None:
     """`region_descriptions.json` and `image_data.json` (the pictures' sizes), or `question_answers.json` (questions).
 

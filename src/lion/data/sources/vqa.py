@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, reads, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
 
-@reads(
-    DatasetInfo(
-        "vqav2",
-        {"train": 443_757, "val": 214_354, "test": 447_793},
-        annotations="https://visualqa.org/download.html",
-        pictures=COCO_PICTURES,
-        folders=("vqa",),
-    )
-)
+@DatasetInfo(
+    "vqav2",
+    {"train": 443_757, "val": 214_354, "test": 447_793},
+    annotations="https://visualqa.org/download.html",
+    pictures=COCO_PICTURES,
+    folders=("vqa",),
+).reader
 def vqav2(reader: AnnotationReader) -> None:
     """VQAv2: `v2_OpenEnded_mscoco_*_questions.json`, `v2_mscoco_*_annotations.json`; its test answers are hidden."""
     _add_records(reader, "v2_")
 
 
-@reads(
-    DatasetInfo(
-        "okvqa",
-        {"train": 9_009, "val": 5_046},
-        annotations="https://okvqa.allenai.org/download.html",
-        pictures=COCO_PICTURES,
-        folders=("ok-vqa",),
-    )
-)
+@DatasetInfo(
+    "okvqa",
+    {"train": 9_009, "val": 5_046},
+    annotations="https://okvqa.allenai.org/download.html",
+    pictures=COCO_PICTURES,
+    folders=("ok-vqa",),
+).reader
 def okvqa(reader: AnnotationReader) -> None:
     """OK-VQA: as VQAv2. `answers` are the lemmatised ones, as scored; `raw_answer` is in `meta["answers"]`."""
     _add_records(reader, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, index, reads, text
+from lion.data.dataset import AnnotationReader, DatasetInfo, index, text
 from lion.data.record import Record
 from lion.prompts import Task
 
@@ -12,14 +12,12 @@ VERDICTS = ("false", "true")
 """A label is a place in it."""
 
 
-@reads(
-    DatasetInfo(
-        "vsr",
-        {"train": 3_489, "dev": 340, "test": 1_222, "random-train": 7_680, "random-dev": 1_097, "random-test": 2_195},
-        annotations="https://github.com/cambridgeltl/visual-spatial-reasoning (data/splits)",
-        pictures="the same page, or COCO 2017: https://cocodataset.org/#download",
-    )
-)
+@DatasetInfo(
+    "vsr",
+    {"train": 3_489, "dev": 340, "test": 1_222, "random-train": 7_680, "random-dev": 1_097, "random-test": 2_195},
+    annotations="https://github.com/cambridgeltl/visual-spatial-reasoning (data/splits)",
+    pictures="the same page, or COCO 2017: https://cocodataset.org/#download",
+).reader
 def vsr(reader: AnnotationReader) -> None:
     """`zeroshot/<split>.jsonl` (train, dev, test: the ones LION reports) or `random/<split>.jsonl`.
 
