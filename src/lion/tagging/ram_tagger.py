@@ -62,12 +62,7 @@ class RamTagger:
     """
 
     def __init__(
-        self,
-        model: RamModel,
-        *,
-        policy: TagPolicy | None = None,
-        batch_size: int = 32,
-        cache: TagCache | None = None,
+        self, model: RamModel, *, policy: TagPolicy | None = None, batch_size: int = 32, cache: TagCache | None = None
     ) -> None:
         config = model.config
         self.model = model

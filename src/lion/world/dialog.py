@@ -6,7 +6,7 @@ import numpy as np
 
 import lion.world.templates as templates
 from lion.random import between, chance, pick, shuffled
-from lion.world.language import Question, absent_name, apart, ask, choose_name, relation_truth, yes_or_no
+from lion.world.language import Question, absent_name, apart, ask, choose_name, relation_truth, tags, yes_or_no
 from lion.world.relations import Name, clear_relations, denoted, rank
 from lion.world.scene import Scene, draw_colour
 from lion.world.vocabulary import NUMBERS, SIZES
@@ -21,17 +21,11 @@ def dialog(scene: Scene, rng: np.random.Generator) -> tuple[Question, ...]:
     to another object), or, where a category is there two or three times, about all of them ("how many cats are
     there?", "are they both red?").
     """
-    groups = _groups(scene)
+    by_category = [denoted(scene, Name(category)) for category in tags(scene)]
+    groups = [group for group in by_category if 2 <= len(group) <= 3]
     if groups and chance(rng, 0.5):
         return tuple(_about_them(scene, rng, pick(rng, groups)))
     return tuple(_about_it(scene, rng))
-
-
-def _groups(scene: Scene) -> list[list[int]]:
-    """Sets of two or three objects of one category."""
-    categories = sorted({obj.category for obj in scene.objects})
-    groups = [denoted(scene, Name(category)) for category in categories]
-    return [group for group in groups if 2 <= len(group) <= 3]
 
 
 def _absent(scene: Scene, rng: np.random.Generator, first: bool) -> Question:

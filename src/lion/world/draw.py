@@ -44,8 +44,7 @@ def render(scene: Scene, pixels: int = 256) -> Image.Image:
         raise LionError(f"a picture of {pixels} pixels a side is out of range; choose 32 to 2048")
     picture = background(scene.theme, scene.background, pixels).copy()
     for obj in scene.objects:
-        box = obj.box
-        left, top, right, bottom = (round(edge * pixels) for edge in (box.x1, box.y1, box.x2, box.y2))
+        left, top, right, bottom = (round(edge * pixels) for edge in obj.box.xyxy())
         sprite = _sprite(obj.category, obj.colour, max(right - left, 1), max(bottom - top, 1))
         if obj.mirrored:
             sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

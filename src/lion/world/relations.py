@@ -48,12 +48,7 @@ def denoted(scene: Scene, name: Name) -> list[int]:
 def unique_names(scene: Scene, index: int) -> list[Name]:
     """Names that denote this object only, shortest first; never empty, as no two objects share all three attributes."""
     obj = scene.objects[index]
-    names = [
-        Name(obj.category),
-        Name(obj.category, obj.colour),
-        Name(obj.category, None, obj.size),
-        Name(obj.category, obj.colour, obj.size),
-    ]
+    names = [Name(obj.category, colour, size) for size in (None, obj.size) for colour in (None, obj.colour)]
     return [name for name in names if denoted(scene, name) == [index]]
 
 

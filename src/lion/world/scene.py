@@ -76,7 +76,10 @@ class Scene:
     @property
     def fingerprint(self) -> str:
         """A hash of all that is drawn and nothing else: equal pictures have equal fingerprints."""
-        objects = [(o.category, o.colour, o.size, o.mirrored, *_cells(o.box)) for o in self.objects]
+        objects = [
+            (o.category, o.colour, o.size, o.mirrored, *(round(edge * GRID) for edge in o.box.xyxy()))
+            for o in self.objects
+        ]
         return hashlib.sha256(json.dumps([self.theme, self.background, objects]).encode()).hexdigest()
 
 
@@ -216,7 +219,3 @@ def _all_visible(spots: list[_Spot]) -> bool:
         if covered > _COVERED * a.w * a.h:
             return False
     return True
-
-
-def _cells(box: Box) -> tuple[int, int, int, int]:
-    return (round(box.x1 * GRID), round(box.y1 * GRID), round(box.x2 * GRID), round(box.y2 * GRID))

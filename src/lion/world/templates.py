@@ -128,34 +128,28 @@ SAYING = Wording(
     ("the {category} in the image that is {attributes}", "{category} that is {attributes}"),
 )
 RELATED = Wording(
-    (
-        "the {name} {relation} the {other}",
-        "{name} {relation} the {other}",
-        "the {name} that is {relation} the {other}",
-    ),
+    ("the {name} {relation} the {other}", "{name} {relation} the {other}", "the {name} that is {relation} the {other}"),
     ("the one {name} {relation} the {other}", "{name} that is {relation} the {other}"),
 )
 ORDINAL = Wording(
     ("the {nth} {category} from the {side}", "{nth} {category} from the {side}"),
     ("the {category} that is {nth} from the {side}",),
 )
-OUTERMOST: dict[str, Wording] = {
-    "left": Wording(
-        ("the leftmost {category}", "the {category} on the far left"),
-        ("the {category} that is leftmost", "{category} on the far left"),
-    ),
-    "right": Wording(
-        ("the rightmost {category}", "the {category} on the far right"),
-        ("the {category} that is rightmost", "{category} on the far right"),
-    ),
-    "top": Wording(
-        ("the highest {category}", "the {category} at the top"),
-        ("the {category} that is highest", "{category} at the top"),
-    ),
-    "bottom": Wording(
-        ("the lowest {category}", "the {category} at the bottom"),
-        ("the {category} that is lowest", "{category} at the bottom"),
-    ),
+
+
+def _outermost(adjective: str, place: str) -> Wording:
+    category = "{category}"
+    return Wording(
+        (f"the {adjective} {category}", f"the {category} {place}"),
+        (f"the {category} that is {adjective}", f"{category} {place}"),
+    )
+
+
+OUTERMOST = {
+    "left": _outermost("leftmost", "on the far left"),
+    "right": _outermost("rightmost", "on the far right"),
+    "top": _outermost("highest", "at the top"),
+    "bottom": _outermost("lowest", "at the bottom"),
 }
 
 

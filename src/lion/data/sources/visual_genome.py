@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,34 @@ def visual_genome(reader: AnnotationReader) -> None:
     file = reader.file("region_descriptions.json")
     sizes = reader.file("image_data.json")
     images = reader.table(sizes, reader.json(sizes), "image_id", "image")
-    for row in reader.json(file):
-        regions: list[Any] = []
-        with reader.record(file, ident(row, "id"), "image"):
-            regions = row["regions"]
-        for region in regions:
-            with reader.record(file, ident(region, "region_id"), "region"):
-                number = region["image_id"]
-                image = entry(images, number, "image")
-                phrase = text(region["phrase"], "phrase").strip()
-                bbox = tuple(region[key] for key in ("x", "y", "width", "height"))
-                size = (image["width"], image["height"])
-                meta = {"region_id": region["region_id"], "image_id": number}
-                record = region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta)
-                reader.add(record)
+    for region in _entries(reader, file, "regions"):
+        with reader.record(file, ident(region, "region_id"), "region"):
+            number = region["image_id"]
+            image = entry(images, number, "image")
+            phrase = text(region["phrase"], "phrase").strip()
+            bbox = tuple(region[key] for key in ("x", "y", "width", "height"))
+            size = (image["width"], image["height"])
+            meta = {"region_id": region["region_id"], "image_id": number}
+            record = region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta)
+            reader.add(record)
 
 
 def _questions(reader: AnnotationReader) -> None:
     file = reader.file("question_answers.json")
-    for row in reader.json(file):
-        questions: list[Any] = []
-        with reader.record(file, ident(row, "id"), "image"):
-            questions = row["qas"]
-        for one in questions:
-            with reader.record(file, ident(one, "qa_id"), "question"):
-                picture, question = _picture(reader, one["image_id"]), text(one["question"], "question")
-                meta, answers = {"image_id": one["image_id"]}, (text(one["answer"], "answer"),)
-                reader.add(Record(str(one["qa_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
+    for row in _entries(reader, file, "qas"):
+        with reader.record(file, ident(row, "qa_id"), "question"):
+            picture, question = _picture(reader, row["image_id"]), text(row["question"], "question")
+            meta, answers = {"image_id": row["image_id"]}, (text(row["answer"], "answer"),)
+            reader.add(Record(str(row["qa_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
+
+
+def _entries(reader: AnnotationReader, file: Path, key: str) -> Iterator[Any]:
+    """The rows under a key of every image."""
+    for image in reader.json(file):
+        rows: list[Any] = []
+        with reader.record(file, ident(image, "id"), "image"):
+            rows = image[key]
+        yield from rows
 
 
 def _picture(reader: AnnotationReader, number: int) -> Path:

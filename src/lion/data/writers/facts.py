@@ -23,14 +23,7 @@ from lion.world.vocabulary import COLOURS, NUMBERS, SIZES, WORLD_VERSION
 
 CAPTIONS = 5
 """References of a picture, as COCO has."""
-_ANSWERS: tuple[tuple[str, ...], ...] = (
-    ("yes", "no"),
-    NUMBERS,
-    COLOURS,
-    ("left", "right"),
-    ("above", "below"),
-    SIZES,
-)
+_ANSWERS: tuple[tuple[str, ...], ...] = (("yes", "no"), NUMBERS, COLOURS, ("left", "right"), ("above", "below"), SIZES)
 """Short answers by kind."""
 
 
