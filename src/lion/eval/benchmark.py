@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from PIL import Image
 
 from lion.boxes import Box
+from lion.errors import LionError
 from lion.eval.predictions import Prediction
 from lion.eval.questions import QuestionSet
 from lion.metrics import Estimate
@@ -17,6 +18,15 @@ from lion.prompts import Task
 
 ReadPredictions = Callable[[str], Mapping[str, Prediction]]
 """Gives the predictions of a question set, by its name: a mapping from question id to prediction."""
+
+
+def read_all(read: ReadPredictions, name: str, ids: Sequence[str]) -> Mapping[str, Prediction]:
+    """The predictions of a question set with these ids. Raises: LionError if one is missing."""
+    found = read(name)
+    if missing := [key for key in ids if key not in found]:
+        count = f"{len(missing)} of {len(ids)} are not answered yet, the first is {missing[0]}"
+        raise LionError(f"{name}: {count}; start the same lion eval again")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,16 +134,8 @@ _LEFT_DOUBLE = re.compile("[\u0093\u201c\u00ab]")
 _RIGHT_DOUBLE = re.compile('["\u0094\u201d\u00bb]|&quot;')
 _FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
 _MONEY = {"\u00a2": "cents", "\u00a3": "#", "\u0080": "$", "\u00a4": "$", "\u20a0": "$", "\u20ac": "$"}
-_BRACKETS = {
-    "(": "-LRB-",
-    ")": "-RRB-",
-    "[": "-LSB-",
-    "]": "-RSB-",
-    "{": "-LCB-",
-    "}": "-RCB-",
-    "&lt;": "<",
-    "&gt;": ">",
-}
+_BRACKETS = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}
+_BRACKETS |= {"&lt;": "<", "&gt;": ">"}
 
 
 def _quotes(token: str) -> str:
@@ -215,10 +207,7 @@ def _addresses() -> list[_Row]:
     site = "(?:[^ \t\n\"`'<>|.!?(){},-_$]+\\.)+(?i:com|net|org|edu)"
     return [
         ('(?i:https?)://[^ \t\n"<>|(){}]+[^ \t\n"<>|.!?(){},-]', "", None, 0),
-        (www, "", None, 0),
-        (www + _PATH, "", None, 0),
-        (site, "", None, 0),
-        (site + _PATH, "", None, 0),
+        *[(pattern, "", None, 0) for pattern in (www, www + _PATH, site, site + _PATH)],
         (f"(?:<|(?i:&lt;))?{_EMAIL}(?:>|(?i:&gt;))?", "", None, 0),
         ("@[a-zA-Z_][a-zA-Z_0-9]*", "", None, 0),
         (f"#{_L}+", "", None, 0),
@@ -269,11 +258,7 @@ def _marks() -> list[_Row]:
         f"(?:\\+\\+?)?(?:[0-9]{{2,4}}{one})?[0-9]{{2,4}}{one}[0-9]{{3,4}}{one}?[0-9]{{3,5}}",
         "(?:(?:\\+\\+?)?[0-9]{2,4}\\.)?[0-9]{2,4}\\.[0-9]{3,4}\\.[0-9]{3,5}",
     ]
-    faces = [
-        "[-^x=~<>']_[-^x=~<>']",
-        "\\([-^x=~<>'][_.]?[-^x=~<>']\\)",
-        "\\([\\^x=~<>']-[\\^x=~<>'`]\\)",
-    ]
+    faces = ["[-^x=~<>']_[-^x=~<>']", "\\([-^x=~<>'][_.]?[-^x=~<>']\\)", "\\([\\^x=~<>']-[\\^x=~<>'`]\\)"]
     return [
         (f"(?:{_L}|{_D})+(?:\\.(?:{_L}|{_D})+)*\\.(?i:{_FILE_KINDS})", f"(?:{_SPACE_OR_END}|[.?!,])", None, 0),
         *[(pattern, "", _parentheses, 0) for pattern in phone],
