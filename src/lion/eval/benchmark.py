@@ -66,30 +66,34 @@ class Benchmark(Protocol):
 
     Attributes:
         name: what ``lion eval`` calls it.
-        label: name and settings joined by dashes, for folders and titles.
         limit: number of samples of each question set; None for all.
         settings: what determines the predictions besides model and decoding; those of other settings are not mixed.
-        notes: further keys of run.json.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def label(self) -> str: ...
-    @property
     def limit(self) -> int | None: ...
     @property
     def settings(self) -> dict[str, Any]: ...
+
     @property
-    def notes(self) -> dict[str, Any]: ...
+    def label(self) -> str:
+        """Name and settings joined by dashes, for folders and titles."""
+        return self.name
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Further keys of run.json."""
+        return {}
 
     def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
         """The decoding settings that the predictions depend on, by task."""
-        ...
+        return pipeline.decoding
 
     def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
         """The prompts' limit in tokens."""
-        ...
+        return pipeline.processor.max_text_tokens
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """All questions; with ``blind`` all of them once more with a grey image and no tags."""

@@ -146,7 +146,9 @@ def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
     read: dict[str, dict[str, Prediction]] = {}
 
     def read_once(name: str) -> dict[str, Prediction]:
-        return read.setdefault(name, predictions.read(name))
+        if name not in read:
+            read[name] = predictions.read(name)
+        return read[name]
 
     result = benchmark.score(read_once, blind=run["blind_run"])
     record = {

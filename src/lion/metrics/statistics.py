@@ -56,6 +56,13 @@ def mean(values: Sequence[float]) -> Estimate:
     return ratio(values, np.ones(len(values)).tolist())
 
 
+def mean_by_group(values: Sequence[float], groups: Sequence[str | None], prefix: str) -> dict[str, Estimate]:
+    """The mean of each group's values, as ``prefix/<group>``; values of the group None are left out."""
+    pairs = list(zip(values, groups, strict=True))
+    names = sorted({group for group in groups if group is not None})
+    return {f"{prefix}/{name}": mean([value for value, group in pairs if group == name]) for name in names}
+
+
 def bootstrap(
     statistic: Callable[[npt.NDArray[np.intp]], float], n: int, *, resamples: int = 200, seed: int = 0
 ) -> Estimate:

@@ -12,9 +12,9 @@ from typing import Any
 from lion.boxes import format_box
 from lion.data.record import Record
 from lion.errors import LionError
-from lion.eval.benchmark import ReadPredictions, Result, SampleScore, read_all
+from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
-from lion.eval.benchmarks.selection import Selection
+from lion.eval.benchmarks.selection import Selection, select
 from lion.eval.predictions import SKIPPED
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
@@ -25,7 +25,7 @@ from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
 
 @dataclass(frozen=True)
-class DatasetBenchmark:
+class DatasetBenchmark(Benchmark):
     """See :class:`lion.eval.benchmark.Benchmark`.
 
     Args:
@@ -71,10 +71,6 @@ class DatasetBenchmark:
         return self.paper.name
 
     @property
-    def label(self) -> str:
-        return self.name
-
-    @property
     def settings(self) -> dict[str, Any]:
         return {
             "dataset": self.paper.dataset,
@@ -107,13 +103,13 @@ class DatasetBenchmark:
 
     @cached_property
     def selection(self) -> Selection:
-        """The samples."""
-        return Selection(self.paper, self.data, self.limit, self.skip_bad)
+        """The samples, read when they are first needed. Raises: as :func:`select`."""
+        return select(self.paper, self.data, self.limit, self.skip_bad)
 
     @property
     def official(self) -> int | None:
         """The official number of samples; None if unknown, and for drawn ones."""
-        return None if self.drawn else self.selection.official
+        return None if self.drawn else self.paper.official or self.selection.dataset.expected
 
     def check_complete(self) -> None:
         """Raises: LionError if there are fewer samples than the official number."""

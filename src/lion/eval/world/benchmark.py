@@ -19,13 +19,13 @@ from PIL import Image
 
 from lion.boxes import format_box
 from lion.errors import LionError
-from lion.eval.benchmark import ReadPredictions, Result, SampleScore, read_all
+from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.predictions import Prediction
 from lion.eval.questions import QuestionSet
 from lion.eval.world import report as world_report
 from lion.eval.world.scores import Sources, references, score_questions, score_tagger
 from lion.metrics.rec import first_box
-from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
+from lion.pipeline import LionPipeline, Request, Verb
 from lion.prompts import Task
 from lion.tagging import RamTagger
 from lion.world import CATEGORIES, QUESTION_SETS, WORLD_VERSION, Scene, render, scene, tags, test_questions
@@ -46,7 +46,7 @@ _PIXELS = 256
 
 
 @dataclass(frozen=True)
-class WorldBenchmark:
+class WorldBenchmark(Benchmark):
     """See :class:`lion.eval.benchmark.Benchmark`.
 
     Args:
@@ -59,7 +59,6 @@ class WorldBenchmark:
     """
 
     name: ClassVar[str] = "world"
-    notes: ClassVar[dict[str, Any]] = {}
 
     split: str = "test"
     limit: int = 1000
@@ -87,14 +86,6 @@ class WorldBenchmark:
         return {"split": self.split, "tags": self.tagged, **world}
 
     # -- questions ----------------------------------------------------------------------------------------------------
-
-    def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
-        """The pipeline's own."""
-        return pipeline.decoding
-
-    def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
-        """The processor's."""
-        return pipeline.processor.max_text_tokens
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """The tagger's, if there is a tagger, and SETS, with `blind` twice."""
