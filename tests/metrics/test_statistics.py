@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lion.errors import LionError
-from lion.metrics.statistics import Estimate, bootstrap, mean, ratio
+from lion.metrics.statistics import Estimate, bootstrap, mean, mean_by_group, ratio
 
 
 def test_proportion():
@@ -47,3 +47,15 @@ def test_nothing_is_an_error():
             call()
     with pytest.raises(ValueError):
         ratio([1], [1, 2])
+
+
+def test_means_of_groups():
+    found = mean_by_group([1, 0, 1, 1], ["b", "b", None, "a"], "kind")
+    assert {name: (score.value, score.n) for name, score in found.items()} == {"kind/a": (1, 1), "kind/b": (0.5, 2)}
+    assert list(found) == ["kind/a", "kind/b"] and mean_by_group([1], [None], "kind") == {}
+    with pytest.raises(ValueError):
+        mean_by_group([1], [], "kind")
+
+
+def test_estimates_as_json():
+    assert mean([1, 0, 0]).to_json() == {"value": 0.333333, "standard_error": 0.272166, "n": 3}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from PIL import Image
 
 from lion.boxes import Box
+from lion.errors import LionError
 from lion.eval.predictions import Prediction
 from lion.eval.questions import QuestionSet
 from lion.metrics import Estimate
@@ -17,6 +18,15 @@ from lion.prompts import Task
 
 ReadPredictions = Callable[[str], Mapping[str, Prediction]]
 """Gives the predictions of a question set, by its name: a mapping from question id to prediction."""
+
+
+def read_all(read: ReadPredictions, name: str, ids: Sequence[str]) -> Mapping[str, Prediction]:
+    """The predictions of a question set with these ids. Raises: LionError if one is missing."""
+    found = read(name)
+    if missing := [key for key in ids if key not in found]:
+        count = f"{len(missing)} of {len(ids)} are not answered yet, the first is {missing[0]}"
+        raise LionError(f"{name}: {count}; start the same lion eval again")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +66,34 @@ class Benchmark(Protocol):
 
     Attributes:
         name: what ``lion eval`` calls it.
-        label: name and settings joined by dashes, for folders and titles.
         limit: number of samples of each question set; None for all.
         settings: what determines the predictions besides model and decoding; those of other settings are not mixed.
-        notes: further keys of run.json.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def label(self) -> str: ...
-    @property
     def limit(self) -> int | None: ...
     @property
     def settings(self) -> dict[str, Any]: ...
+
     @property
-    def notes(self) -> dict[str, Any]: ...
+    def label(self) -> str:
+        """Name and settings joined by dashes, for folders and titles."""
+        return self.name
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Further keys of run.json."""
+        return {}
 
     def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
         """The decoding settings that the predictions depend on, by task."""
-        ...
+        return pipeline.decoding
 
     def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
         """The prompts' limit in tokens."""
-        ...
+        return pipeline.processor.max_text_tokens
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """All questions; with ``blind`` all of them once more with a grey image and no tags."""

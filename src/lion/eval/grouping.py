@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lion.eval.questions import QuestionSet
+from lion.pipeline.evidence import batched
 
 
 def batch_groups(questions: QuestionSet, size: int) -> list[list[list[int]]]:
@@ -21,7 +22,7 @@ def batch_groups(questions: QuestionSet, size: int) -> list[list[list[int]]]:
         size: questions of a batch, at most.
     """
     if not questions.images:
-        return [[batch] for batch in _cut(list(range(len(questions.ids))), size)]
+        return [[list(batch)] for batch in batched(range(len(questions.ids)), size)]
     of_image: dict[Path | bytes, list[int]] = {}
     for index, image in enumerate(questions.images):
         of_image.setdefault(image, []).append(index)
@@ -30,8 +31,4 @@ def batch_groups(questions: QuestionSet, size: int) -> list[list[list[int]]]:
     groups = [[i for indices in images[start : start + size] for i in indices] for start in range(0, len(images), size)]
     for group in groups:
         group.sort(key=lambda index: (-lengths[index], index))
-    return [_cut(group, size) for group in groups]
-
-
-def _cut(indices: list[int], size: int) -> list[list[int]]:
-    return [indices[start : start + size] for start in range(0, len(indices), size)]
+    return [list(map(list, batched(group, size))) for group in groups]

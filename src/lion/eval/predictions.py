@@ -88,19 +88,16 @@ class Predictions:
         found: dict[str, Prediction] = {}
         for path in (own, *sorted(own.parent.glob(f"{own.stem}.rank*.jsonl"))):
             for number, line in enumerate(_whole_lines(path) if path.is_file() else (), start=1):
+                where = f"{path}, line {number}"
                 try:
                     prediction = {} | json.loads(line)
                     key = _id_of(prediction)
                 except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    raise LionError(
-                        f"{path}, line {number} is damaged; delete the line, and it is asked again"
-                    ) from error
-                answered = key in found and SKIPPED not in found[key]
-                if answered and SKIPPED in prediction:
-                    continue  # mended since, and answered by another process, whose file comes first
-                if answered:
-                    raise LionError(f"{path}, line {number}: {key} is answered twice; delete one of the lines")
-                found[key] = prediction
+                    raise LionError(f"{where} is damaged; delete the line, and it is asked again") from error
+                if key not in found or SKIPPED in found[key]:
+                    found[key] = prediction
+                elif SKIPPED not in prediction:  # else mended since, and answered by a process whose file comes first
+                    raise LionError(f"{where}: {key} is answered twice; delete one of the lines")
         return found
 
     def repair(self, name: str) -> None:

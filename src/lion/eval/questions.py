@@ -39,7 +39,9 @@ class QuestionSet:
 
     def look(self, pipeline: LionPipeline, indices: Sequence[int]) -> None:
         """Encode the questions' images, each once, before batches of them are answered."""
-        images: list[Picture] = list(dict.fromkeys(self.images[index] for index in indices if self.images))
+        if not self.images:
+            return
+        images: list[Picture] = list(dict.fromkeys(self.images[index] for index in indices))
         with suppress(LionError, OSError):  # what cannot be read is reported by `answer`
             pipeline.look(images)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ class _Batch:
     group: list[list[int]]
     """The batches that share its images."""
     indices: list[int]
-    missing: frozenset[int]
+    missing: set[int]
     """Those without a prediction."""
 
 
@@ -69,12 +69,13 @@ class Evaluation:
         self.processes.wait()
         self._todo: list[_Batch] = []
         for questions in benchmark.question_sets(pipeline, blind=self.predictions.run()["blind_run"]):
-            done = self.predictions.read(questions.name)
+            found = self.predictions.read(questions.name)
+            # What was skipped may have been mended since.
+            missing = {i for i, key in enumerate(questions.ids) if key not in found or SKIPPED in found[key]}
             groups = batch_groups(questions, pipeline.batch_size)
             for group in groups[self.processes.rank :: self.processes.count]:
-                for batch in group:
-                    if missing := frozenset(index for index in batch if _is_missing(questions.ids[index], done)):
-                        self._todo.append(_Batch(questions, group, batch, missing))
+                batches = [_Batch(questions, group, indices, missing.intersection(indices)) for indices in group]
+                self._todo += [batch for batch in batches if batch.missing]
 
     @property
     def pending(self) -> int:
@@ -119,11 +120,6 @@ class Evaluation:
         return _score(self.predictions, self.benchmark) if self.processes.main else None
 
 
-def _is_missing(question: str, done: Mapping[str, Prediction]) -> bool:
-    """Whether a question has no answer yet; one that was skipped may have been mended since."""
-    return question not in done or SKIPPED in done[question]
-
-
 def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
     """Score the predictions in a folder, without a model.
 
@@ -150,7 +146,9 @@ def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:
     read: dict[str, dict[str, Prediction]] = {}
 
     def read_once(name: str) -> dict[str, Prediction]:
-        return read.setdefault(name, predictions.read(name))
+        if name not in read:
+            read[name] = predictions.read(name)
+        return read[name]
 
     result = benchmark.score(read_once, blind=run["blind_run"])
     record = {

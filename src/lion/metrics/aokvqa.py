@@ -2,7 +2,8 @@
 
 Multiple choice: the prediction is the text of the correct choice. Direct answer: min(1, matches / 3) over the direct
 answers. Neither leaves an annotator out nor normalises anything, so case matters. Officially, questions marked
-``difficult_direct_answer`` are dropped from the direct answers; LAVIS keeps them.
+``difficult_direct_answer`` are dropped from the direct answers; LAVIS keeps them. A prediction that is None, or no
+choice, is an error, as in the official check; without ``strict`` it is wrong.
 """
 
 from collections.abc import Sequence
@@ -11,29 +12,25 @@ from dataclasses import dataclass
 from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean
 
+Predictions = Sequence[str | None]
+"""One text a question, in the order of the questions."""
+
 
 @dataclass(frozen=True, slots=True)
 class AokvqaQuestion:
-    """The references of one question."""
+    """The references of one question; ``correct`` is the index of the correct choice."""
 
     id: str
     choices: Sequence[str]
     correct: int
-    """Index of the correct choice."""
     direct_answers: Sequence[str]
     difficult_direct_answer: bool
 
 
 def aokvqa_multiple_choice(
-    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> dict[str, Estimate]:
     """``multiple_choice``, the share of predictions that are the correct choice.
-
-    Args:
-        predictions: one text a question, None where there is none.
-        questions: the references, in the same order.
-        strict: as in the official check, each question needs a prediction and it has to be one of the choices; else
-            a missing or other text is wrong.
 
     Raises: LionError without questions, or, if strict, that names the question; ValueError for unequal lengths.
     """
@@ -41,30 +38,23 @@ def aokvqa_multiple_choice(
 
 
 def aokvqa_choice_hits(
-    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[bool]:
     """Whether each prediction is the correct choice. Raises: as :func:`aokvqa_multiple_choice`."""
-    hits = []
     for prediction, question in zip(predictions, questions, strict=True):
         if strict and _present(prediction, question) not in question.choices:
             choices = ", ".join(question.choices)
             raise LionError(f"question {question.id!r}: {prediction!r} is none of: {choices}. strict=False forgives it")
-        hits.append(prediction == question.choices[question.correct])
-    return hits
+    return [one == question.choices[question.correct] for one, question in zip(predictions, questions, strict=True)]
 
 
 def aokvqa_direct_answer(
-    predictions: Sequence[str | None],
-    questions: Sequence[AokvqaQuestion],
-    *,
-    strict: bool = True,
-    keep_difficult: bool = False,
+    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True, keep_difficult: bool = False
 ) -> dict[str, Estimate]:
     """``direct_answer`` over the questions that are not difficult (official), or over all (``keep_difficult``, LAVIS).
 
-    Without ``strict`` a prediction that is None scores 0; with it, it is an error in a question that counts.
-    Raises: LionError that names the question, for that and for one without direct answers, and if no question is left;
-    ValueError for unequal lengths.
+    Raises: LionError that names the question, for a missing prediction (if strict) and for one without direct answers,
+    and if no question is left; ValueError for unequal lengths.
     """
     pairs = list(zip(predictions, questions, strict=True))
     counted = [pair for pair in pairs if keep_difficult or not pair[1].difficult_direct_answer]
@@ -73,17 +63,16 @@ def aokvqa_direct_answer(
 
 
 def aokvqa_direct_values(
-    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[float]:
     """The score of each answer, in [0, 1], difficult questions included. Raises: as :func:`aokvqa_direct_answer`."""
-    values = []
     for prediction, question in zip(predictions, questions, strict=True):
         if not question.direct_answers:
             raise LionError(f"question {question.id!r} has no direct answers: this split cannot be scored here")
         if strict:
             _present(prediction, question)
-        values.append(min(1.0, sum(prediction == one for one in question.direct_answers) / 3))
-    return values
+    pairs = zip(predictions, questions, strict=True)
+    return [min(1.0, sum(one == answer for answer in question.direct_answers) / 3) for one, question in pairs]
 
 
 def _present(prediction: str | None, question: AokvqaQuestion) -> str:

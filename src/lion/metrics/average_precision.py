@@ -24,6 +24,7 @@ def average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.b
 
 
 def _of_one(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> float:
+    """AP of one tag from scores and labels, (N,)."""
     positives = int(labels.sum())
     if not positives:
         return float("nan")

@@ -9,23 +9,15 @@ from lion.metrics.statistics import Estimate, ratio
 def caption_objects(
     captions: Sequence[str], present: Sequence[Collection[str]], forms: Mapping[str, str]
 ) -> dict[str, Estimate]:
-    """Micro-averaged over all captions; a category counts once a caption.
+    """``precision``, the share of mentioned categories that are present, and ``recall``, the share of present ones that
+    are mentioned, both over all captions together; a category counts once a caption.
 
-    Args:
-        captions: one caption an image.
-        present: the categories in each image.
-        forms: as in :func:`lion.metrics.mentions.mentions`; words outside it are no objects.
-
-    Returns:
-        ``precision``, the share of mentioned categories that are present, and ``recall``, the share of present ones
-        that are mentioned.
-
-    Raises: LionError without samples; ValueError for unequal lengths.
+    ``present``: the categories in each image. ``forms``: as in :func:`lion.metrics.mentions.mentions`; other words are
+    no objects. Raises: LionError without samples; ValueError for unequal lengths.
     """
     mentioned = [set(mentions(caption, forms)) for caption in captions]
-    truth = [set(names) for names in present]
-    hits = [len(found & true) for found, true in zip(mentioned, truth, strict=True)]
+    hits = [len(found.intersection(true)) for found, true in zip(mentioned, present, strict=True)]
     return {
         "precision": ratio(hits, [len(found) for found in mentioned]),
-        "recall": ratio(hits, [len(true) for true in truth]),
+        "recall": ratio(hits, [len(set(true)) for true in present]),
     }

@@ -5,7 +5,7 @@ Public benchmarks have their own official rules: :mod:`lion.metrics.vqa` and oth
 
 from collections.abc import Sequence
 
-from lion.metrics.statistics import Estimate, mean
+from lion.metrics.statistics import Estimate, mean, mean_by_group
 
 
 def normalise(answer: str) -> str:
@@ -29,9 +29,4 @@ def exact_match(
         normalise(prediction) in map(normalise, accepted)
         for prediction, accepted in zip(predictions, references, strict=True)
     ]
-    scores = {"accuracy": mean(hits)}
-    if kinds is not None:
-        by_kind = list(zip(kinds, hits, strict=True))
-        for kind in sorted(set(kinds)):
-            scores[f"accuracy/{kind}"] = mean([hit for one, hit in by_kind if one == kind])
-    return scores
+    return {"accuracy": mean(hits), **mean_by_group(hits, kinds or [None] * len(hits), "accuracy")}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from lion.errors import LionError
-from lion.metrics.statistics import Estimate, mean
+from lion.metrics.statistics import Estimate, mean, mean_by_group
 
 _ROTATION = 1_000_000
 
@@ -38,12 +38,10 @@ def mmbench(chosen: Sequence[str | None], rows: Sequence[MmbenchRow]) -> dict[st
     Raises: LionError without rows and as :func:`mmbench_hits`; ValueError for unequal lengths.
     """
     hits = mmbench_hits(chosen, rows)
-    scores = {"circular": mean(list(hits.values()))}
     base = {row.index: row for row in rows if row.index < _ROTATION}
+    scores = {"circular": mean(list(hits.values()))}
     for kind in ("ability", "category"):
-        names = {question: getattr(base[question], kind) for question in hits}
-        for name in sorted(set(names.values())):
-            scores[f"{kind}/{name}"] = mean([hit for question, hit in hits.items() if names[question] == name])
+        scores |= mean_by_group(list(hits.values()), [getattr(base[question], kind) for question in hits], kind)
     plain = [(row.index < _ROTATION, letter == row.correct) for letter, row in zip(chosen, rows, strict=True)]
     return {
         **scores,

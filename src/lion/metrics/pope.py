@@ -14,8 +14,7 @@ def says_yes(answer: str) -> bool:
     """The official parser: of the part before the first full stop, commas deleted, split at single blanks, the words
     "No", "no" or "not" make it a no; anything else, the empty answer and "NO" included, is a yes.
     """
-    words = answer.split(".")[0].replace(",", "").split(" ")
-    return not {"No", "no", "not"} & set(words)
+    return not {"No", "no", "not"} & set(answer.split(".")[0].replace(",", "").split(" "))
 
 
 def strictly_says(answer: str) -> bool | None:
@@ -24,8 +23,8 @@ def strictly_says(answer: str) -> bool | None:
 
 
 def pope(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Estimate]:
-    """Score answers against "yes"/"no" labels: ``accuracy``, ``precision``, ``recall``, ``f1`` (0 if no
-    answer is yes) and ``yes_ratio``, the share of answers that are yes.
+    """Score answers against "yes"/"no" labels: ``accuracy``, ``precision``, ``recall``, ``f1`` (0 if no answer is yes)
+    and ``yes_ratio``, the share of answers that are yes.
 
     Raises: LionError without samples or for another label; ValueError for unequal lengths, which the official script
     ignores.
@@ -45,13 +44,13 @@ def pope_strict(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Esti
 def _scores(parsed: Sequence[bool | None], labels: Sequence[str]) -> dict[str, Estimate]:
     if unknown := set(labels) - {"yes", "no"}:
         raise LionError(f"POPE labels are 'yes' or 'no', not {min(unknown)!r}")
-    true = [label == "yes" for label in labels]
-    yes = [one is True for one in parsed]
-    both = [one and other for one, other in zip(yes, true, strict=True)]
+    true, yes = [label == "yes" for label in labels], [one is True for one in parsed]
+    pairs = list(zip(yes, true, strict=True))
+    both = [one and other for one, other in pairs]
     return {
         "accuracy": mean([one == other for one, other in zip(parsed, true, strict=True)]),
         "precision": ratio(both, yes),
         "recall": ratio(both, true),
-        "f1": ratio([2 * hit for hit in both], [one + other for one, other in zip(yes, true, strict=True)]),
+        "f1": ratio([2 * hit for hit in both], [one + other for one, other in pairs]),
         "yes_ratio": mean(yes),
     }

@@ -134,16 +134,8 @@ _LEFT_DOUBLE = re.compile("[\u0093\u201c\u00ab]")
 _RIGHT_DOUBLE = re.compile('["\u0094\u201d\u00bb]|&quot;')
 _FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
 _MONEY = {"\u00a2": "cents", "\u00a3": "#", "\u0080": "$", "\u00a4": "$", "\u20a0": "$", "\u20ac": "$"}
-_BRACKETS = {
-    "(": "-LRB-",
-    ")": "-RRB-",
-    "[": "-LSB-",
-    "]": "-RSB-",
-    "{": "-LCB-",
-    "}": "-RCB-",
-    "&lt;": "<",
-    "&gt;": ">",
-}
+_BRACKETS = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}
+_BRACKETS |= {"&lt;": "<", "&gt;": ">"}
 
 
 def _quotes(token: str) -> str:
@@ -171,131 +163,104 @@ def _dashes(token: str) -> str:
     return "--" if not token.startswith("-") or len(token) in (3, 4) else token
 
 
+# ---- The table: a token's pattern, its right context, how it is rewritten, how many characters are given back.
+
+_WWW = f"(?i:www)\\.(?:{_HOST}+\\.)+[a-zA-Z]{{2,4}}"
+# the second class leaves out all from the comma to the low line, so digits and capitals too
+_SITE = "(?:[^ \t\n\"`'<>|.!?(){},-_$]+\\.)+(?i:com|net|org|edu)"
+_NUMBER = f"[-+]?(?:{_D}*(?:[.:,\u00ad\u066b\u066c]{_D}+)+|{_D}+)"
+_PIECE = "[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
+_GAP = "[- \u00a0]"
+_PHONES = [
+    f"\\([0-9]{{2,3}}\\)[ \u00a0]?[0-9]{{3,4}}{_GAP}?[0-9]{{3,5}}",
+    f"(?:\\+\\+?)?(?:[0-9]{{2,4}}{_GAP})?[0-9]{{2,4}}{_GAP}[0-9]{{3,4}}{_GAP}?[0-9]{{3,5}}",
+    "(?:(?:\\+\\+?)?[0-9]{2,4}\\.)?[0-9]{2,4}\\.[0-9]{3,4}\\.[0-9]{3,5}",
+]
+_FACES = ["[-^x=~<>']_[-^x=~<>']", "\\([-^x=~<>'][_.]?[-^x=~<>']\\)", "\\([\\^x=~<>']-[\\^x=~<>'`]\\)"]
+_TABLE: list[tuple[str, str, Callable[[str], str] | None, int]] = [
+    # Words.
+    ("(?i:cannot)", "", None, 3),
+    ("(?i:gonna|gotta|lemme|gimme|wanna)", "", None, 2),
+    ("'(?i:tis)", "", None, 2),
+    ("'(?i:twas)", "", None, 3),
+    *[(pattern, "", _no_break, 0) for pattern in _TAGS],
+    ("(?i:&(?:md|mdash|ndash);)|[\u0096\u0097\u2013\u2014\u2015]", "", _dashes, 0),
+    ("(?i:&amp;)", "", _ampersand, 0),
+    ("(?i:&(?:ht|tl|ur|lr|qc|ql|qr|odq|cdq);)|&#[0-9]+;", "", None, 0),
+    (_WORD, _REDUCED, _no_soft_hyphen, 0),
+    ("[A-Za-z\u00ad]*[A-MO-Za-mo-z]\u00ad*", _NOT, _no_soft_hyphen, 0),
+    (_WORD, "", _no_soft_hyphen, 0),
+    # Words that keep an apostrophe.
+    (f"{_APOS}(?i:n){_APOS}?", "", None, 0),
+    (f"[lLdDjJ]{_APOS}", "", None, 0),
+    (f"(?i:dunkin|somethin|ol){_APOS}", "", None, 0),
+    (f"{_APOS}(?i:em|till?|cause)", "", None, 0),
+    (f"[A-HJ-XZn]{_ANY_APOS}[{_C}]{{2}}[{_C}]*", "", None, 0),
+    (f"{_APOS}[2-9]0[sS]", "", None, 0),
+    (f"[{_C}]+[aeiouyAEIOUY]{_ANY_APOS}[aeiouA-Z][{_C}]*", "", None, 0),
+    ("(?i:cont'd\\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)", "", None, 0),
+    (f"[yY]{_APOS}", f"[{_C}]", None, 0),
+    # Addresses and what else begins with a mark.
+    ('(?i:https?)://[^ \t\n"<>|(){}]+[^ \t\n"<>|.!?(){},-]', "", None, 0),
+    *[(pattern, "", None, 0) for pattern in (_WWW, _WWW + _PATH, _SITE, _SITE + _PATH)],
+    (f"(?:<|(?i:&lt;))?{_EMAIL}(?:>|(?i:&gt;))?", "", None, 0),
+    ("@[a-zA-Z_][a-zA-Z_0-9]*", "", None, 0),
+    (f"#{_L}+", "", None, 0),
+    (_REDUCED, "[^A-Za-z]", _quotes, 0),
+    (_NOT, "", _quotes, 0),
+    # Numbers.
+    (f"{_D}{{1,2}}[-/]{_D}{{1,2}}[-/]{_D}{{2,4}}", "", None, 0),
+    (_NUMBER, "", _no_soft_hyphen, 0),
+    ("[\u207a\u207b\u208a\u208b]?(?:[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+|[\u2080-\u2089]+)", "", None, 0),
+    (f"(?:{_D}{{1,4}}[- \u00a0])?{_D}{{1,4}}(?:\\\\?/|\u2044){_D}{{1,4}}", "", _no_break, 0),
+    ("[\u00bc\u00bd\u00be\u2153\u2154]", "", _FRACTIONS.__getitem__, 0),
+    ("(?i:-[lr][rcs]b-|c\\.d\\.s|pro-|anti-|c\\+\\+|[cf]#)", "", None, 0),
+    (f"(?i:s{_AMP}p-500|s{_AMP}ls)", "", _ampersand, 0),
+    (f"(?i:cap{_APOS}n|c{_APOS}est)", "", None, 0),
+    (f"{_PIECE}(?:\\\\?/{_PIECE}){{1,2}}", "", None, 0),
+    ("[A-Z]*\\$|#", "", None, 0),
+    ("[\u00a2\u00a3\u00a4\u0080\u20a0\u20ac]", "", _MONEY.__getitem__, 0),
+    # Abbreviations.
+    (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE_OR_END}?{_D}", None, 0),
+    # two characters of any kind behind it, so that it wins against longer words: "etc.x" is "etc. x"
+    (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "(?s:..)", None, 0),
+    (f"(?i:{_USUALLY_FOLLOWED_BY_A_NAME})\\.", "", None, 0),
+    (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "", None, 0),
+    ("[A-Za-z]\\.", f"{_SPACE_OR_END}+(?:{_SENTENCES_BEGIN_WITH}){_SPACE_OR_END}", None, 1),
+    *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}{_SPACE_OR_END}", None, 1) for tag in _TAGS],
+    ("[A-Za-z]\\.", "", None, 0),
+    (f"{_ACRONYM}\\.", "", None, 0),
+    (_ACRONYM, _SPACE_OR_END, None, 0),
+    (f"{_APOS}[0-9][0-9]", _SPACE_OR_END, None, 0),
+    (f"{_WORD}\\.", _IN_SENTENCE, _no_soft_hyphen, 0),
+    # Marks.
+    (f"(?:{_L}|{_D})+(?:\\.(?:{_L}|{_D})+)*\\.(?i:{_FILE_KINDS})", f"(?:{_SPACE_OR_END}|[.?!,])", None, 0),
+    *[(pattern, "", _parentheses, 0) for pattern in _PHONES],
+    ('"|(?i:&quot;)', "", _quotes, 0),
+    ("[()\\[\\]{}]|(?i:&lt;|&gt;)", "", lambda token: _BRACKETS[token.lower()], 0),
+    ("[<>]?[:;=][-o*']?[()DPdpO\\\\{@|\\[\\]]", "[^A-Za-z0-9]", _parentheses, 0),
+    *[(pattern, "", _parentheses, 0) for pattern in _FACES],
+    ("-+", "", _dashes, 0),
+    ("\\.{3,5}|(?:\\.[ \u00a0]){2,4}\\.|\u2026", "", lambda token: "...", 0),
+    ("@+|#+|_+|\\*+|(?:\\\\\\*){1,3}|[?!]+", "", None, 0),
+    ("[,;:\u3001.=/]", "", None, 0),
+    (f"{_COMPOUND}\\.", _IN_SENTENCE, _no_soft_hyphen, 0),
+    (_COMPOUND, "", _no_soft_hyphen, 0),
+    (f"{_DASHED_THING}\\.", _IN_SENTENCE, None, 0),
+    (_DASHED_THING, "", None, 0),
+    (f"{_CAPITALS}\\.", _IN_SENTENCE, _ampersand, 0),
+    (_CAPITALS, "", _ampersand, 0),
+    ("'", "[A-Za-z][^ \t\n\u00a0]", _quotes, 0),
+    (_REDUCED, "", _quotes, 0),
+    (f"''|{_APOS}", "", _quotes, 0),
+    ("[`\u2018\u2019\u201a-\u201f\u0091-\u0094\u2039\u203a\u00ab\u00bb]{1,2}", "", _quotes, 0),
+    ("<<|>>|<|>", "", None, 0),
+    ("(?i:&nbsp;)", "", lambda token: "", 0),
+    (f"[+%&~^|\\\\{_SYMBOL}\u207a-\u207e\u208a-\u208e\u2044]", "", None, 0),
+]
+
+
 @cache
 def rules() -> tuple[Rule, ...]:
     """All rules, in order of precedence among matches of equal length."""
-    table = [*_words(), *_addresses(), *_numbers(), *_abbreviations(), *_marks()]
-    return tuple(Rule(re.compile(f"({token}){context}"), rewrite, back) for token, context, rewrite, back in table)
-
-
-_Row = tuple[str, str, Callable[[str], str] | None, int]
-
-
-def _words() -> list[_Row]:
-    apostrophes = [  # words that keep an apostrophe
-        f"{_APOS}(?i:n){_APOS}?",
-        f"[lLdDjJ]{_APOS}",
-        f"(?i:dunkin|somethin|ol){_APOS}",
-        f"{_APOS}(?i:em|till?|cause)",
-        f"[A-HJ-XZn]{_ANY_APOS}[{_C}]{{2}}[{_C}]*",
-        f"{_APOS}[2-9]0[sS]",
-        f"[{_C}]+[aeiouyAEIOUY]{_ANY_APOS}[aeiouA-Z][{_C}]*",
-        "(?i:cont'd\\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)",
-    ]
-    return [
-        ("(?i:cannot)", "", None, 3),
-        ("(?i:gonna|gotta|lemme|gimme|wanna)", "", None, 2),
-        ("'(?i:tis)", "", None, 2),
-        ("'(?i:twas)", "", None, 3),
-        *[(pattern, "", _no_break, 0) for pattern in _TAGS],
-        ("(?i:&(?:md|mdash|ndash);)|[\u0096\u0097\u2013\u2014\u2015]", "", _dashes, 0),
-        ("(?i:&amp;)", "", _ampersand, 0),
-        ("(?i:&(?:ht|tl|ur|lr|qc|ql|qr|odq|cdq);)|&#[0-9]+;", "", None, 0),
-        (_WORD, _REDUCED, _no_soft_hyphen, 0),
-        ("[A-Za-z\u00ad]*[A-MO-Za-mo-z]\u00ad*", _NOT, _no_soft_hyphen, 0),
-        (_WORD, "", _no_soft_hyphen, 0),
-        *[(one, "", None, 0) for one in apostrophes],
-        (f"[yY]{_APOS}", f"[{_C}]", None, 0),
-    ]
-
-
-def _addresses() -> list[_Row]:
-    www = f"(?i:www)\\.(?:{_HOST}+\\.)+[a-zA-Z]{{2,4}}"
-    # the second class leaves out all from the comma to the low line, so digits and capitals too
-    site = "(?:[^ \t\n\"`'<>|.!?(){},-_$]+\\.)+(?i:com|net|org|edu)"
-    return [
-        ('(?i:https?)://[^ \t\n"<>|(){}]+[^ \t\n"<>|.!?(){},-]', "", None, 0),
-        (www, "", None, 0),
-        (www + _PATH, "", None, 0),
-        (site, "", None, 0),
-        (site + _PATH, "", None, 0),
-        (f"(?:<|(?i:&lt;))?{_EMAIL}(?:>|(?i:&gt;))?", "", None, 0),
-        ("@[a-zA-Z_][a-zA-Z_0-9]*", "", None, 0),
-        (f"#{_L}+", "", None, 0),
-        (_REDUCED, "[^A-Za-z]", _quotes, 0),
-        (_NOT, "", _quotes, 0),
-    ]
-
-
-def _numbers() -> list[_Row]:
-    number = f"[-+]?(?:{_D}*(?:[.:,\u00ad\u066b\u066c]{_D}+)+|{_D}+)"
-    piece = "[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
-    return [
-        (f"{_D}{{1,2}}[-/]{_D}{{1,2}}[-/]{_D}{{2,4}}", "", None, 0),
-        (number, "", _no_soft_hyphen, 0),
-        ("[\u207a\u207b\u208a\u208b]?(?:[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+|[\u2080-\u2089]+)", "", None, 0),
-        (f"(?:{_D}{{1,4}}[- \u00a0])?{_D}{{1,4}}(?:\\\\?/|\u2044){_D}{{1,4}}", "", _no_break, 0),
-        ("[\u00bc\u00bd\u00be\u2153\u2154]", "", _FRACTIONS.__getitem__, 0),
-        ("(?i:-[lr][rcs]b-|c\\.d\\.s|pro-|anti-|c\\+\\+|[cf]#)", "", None, 0),
-        (f"(?i:s{_AMP}p-500|s{_AMP}ls)", "", _ampersand, 0),
-        (f"(?i:cap{_APOS}n|c{_APOS}est)", "", None, 0),
-        (f"{piece}(?:\\\\?/{piece}){{1,2}}", "", None, 0),
-        ("[A-Z]*\\$|#", "", None, 0),
-        ("[\u00a2\u00a3\u00a4\u0080\u20a0\u20ac]", "", _MONEY.__getitem__, 0),
-    ]
-
-
-def _abbreviations() -> list[_Row]:
-    return [
-        (f"(?i:{_BEFORE_NUMBERS})\\.", f"{_SPACE_OR_END}?{_D}", None, 0),
-        # two characters of any kind behind it, so that it wins against longer words: "etc.x" is "etc. x"
-        (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "(?s:..)", None, 0),
-        (f"(?i:{_USUALLY_FOLLOWED_BY_A_NAME})\\.", "", None, 0),
-        (f"(?i:{_OTHER_ABBREVIATIONS})\\.", "", None, 0),
-        ("[A-Za-z]\\.", f"{_SPACE_OR_END}+(?:{_SENTENCES_BEGIN_WITH}){_SPACE_OR_END}", None, 1),
-        *[("[A-Za-z]\\.", f"{_SPACE_OR_END}+{tag}{_SPACE_OR_END}", None, 1) for tag in _TAGS],
-        ("[A-Za-z]\\.", "", None, 0),
-        (f"{_ACRONYM}\\.", "", None, 0),
-        (_ACRONYM, _SPACE_OR_END, None, 0),
-        (f"{_APOS}[0-9][0-9]", _SPACE_OR_END, None, 0),
-        (f"{_WORD}\\.", _IN_SENTENCE, _no_soft_hyphen, 0),
-    ]
-
-
-def _marks() -> list[_Row]:
-    one = "[- \u00a0]"
-    phone = [
-        f"\\([0-9]{{2,3}}\\)[ \u00a0]?[0-9]{{3,4}}{one}?[0-9]{{3,5}}",
-        f"(?:\\+\\+?)?(?:[0-9]{{2,4}}{one})?[0-9]{{2,4}}{one}[0-9]{{3,4}}{one}?[0-9]{{3,5}}",
-        "(?:(?:\\+\\+?)?[0-9]{2,4}\\.)?[0-9]{2,4}\\.[0-9]{3,4}\\.[0-9]{3,5}",
-    ]
-    faces = [
-        "[-^x=~<>']_[-^x=~<>']",
-        "\\([-^x=~<>'][_.]?[-^x=~<>']\\)",
-        "\\([\\^x=~<>']-[\\^x=~<>'`]\\)",
-    ]
-    return [
-        (f"(?:{_L}|{_D})+(?:\\.(?:{_L}|{_D})+)*\\.(?i:{_FILE_KINDS})", f"(?:{_SPACE_OR_END}|[.?!,])", None, 0),
-        *[(pattern, "", _parentheses, 0) for pattern in phone],
-        ('"|(?i:&quot;)', "", _quotes, 0),
-        ("[()\\[\\]{}]|(?i:&lt;|&gt;)", "", lambda token: _BRACKETS[token.lower()], 0),
-        ("[<>]?[:;=][-o*']?[()DPdpO\\\\{@|\\[\\]]", "[^A-Za-z0-9]", _parentheses, 0),
-        *[(pattern, "", _parentheses, 0) for pattern in faces],
-        ("-+", "", _dashes, 0),
-        ("\\.{3,5}|(?:\\.[ \u00a0]){2,4}\\.|\u2026", "", lambda token: "...", 0),
-        ("@+|#+|_+|\\*+|(?:\\\\\\*){1,3}|[?!]+", "", None, 0),
-        ("[,;:\u3001.=/]", "", None, 0),
-        (f"{_COMPOUND}\\.", _IN_SENTENCE, _no_soft_hyphen, 0),
-        (_COMPOUND, "", _no_soft_hyphen, 0),
-        (f"{_DASHED_THING}\\.", _IN_SENTENCE, None, 0),
-        (_DASHED_THING, "", None, 0),
-        (f"{_CAPITALS}\\.", _IN_SENTENCE, _ampersand, 0),
-        (_CAPITALS, "", _ampersand, 0),
-        ("'", "[A-Za-z][^ \t\n\u00a0]", _quotes, 0),
-        (_REDUCED, "", _quotes, 0),
-        (f"''|{_APOS}", "", _quotes, 0),
-        ("[`\u2018\u2019\u201a-\u201f\u0091-\u0094\u2039\u203a\u00ab\u00bb]{1,2}", "", _quotes, 0),
-        ("<<|>>|<|>", "", None, 0),
-        ("(?i:&nbsp;)", "", lambda token: "", 0),
-        (f"[+%&~^|\\\\{_SYMBOL}\u207a-\u207e\u208a-\u208e\u2044]", "", None, 0),
-    ]
+    return tuple(Rule(re.compile(f"({token}){context}"), rewrite, back) for token, context, rewrite, back in _TABLE)

@@ -1,7 +1,7 @@
 """The type of every score, a value with its standard error, and the estimators that make it.
 
-Nearly every score here is a ratio of two sums over samples (an accuracy: hits over ones; a precision: hits over
-mentions; F1: twice the hits over a sum), so one formula gives every standard error.
+Nearly every score is a ratio of two sums over samples (accuracy: hits over ones; precision: hits over mentions; F1:
+twice the hits over a sum), so one formula gives every standard error.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +16,14 @@ from lion.errors import LionError
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score: what every metric returns and every table, file and report shows."""
+    """A score: what every metric returns and every table, file and report shows.
+
+    ``standard_error`` assumes independent samples and means nothing for one or two of them; ``n`` is their number.
+    """
 
     value: float
     standard_error: float
-    """Of ``value``, for samples drawn independently; meaningless for one or two samples."""
     n: int
-    """Number of samples."""
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ± {self.standard_error:.3f}"
@@ -53,6 +54,13 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimat
 def mean(values: Sequence[float]) -> Estimate:
     """The mean of per-sample values; of booleans, a proportion. Raises: LionError without samples."""
     return ratio(values, np.ones(len(values)).tolist())
+
+
+def mean_by_group(values: Sequence[float], groups: Sequence[str | None], prefix: str) -> dict[str, Estimate]:
+    """The mean of each group's values, as ``prefix/<group>``; values of the group None are left out."""
+    pairs = list(zip(values, groups, strict=True))
+    names = sorted({group for group in groups if group is not None})
+    return {f"{prefix}/{name}": mean([value for value, group in pairs if group == name]) for name in names}
 
 
 def bootstrap(

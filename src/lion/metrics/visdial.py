@@ -19,15 +19,15 @@ from lion.metrics.statistics import Estimate, mean
 
 @dataclass(frozen=True, slots=True)
 class VisdialRound:
-    """The references of one round."""
+    """The references of one round, as distributed."""
 
     id: str
     dialog: int | str
     """The dialog's ``image_id``."""
     round_id: int
-    """Counted from 1, as distributed."""
+    """Counted from 1."""
     gt_index: int
-    """Index of the true answer among the options, as distributed."""
+    """Index of the true answer among the options."""
     gt_relevance: Sequence[float] | None = None
     """Relevance of each option, (O,), for the one round of a dialog that has dense annotations."""
 
@@ -38,17 +38,16 @@ def option_ranks(scores: Sequence[float]) -> list[int]:
     Raises: LionError without options or if a score is NaN.
     """
     ranks = [0] * len(scores)
-    for rank, place in enumerate(best_first([-score for score in scores]), start=1):
-        ranks[place] = rank
+    for rank, index in enumerate(best_first([-score for score in scores]), start=1):
+        ranks[index] = rank
     return ranks
 
 
 def visdial(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -> dict[str, Estimate]:
     """``mrr``, ``r@1``, ``r@5``, ``r@10`` and ``mean_rank`` over all rounds; ``mrr_last_round`` over the last round of
-    each dialog; ``ndcg`` over the rounds with relevances, where there are some.
+    each dialog (LAVIS's loader repeats that round); ``ndcg`` over the rounds with relevances, where there are some.
 
     ``scores`` (R, O) are in the order of ``rounds``; a higher score is better (minus a summed loss).
-    ``mrr_last_round`` is what LAVIS's loader amounts to, which repeats each dialog's last round.
     Raises: LionError without rounds, as :func:`visdial_ranks` and as :func:`visdial_ndcg`; ValueError for unequal
     lengths.
     """
@@ -65,14 +64,12 @@ def visdial(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -
 def visdial_ranks(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -> list[int]:
     """The rank of the true answer in each round, counted from 1.
 
-    Raises: LionError that names a round whose ``gt_index`` is no option's place, or whose scores are NaN.
+    Raises: LionError that names a round whose ``gt_index`` is no option's, or whose scores are NaN.
     """
-    out = []
     for row, one in zip(scores, rounds, strict=True):
         if not 0 <= one.gt_index < len(row):
             raise LionError(f"round {one.id!r}: gt_index {one.gt_index} is no place among {len(row)} scored options")
-        out.append(_ranks(row, one)[one.gt_index])
-    return out
+    return [_ranks(row, one)[one.gt_index] for row, one in zip(scores, rounds, strict=True)]
 
 
 def visdial_ndcg(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -> list[float | None]:
@@ -82,10 +79,8 @@ def visdial_ndcg(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRoun
     divided by what the best order would give.
     Raises: LionError that names a round whose relevances are not one for each option, or all 0.
     """
-    return [
-        None if one.gt_relevance is None else _ndcg(row, one, one.gt_relevance)
-        for row, one in zip(scores, rounds, strict=True)
-    ]
+    pairs = zip(scores, rounds, strict=True)
+    return [None if one.gt_relevance is None else _ndcg(row, one, one.gt_relevance) for row, one in pairs]
 
 
 def _ndcg(row: Sequence[float], one: VisdialRound, given: Sequence[float]) -> float:
@@ -95,8 +90,7 @@ def _ndcg(row: Sequence[float], one: VisdialRound, given: Sequence[float]) -> fl
     k = int(np.count_nonzero(relevance))
     if not k:
         raise LionError(f"round {one.id!r}: no option has a relevance above 0, so NDCG is undefined; leave it out")
-    order = np.argsort(_ranks(row, one))
-    discounts = np.log2(np.arange(k) + 2)
+    order, discounts = np.argsort(_ranks(row, one)), np.log2(np.arange(k) + 2)
     best = np.sort(relevance)[::-1]
     return float((relevance[order[:k]] / discounts).sum() / (best[:k] / discounts).sum())
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lion.errors import LionError
-from lion.metrics.statistics import Estimate, mean
+from lion.metrics.statistics import Estimate, mean, mean_by_group
 from lion.metrics.vqa_normalisation import clean, normalise, process_digit_article, process_punctuation
 
 Version = Literal["legacy_2016", "official_2021"]
@@ -44,9 +44,7 @@ def vqa(predictions: Sequence[str], questions: Sequence[VqaQuestion], version: V
     values = vqa_values(predictions, questions, version)
     scores = {"accuracy": mean(values)}
     for kind in ("answer_type", "question_type"):
-        types = [getattr(question, kind) for question in questions]
-        for one in sorted(set(types) - {None}):
-            scores[f"{kind}/{one}"] = mean([value for value, its in zip(values, types, strict=True) if its == one])
+        scores |= mean_by_group(values, [getattr(question, kind) for question in questions], kind)
     return scores
 
 

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean
 
-_FIRST_WORD = re.compile(r"\w+")
 _VERDICTS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def says_true(answer: str) -> bool | None:
     """The verdict in an answer; None if its first word is none."""
-    first = _FIRST_WORD.search(answer)
+    first = re.search(r"\w+", answer)
     return _VERDICTS.get(first[0].lower()) if first else None
 
 

@@ -89,13 +89,13 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     benchmark = WorldBenchmark(limit=40)
     for name in SETS:
         for one in benchmark.questions(name):
-            request = benchmark._request([one], 0, blind=False, decimals=2)
+            request = benchmark._request([one], 2, False, 0)
             look = Look.open(request.image)
             prompt = prepare(replace(request, tags=()), oracle.processor, look.size)
             assert prompt.instruction == one.instruction(2) and prompt.task == one.task
             assert look.size == (256, 256)
     assert {one.history for one in benchmark.questions(WITHOUT_HISTORY)} == {()}
-    assert benchmark._request(benchmark.questions("reg"), 0, blind=False, decimals=2).verb is Verb.DESCRIBE
+    assert benchmark._request(benchmark.questions("reg"), 2, False, 0).verb is Verb.DESCRIBE
 
 
 def test_tags_off(parts):

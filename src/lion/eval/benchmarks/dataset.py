@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import Any
 from lion.boxes import format_box
 from lion.data.record import Record
 from lion.errors import LionError
-from lion.eval.benchmark import ReadPredictions, Result, SampleScore
+from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
-from lion.eval.benchmarks.scoring import ScoredRecords
-from lion.eval.benchmarks.selection import Selection
-from lion.eval.predictions import SKIPPED, Prediction
+from lion.eval.benchmarks.selection import Selection, select
+from lion.eval.predictions import SKIPPED
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
 from lion.metrics.rec import first_box
@@ -26,7 +25,7 @@ from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
 
 @dataclass(frozen=True)
-class DatasetBenchmark:
+class DatasetBenchmark(Benchmark):
     """See :class:`lion.eval.benchmark.Benchmark`.
 
     Args:
@@ -64,24 +63,12 @@ class DatasetBenchmark:
     def of(cls, run: Mapping[str, Any], data: Path | None = None) -> DatasetBenchmark:
         """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved."""
         settings = run["settings"]
-        return cls(
-            PAPER[run["benchmark"]],
-            data or Path(run["data"]),
-            run["limit"],
-            settings["prompt"],
-            settings["decoding"],
-            settings["tags"],
-            run["skip_bad"],
-            run["drawn"],
-        )
+        ways = (settings["prompt"], settings["decoding"], settings["tags"], run["skip_bad"], run["drawn"])
+        return cls(PAPER[run["benchmark"]], data or Path(run["data"]), run["limit"], *ways)
 
     @property
     def name(self) -> str:
         return self.paper.name
-
-    @property
-    def label(self) -> str:
-        return self.name
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -116,13 +103,13 @@ class DatasetBenchmark:
 
     @cached_property
     def selection(self) -> Selection:
-        """The samples."""
-        return Selection(self.paper, self.data, self.limit, self.skip_bad)
+        """The samples, read when they are first needed. Raises: as :func:`select`."""
+        return select(self.paper, self.data, self.limit, self.skip_bad)
 
     @property
     def official(self) -> int | None:
         """The official number of samples; None if unknown, and for drawn ones."""
-        return None if self.drawn else self.selection.official
+        return None if self.drawn else self.paper.official or self.selection.dataset.expected
 
     def check_complete(self) -> None:
         """Raises: LionError if there are fewer samples than the official number."""
@@ -177,14 +164,30 @@ class DatasetBenchmark:
     # -- scoring ------------------------------------------------------------------------------------------------------
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
-        scored, answered, skipped = self._scored(read)
-        samples = len(set(map(self.paper.sample, answered)))
+        records, skipped = self._answered(read)
+        found = read(self.name)
+        scored = self.paper.score(records, found)
+        lines = [
+            {
+                "id": record.id,
+                "asked": found[record.id]["asked"],
+                "text": found[record.id]["text"],
+                "answer": parsed,
+                "worth": round(float(score), 6),
+            }
+            for record, parsed, score in zip(records, scored.parsed, scored.samples, strict=True)
+        ]
+        files = {"samples.jsonl": "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
+        if self.paper.results and not (skipped and self.paper.results_in_order):
+            parsed_by_id = {record.id: parsed for record, parsed in zip(records, scored.parsed, strict=True)}
+            name, text = self.paper.results(records, found, parsed_by_id, self.paper.split)
+            files[f"results/{name}"] = text
+        samples = len(set(map(self.paper.sample, records)))
         facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
-        files = self._files(scored, answered, read(self.name), bool(skipped))
         return Result(scored.scores, facts=facts, files=lambda record: files)
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
-        scored, answered, _ = self._scored(read)
+        records, _ = self._answered(read)
         found, rec = read(self.name), self.paper.task == Task.REC
         return [
             SampleScore(
@@ -193,50 +196,25 @@ class DatasetBenchmark:
                 found[record.id]["asked"],
                 text := found[record.id]["text"],
                 format_box(record.box.clamp()) if rec and record.box else " / ".join(dict.fromkeys(record.answers)),
-                scored.samples[record.id],
+                float(score),
                 partial(open_image, record.image),
                 record.box,
                 first_box(text) if rec else None,
             )
-            for record in answered
+            for record, score in zip(records, self.paper.score(records, found).samples, strict=True)
         ]
 
-    def _scored(self, read: ReadPredictions) -> tuple[ScoredRecords, list[Record], list[dict[str, str]]]:
-        """The scores, the records they stand on, and id and reason of what was skipped. Raises: as :meth:`score`."""
-        found, records = read(self.name), self.selection.records
-        if missing := [record.id for record in records if record.id not in found]:
-            raise LionError(
-                f"{self.name}: {len(missing)} of {len(records)} are not answered yet, the first is {missing[0]}; "
-                "start the same lion eval again"
-            )
+    def _answered(self, read: ReadPredictions) -> tuple[list[Record], list[dict[str, str]]]:
+        """The records of answered samples, and id and reason of what was skipped. Raises: as :meth:`score`."""
+        records = self.selection.records
+        found = read_all(read, self.name, [record.id for record in records])
         failed = [record for record in records if SKIPPED in found[record.id]]
         skipped = [*self.selection.skipped, *((record.id, found[record.id][SKIPPED]) for record in failed)]
         left_out = set(map(self.paper.sample, failed))
         answered = [record for record in records if self.paper.sample(record) not in left_out]
         if not answered:
             raise LionError(f"{self.name}: every sample was skipped, the first because {skipped[0][1]}")
-        scored = self.paper.score(answered, {record.id: found[record.id] for record in answered})
-        return scored, answered, [{"id": key, "reason": reason} for key, reason in skipped]
-
-    def _files(
-        self, scored: ScoredRecords, answered: Sequence[Record], found: Mapping[str, Prediction], skipped: bool
-    ) -> Mapping[str, str]:
-        """samples.jsonl, with what each text was parsed as and its score, and the official result file."""
-        lines = [
-            {
-                "id": record.id,
-                "asked": found[record.id]["asked"],
-                "text": found[record.id]["text"],
-                "answer": scored.parsed[record.id],
-                "worth": round(scored.samples[record.id], 6),
-            }
-            for record in answered
-        ]
-        texts = {"samples.jsonl": "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
-        if self.paper.results and not (skipped and self.paper.results_in_order):
-            name, text = self.paper.results(answered, found, scored.parsed, self.paper.split)
-            texts[f"results/{name}"] = text
-        return texts
+        return answered, [{"id": key, "reason": reason} for key, reason in skipped]
 
 
 def _prompt_of(request: Request) -> str:

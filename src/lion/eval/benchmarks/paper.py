@@ -69,10 +69,6 @@ class PaperBenchmark:
         return next(name for name in self.prompts if BENCHMARK_PROMPTS[name].replace("{rounds}", "") in tuned)
 
 
-def _choices(record: Record) -> Sequence[str]:
-    return record.choices
-
-
 def _one_per_box(records: Sequence[Record]) -> Sequence[Record]:
     """REG describes each ref's box once."""
     first: dict[object, Record] = {}
@@ -104,7 +100,13 @@ _vqa = partial(
     results=results.vqa,
     rules={"normalisation": "VQA evaluation of 2016 (accuracy) and 2021 (accuracy-2021), answers not lemmatised"},
 )
-_choice = partial(_question, prompts=("options", "question"), headline=("accuracy",), candidates=_choices, rules=_SUMS)
+_choice = partial(
+    _question,
+    prompts=("options", "question"),
+    headline=("accuracy",),
+    candidates=lambda record: record.choices,
+    rules=_SUMS,
+)
 _refer = partial(
     PaperBenchmark,
     table="Referring expressions",
@@ -140,12 +142,11 @@ _pope = partial(
 )
 
 
-def _lion(score: str, xl: float, xxl: float) -> dict[str, dict[str, float]]:
-    return {score: {XL: xl, XXL: xxl}}
+def _lion(score: str, *values: float) -> dict[str, dict[str, float]]:
+    return {score: dict(zip((XL, XXL, ZERO_XL, ZERO_XXL), values, strict=False))}
 
 
-def _tuned_and_not(xl: float, xxl: float, zero_xl: float, zero_xxl: float) -> dict[str, dict[str, float]]:
-    return {"accuracy@0.5": {XL: xl, XXL: xxl, ZERO_XL: zero_xl, ZERO_XXL: zero_xxl}}
+_at_half = partial(_lion, "accuracy@0.5")
 
 
 def _hallucinations(f1: float, accuracy: float, precision: float, recall: float) -> dict[str, dict[str, float]]:
@@ -208,28 +209,25 @@ ROWS = (
         paper=_lion("accuracy", 72.96, 73.77),
         rules={"verdicts": "true and yes are true, false and no are false; the likeliest of the four counts", **_SUMS},
     ),
-    PaperBenchmark(
+    _choice(
         "visdial",
-        "Questions",
-        "visdial",
-        "val",
-        Task.DIALOG,
-        ("dialog-caption", "dialog"),
-        scoring.visdial,
-        ("mrr",),
-        _lion("mrr", 50.02, 50.42),
-        candidates=_choices,
+        dataset="visdial",
+        split="val",
+        task=Task.DIALOG,
+        prompts=("dialog-caption", "dialog"),
+        score=scoring.visdial,
+        headline=("mrr",),
+        paper=_lion("mrr", 50.02, 50.42),
         results=results.visdial,
-        rules=_SUMS,
     ),
-    _refer("refcoco-val", dataset="refcoco", split="val", paper=_tuned_and_not(89.73, 89.80, 57.89, 58.54)),
-    _refer("refcoco-testA", dataset="refcoco", split="testA", paper=_tuned_and_not(92.29, 93.02, 56.07, 56.41)),
-    _refer("refcoco-testB", dataset="refcoco", split="testB", paper=_tuned_and_not(84.82, 85.57, 58.40, 59.36)),
-    _refer("refcoco+-val", dataset="refcoco+", split="val", paper=_tuned_and_not(83.60, 83.95, 46.38, 45.93)),
-    _refer("refcoco+-testA", dataset="refcoco+", split="testA", paper=_tuned_and_not(88.72, 89.22, 45.29, 45.73)),
-    _refer("refcoco+-testB", dataset="refcoco+", split="testB", paper=_tuned_and_not(77.34, 78.06, 47.50, 47.89)),
-    _refer("refcocog-val", dataset="refcocog", split="val", paper=_tuned_and_not(85.69, 85.52, 64.74, 66.12)),
-    _refer("refcocog-test", dataset="refcocog", split="test", paper=_tuned_and_not(85.63, 85.74, 63.56, 64.69)),
+    _refer("refcoco-val", dataset="refcoco", split="val", paper=_at_half(89.73, 89.80, 57.89, 58.54)),
+    _refer("refcoco-testA", dataset="refcoco", split="testA", paper=_at_half(92.29, 93.02, 56.07, 56.41)),
+    _refer("refcoco-testB", dataset="refcoco", split="testB", paper=_at_half(84.82, 85.57, 58.40, 59.36)),
+    _refer("refcoco+-val", dataset="refcoco+", split="val", paper=_at_half(83.60, 83.95, 46.38, 45.93)),
+    _refer("refcoco+-testA", dataset="refcoco+", split="testA", paper=_at_half(88.72, 89.22, 45.29, 45.73)),
+    _refer("refcoco+-testB", dataset="refcoco+", split="testB", paper=_at_half(77.34, 78.06, 47.50, 47.89)),
+    _refer("refcocog-val", dataset="refcocog", split="val", paper=_at_half(85.69, 85.52, 64.74, 66.12)),
+    _refer("refcocog-test", dataset="refcocog", split="test", paper=_at_half(85.63, 85.74, 63.56, 64.69)),
     _describe("reg-val", split="val", official=2_573),
     _describe("reg-test", split="test", official=5_023),
     _pope("pope-random", split="random", paper=_RANDOM),

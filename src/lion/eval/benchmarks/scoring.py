@@ -35,18 +35,19 @@ class ScoredRecords:
     """The scores of a benchmark, and of each of its records."""
 
     scores: Mapping[str, Estimate]
-    parsed: Mapping[str, Any]
-    """By record id, what the prediction was parsed as: a box, a letter, yes or no, the index of an option."""
-    samples: Mapping[str, float]
-    """By record id, the prediction's own score: 1 is correct, 0 is wrong."""
+    parsed: Sequence[Any]
+    """What each record's prediction was parsed as: a box, a letter, yes or no, the index of an option."""
+    samples: Sequence[float]
+    """Each prediction's own score: 1 is correct, 0 is wrong."""
 
 
 def captions(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """CIDEr-D, BLEU and ROUGE-L; a sample's score is its CIDEr, at most 1."""
     references = {one.id: one.answers for one in records}
     texts = dict(zip(references, _texts(records, predictions), strict=True))
-    samples = {name: min(1.0, one["cider"]) for name, one in metrics.captions_by_image(texts, references).items()}
-    return ScoredRecords(metrics.captions(texts, references), texts, samples)
+    by_image = metrics.captions_by_image(texts, references)
+    samples = [min(1.0, by_image[one.id]["cider"]) for one in records]
+    return ScoredRecords(metrics.captions(texts, references), list(texts.values()), samples)
 
 
 def vqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -57,7 +58,7 @@ def vqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     ]
     scores = metrics.vqa(texts, questions, "legacy_2016")
     scores |= {f"{name}-2021": value for name, value in metrics.vqa(texts, questions, "official_2021").items()}
-    return ScoredRecords(scores, *_by_id(records, texts, vqa_values(texts, questions, "legacy_2016")))
+    return ScoredRecords(scores, texts, vqa_values(texts, questions, "legacy_2016"))
 
 
 def aokvqa_direct(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -71,7 +72,7 @@ def aokvqa_direct(records: Sequence[Record], predictions: Predictions) -> Scored
     }
     if not all(one.difficult_direct_answer for one in questions):
         scores |= metrics.aokvqa_direct_answer(texts, questions)
-    return ScoredRecords(scores, *_by_id(records, texts, aokvqa_direct_values(texts, questions)))
+    return ScoredRecords(scores, texts, aokvqa_direct_values(texts, questions))
 
 
 def aokvqa_choice(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -80,20 +81,20 @@ def aokvqa_choice(records: Sequence[Record], predictions: Predictions) -> Scored
     texts = [one.choices[index] for one, index in zip(records, chosen, strict=True)]
     questions = [_aokvqa_question(one) for one in records]
     scores = {"accuracy": metrics.aokvqa_multiple_choice(texts, questions)["multiple_choice"]}
-    return ScoredRecords(scores, *_by_id(records, texts, aokvqa_choice_hits(texts, questions)))
+    return ScoredRecords(scores, texts, aokvqa_choice_hits(texts, questions))
 
 
 def gqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """The accuracy by each rule of comparison; ``exact`` is the official one."""
     texts, answers = _texts(records, predictions), [one.answers[0] for one in records]
-    return ScoredRecords(metrics.gqa(texts, answers), *_by_id(records, texts, gqa_hits(texts, answers, "exact")))
+    return ScoredRecords(metrics.gqa(texts, answers), texts, gqa_hits(texts, answers, "exact"))
 
 
 def iconqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """``accuracy`` of the likeliest option's index."""
     chosen, answers = _likeliest(records, predictions), [_correct(one) for one in records]
     hits = [index == answer for index, answer in zip(chosen, answers, strict=True)]
-    return ScoredRecords(metrics.iconqa(chosen, answers), *_by_id(records, chosen, hits))
+    return ScoredRecords(metrics.iconqa(chosen, answers), chosen, hits)
 
 
 def vsr(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -101,7 +102,7 @@ def vsr(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     verdicts = [VERDICTS[index] for index in _likeliest(records, predictions)]
     labels = [_correct(one) for one in records]
     hits = [says_true(one) == bool(label) for one, label in zip(verdicts, labels, strict=True)]
-    return ScoredRecords(metrics.vsr(verdicts, labels), *_by_id(records, verdicts, hits))
+    return ScoredRecords(metrics.vsr(verdicts, labels), verdicts, hits)
 
 
 def visdial(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -118,7 +119,7 @@ def visdial(records: Sequence[Record], predictions: Predictions) -> ScoredRecord
     scores = metrics.visdial(likelihoods, rounds)
     scores |= {f"mean_nll/{name}": value for name, value in metrics.visdial(means, rounds).items()}
     reciprocal = [1 / rank for rank in visdial_ranks(likelihoods, rounds)]
-    return ScoredRecords(scores, *_by_id(records, [option_ranks(row) for row in likelihoods], reciprocal))
+    return ScoredRecords(scores, [option_ranks(row) for row in likelihoods], reciprocal)
 
 
 def rec(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -126,7 +127,7 @@ def rec(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     texts, truth = _texts(records, predictions), [one.box for one in records if one.box]
     boxes = [box and box.xyxy() for box in map(first_box, texts)]
     ious = [iou or 0.0 for iou in rec_ious(texts, truth)]
-    return ScoredRecords(metrics.rec(texts, truth, (0.5, 0.75, 0.9)), *_by_id(records, boxes, ious))
+    return ScoredRecords(metrics.rec(texts, truth, (0.5, 0.75, 0.9)), boxes, ious)
 
 
 def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -136,7 +137,7 @@ def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     scores = metrics.pope(texts, labels)
     scores |= {f"strict/{name}": value for name, value in metrics.pope_strict(texts, labels).items()}
     hits = [one == label for one, label in zip(parsed, labels, strict=True)]
-    return ScoredRecords(scores, *_by_id(records, parsed, hits))
+    return ScoredRecords(scores, parsed, hits)
 
 
 def mmbench(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -150,7 +151,7 @@ def mmbench(records: Sequence[Record], predictions: Predictions) -> ScoredRecord
     found, hits = metrics.mmbench(letters, table), mmbench_hits(letters, table)
     scores = {name.removeprefix("ability/"): value for name, value in found.items()}
     samples = [hits[one.meta["question_index"]] for one in records]
-    return ScoredRecords({"accuracy": scores.pop("circular"), **scores}, *_by_id(records, letters, samples))
+    return ScoredRecords({"accuracy": scores.pop("circular"), **scores}, letters, samples)
 
 
 def _aokvqa_question(record: Record) -> AokvqaQuestion:
@@ -171,10 +172,3 @@ def _correct(record: Record) -> int:
     """The index of the correct choice."""
     assert record.correct is not None, record.id
     return record.correct
-
-
-def _by_id(
-    records: Sequence[Record], parsed: Sequence[Any], samples: Sequence[float]
-) -> tuple[dict[str, Any], dict[str, float]]:
-    ids = [one.id for one in records]
-    return dict(zip(ids, parsed, strict=True)), dict(zip(ids, map(float, samples), strict=True))

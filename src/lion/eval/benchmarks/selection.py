@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from lion.data.dataset import Dataset
@@ -15,66 +14,19 @@ from lion.errors import LionError
 from lion.eval.benchmarks.paper import PaperBenchmark
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """The samples of one benchmark; the dataset is read when it is first needed.
+    """The samples of one benchmark.
 
     A sample is what is counted and scored as one: a record, or all records of a question with rotated options.
-
-    Args:
-        paper: the benchmark.
-        folder: where the datasets lie.
-        limit: the first so many samples; None for all.
-        skip_bad: leave bad samples out instead of raising.
     """
 
-    paper: PaperBenchmark
-    folder: Path
-    limit: int | None
-    skip_bad: bool
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The dataset. Raises: LionError for missing or bad files and records."""
-        return read(self.paper.dataset, self.folder, self.paper.split, skip_bad=self.skip_bad)
-
-    @cached_property
-    def records(self) -> list[Record]:
-        """The selected samples' records. Raises: LionError for an incomplete sample."""
-        chosen = self.paper.choose(self.dataset.records)
-        if self._incomplete and not self.skip_bad:
-            sample, reason = next(iter(self._incomplete.items()))
-            raise LionError(f"{self.paper.name} {sample}: {reason} (mend it, or skip bad records with --skip-bad)")
-        complete = [one for one in dict.fromkeys(map(self.paper.sample, chosen)) if one not in self._incomplete]
-        selected = set(complete[: self.limit])
-        return [record for record in chosen if self.paper.sample(record) in selected]
-
-    @property
-    def samples(self) -> list[object]:
-        """The selected samples' keys."""
-        return list(dict.fromkeys(map(self.paper.sample, self.records)))
-
-    @property
-    def official(self) -> int | None:
-        """The official number of samples; None if unknown."""
-        return self.paper.official or self.dataset.expected
-
-    @cached_property
-    def skipped(self) -> list[tuple[str, str]]:
-        """(id, reason) of bad samples."""
-        return [*self.dataset.skipped, *((str(sample), reason) for sample, reason in self._incomplete.items())]
-
-    @cached_property
-    def _incomplete(self) -> dict[object, str]:
-        """Samples that lack a record, such as a rotation of a question's options, and the reason to report."""
-        records = self.paper.choose(self.dataset.records)
-        sizes = {self.paper.sample(record): self.paper.size(record) for record in records}
-        found = Counter(map(self.paper.sample, records))
-        return {
-            sample: f"only {found[sample]} of its {size} records are there"
-            for sample, size in sizes.items()
-            if found[sample] < size
-        }
+    dataset: Dataset
+    records: list[Record]
+    samples: list[object]
+    """The samples' keys."""
+    skipped: list[tuple[str, str]]
+    """(id, reason) of bad samples."""
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -82,3 +34,26 @@ class Selection:
         paths = {PurePosixPath(path): digest for path, digest in self.dataset.hashes.items()}
         home = os.path.commonpath([str(path.parent) for path in paths])
         return {str(path.relative_to(home)): digest for path, digest in paths.items()}
+
+
+def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: bool) -> Selection:
+    """The first `limit` samples of a benchmark's dataset, in `folder`; bad ones are left out if they may be skipped.
+
+    Raises:
+        LionError: missing files; else, a bad record, or a sample that lacks one, such as a rotation.
+    """
+    dataset = read(paper.dataset, folder, paper.split, skip_bad=skip_bad)
+    chosen = paper.choose(dataset.records)
+    sizes = {paper.sample(record): paper.size(record) for record in chosen}
+    found = Counter(map(paper.sample, chosen))
+    incomplete = {sample: f"only {found[sample]} of its {size} records are there" for sample, size in sizes.items()}
+    incomplete = {sample: reason for sample, reason in incomplete.items() if found[sample] < sizes[sample]}
+    if incomplete and not skip_bad:
+        sample, reason = next(iter(incomplete.items()))
+        raise LionError(f"{paper.name} {sample}: {reason} (mend it, or skip bad records with --skip-bad)")
+    samples = [sample for sample in sizes if sample not in incomplete][:limit]
+    selected = set(samples)
+    records = [record for record in chosen if paper.sample(record) in selected]
+    return Selection(
+        dataset, records, samples, [*dataset.skipped, *((str(sample), why) for sample, why in incomplete.items())]
+    )

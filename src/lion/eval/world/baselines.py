@@ -34,6 +34,7 @@ TRAIN_SCENES = 1000
 """Scenes of the train split, and questions of each set about them, that the statistics are taken from."""
 _MIN_COUNT = 10  # a rarer template is answered by the statistics of its kind
 _ALTERNATIVES = (("left", "right"), ("above", "below"))
+_ANSWERS_OF = {"count": NUMBERS, "colour": COLOURS, "size": SIZES}
 _NAMES = {*CATEGORY_FORMS, *COLOURS, *SIZES, *NUMBERS}
 
 
@@ -47,7 +48,8 @@ def blind_answers(name: str, questions: Sequence[TestQuestion]) -> list[str]:
     if name == Task.REC:
         return [_fixed_box()] * len(questions)
     if name == Task.REG:
-        return [f"{_common_colour()} {_nearest_shape(one)}" for one in questions]
+        colour = Counter(item.colour for item in _objects()).most_common(1)[0][0]
+        return [f"{colour} {_nearest_shape(one)}" for one in questions]
     templates, kinds = _answers(name)
     answers: list[str] = []
     for one in questions:
@@ -86,12 +88,8 @@ def random_tags(images: int) -> np.ndarray:
 
 def possible_answers(one: TestQuestion) -> tuple[str, ...]:
     """The possible answers of a short-answer question, by its kind and the alternatives in it ("left or right")."""
-    if one.kind == "count":
-        return NUMBERS
-    if one.kind == "colour":
-        return COLOURS
-    if one.kind == "size":
-        return SIZES
+    if one.kind in _ANSWERS_OF:
+        return _ANSWERS_OF[one.kind]
     words = set(re.findall(r"[a-z]+", one.question or ""))
     return next((pair for pair in _ALTERNATIVES if "or" in words and words.issuperset(pair)), ("yes", "no"))
 
@@ -165,11 +163,6 @@ def _fixed_box() -> str:
     areas = np.array([box.area for box in boxes])
     iou = intersection / (areas[:, None] + areas[None, :] - intersection)
     return format_box(boxes[int((iou >= 0.5).mean(axis=1).argmax())])
-
-
-@cache
-def _common_colour() -> str:
-    return Counter(item.colour for item in _objects()).most_common(1)[0][0]
 
 
 @cache

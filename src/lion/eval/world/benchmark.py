@@ -19,13 +19,13 @@ from PIL import Image
 
 from lion.boxes import format_box
 from lion.errors import LionError
-from lion.eval.benchmark import ReadPredictions, Result, SampleScore
+from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.predictions import Prediction
 from lion.eval.questions import QuestionSet
 from lion.eval.world import report as world_report
 from lion.eval.world.scores import Sources, references, score_questions, score_tagger
 from lion.metrics.rec import first_box
-from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
+from lion.pipeline import LionPipeline, Request, Verb
 from lion.prompts import Task
 from lion.tagging import RamTagger
 from lion.world import CATEGORIES, QUESTION_SETS, WORLD_VERSION, Scene, render, scene, tags, test_questions
@@ -36,6 +36,8 @@ from lion.world.scoring import score_answers
 WITHOUT_HISTORY = "dialog-without-history"
 TAGGER = "tagger"
 SETS = (*QUESTION_SETS, WITHOUT_HISTORY)
+_PREFIXES = ("", "blind/")
+"""Of the names of predictions files: of the run itself, and of the one with grey images."""
 
 _SAMPLE_SCORE = {str(Task.CAPTION): "precision", str(Task.REC): "mean_iou", str(Task.REG): "both"}
 """The score of a single answer; accuracy for all others."""
@@ -44,7 +46,7 @@ _PIXELS = 256
 
 
 @dataclass(frozen=True)
-class WorldBenchmark:
+class WorldBenchmark(Benchmark):
     """See :class:`lion.eval.benchmark.Benchmark`.
 
     Args:
@@ -57,7 +59,6 @@ class WorldBenchmark:
     """
 
     name: ClassVar[str] = "world"
-    notes: ClassVar[dict[str, Any]] = {}
 
     split: str = "test"
     limit: int = 1000
@@ -81,22 +82,10 @@ class WorldBenchmark:
     @property
     def settings(self) -> dict[str, Any]:
         fingerprint = hashlib.sha256(json.dumps(frozen(), sort_keys=True).encode()).hexdigest()[:32]
-        return {
-            "split": self.split,
-            "tags": self.tagged,
-            "world_version": WORLD_VERSION,
-            "world_fingerprint": fingerprint,
-        }
+        world = {"world_version": WORLD_VERSION, "world_fingerprint": fingerprint}
+        return {"split": self.split, "tags": self.tagged, **world}
 
     # -- questions ----------------------------------------------------------------------------------------------------
-
-    def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
-        """The pipeline's own."""
-        return pipeline.decoding
-
-    def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
-        """The processor's."""
-        return pipeline.processor.max_text_tokens
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """The tagger's, if there is a tagger, and SETS, with `blind` twice."""
@@ -105,24 +94,14 @@ class WorldBenchmark:
         if isinstance(pipeline.tagger, RamTagger):
             # First: a run without its answers is one that had no tagger, not one that was stopped before.
             scenes = self._scenes()
-            ids, truths = [one.id for one in scenes], [tags(one) for one in scenes]
-            sets.append(
-                _TaggerQuestions(
-                    TAGGER, ids, (), lambda index: Request(_image(self.split, index), Verb.TAG), references=truths
-                )
-            )
-        for grey in (False, True)[: 1 + blind]:
+            request = partial(_tag_request, self.split)
+            sets.append(_TaggerQuestions(TAGGER, [one.id for one in scenes], (), request, (), list(map(tags, scenes))))
+        for prefix in _PREFIXES[: 1 + blind]:
             for name in SETS:
                 questions = self.questions(name)
-                sets.append(
-                    QuestionSet(
-                        _file(name, grey),
-                        [one.id for one in questions],
-                        [one.instruction(decimals) for one in questions],
-                        partial(self._request, questions, blind=grey, decimals=decimals),
-                        references=[one.answer for one in questions],
-                    )
-                )
+                ids, prompts = [one.id for one in questions], [one.instruction(decimals) for one in questions]
+                ask = partial(self._request, questions, decimals, bool(prefix))
+                sets.append(QuestionSet(prefix + name, ids, prompts, ask, (), [one.answer for one in questions]))
         return sets
 
     def questions(self, name: str) -> tuple[Question, ...]:
@@ -133,7 +112,7 @@ class WorldBenchmark:
         """The scenes that the tagger is scored on."""
         return [_scene(self.split, index) for index in range(self.limit)]
 
-    def _request(self, questions: Sequence[Question], index: int, *, blind: bool, decimals: int) -> Request:
+    def _request(self, questions: Sequence[Question], decimals: int, blind: bool, index: int) -> Request:
         """A question for the pipeline; a blind one with a grey image and no tags."""
         one = questions[index]
         return Request(
@@ -152,18 +131,18 @@ class WorldBenchmark:
         found: dict[str, Sources] = {}
         for name in SETS:
             questions = self.questions(name)
-            texts = {"model": _texts(read, _file(name, False), questions)}
-            if blind:
-                texts["blind_run"] = _texts(read, _file(name, True), questions)
+            texts = {}
+            for source, prefix in list(zip(("model", "blind_run"), _PREFIXES, strict=True))[: 1 + blind]:
+                predictions = read_all(read, prefix + name, [one.id for one in questions])
+                texts[source] = [predictions[one.id]["text"] for one in questions]
             scenes = [_scene(one.split, one.scene_index) for one in questions]
             found |= score_questions(name, questions, scenes, texts)
-        if predictions := read(TAGGER):
+        if read(TAGGER):
             scenes = self._scenes()
-            _check_complete(TAGGER, [one.id for one in scenes], predictions)
-            rows = [predictions[one.id]["scores"] for one in scenes]
+            predictions = read_all(read, TAGGER, [one.id for one in scenes])
             # A category that the tagger does not know is never found.
-            predicted = np.array([[row.get(tag, 0.0) for tag in CATEGORIES] for row in rows])
-            found |= score_tagger(TAGGER, predicted, scenes)
+            rows = [[predictions[one.id]["scores"].get(tag, 0.0) for tag in CATEGORIES] for one in scenes]
+            found |= score_tagger(TAGGER, np.array(rows), scenes)
         return Result(
             {key: sources["model"] for key, sources in found.items()},
             {key: references(key, sources) for key, sources in found.items()},
@@ -171,12 +150,12 @@ class WorldBenchmark:
         )
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
-        return [
-            self._sample_score(name, one, found[one.id])
-            for name in SETS
-            for found in [read(name)]
-            for one in self.questions(name)
-        ]
+        samples: list[SampleScore] = []
+        for name in SETS:
+            questions = self.questions(name)
+            found = read_all(read, name, [one.id for one in questions])
+            samples += [self._sample_score(name, one, found[one.id]) for one in questions]
+        return samples
 
     def _sample_score(self, name: str, one: Question, prediction: Prediction) -> SampleScore:
         text, rec = prediction["text"], one.task == Task.REC
@@ -210,6 +189,10 @@ class _TaggerQuestions(QuestionSet):
         ]
 
 
+def _tag_request(split: str, index: int) -> Request:
+    return Request(_image(split, index), Verb.TAG)
+
+
 @lru_cache(maxsize=64)
 def _image(split: str, index: int) -> Image.Image:
     return render(_scene(split, index), _PIXELS)
@@ -225,19 +208,3 @@ def _questions(name: str, samples: int, split: str) -> tuple[Question, ...]:
     if name == WITHOUT_HISTORY:
         return tuple(replace(one, history=()) for one in test_questions(str(Task.DIALOG), samples, split=split))
     return tuple(test_questions(name, samples, split=split))
-
-
-def _file(name: str, blind: bool) -> str:
-    return f"blind/{name}" if blind else name
-
-
-def _texts(read: ReadPredictions, file: str, questions: Sequence[Question]) -> list[str]:
-    found, ids = read(file), [one.id for one in questions]
-    _check_complete(file, ids, found)
-    return [found[key]["text"] for key in ids]
-
-
-def _check_complete(file: str, ids: Sequence[str], found: Mapping[str, Prediction]) -> None:
-    missing = sum(key not in found for key in ids)
-    if missing:
-        raise LionError(f"{file}: {missing} of {len(ids)} are not answered yet; start the same lion eval again")

@@ -48,24 +48,18 @@ def table(record: Mapping[str, Any], names: Sequence[str] = TABLE) -> list[list[
 
 
 def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
-    own = [_number(score["blind_run"]["value"])] if blind_run and score["blind_run"] else ["-"] * blind_run
-    above = score["above_blind"]
+    columns = [score["value"], score["standard_error"], score["blind"]["value"], score["random"]["value"]]
+    if blind_run:
+        columns.insert(2, score["blind_run"] and score["blind_run"]["value"])
+    above, bar = score["above_blind"], score["bar"]
     return [
         name,
         str(score["n"]),
-        _number(score["value"]),
-        _number(score["standard_error"]),
-        *own,
-        _number(score["blind"]["value"]),
-        _number(score["random"]["value"]),
+        *("-" if value is None else f"{value:.3f}" for value in columns),
         "" if above is None else f"{above:+.1f}",
-        "" if score["bar"] is None else f"{score['bar']:.2f}",
+        "" if bar is None else f"{bar:.2f}",
         {True: "yes", False: "NO", None: ""}[score["met"]],
     ]
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}"
 
 
 def markdown(record: Mapping[str, Any], label: str) -> str:
