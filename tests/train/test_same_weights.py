@@ -26,19 +26,19 @@ from lion.train.stages import STAGES
 GOLDEN = Path(__file__).parents[1] / "golden" / "short_runs.json"
 CHAIN = """
 chain:
-  - {recipe: mini-t5, with: {options.find_first: 0.5, accumulate: 2}}
+  - {recipe: mini-t5, with: {options.curriculum_grounding: 0.5, gradient_accumulation: 2}}
   - {recipe: mini-vit, with: {data.0.pixels: 64}}
   - {recipe: mini-tagger, with: {data.0.pixels: 64, validation: {every: 100, samples: 2}}}
   - {recipe: mini-connectors, with: {data.0.pixels: 64}}
   - {recipe: mini-stage1, with: {data.0.pixels: 64}}
-  - {recipe: mini-stage2, with: {data.0.pixels: 64, optimiser.shape: cosine}}
-  - {recipe: mini-stage3, with: {data.0.pixels: 64, accumulate: 2}}
+  - {recipe: mini-stage2, with: {data.0.pixels: 64, optimizer.shape: cosine}}
+  - {recipe: mini-stage3, with: {data.0.pixels: 64, gradient_accumulation: 2}}
   - recipe: mini-stage3
-    with: {name: dropout, out: dropout, model: tiny, init: {}, data.0.pixels: 64, options: {}, one_task: false}
+    with: {name: dropout, out: dropout, model: tiny, init: {}, data.0.pixels: 64, options: {}, homogeneous_batches: false}
 """
 """The chain of lion-mini, and stage 3 once more with dropout and without what departs from the paper."""
-SETTINGS = ["precision=fp32", "steps=4", "data.0.scenes=8", "batch_size=2", "clip=0.5"]
-SETTINGS += ["optimiser.warmup=2", "optimiser.decay=0.5"]
+SETTINGS = ["precision=fp32", "steps=4", "data.0.scenes=8", "batch_size=2", "max_grad_norm=0.5"]
+SETTINGS += ["optimizer.warmup=2", "optimizer.decay=0.5"]
 NO_VALIDATION = [f"{name}:validation=null" for name in ("mini-t5", "mini-vit", "mini-connectors")]
 NO_VALIDATION += [f"{name}:validation=null" for name in ("mini-stage1", "mini-stage2", "mini-stage3", "dropout")]
 
@@ -85,7 +85,7 @@ def short_runs(root: Path) -> dict[str, dict]:
         patch.setenv("LION_CACHE", str(root / "cache"))
         patch.setattr(pictures, "BLOCK", 8)
         chain = load_chain(root / "chain.yaml", [*SETTINGS, *NO_VALIDATION, f"root={root}"])
-        return {recipe.name: facts(recipe.folder) for recipe, *_ in train_chain(chain)}
+        return {recipe.name: facts(recipe.folder) for recipe, *_ in train_chain(chain.recipes)}
 
 
 def found(root: Path) -> dict:
@@ -124,7 +124,7 @@ def golden() -> dict:
 
 
 def test_every_stage_is_held(golden):
-    names = {recipe.stage for recipe in load_chain("mini")}
+    names = {recipe.stage for recipe in load_chain("mini").recipes}
     assert names == set(STAGES) and len(golden["runs"]) == len(STAGES) + 1
 
 
