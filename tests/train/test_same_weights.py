@@ -34,7 +34,7 @@ chain:
   - {recipe: mini-stage2, with: {data.0.pixels: 64, optimizer.shape: cosine}}
   - {recipe: mini-stage3, with: {data.0.pixels: 64, gradient_accumulation: 2}}
   - recipe: mini-stage3
-    with: {name: dropout, out: dropout, model: tiny, init: {}, data.0.pixels: 64, options: {}, homogeneous_batches: false}
+    with: {name: dropout, out: dropout, model: tiny, init: {}, options: {}, data.0.pixels: 64, homogeneous_batches: no}
 """
 """The chain of lion-mini, and stage 3 once more with dropout and without what departs from the paper."""
 SETTINGS = ["precision=fp32", "steps=4", "data.0.scenes=8", "batch_size=2", "max_grad_norm=0.5"]

@@ -9,6 +9,7 @@ import numpy as np
 from lion.boxes import Box, format_box
 from lion.data.augment import Augment
 from lion.data.dataset import Dataset
+from lion.data.pictures import Report
 from lion.data.record import Record
 from lion.data.sample import Sample
 from lion.errors import LionError
@@ -60,7 +61,7 @@ class RecordSource:
             raise LionError(f"{name} has no record for any of {', '.join(sorted(among))}; {there}: leave it out")
         self.tasks: Mapping[Task, float] = weights or counts
 
-    def prepare(self) -> None:
+    def prepare(self, report: Report | None = None) -> None:
         """Nothing: pictures are read when they are asked for."""
 
     def indices(self, task: Task) -> Sequence[int]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lion.data.pictures import Report
 from lion.data.sample import Sample
 from lion.prompts import Task
 
@@ -20,7 +21,7 @@ class Source(Protocol):
     tasks: Mapping[Task, float]
     """Tasks on offer and their mixing weights."""
 
-    def prepare(self) -> None:
+    def prepare(self, report: Report | None = None) -> None:
         """Do what is slow and done once, such as drawing pictures into a cache."""
 
     def indices(self, task: Task) -> Sequence[int]:

@@ -1,9 +1,9 @@
-"""Checkpoints of a run in progress: what trains, the optimiser, random states and the step; safetensors and JSON only.
+"""Checkpoints of a run in progress: what trains, the optimizer, random states and the step; safetensors and JSON only.
 
 A checkpoint is a folder `step-0000200` that appears whole or not at all:
 
     trained.safetensors      parameters that train and their modules' buffers
-    optimiser.safetensors    the optimisers' state as `parameter name/key`
+    optimiser.safetensors    the optimizers' state as `parameter name/key`
     state.json               step, samples seen, seconds, recipe fingerprint
     random-<rank>.safetensors and .json   torch, numpy and Python random states of each process
 
@@ -64,7 +64,7 @@ class CheckpointFolder:
         self,
         accelerator: Accelerator,
         model: nn.Module,
-        optimisers: Sequence[torch.optim.Optimizer],
+        optimizers: Sequence[torch.optim.Optimizer],
         progress: Progress,
     ) -> None:
         """Write a checkpoint (every process calls this; the main one writes), then drop all but the newest `keep`."""
@@ -73,7 +73,7 @@ class CheckpointFolder:
             return
         with atomic_directory(self.folder / f"step-{progress.step:07d}") as folder:
             save_file(_portable(trained_state(model)), folder / "trained.safetensors")
-            save_file(_portable(optimiser_state(optimisers)), folder / "optimiser.safetensors")
+            save_file(_portable(optimizer_state(optimizers)), folder / "optimiser.safetensors")
             for rank, (tensors, plain) in enumerate(randoms):
                 save_file(_portable(tensors), folder / f"random-{rank}.safetensors")
                 atomic_write_json(folder / f"random-{rank}.json", plain)
@@ -85,10 +85,10 @@ class CheckpointFolder:
         self,
         accelerator: Accelerator,
         model: nn.Module,
-        optimisers: Sequence[torch.optim.Optimizer],
+        optimizers: Sequence[torch.optim.Optimizer],
         fingerprint: str,
     ) -> Progress:
-        """Restore the newest checkpoint into model, optimisers and random states; a fresh Progress where there is none.
+        """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
 
         Raises:
             LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
@@ -108,7 +108,7 @@ class CheckpointFolder:
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
         with _whole(newest):
             load_trained_state(model, load_file(newest / "trained.safetensors"))
-            load_optimiser_state(optimisers, load_file(newest / "optimiser.safetensors"))
+            load_optimizer_state(optimizers, load_file(newest / "optimiser.safetensors"))
             plain = json.loads((newest / f"random-{rank}.json").read_text())
             _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
         return progress
@@ -123,29 +123,29 @@ def _whole(checkpoint: Path) -> Iterator[None]:
         raise LionError(f"{checkpoint} is damaged; delete it to go on from the last before it, or --restart") from error
 
 
-def optimiser_state(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+def optimizer_state(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
     """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
     state = {}
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                for key, value in optimiser.state.get(parameter, {}).items():
+                for key, value in optimizer.state.get(parameter, {}).items():
                     state[f"{name}/{key}"] = torch.as_tensor(value)
     return state
 
 
-def load_optimiser_state(optimisers: Sequence[torch.optim.Optimizer], state: Mapping[str, Tensor]) -> None:
-    """Put `optimiser_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
+def load_optimizer_state(optimizers: Sequence[torch.optim.Optimizer], state: Mapping[str, Tensor]) -> None:
+    """Put `optimizer_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
     by_name: dict[str, dict[str, Tensor]] = {}
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
         by_name.setdefault(name, {})[key] = value
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
                 values = by_name.get(name, {})
                 on_device = group.get("fused") or group.get("capturable")
-                optimiser.state[parameter] = {
+                optimizer.state[parameter] = {
                     key: value.to(parameter.device) if value.ndim or on_device else value
                     for key, value in values.items()
                 }

@@ -1,4 +1,4 @@
-"""What trains, by what rule and how fast: freezing by component, and the optimisers with their parameter groups."""
+"""What trains, by what rule and how fast: freezing by component, and the optimizers with their parameter groups."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def train_mode(model: nn.Module) -> None:
             module.training = False
 
 
-def make_optimisers(
+def make_optimizers(
     components: Mapping[str, NamedParameters],
     settings: OptimizerSettings,
     lr_scale: Mapping[str, float],
@@ -52,18 +52,18 @@ def make_optimisers(
     schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's, and are found in `dtype`.
     """
     adamw, muon = groups(components, settings, lr_scale)
-    optimisers: list[torch.optim.Optimizer] = []
+    optimizers: list[torch.optim.Optimizer] = []
     if adamw:
-        optimisers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
+        optimizers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
     if muon:
-        optimisers.append(Muon(muon, settings.lr, dtype))
-    return optimisers
+        optimizers.append(Muon(muon, settings.lr, dtype))
+    return optimizers
 
 
 def groups(
     components: Mapping[str, NamedParameters], settings: OptimizerSettings, lr_scale: Mapping[str, float]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Parameter groups for AdamW and for Muon; see `make_optimisers`."""
+    """Parameter groups for AdamW and for Muon; see `make_optimizers`."""
     adamw: list[dict[str, Any]] = []
     muon: list[dict[str, Any]] = []
     for component, named in components.items():
