@@ -10,8 +10,7 @@ import torch
 from torch import distributed
 
 BARRIER_TIMEOUT = timedelta(days=7)
-"""Longer than any process waits for the slowest, such as the one that draws pictures or validates; the launcher notices
-one that dies."""
+"""Longer than any process waits for one that draws pictures or validates; the launcher notices one that dies."""
 
 
 class LaunchError(ValueError):
@@ -26,31 +25,20 @@ class Processes:
     rank: int = 0
 
     @classmethod
-    def of_environment(cls) -> Processes:
-        """The launcher's, without joining them; one where there is no launcher.
-
-        Raises:
-            LaunchError: WORLD_SIZE or RANK is not a number.
-        """
-        try:
-            return cls(int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0)))
-        except ValueError as error:
-            raise _launch_error() from error
-
-    @classmethod
-    def launched(cls) -> Processes:
-        """The launcher's, joined into a process group; one where there is no launcher.
+    def launched(cls, join: bool = True) -> Processes:
+        """The launcher's, one where there is no launcher; `join` makes them a process group, for `wait`.
 
         Raises:
             LaunchError: the environment names several processes, but not how to reach them.
         """
-        processes = cls.of_environment()
-        if processes.count > 1 and not distributed.is_initialized():
-            try:
+        try:
+            count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+            if join and count > 1 and not distributed.is_initialized():
                 distributed.init_process_group("gloo", timeout=BARRIER_TIMEOUT)
-            except ValueError as error:
-                raise _launch_error() from error
-        return processes
+        except ValueError as error:
+            name = f"WORLD_SIZE={os.environ['WORLD_SIZE']}" if "WORLD_SIZE" in os.environ else "RANK"
+            raise LaunchError(f"{name} is set, but not by a launcher; start with torchrun, or unset it") from error
+        return cls(count, rank)
 
     @property
     def main(self) -> bool:
@@ -67,8 +55,3 @@ class Processes:
         """Block until all processes have called this."""
         if self.count > 1:
             distributed.barrier()
-
-
-def _launch_error() -> LaunchError:
-    variable = f"WORLD_SIZE={os.environ['WORLD_SIZE']}" if "WORLD_SIZE" in os.environ else "RANK"
-    return LaunchError(f"{variable} is set, but not by a launcher; start with torchrun, or unset it")

@@ -72,7 +72,7 @@ def test_muon_takes_the_matrices_between_hidden_layers_and_nothing_else(model):
 def test_both_optimizers_learn_and_come_back_from_a_checkpoint():
     toy, settings = ToyModel(), OptimizerSettings(lr=0.1, muon=1.0)
     parts = {"body": [(f"body.{n}", p) for n, p in toy.body.named_parameters()]}
-    optimizers = params.make_optimizers(parts, settings, {}, fused=False)
+    optimizers = params.make_optimizers(parts, settings, {}, fused=False, dtype=torch.float32)
     assert [type(optimizer).__name__ for optimizer in optimizers] == ["AdamW", "Muon"]
     before = [p.detach().clone() for _, p in parts["body"]]
     for _, parameter in parts["body"]:
@@ -81,7 +81,7 @@ def test_both_optimizers_learn_and_come_back_from_a_checkpoint():
         optimizer.step()
     assert all((a != b).any() for a, (_, b) in zip(before, parts["body"], strict=True))
     state = optimizer_state(optimizers)
-    again = params.make_optimizers(parts, settings, {}, fused=False)
+    again = params.make_optimizers(parts, settings, {}, fused=False, dtype=torch.float32)
     load_optimizer_state(again, state)
     found = optimizer_state(again)
     assert set(found) == set(state) and all(torch.equal(found[name], state[name]) for name in state)

@@ -69,7 +69,7 @@ def train(
         for each in chain.recipes:
             _print_plan(plan_of(each), json)
         return
-    main, trained = Processes.of_environment().main, set[str]()
+    main, trained = Processes.launched(join=False).main, set[str]()
     try:
         with Meter(shown=main) as meter:
             runs = train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet, watch=meter.watch)

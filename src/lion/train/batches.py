@@ -1,4 +1,4 @@
-"""The micro-batches of this process, in order, built ahead by worker processes where the recipe wants some."""
+"""The micro-batches of a process, in order; built ahead by worker processes where the recipe sets some."""
 
 from __future__ import annotations
 
@@ -17,14 +17,9 @@ from lion.train.stopping import SIGNALS
 
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
-    """Micro-batches of this process from step `first` (from 0) on.
-
-    Raises:
-        LionError: the objective cannot build one.
-    """
-    processes, rank = accelerator.num_processes, accelerator.process_index
+    """This process's micro-batches from step `first` (from 0) on. Raises: LionError if one cannot be built."""
     addresses = [
-        (step, micro * processes + rank)
+        (step, micro * accelerator.num_processes + accelerator.process_index)
         for step in range(first, recipe.steps)
         for micro in range(recipe.gradient_accumulation)
     ]
@@ -32,7 +27,6 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         _Shards(objective),
         sampler=addresses,
         batch_size=None,
-        collate_fn=_unchanged,  # type: ignore[arg-type]  # typed for lists; without batch_size it gets one item
         num_workers=recipe.workers,
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=_ignore_signals,
@@ -45,13 +39,12 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
 
 
 class _Shards(Dataset[Batch | LionError]):
-    """Micro-batches by (step, shard)."""
+    """Micro-batches by (step, shard); or the error, which raised in a worker would bring the worker's traceback."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
 
     def __getitem__(self, address: tuple[int, int]) -> Batch | LionError:
-        """The batch, or why there is none: raised in a worker, the reason would come with the worker's traceback."""
         try:
             return self.objective.batch(*address)
         except LionError as error:
@@ -62,7 +55,3 @@ def _ignore_signals(worker: int) -> None:
     """Ctrl-C reaches the workers as well, but without them the loop could not end its step and save."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _unchanged(batch: Batch | LionError) -> Batch | LionError:
-    return batch

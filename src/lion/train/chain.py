@@ -57,7 +57,7 @@ def train_chain(
         Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
     """
     if at_once > 1:
-        if Processes.of_environment().count > 1:
+        if Processes.launched(join=False).count > 1:
             raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
         yield from _side_by_side(chain, restart, at_once, prepare, watch)
         return

@@ -4,10 +4,11 @@ A checkpoint is a folder `step-0000200` that appears whole or not at all:
 
     trained.safetensors      parameters that train and their modules' buffers
     optimiser.safetensors    the optimizers' state as `parameter name/key`
-    state.json               step, samples seen, seconds, recipe fingerprint
-    random-<rank>.safetensors and .json   torch, numpy and Python random states of each process
+    state.json               step, samples, seconds, the recipe's fingerprint
+    random-<rank>.safetensors and .json   states of the random generators of torch, numpy and Python in each process
 
-The position in the data is the step itself: every batch is a function of it.
+The position in the data is the step itself: every batch is a function of it. Only as many processes as wrote a
+checkpoint resume exactly, since shards and random states are each one's own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from lion.errors import LionError
 from lion.hub import LOAD_ERRORS
 from lion.train.params import load_trained_state, trained_state
 
+Optimizers = Sequence[torch.optim.Optimizer]
+
 
 @dataclass
 class Progress:
@@ -56,18 +59,8 @@ class CheckpointFolder:
         """Complete checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*"))
 
-    def latest(self) -> Path | None:
-        """The newest complete checkpoint, or None."""
-        return next(reversed(self.all()), None)
-
-    def save(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimizers: Sequence[torch.optim.Optimizer],
-        progress: Progress,
-    ) -> None:
-        """Write a checkpoint (every process calls this; the main one writes), then drop all but the newest `keep`."""
+    def save(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
+        """Write a checkpoint (every process calls this; the main one writes), then delete all but the newest `keep`."""
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
         if not accelerator.is_main_process:
             return
@@ -81,21 +74,15 @@ class CheckpointFolder:
         for old in self.all()[: -self.keep]:
             shutil.rmtree(old)
 
-    def resume(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimizers: Sequence[torch.optim.Optimizer],
-        fingerprint: str,
-    ) -> Progress:
+    def resume(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, fingerprint: str) -> Progress:
         """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
 
         Raises:
             LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
         """
-        newest = self.latest()
-        if newest is None:
+        if not self.all():
             return Progress(fingerprint)
+        newest = self.all()[-1]
         with _whole(newest):
             progress = Progress(**json.loads((newest / "state.json").read_text()))
         if progress.fingerprint != fingerprint:
@@ -116,14 +103,14 @@ class CheckpointFolder:
 
 @contextmanager
 def _whole(checkpoint: Path) -> Iterator[None]:
-    """Inside, whatever cannot be read or does not fit means that the checkpoint is damaged."""
+    """Errors of reading and of names or shapes that do not fit become a LionError: the checkpoint is damaged."""
     try:
         yield
     except LOAD_ERRORS as error:
         raise LionError(f"{checkpoint} is damaged; delete it to go on from the last before it, or --restart") from error
 
 
-def optimizer_state(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+def optimizer_state(optimizers: Optimizers) -> dict[str, Tensor]:
     """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
     state = {}
     for optimizer in optimizers:
@@ -134,8 +121,8 @@ def optimizer_state(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Te
     return state
 
 
-def load_optimizer_state(optimizers: Sequence[torch.optim.Optimizer], state: Mapping[str, Tensor]) -> None:
-    """Put `optimizer_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
+def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) -> None:
+    """Load `optimizer_state`, tensors on their parameters' device (AdamW keeps its step counter on the CPU)."""
     by_name: dict[str, dict[str, Tensor]] = {}
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
@@ -152,7 +139,7 @@ def load_optimizer_state(optimizers: Sequence[torch.optim.Optimizer], state: Map
 
 
 def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU copies that share no memory, as safetensors wants them."""
+    """Contiguous CPU copies that share no memory, as safetensors needs them."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
@@ -160,10 +147,9 @@ def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    old_style = dict(np.random.get_state(legacy=False))
-    old_style["state"] = {key: np.asarray(value).tolist() for key, value in old_style["state"].items()}
-    plain = {"python": random.getstate(), "numpy": old_style}
-    return tensors, plain
+    twister = dict(np.random.get_state(legacy=False))
+    twister["state"] = {key: np.asarray(value).tolist() for key, value in twister["state"].items()}
+    return tensors, {"python": random.getstate(), "numpy": twister}
 
 
 def _set_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:

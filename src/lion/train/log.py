@@ -1,7 +1,4 @@
-"""A run's log: train.jsonl and validation.jsonl (one object a line), TensorBoard curves, bad_samples.jsonl.
-
-And `Watch`, through which a run shows its progress to a caller.
-"""
+"""A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl (an object a line), TensorBoard curves; and `Watch`."""
 
 from __future__ import annotations
 
@@ -16,10 +13,9 @@ from lion.metrics import Estimate
 
 
 class Watch(Protocol):
-    """Receives progress, to draw a bar; called by the main process alone."""
+    """Receives progress of a task such as a run: steps done, steps in all, the last row of train.jsonl."""
 
-    def __call__(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None:
-        """`done` of `total` parts of a task, such as a run's steps, are done; `row`: the last step's row of the log."""
+    def __call__(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None: ...
 
 
 class RunLog:
@@ -46,13 +42,15 @@ class RunLog:
             self._files[name] = path.open("a", buffering=1)
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
-    def train(self, step: int, values: Mapping[str, Any]) -> None:
-        """One optimiser step: loss, loss per task, learning rate, gradient norm, samples a second."""
-        self._write("train", step, values)
-
-    def validation(self, step: int, values: Mapping[str, Any]) -> None:
-        """Scores after `step` steps, and in words how answers were decoded."""
-        self._write("validation", step, values)
+    def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
+        """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
+        if not self.active:
+            return
+        self._line(name, {"step": step, **values})
+        for key, value in values.items():
+            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+                if not isinstance(number, str):
+                    self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
 
     def bad_sample(self, step: int, bad: BadSample) -> None:
         """A sample that was skipped, with the reason."""
@@ -73,15 +71,6 @@ class RunLog:
             for file in self._files.values():
                 file.close()
             self._curves.close()
-
-    def _write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
-        if not self.active:
-            return
-        self._line(name, {"step": step, **values})
-        for key, value in values.items():
-            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
-                if not isinstance(number, str):
-                    self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
 
     def _line(self, name: str, row: Mapping[str, Any]) -> None:
         self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")

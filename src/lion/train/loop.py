@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from torch import nn
 from lion.train.batches import micro_batches
 from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
-from lion.train.metrics import Step, StepMetrics
+from lion.train.metrics import NORM, Step, StepMetrics
 from lion.train.objective import Batch, Objective
 from lion.train.parallel import autocast
 from lion.train.params import train_mode
@@ -36,7 +36,6 @@ class Run:
     objective: Objective
     accelerator: Accelerator
     dtype: torch.dtype
-    """Arithmetic of the forward pass."""
     model: nn.Module
     """On the device; wrapped where there are several processes."""
     optimizers: Sequence[torch.optim.Optimizer]
@@ -46,17 +45,16 @@ class Run:
     metrics: StepMetrics
     watch: Watch | None = None
     scores: dict[str, float] = field(default_factory=dict)
-    """Of the last validation."""
 
     @property
     def bare_model(self) -> nn.Module:
         """The model without the wrapper of data-parallel training."""
         return self.accelerator.unwrap_model(self.model)
 
-    def save(self) -> None:
-        """Write a checkpoint; every step before it has to be read."""
-        self.log.flush()
-        self.checkpoints.save(self.accelerator, self.bare_model, self.optimizers, self.progress)
+    def report(self, step: int, row: Mapping[str, Any]) -> None:
+        """Show the caller how far the run is."""
+        if self.watch and self.accelerator.is_main_process:
+            self.watch(self.recipe.name, step, self.recipe.steps, row)
 
 
 def learning_rate(settings: OptimizerSettings, steps: int, step: int) -> float:
@@ -83,7 +81,11 @@ def fit(run: Run) -> bool:
         return False
     alone, stopping = run.accelerator.num_processes == 1, False
     train_mode(run.model)
-    _start(run)
+    if progress.step == 0:
+        for bad in run.objective.skipped():
+            progress.bad_samples += 1
+            run.log.bad_sample(1, bad)
+    run.report(progress.step, {})
     batches = micro_batches(run.objective, recipe, progress.step, run.accelerator)
     with stop_request() as stop:
         while progress.step < recipe.steps:
@@ -94,14 +96,15 @@ def fit(run: Run) -> bool:
             validating = recipe.validation is not None and (last or step % recipe.validation.every == 0)
             saving = last or step % recipe.checkpoint.every == 0
             stopping = alone and stop.received
-            if validating or saving or stopping or run.metrics.due(step):
+            if validating or saving or stopping or run.metrics.due():
                 stopping = _read(run, stop.received)
             if validating:
                 validate(run)
                 stopping = stopping or (alone and stop.received)
             progress.seconds += time.monotonic() - started
             if saving or stopping:
-                run.save()
+                run.log.flush()
+                run.checkpoints.save(run.accelerator, run.bare_model, run.optimizers, progress)
             if stopping and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}")
     return stopping or (alone and stop.received)
@@ -112,33 +115,19 @@ def validate(run: Run) -> None:
     if run.accelerator.is_main_process:
         started, device = time.monotonic(), run.accelerator.device
         run.model.eval()
-        with (
-            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-            torch.no_grad(),
-            autocast(device, run.dtype),
-        ):
+        kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+        with kept, torch.no_grad(), autocast(device, run.dtype):
             run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
         words = {} if run.objective.decoding is None else {"decoding": run.objective.decoding}
         seconds = round(time.monotonic() - started, 2)
-        run.log.validation(run.progress.step, {**run.scores, **words, "seconds": seconds})
+        run.log.write("validation", run.progress.step, {**run.scores, **words, "seconds": seconds})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
-
-
-def _start(run: Run) -> None:
-    """Log what datasets left out, and show where the run begins."""
-    if run.progress.step == 0:
-        for bad in run.objective.skipped():
-            run.progress.bad_samples += 1
-            run.log.bad_sample(1, bad)
-    if run.watch and run.accelerator.is_main_process:
-        run.watch(run.recipe.name, run.progress.step, run.recipe.steps)
 
 
 def _step(run: Run, batches: Iterator[Batch]) -> None:
     """One optimizer step over the recipe's micro-batches."""
     recipe, progress, accelerator = run.recipe, run.progress, run.accelerator
-    started = time.monotonic()
     step = Step(progress.step + 1, learning_rate(recipe.optimizer, recipe.steps, progress.step))
     for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
         group["lr"] = step.lr * group["lr_scale"]
@@ -148,16 +137,14 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
-    norm = accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm)
-    assert norm is not None
-    step.add_norm(norm)
+    norm = torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm))
+    step.values.append((NORM, norm, step.samples))
     for optimizer in run.optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     progress.step += 1
     progress.samples += len(step.samples) * accelerator.num_processes
-    step.seconds = time.monotonic() - started
-    run.metrics.add(step)
+    run.metrics.steps.append(step)
 
 
 def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
@@ -171,13 +158,12 @@ def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
 
 
 def _read(run: Run, stop: bool) -> bool:
-    """Read the steps' numbers into log, progress and the caller's display. Returns: whether any process has to stop."""
+    """Log the steps since the last reading. Returns: whether a process has received a signal to stop."""
     reading = run.metrics.read(stop)
     run.progress.bad_samples += len(reading.bad)
     for number, bad in reading.bad:
         run.log.bad_sample(number, bad)
     for number, row in reading.rows:
-        run.log.train(number, row)
-        if run.watch and run.accelerator.is_main_process:
-            run.watch(run.recipe.name, number, run.recipe.steps, row)
+        run.log.write("train", number, row)
+    run.report(*reading.rows[-1])
     return reading.stop

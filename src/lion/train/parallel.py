@@ -1,6 +1,7 @@
-"""Processes, device and arithmetic of a run. accelerate finds device and processes; precision and DDP are torch's own.
+"""Device, processes and arithmetic of a run.
 
-accelerate keeps one precision for the life of a process, but the runs of a chain may differ in theirs.
+accelerate finds device and processes. Precision is torch's own autocast: accelerate keeps one as long as the process
+lives, but the runs of a chain may differ.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from lion.train.recipe import Recipe
 
 
 def make_accelerator() -> Accelerator:
-    """accelerate's handle on device and processes, with a timeout longer than one process draws or validates."""
+    """accelerate's handle on device and processes."""
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=BARRIER_TIMEOUT)
     return Accelerator(mixed_precision="no")
 
 
 def compute_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """The type that the forward pass multiplies in: bfloat16, or float32 for no autocast."""
+    """The type that the forward pass multiplies in."""
     bfloat16 = recipe.precision == "bf16" or (recipe.precision == "auto" and multiplies_bfloat16(device))
     return torch.bfloat16 if bfloat16 else torch.float32
 
@@ -37,13 +38,9 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 
 def data_parallel(model: nn.Module, accelerator: Accelerator, unused_parameters: bool) -> nn.Module:
-    """The model on this process's device, wrapped to average gradients where there are several processes.
+    """The model, wrapped to average gradients where there are several processes.
 
-    Args:
-        model: on the device already.
-        accelerator: names device and processes.
-        unused_parameters: whether a batch may leave trained parameters without gradient, at the price of a walk over
-            the graph at every step.
+    `unused_parameters`: a batch may leave trained ones without gradient; to find them costs a walk over every graph.
     """
     if accelerator.num_processes == 1:
         return model

@@ -19,17 +19,14 @@ class Stopped(Exception):
 
 @dataclass
 class StopRequest:
-    """Whether a signal has arrived."""
+    """`received`: whether a signal has arrived."""
 
     received: bool = False
 
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Inside, the first SIGINT or SIGTERM sets `received`; the second one acts as usual.
-
-    Only the main thread may handle signals; in any other `received` stays False.
-    """
+    """Inside, the first SIGINT or SIGTERM sets `received`, the second one acts as usual; in the main thread alone."""
     stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
