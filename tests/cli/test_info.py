@@ -52,7 +52,13 @@ def test_precision_shards_and_record(run, checkpoint, tmp_path):
     half = LionForConditionalGeneration.from_pretrained(checkpoint).to(torch.bfloat16)
     half.save_pretrained(folder, max_shard_size="200KB")
     assert len(list(folder.glob("*.safetensors"))) > 1
-    record = {"name": "mini-stage3", "commit": "abc", "hardware": "a toaster", "scores": {"rec": 0.9}}
+    record = {
+        "name": "mini-stage3",
+        "commit": "abc",
+        "hardware": "a toaster",
+        "scores": {"rec": 0.9},
+        "decoding": "greedy",
+    }
     (folder / "finished.json").write_text(json.dumps(record))
 
     ran = run("info", folder)
@@ -64,6 +70,7 @@ def test_precision_shards_and_record(run, checkpoint, tmp_path):
         "commit: abc",
         "hardware: a toaster",
         "scores on the run's own validation samples: rec 0.9",
+        "their decoding: greedy",
     ):
         assert line in ran.out.splitlines()
 

@@ -7,7 +7,7 @@ import torch
 
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
 from lion.train import params
-from lion.train.checkpoint import load_optimiser_state, optimiser_state
+from lion.train.checkpoint import load_optimizer_state, optimizer_state
 from lion.train.recipe import OptimizerSettings
 from lion.train.stages import STAGES
 from tests.train.toy import ToyModel
@@ -69,21 +69,21 @@ def test_muon_takes_the_matrices_between_hidden_layers_and_nothing_else(model):
     assert sorted(names) == sorted(name for named in parts.values() for name, _ in named)
 
 
-def test_both_optimisers_learn_and_come_back_from_a_checkpoint():
+def test_both_optimizers_learn_and_come_back_from_a_checkpoint():
     toy, settings = ToyModel(), OptimizerSettings(lr=0.1, muon=1.0)
     parts = {"body": [(f"body.{n}", p) for n, p in toy.body.named_parameters()]}
-    optimisers = params.make_optimisers(parts, settings, {}, fused=False)
-    assert [type(optimiser).__name__ for optimiser in optimisers] == ["AdamW", "Muon"]
+    optimizers = params.make_optimizers(parts, settings, {}, fused=False, dtype=torch.float32)
+    assert [type(optimizer).__name__ for optimizer in optimizers] == ["AdamW", "Muon"]
     before = [p.detach().clone() for _, p in parts["body"]]
     for _, parameter in parts["body"]:
         parameter.grad = torch.randn_like(parameter)
-    for optimiser in optimisers:
-        optimiser.step()
+    for optimizer in optimizers:
+        optimizer.step()
     assert all((a != b).any() for a, (_, b) in zip(before, parts["body"], strict=True))
-    state = optimiser_state(optimisers)
-    again = params.make_optimisers(parts, settings, {}, fused=False)
-    load_optimiser_state(again, state)
-    found = optimiser_state(again)
+    state = optimizer_state(optimizers)
+    again = params.make_optimizers(parts, settings, {}, fused=False, dtype=torch.float32)
+    load_optimizer_state(again, state)
+    found = optimizer_state(again)
     assert set(found) == set(state) and all(torch.equal(found[name], state[name]) for name in state)
 
 

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from lion.train.metrics import READ_EVERY
+
 SCRIPT = """
-    import sys
+    import os, signal, sys
     sys.path.insert(0, {root!r})
+    from dataclasses import replace
     from pathlib import Path
     import torch
     from lion.cli import main
+    from lion.data.sample import BadSample
     from lion.train.run import train
+    from lion.train.stopping import Stopped
     from tests.train.toy import Toy, recipe
 
     class Shards(Toy):
@@ -27,9 +32,25 @@ SCRIPT = """
                 file.write(f"{{float(found.total)}}\\n")
             return found
 
+    class Disturbed(Toy):  # the second process meets a bad sample in step 3, and a signal in step 7
+        def batch(self, step, shard=0):
+            batch = super().batch(step, shard)
+            return replace(batch, bad=[BadSample("broken.png", "truncated")]) if (step, shard) == (2, 1) else batch
+
+        def loss(self, model, batch):
+            if batch.ids[0].startswith("toy-6-1"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(model, batch)
+
     torch.set_num_threads(1)
     toy = recipe(Path({out!r}) / "run", steps={steps}, gradient_accumulation=2)
     train(toy, objective=Shards(toy))
+    toy = recipe(Path({out!r}) / "stopped", steps=14, checkpoint={{"every": 100}})
+    try:
+        train(toy, objective=Disturbed(toy))
+    except Stopped as stopped:
+        (Path({out!r}) / f"stopped-{{os.environ['RANK']}}").write_text(str(stopped))
+    train(toy, objective=Disturbed(toy))
     code = main(sys.argv[1:])
     torch.distributed.destroy_process_group()
     sys.exit(code)
@@ -73,6 +94,20 @@ def test_two_processes_share_the_shards_of_a_step(ran):
     assert (record["steps"], record["samples"]) == (4, 4 * 2 * 2 * 8)
     seen = {path.name: path.read_text().split() for path in folder.glob("seen-*")}
     losses = [[float(line) for line in path.read_text().split()] for path in folder.glob("loss-*")]
-    logged = [json.loads(line)["loss"] for line in (folder / "run/train.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "run/train.jsonl").read_text().splitlines()]
+    logged = [row["loss"] for row in rows]
     assert logged == pytest.approx([sum(step) / 4 for step in zip(*losses, strict=True)]), "the mean of all shards"
+    assert [row["per_task"]["sum"] for row in rows] == pytest.approx(logged), "of all shards, too"
     assert seen == {f"seen-{shard}": [f"toy-{step}-{shard}-0" for step in range(4)] for shard in range(4)}
+
+
+def test_processes_stop_after_the_same_step_and_share_their_bad_samples(ran):
+    folder, _ = ran
+    after = f"stopped after step {2 * READ_EVERY} of 14"
+    assert all((folder / f"stopped-{rank}").read_text().startswith(after) for rank in (0, 1))
+    record = json.loads((folder / "stopped/finished.json").read_text())
+    assert (record["steps"], record["samples"], record["bad_samples"]) == (14, 14 * 2 * 8, 1)
+    rows = [json.loads(line) for line in (folder / "stopped/bad_samples.jsonl").read_text().splitlines()]
+    assert rows == [{"step": 3, "id": "broken.png", "reason": "truncated"}]
+    steps = [json.loads(line)["step"] for line in (folder / "stopped/train.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 15))

@@ -14,10 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.train import recipe as recipes
-from lion.train.loop import Stopped, fit, learning_rate
-from lion.train.run import make_accelerator, make_run, train
+from lion.train.loop import fit, learning_rate
+from lion.train.parallel import make_accelerator
+from lion.train.run import last_scores, make_run, train
+from lion.train.stopping import Stopped
 from tests.train.toy import Toy, ToyModel, recipe
 
 
@@ -186,12 +189,12 @@ def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(
 
         def batch(self, step, shard=0):
             if step == 11:
-                seen.update({group["component"]: group["lr"] for o in run.optimisers for group in o.param_groups})
+                seen.update({group["component"]: group["lr"] for o in run.optimizers for group in o.param_groups})
             return super().batch(step, shard)
 
     seen: dict[str, float] = {}
     objective = Named(toy)
-    run = make_run(toy, objective, make_accelerator(toy))
+    run = make_run(toy, objective, make_accelerator())
     fit(run)
     run.log.close()
     assert seen["heads"] == pytest.approx(seen["vision_encoder"] / 2) and seen["heads"] > 0
@@ -242,6 +245,61 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     assert without_time[0] == without_time[1]
 
 
+EARLIER = Path(__file__).parents[1] / "golden" / "earlier_run"
+"""A run of the toy that commit 87f6310 left after a NaN in step 8, and the log of an undisturbed one."""
+
+
+def test_a_run_that_an_earlier_version_began_resumes(tmp_path, one_thread):
+    shutil.copytree(EARLIER, tmp_path, dirs_exist_ok=True)
+    toy = recipe(tmp_path, gradient_accumulation=2, optimizer={"lr": 0.01, "warmup": 3, "muon": 1.0})
+    assert train(toy, objective=Toy(toy))["samples"] == 12 * 2 * 8
+    whole = [json.loads(line) for line in (EARLIER / "whole.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    for row, wanted in zip(rows, whole, strict=True):
+        assert list(row) == list(wanted)
+        assert row["per_task"]["sum"] == pytest.approx(wanted["per_task"]["sum"], rel=1e-4), "on any processor"
+        assert [row["step"], row["lr"]] == [wanted["step"], wanted["lr"]]
+
+
+def test_the_caller_sees_how_far_a_run_is_and_that_it_resumed(tmp_path):
+    toy, seen = recipe(tmp_path), []
+
+    def watch(task, done, total, row={}, /):  # noqa: B006
+        seen.append((task, done, total, row.get("loss")))
+
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=7))
+    train(toy, objective=Toy(toy), watch=watch)
+    losses = {step: loss for step, loss, _ in curve(tmp_path)}
+    assert seen[0] == ("toy", 6, 12, None)
+    assert seen[-1] == ("toy", 12, 12, losses[12]) and all(loss == losses[step] for _, step, _, loss in seen[1:])
+
+
+def test_records_that_a_dataset_left_out_are_logged_once(tmp_path):
+    class Skipping(Toy):
+        def skipped(self):
+            return [BadSample("mine:3", "no box")]
+
+    toy = recipe(tmp_path)
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Skipping(toy, poison=7))
+    assert train(toy, objective=Skipping(toy, bad=8))["bad_samples"] == 2
+    rows = [json.loads(line) for line in (tmp_path / "bad_samples.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["id"]) for row in rows] == [(1, "mine:3"), (9, "broken.png")]
+
+
+def test_how_answers_were_decoded_stands_beside_the_scores(tmp_path):
+    class Generating(Toy):
+        decoding = "greedy, at most 7 tokens"
+
+    toy = recipe(tmp_path, validation={"every": 6, "samples": 1})
+    record = train(toy, objective=Generating(toy))
+    rows = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 2
+    assert record["decoding"] == "greedy, at most 7 tokens" and set(record["scores"]) == {"error"}
+    assert last_scores(toy) == record["scores"]
+
+
 class Terminated(Toy):
     """Is sent SIGTERM during one step."""
 
@@ -268,8 +326,8 @@ SLOW = """
     import sys, time
     sys.path.insert(0, {root!r})
     from pathlib import Path
-    from lion.train.loop import Stopped
     from lion.train.run import train
+    from lion.train.stopping import Stopped
     from tests.train.toy import Toy, recipe
 
     class Slow(Toy):
@@ -298,7 +356,7 @@ def test_a_signal_to_the_whole_group_leaves_the_workers_to_the_loop(tmp_path, nu
             time.sleep(0.05)
         os.killpg(run.pid, number)
         assert run.wait(timeout=60) == 130, run.stderr.read()
-    (saved,) = (tmp_path / "checkpoints").iterdir()
+    saved = max((tmp_path / "checkpoints").iterdir())
     assert int(saved.name.removeprefix("step-")) == len(log.read_text().splitlines())
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lion.data.sample import BadSample
 from lion.train import recipe as recipes
-from lion.train.objective import Batch, Loss
+from lion.train.objective import Batch, Loss, Objective
 
 
 class ToyModel(nn.Module):
@@ -25,14 +25,16 @@ class ToyModel(nn.Module):
         return self.head(self.frozen(self.body(x))).squeeze(-1)
 
 
-class Toy:
+class Toy(Objective):
     """Fits a sum; `poison` makes the loss of that step NaN, `bad` reports a bad sample at that step."""
+
+    terms = ("sum",)
 
     def __init__(self, recipe, poison: int | None = None, bad: int | None = None) -> None:
         self.recipe, self.poison, self.bad = recipe, poison, bad
         self.prepared = False
 
-    def prepare(self) -> None:
+    def prepare(self, watch=None) -> None:
         self.prepared = True
 
     def build(self) -> nn.Module:

@@ -50,10 +50,13 @@ def _print(found: ModelInfo) -> None:
         alike = {words: [task for task in tasks if tasks[task] == words] for words in tasks.values()}
         for words, of in alike.items():
             print(f"decoding {name}{'' if len(alike) == 1 else ', ' + ' '.join(of)}: {words}")
-    for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores"):
+    for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores", "decoding"):
         if key in found.record:
-            called = {"name": "recipe", "scores": "scores on the run's own validation samples"}.get(key, key)
-            print(f"{called}: {_plain(found.record[key])}")
+            print(f"{_RECORD.get(key, key)}: {_plain(found.record[key])}")
+
+
+_RECORD = {"name": "recipe", "scores": "scores on the run's own validation samples", "decoding": "their decoding"}
+"""Labels of a finished run's facts that are not called by their keys."""
 
 
 def _presets() -> dict[str, dict[str, str]]:

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock, Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lion.errors import LionError
 
@@ -108,22 +108,31 @@ def save_answer(picture: Look, answer: Answer, target: Path) -> int:
 
 
 class Meter:
-    """A progress bar on a terminal's stderr that shows itself once the work has lasted, with the time left.
+    """Progress bars on a terminal's stderr that appear once the work has lasted, with the time left.
 
     Args:
-        what: is done.
-        total: how much of it; None if nobody knows.
-        shown: whether to show it at all.
+        what: the task; None where `watch` names tasks as they begin.
+        total: how much there is to do; None if nobody knows.
+        shown: whether to show anything at all.
     """
 
-    def __init__(self, what: str, total: int | None, *, shown: bool = True) -> None:
+    def __init__(self, what: str | None = None, total: int | None = None, *, shown: bool = True) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-        self._task = self._bar.add_task(what, total=total)
+        self._bar = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            speed_estimate_period=60,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        if what is not None:
+            self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
         self._patience = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
@@ -131,6 +140,18 @@ class Meter:
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""
         self._bar.advance(self._task, count)
+
+    def watch(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None:
+        """Show how much of a task is done, and of a training step its loss and speed; a finished task's bar goes.
+
+        A `lion.train.log.Watch`.
+        """
+        if task not in self._tasks:
+            self._tasks[task] = self._bar.add_task(task, total=total, completed=done)
+        shown = f"{task}  loss {row['loss']:.3f}  {row['samples_per_second']:.0f}/s" if "loss" in row else task
+        self._bar.update(self._tasks[task], completed=done, description=shown)
+        if done >= total:
+            self._bar.remove_task(self._tasks.pop(task))
 
     @contextmanager
     def aside(self) -> Iterator[None]:

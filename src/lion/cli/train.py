@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +15,7 @@ import typer
 
 from lion.cli.eval import evaluate
 from lion.cli.options import Debug, Json, Options
-from lion.cli.output import quiet_libraries, say
+from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -60,8 +59,9 @@ def train(
     for needed in ("accelerate", "tensorboard"):
         if find_spec(needed) is None:
             raise LionError(f"training needs {needed}: pip install {needed}")
+    from lion.distributed import Processes
     from lion.train.chain import train_chain
-    from lion.train.loop import Stopped
+    from lion.train.stopping import Stopped
 
     if dry_run:
         from lion.train.dry_run import dry_run as plan_of
@@ -69,18 +69,22 @@ def train(
         for each in chain.recipes:
             _print_plan(plan_of(each), json)
         return
-    trained: set[str] = set()
+    main, trained = Processes.launched(join=False).main, set[str]()
     try:
-        for each, record, before in train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet):
-            if before:
-                say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
-            else:
-                trained.add(each.name)
-            _print_record(record, str(each.folder), json)
+        with Meter(shown=main) as meter:
+            runs = train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet, watch=meter.watch)
+            for each, record, before in runs:
+                with meter.aside():
+                    if before:
+                        say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
+                    else:
+                        trained.add(each.name)
+                    if main:
+                        _print_record(record, str(each.folder), json)
     except Stopped as stopped:
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None
-    if chain.questions and os.environ.get("RANK", "0") == "0":
+    if chain.questions and main:
         from lion.eval import WorldBenchmark
 
         last = chain.recipes[-1]
@@ -107,8 +111,6 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
 
 
 def _print_record(record: Mapping[str, Any], folder: str, as_json: bool) -> None:
-    if os.environ.get("RANK", "0") != "0":  # only the first of several processes prints
-        return
     if as_json:
         print(json_module.dumps(record))
         return

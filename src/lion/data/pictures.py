@@ -15,14 +15,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from lion.atomic import atomic_write
 
 BLOCK = 512
 """Pictures a file."""
 
+OnProgress = Callable[[str, int, int], None]
+"""Called with a task, how much of it is done, and how much it is in all."""
 Draw = Callable[[int], np.ndarray]
 """Number of a picture to uint8 (S, S, 3); picklable."""
 
@@ -59,8 +59,8 @@ class Pictures:
         """Worker processes map the files themselves."""
         return {**self.__dict__, "_blocks": {}}
 
-    def prepare(self) -> None:
-        """Draw the blocks that are missing, on all CPU cores, with a progress bar."""
+    def prepare(self, report: OnProgress | None = None) -> None:
+        """Draw the blocks that are missing, on all CPU cores; `report` is called after each."""
         missing = [b for b in range(-(-self.count // BLOCK)) if not self._path(b).is_file()]
         processes = min(len(missing), os.cpu_count() or 1)
         if processes <= 1:
@@ -69,9 +69,10 @@ class Pictures:
             return
         with ProcessPoolExecutor(processes, multiprocessing.get_context()) as pool:
             jobs = [pool.submit(_write_block, self._path(block), block, self._draw) for block in missing]
-            title = f"drawing {len(missing) * BLOCK} pictures"
-            for job in track(as_completed(jobs), title, total=len(jobs), console=Console(stderr=True)):
+            for done, job in enumerate(as_completed(jobs), start=1):
                 job.result()
+                if report:
+                    report("drawing pictures", done * BLOCK, len(missing) * BLOCK)
 
     def _path(self, block: int) -> Path:
         return self.folder / f"{block:05d}.npy"

@@ -10,6 +10,7 @@ import numpy as np
 from lion.boxes import format_box
 from lion.data.augment import Augment
 from lion.data.dataset import Dataset
+from lion.data.pictures import OnProgress
 from lion.data.record import Record
 from lion.data.sample import Sample
 from lion.errors import LionError
@@ -61,7 +62,7 @@ class RecordSource:
             raise LionError(f"{name} has no record for any of {', '.join(sorted(among))}; {there}: leave it out")
         self.tasks: Mapping[Task, float] = weights or counts
 
-    def prepare(self) -> None:
+    def prepare(self, report: OnProgress | None = None) -> None:
         """Does nothing: pictures are read by `sample`."""
 
     def indices(self, task: Task) -> Sequence[int]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from lion.data.pictures import OnProgress
 from lion.prompts import Task
 
 
@@ -47,7 +48,7 @@ class Source(Protocol):
     tasks: Mapping[Task, float]
     """Tasks on offer and their mixing weights."""
 
-    def prepare(self) -> None:
+    def prepare(self, report: OnProgress | None = None) -> None:
         """Do slow work that is needed once, such as filling a cache of images."""
 
     def indices(self, task: Task) -> Sequence[int]:

@@ -43,7 +43,8 @@ class DecodingPreset:
         return kwargs
 
     def __str__(self) -> str:
-        words = f"{self.num_beams} beams, at most {self.max_new_tokens} tokens, repetition penalty "
+        search = "greedy" if self.num_beams == 1 else f"{self.num_beams} beams"
+        words = f"{search}, at most {self.max_new_tokens} tokens, repetition penalty "
         words += f"{self.repetition_penalty:g}, length penalty {self.length_penalty:g}"
         return words + (", one box and nothing else" if self.box_only else "")
 

@@ -15,22 +15,22 @@ IGNORED = -100
 
 
 class AnswerLoss:
-    """Mean over samples of the mean over each sample's answer tokens, and the same for each task apart.
+    """Mean over samples of the mean over each sample's answer tokens, and the same for each task.
 
-    Per sample first, so that long captions do not drown one-word answers (a token mean over the batch would).
+    Per sample first, so that long captions do not outweigh one-word answers, as in a token mean they would.
 
     Args:
         coordinate_ids: token of each coordinate in order (0.00, 0.01, ...), for soft labels.
-        width: standard deviation, in coordinates, by which the label of a coordinate is spread over its neighbours, so
-            that missing by 0.01 costs less than missing by 0.5; 0 for plain labels, as in the paper.
+        width: standard deviation, in coordinates, of soft labels: a coordinate's label is spread over its neighbours,
+            so that an error of 0.01 costs less than one of 0.5; 0 for hard labels, as in the paper.
     """
 
     def __init__(self, coordinate_ids: Tensor | None = None, width: float = 0.0) -> None:
         self.ids, self.weights = coordinate_ids, None
         if width > 0:
             assert coordinate_ids is not None, "soft labels need the coordinates' tokens"
-            place = torch.arange(len(coordinate_ids))
-            self.weights = torch.softmax(-0.5 * ((place[:, None] - place[None, :]) / width) ** 2, dim=1)
+            steps = torch.arange(len(coordinate_ids))
+            self.weights = torch.softmax(-0.5 * ((steps[:, None] - steps[None, :]) / width) ** 2, dim=1)
 
     def __call__(self, logits_BAW: Tensor, batch: Batch) -> Loss:
         """The loss of logits against `batch.tensors["labels"]` (B, A), computed in fp32."""
@@ -55,11 +55,7 @@ class AnswerLoss:
 
 
 def coordinate_ids(tokenizer: PreTrainedTokenizerBase, decimals: int) -> Tensor:
-    """The token of each coordinate that boxes with `decimals` can hold, in order.
-
-    Raises:
-        LionError: the tokenizer spells coordinates in several pieces, as FLAN-T5's does.
-    """
+    """The token of each coordinate with `decimals`, in order. Raises: LionError if some have several, as in FLAN-T5."""
     steps = 10**decimals
     known = tokenizer.get_vocab()
     texts = [f"{step / steps:.{decimals}f}" for step in range(steps + 1)]

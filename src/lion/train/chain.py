@@ -19,13 +19,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-from rich.progress import TaskID
 
+from lion.distributed import Processes
 from lion.errors import LionError
-from lion.train.loop import RESUMES, Stopped
-from lion.train.progress import ProgressBars, polite_stop
+from lion.train.log import Watch
 from lion.train.recipe import Recipe
 from lion.train.run import check_init, finished, make_objective, train
+from lion.train.stopping import RESUMES, Stopped, stop_request
 
 _REPORT_EVERY = 0.5
 """Seconds between two reports of a run's step."""
@@ -40,6 +40,7 @@ def train_chain(
     restart: bool = False,
     at_once: int = 1,
     prepare: Callable[[], None] = lambda: None,
+    watch: Watch | None = None,
 ) -> Iterator[Done]:
     """Train the recipes that have not finished, and yield each as it is done.
 
@@ -48,6 +49,7 @@ def train_chain(
         restart: discard earlier runs.
         at_once: how many may train at a time.
         prepare: called first in every new process; has to be importable.
+        watch: called with the progress of all runs.
 
     Raises:
         LionError: as `lion.train.run.train`, after the other runs have saved and ended; `at_once` of several under a
@@ -55,18 +57,20 @@ def train_chain(
         Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
     """
     if at_once > 1:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if Processes.launched(join=False).count > 1:
             raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
-        yield from _side_by_side(chain, restart, at_once, prepare)
+        yield from _side_by_side(chain, restart, at_once, prepare, watch)
         return
     for recipe in chain:
         before = None if restart else finished(recipe)
-        yield recipe, before or train(recipe, restart=restart), before is not None
+        yield recipe, before or train(recipe, restart=restart, watch=watch), before is not None
 
 
-def _side_by_side(chain: Sequence[Recipe], restart: bool, at_once: int, prepare: Callable[[], None]) -> Iterator[Done]:
+def _side_by_side(
+    chain: Sequence[Recipe], restart: bool, at_once: int, prepare: Callable[[], None], watch: Watch | None
+) -> Iterator[Done]:
     waiting, running = list(chain), dict[Connection, _RunProcess]()
-    with ProgressBars() as bars, polite_stop() as stop:
+    with stop_request() as stop:
         try:
             while waiting or running:
                 ready = _ready(waiting, running.values())
@@ -80,14 +84,13 @@ def _side_by_side(chain: Sequence[Recipe], restart: bool, at_once: int, prepare:
                 threads = max(torch.get_num_threads() // max(len(running) + len(starting), 1), 1)
                 for recipe in starting:
                     check_init(recipe)
-                    with bars.paused():  # drawing pictures shows a bar of its own, and two processes must not do it
-                        make_objective(recipe).prepare()
-                    if stop.wanted:
+                    make_objective(recipe).prepare(watch)  # here, since two processes must not draw the same pictures
+                    if stop.received:
                         break
                     waiting.remove(recipe)
-                    run = _RunProcess(recipe, restart, threads, prepare, bars)
+                    run = _RunProcess(recipe, restart, threads, prepare, watch)
                     running[run.pipe] = run
-                if stop.wanted:
+                if stop.received:
                     raise Stopped(f"stopped; {RESUMES}")
                 for pipe in connection.wait([*running], timeout=1.0):
                     run = running[pipe]  # type: ignore[index]  # wait returns members of the list it is given
@@ -114,17 +117,16 @@ def _ready(waiting: Sequence[Recipe], running: Iterable[_RunProcess]) -> list[Re
 
 
 class _RunProcess:
-    """A recipe's run in a process of its own, and its progress bar.
+    """A recipe's run in a process of its own.
 
     The process sends JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"stopped"}`, `{"error"}` (a
     user's mistake, or a file that cannot be read or written), `{"bug", "traceback"}`.
     """
 
     def __init__(
-        self, recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None], bars: ProgressBars
+        self, recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None], watch: Watch | None
     ) -> None:
-        self.recipe, self.bars = recipe, bars
-        self.bar: TaskID = bars.add(recipe.name, recipe.steps)
+        self.recipe, self.watch = recipe, watch
         context = get_context("spawn")
         self.pipe, sender = context.Pipe(duplex=False)
         self.process = context.Process(target=_run, args=(recipe, restart, threads, prepare, sender))
@@ -155,10 +157,10 @@ class _RunProcess:
         if "stopped" in message:
             raise Stopped(message["stopped"])
         if "step" in message:
-            self.bars.update(self.bar, message["step"], message["row"])
+            if self.watch:
+                self.watch(self.recipe.name, message["step"], self.recipe.steps, message["row"])
             return None
         self.process.join()
-        self.bars.remove(self.bar)
         record: Mapping[str, Any] = message["done"]
         return record
 
@@ -177,12 +179,12 @@ def _run(recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None
 
     reported = 0.0
 
-    def watch(step: int, row: Mapping[str, Any]) -> None:
+    def watch(task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None:
         """Report a step now and then: while the parent draws pictures it reads nothing, and a pipe holds hundreds."""
         nonlocal reported
-        if time.monotonic() - reported >= _REPORT_EVERY or step == recipe.steps:
+        if task == recipe.name and (time.monotonic() - reported >= _REPORT_EVERY or done == total):
             reported = time.monotonic()
-            send(step=step, row={name: row[name] for name in ("loss", "samples_per_second")})
+            send(step=done, row=dict(row))
 
     try:
         send(done=train(recipe, restart=restart, watch=watch))

@@ -1,13 +1,14 @@
-"""Checkpoints of a run in progress: what trains, the optimiser, random states and the step; safetensors and JSON only.
+"""Checkpoints of a run in progress: what trains, the optimizer, random states and the step; safetensors and JSON only.
 
 A checkpoint is a folder `step-0000200` that appears whole or not at all:
 
     trained.safetensors      parameters that train and their modules' buffers
-    optimiser.safetensors    the optimisers' state as `parameter name/key`
-    state.json               step, samples seen, seconds, recipe fingerprint
-    random-<rank>.safetensors and .json   torch, numpy and Python random states of each process
+    optimiser.safetensors    the optimizers' state as `parameter name/key`
+    state.json               step, samples, seconds, the recipe's fingerprint
+    random-<rank>.safetensors and .json   states of the random generators of torch, numpy and Python in each process
 
-The position in the data is the step itself: every batch is a function of it.
+The position in the data is the step itself: every batch is a function of it. Only as many processes as wrote a
+checkpoint resume exactly, since shards and random states are each one's own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from lion.errors import LionError
 from lion.hub import LOAD_ERRORS
 from lion.train.params import load_trained_state, trained_state
 
+Optimizers = Sequence[torch.optim.Optimizer]
+
 
 @dataclass
 class Progress:
@@ -56,24 +59,14 @@ class CheckpointFolder:
         """Complete checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*"))
 
-    def latest(self) -> Path | None:
-        """The newest complete checkpoint, or None."""
-        return next(reversed(self.all()), None)
-
-    def save(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimisers: Sequence[torch.optim.Optimizer],
-        progress: Progress,
-    ) -> None:
-        """Write a checkpoint (every process calls this; the main one writes), then drop all but the newest `keep`."""
+    def save(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
+        """Write a checkpoint (every process calls this; the main one writes), then delete all but the newest `keep`."""
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
         if not accelerator.is_main_process:
             return
         with atomic_directory(self.folder / f"step-{progress.step:07d}") as folder:
             save_file(_portable(trained_state(model)), folder / "trained.safetensors")
-            save_file(_portable(optimiser_state(optimisers)), folder / "optimiser.safetensors")
+            save_file(_portable(optimizer_state(optimizers)), folder / "optimiser.safetensors")
             for rank, (tensors, plain) in enumerate(randoms):
                 save_file(_portable(tensors), folder / f"random-{rank}.safetensors")
                 atomic_write_json(folder / f"random-{rank}.json", plain)
@@ -81,21 +74,15 @@ class CheckpointFolder:
         for old in self.all()[: -self.keep]:
             shutil.rmtree(old)
 
-    def resume(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimisers: Sequence[torch.optim.Optimizer],
-        fingerprint: str,
-    ) -> Progress:
-        """Restore the newest checkpoint into model, optimisers and random states; a fresh Progress where there is none.
+    def resume(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, fingerprint: str) -> Progress:
+        """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
 
         Raises:
             LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
         """
-        newest = self.latest()
-        if newest is None:
+        if not self.all():
             return Progress(fingerprint)
+        newest = self.all()[-1]
         with _whole(newest):
             progress = Progress(**json.loads((newest / "state.json").read_text()))
         if progress.fingerprint != fingerprint:
@@ -108,7 +95,7 @@ class CheckpointFolder:
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
         with _whole(newest):
             load_trained_state(model, load_file(newest / "trained.safetensors"))
-            load_optimiser_state(optimisers, load_file(newest / "optimiser.safetensors"))
+            load_optimizer_state(optimizers, load_file(newest / "optimiser.safetensors"))
             plain = json.loads((newest / f"random-{rank}.json").read_text())
             _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
         return progress
@@ -116,43 +103,43 @@ class CheckpointFolder:
 
 @contextmanager
 def _whole(checkpoint: Path) -> Iterator[None]:
-    """Inside, whatever cannot be read or does not fit means that the checkpoint is damaged."""
+    """Errors of reading and of names or shapes that do not fit become a LionError: the checkpoint is damaged."""
     try:
         yield
     except LOAD_ERRORS as error:
         raise LionError(f"{checkpoint} is damaged; delete it to go on from the last before it, or --restart") from error
 
 
-def optimiser_state(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+def optimizer_state(optimizers: Optimizers) -> dict[str, Tensor]:
     """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
     state = {}
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                for key, value in optimiser.state.get(parameter, {}).items():
+                for key, value in optimizer.state.get(parameter, {}).items():
                     state[f"{name}/{key}"] = torch.as_tensor(value)
     return state
 
 
-def load_optimiser_state(optimisers: Sequence[torch.optim.Optimizer], state: Mapping[str, Tensor]) -> None:
-    """Put `optimiser_state` back, tensors on their parameters' device (AdamW wants its step counter on the CPU)."""
+def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) -> None:
+    """Load `optimizer_state`, tensors on their parameters' device (AdamW keeps its step counter on the CPU)."""
     by_name: dict[str, dict[str, Tensor]] = {}
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
         by_name.setdefault(name, {})[key] = value
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
                 values = by_name.get(name, {})
                 on_device = group.get("fused") or group.get("capturable")
-                optimiser.state[parameter] = {
+                optimizer.state[parameter] = {
                     key: value.to(parameter.device) if value.ndim or on_device else value
                     for key, value in values.items()
                 }
 
 
 def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU copies that share no memory, as safetensors wants them."""
+    """Contiguous CPU copies that share no memory, as safetensors needs them."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
@@ -160,10 +147,9 @@ def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    old_style = dict(np.random.get_state(legacy=False))
-    old_style["state"] = {key: np.asarray(value).tolist() for key, value in old_style["state"].items()}
-    plain = {"python": random.getstate(), "numpy": old_style}
-    return tensors, plain
+    twister = dict(np.random.get_state(legacy=False))
+    twister["state"] = {key: np.asarray(value).tolist() for key, value in twister["state"].items()}
+    return tensors, {"python": random.getstate(), "numpy": twister}
 
 
 def _set_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lion.train import params
+from lion.train.parallel import autocast, compute_dtype, make_accelerator
 from lion.train.recipe import Recipe
-from lion.train.run import make_accelerator, make_objective
+from lion.train.run import make_objective
 
 _ADAMW_BYTES = 4 + 2 * 4
 """Per trained number: its gradient and AdamW's two averages, in fp32 (Muon keeps one: this is the most)."""
@@ -49,7 +50,7 @@ def dry_run(recipe: Recipe) -> Plan:
     missing = tuple(dict.fromkeys(folder for folder in folders.values() if folder and not folder.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
     startable = recipe.model_copy(update={"init": present})
-    objective, accelerator = make_objective(startable), make_accelerator(startable)
+    objective, accelerator = make_objective(startable), make_accelerator()
     model = objective.build()
     components = objective.trainable(model)
     params.freeze_all_but(model, components)
@@ -59,7 +60,7 @@ def dry_run(recipe: Recipe) -> Plan:
     batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(2)]
     for batch in batches:  # the first one warms up
         started = time.monotonic()
-        with accelerator.autocast():
+        with autocast(accelerator.device, compute_dtype(recipe, accelerator.device)):
             loss = objective.loss(model, batch).total
         accelerator.backward(loss)
         loss.item()

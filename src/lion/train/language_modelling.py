@@ -24,15 +24,18 @@ from lion.model import LionForConditionalGeneration
 from lion.tagging import TagFile
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.assembly import build_model, find_processor
+from lion.train.log import Watch
 from lion.train.mini.alignment import THING_TENSORS, Alignment, visual_tokens
-from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
 from lion.train.stages import LanguageModellingOptions
-from lion.train.validation import Validator
+from lion.train.validation import DECODING, Validator
 
 
-class LanguageModelling:
-    """Stages 1 to 3; see :class:`lion.train.objective.Objective`."""
+class LanguageModelling(Objective):
+    """Stages 1 to 3."""
+
+    decoding = str(DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -46,12 +49,19 @@ class LanguageModelling:
         self.held_out = (
             [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         )
+        self.terms = (*sorted(recipe.row.tasks), *(["alignment"] if self.alignment else []))
         self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
 
-    def prepare(self) -> None:
+    def prepare(self, watch: Watch | None = None) -> None:
         """Draw the world's pictures."""
         for source, _ in [*self.sources, *self.held_out]:
-            source.prepare()
+            source.prepare(watch)
+
+    def skipped(self) -> list[BadSample]:
+        """Bad records of all datasets, held-out ones included."""
+        sources = [source for source, _ in [*self.sources, *self.held_out]]
+        datasets = [source.dataset for source in sources if isinstance(source, RecordSource)]
+        return [BadSample(f"{each.name}:{ident}", reason) for each in datasets for ident, reason in each.skipped]
 
     def build(self) -> nn.Module:
         """The model of `init`."""
@@ -65,10 +75,6 @@ class LanguageModelling:
     def batch(self, step: int, shard: int = 0) -> Batch:
         """Samples of the mixture."""
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
-        if (step, shard) == (0, 0):  # what was left out when the datasets were read is told once
-            sources = [source for source, _ in [*self.sources, *self.held_out]]
-            records = [source.dataset for source in sources if isinstance(source, RecordSource)]
-            bad += [BadSample(f"{one.name}:{ident}", reason) for one in records for ident, reason in one.skipped]
         tensors = collate(samples, self.processor)
         if self.alignment:
             tensors |= self.alignment.targets([sample.meta.get("scene") for sample in samples])

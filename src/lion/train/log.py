@@ -1,19 +1,25 @@
-"""The run's log: train.jsonl and validation.jsonl (one object a line), TensorBoard curves, bad_samples.jsonl."""
+"""A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl (an object a line), TensorBoard curves; and `Watch`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from lion.atomic import atomic_write
 from lion.data.sample import BadSample
 from lion.metrics import Estimate
 
 
+class Watch(Protocol):
+    """Receives progress of a task such as a run: steps done, steps in all, the last row of train.jsonl."""
+
+    def __call__(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None: ...
+
+
 class RunLog:
-    """Files of one run; only the main process writes. Resuming drops the lines after the checkpoint's step.
+    """Files of one run, written by the main process. Resuming drops the lines after the checkpoint's step.
 
     Args:
         folder: the run's folder.
@@ -36,13 +42,15 @@ class RunLog:
             self._files[name] = path.open("a", buffering=1)
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
-    def train(self, step: int, values: Mapping[str, Any]) -> None:
-        """One optimiser step: loss, loss per task, learning rate, gradient norm, samples a second."""
-        self._write("train", step, values)
-
-    def validation(self, step: int, values: Mapping[str, float]) -> None:
-        """Scores after `step` steps."""
-        self._write("validation", step, values)
+    def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
+        """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
+        if not self.active:
+            return
+        self._line(name, {"step": step, **values})
+        for key, value in values.items():
+            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+                if not isinstance(number, str):
+                    self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
 
     def bad_sample(self, step: int, bad: BadSample) -> None:
         """A sample that was skipped, with the reason."""
@@ -50,7 +58,7 @@ class RunLog:
             self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
 
     def flush(self) -> None:
-        """Push everything to the files, so that a checkpoint never knows more than the log."""
+        """Write out what is buffered, so that a checkpoint is never ahead of the log."""
         if self.active:
             for file in self._files.values():
                 file.flush()
@@ -64,14 +72,6 @@ class RunLog:
                 file.close()
             self._curves.close()
 
-    def _write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
-        if not self.active:
-            return
-        self._line(name, {"step": step, **values})
-        for key, value in values.items():
-            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
-                self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
-
     def _line(self, name: str, row: Mapping[str, Any]) -> None:
         self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -82,7 +82,7 @@ def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
 
 
 def _keep_up_to(path: Path, step: int) -> None:
-    """Drop the rows after `step` (and a last line that a kill cut short)."""
+    """Drop the rows after `step` and a last line that is incomplete."""
     if path.is_file():
         lines = path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]

@@ -1,10 +1,10 @@
 """Muon: steps along the orthogonalised momentum of a weight matrix, for matrices between hidden layers.
 
 The rule of torch.optim.Muon (Jordan et al. 2024; step size matched to AdamW's as in Liu et al. 2025), but matrices of
-one shape are orthogonalised together, and in the arithmetic of the run. torch's knows bfloat16 alone, which CPUs
-without instructions for it multiply some ninety times slower than float32.
+one shape are orthogonalised together, and in a type of choice. torch's computes in bfloat16, which CPUs without
+instructions for it multiply some ninety times slower than float32.
 
-K matrices of one shape, R rows, C columns, R <= C after turning.
+K matrices of one shape, R rows, C columns; R <= C, else transposed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the Newton-Schulz polynomial: singular values go near 1 in a few rounds, not exactly to 1."""
+"""Coefficients of the Newton-Schulz polynomial: it brings singular values near 1 in a few rounds, not exactly to 1."""
 _ROUNDS = 5
 _EPSILON = 1e-7
 _MOMENTUM = 0.95
 _ADAMW_SIZE = 0.2
-"""Root mean square of AdamW's usual updates."""
+"""Typical root mean square of AdamW's updates."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
                     parameter.add_(direction, alpha=-rate)
 
     def _momentum(self, parameter: Tensor) -> Tensor:
-        """The parameter's gradient leant towards the running mean of all of them."""
+        """Nesterov momentum: the gradient interpolated towards its running mean."""
         assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices_KRC: Tensor) -> Tensor:
-    """The nearest (semi-)orthogonal matrix of each, about: singular values between .7 and 1.2; shape and dtype kept."""
+    """About the nearest (semi-)orthogonal matrix of each: singular values between 0.7 and 1.2; shape and dtype kept."""
     if matrices_KRC.shape[1] > matrices_KRC.shape[2]:
         return orthogonal(matrices_KRC.mT).mT
     a, b, c = _QUINTIC
@@ -73,7 +73,7 @@ def orthogonal(matrices_KRC: Tensor) -> Tensor:
 
 
 def _by_shape(parameters: Iterable[Tensor]) -> Iterable[list[Tensor]]:
-    """Parameters with gradients, those of one shape together."""
+    """Parameters with gradients, grouped by shape."""
     shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
     for parameter in parameters:
         if parameter.grad is not None:

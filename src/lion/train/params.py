@@ -1,4 +1,4 @@
-"""What trains, by what rule and how fast: freezing by component, and the optimisers with their parameter groups."""
+"""Freezing by component, the optimizers with their parameter groups, and the tensors that training changes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from lion.train.muon import Muon
 from lion.train.objective import NamedParameters
 from lion.train.recipe import OptimizerSettings
 
+Components = Mapping[str, NamedParameters]
 UNDECAYED = frozenset({"router", "tag_soft_prompt"})
-"""Components that weight decay must not pull to zero: a gate's neutral value is 1, a soft prompt's is a word's size."""
+"""Components without weight decay: a gate's neutral value is 1, a soft prompt's the size of a word's embedding."""
 
 _NOT_INNER = ("embed", "shared", "lm_head", "relative_attention_bias", "position", "queries", "words")
-"""In names of matrices that are tables or output layers, which Muon is not for."""
+"""Parts of the names of embeddings and output layers, which Muon is not made for."""
 
 
-def freeze_all_but(model: nn.Module, components: Mapping[str, NamedParameters]) -> None:
-    """Let gradients into exactly the parameters of `components`. Raises: ValueError if a component has none."""
+def freeze_all_but(model: nn.Module, components: Components) -> None:
+    """Train exactly the parameters of `components`. Raises: ValueError if a component has none."""
     model.requires_grad_(False)
     for component, named in components.items():
         if not named:
@@ -38,32 +39,27 @@ def train_mode(model: nn.Module) -> None:
             module.training = False
 
 
-def make_optimisers(
-    components: Mapping[str, NamedParameters],
-    settings: OptimizerSettings,
-    lr_scale: Mapping[str, float],
-    *,
-    fused: bool,
-    dtype: torch.dtype = torch.float32,
+def make_optimizers(
+    components: Components, settings: OptimizerSettings, scales: Mapping[str, float], *, fused: bool, dtype: torch.dtype
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or with `settings.muon` Muon for inner matrices and AdamW for the rest.
+    """AdamW for all parameters, or with `settings.muon` Muon for inner matrices and AdamW for the others.
 
     Every parameter group carries `component`, `names` (for the checkpoint) and `lr_scale` (the factor on the
-    schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's, and are found in `dtype`.
+    schedule's rate). AdamW decays matrices alone; Muon's updates have the size of AdamW's and are computed in `dtype`.
     """
-    adamw, muon = groups(components, settings, lr_scale)
-    optimisers: list[torch.optim.Optimizer] = []
+    adamw, muon = groups(components, settings, scales)
+    optimizers: list[torch.optim.Optimizer] = []
     if adamw:
-        optimisers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
+        optimizers.append(torch.optim.AdamW(adamw, lr=settings.lr, betas=settings.betas, fused=fused))
     if muon:
-        optimisers.append(Muon(muon, settings.lr, dtype))
-    return optimisers
+        optimizers.append(Muon(muon, settings.lr, dtype))
+    return optimizers
 
 
 def groups(
-    components: Mapping[str, NamedParameters], settings: OptimizerSettings, lr_scale: Mapping[str, float]
+    components: Components, settings: OptimizerSettings, scales: Mapping[str, float]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Parameter groups for AdamW and for Muon; see `make_optimisers`."""
+    """Parameter groups for AdamW and for Muon, see `make_optimizers`; a component not in `scales` has the scale 1."""
     adamw: list[dict[str, Any]] = []
     muon: list[dict[str, Any]] = []
     for component, named in components.items():
@@ -77,7 +73,7 @@ def groups(
                         "params": [parameter for _, parameter in chosen],
                         "names": [name for name, _ in chosen],
                         "component": component,
-                        "lr_scale": lr_scale.get(component, 1.0) * (settings.muon if kind == "inner" else 1.0),
+                        "lr_scale": scales.get(component, 1.0) * (settings.muon if kind == "inner" else 1.0),
                         "weight_decay": 0.0 if kind == "vector" else settings.weight_decay,
                     }
                 )
@@ -85,7 +81,7 @@ def groups(
 
 
 def _kind(component: str, name: str, parameter: nn.Parameter, muon: bool) -> str:
-    """`vector`: no weight decay. `inner`: a matrix between hidden layers, where Muon is wanted. `matrix`: the rest."""
+    """`vector`: without weight decay. `inner`: a matrix between hidden layers, for Muon. `matrix`: all others."""
     if parameter.ndim < 2 or component in UNDECAYED:
         return "vector"
     inner = muon and parameter.ndim == 2 and component != "heads" and not any(part in name for part in _NOT_INNER)
@@ -93,10 +89,7 @@ def _kind(component: str, name: str, parameter: nn.Parameter, muon: bool) -> str
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors training changes: parameters with gradients, and the buffers of the modules that own such parameters.
-
-    The buffers are BatchNorm's statistics; frozen modules keep theirs, so they are not part of it.
-    """
+    """The tensors that training changes: parameters with gradients, and buffers of their modules (BatchNorm's)."""
     state = {}
     for prefix, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False))
@@ -109,7 +102,7 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy `trained_state` back, names checked both ways. Raises: ValueError with the first name that differs."""
+    """Load `trained_state`. Raises: ValueError if the model trains other tensors; names the first."""
     own = trained_state(model)
     if odd := sorted(set(own) ^ set(state)):
         raise ValueError(f"the checkpoint and the model do not train the same tensors: {odd[0]} ({len(odd)} differ)")

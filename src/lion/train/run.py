@@ -11,35 +11,35 @@ from typing import Any
 
 import torch
 import yaml
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
+from accelerate import Accelerator
+from accelerate.utils import set_seed
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
-from lion.checkpoints.device import multiplies_bfloat16
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
-from lion.distributed import BARRIER_TIMEOUT
 from lion.errors import LionError
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
-from lion.train.log import RunLog
-from lion.train.loop import RESUMES, Run, Stopped, Watch, fit
+from lion.train.log import RunLog, Watch
+from lion.train.loop import Run, fit
+from lion.train.metrics import StepMetrics
 from lion.train.objective import Objective
+from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
 from lion.train.recipe import Recipe, fingerprint
+from lion.train.stopping import RESUMES, Stopped
 
 
 def train(
     recipe: Recipe, *, restart: bool = False, objective: Objective | None = None, watch: Watch | None = None
 ) -> dict[str, Any]:
-    """Run one recipe, or go on with it where it was killed; a finished one is left as it is.
+    """Run one recipe, or resume it where it was stopped; a finished run is left as it is.
 
     Args:
         recipe: the validated recipe.
-        restart: throw away what the run's folder holds and begin at step 0.
+        restart: delete an earlier run in the recipe's folder and begin at step 0.
         objective: instead of the stage's own (tests).
-        watch: is told of every step, instead of a progress bar.
+        watch: is called with the run's progress, in the main process.
 
     Returns: the record that also lies in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
 
@@ -48,37 +48,37 @@ def train(
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
-    accelerator = make_accelerator(recipe)
+    accelerator = make_accelerator()
     if accelerator.is_main_process:
-        _check_place(recipe.folder)
+        _check_folder(recipe.folder)
         if restart:
-            _throw_away(recipe.folder)
+            _delete_run(recipe.folder)
     accelerator.wait_for_everyone()
     if done := finished(recipe):
         return done
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # texts are short, and workers are forked
     objective = objective or make_objective(recipe)
     with accelerator.main_process_first():
-        objective.prepare()
+        objective.prepare(watch if accelerator.is_main_process else None)
     run = make_run(recipe, objective, accelerator, watch)
     try:
-        asked = fit(run)
+        stopped = fit(run)
     finally:
         run.log.close()
     record = finish(run)
-    if asked:
+    if stopped:
         raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}")
     return record
 
 
-def _check_place(folder: Path) -> None:
-    """Raise LionError if the folder holds things that no run wrote: one would overwrite them, `restart` delete them."""
-    wrote = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
-    if folder.is_dir() and not wrote and any(entry.name[0] != "." for entry in folder.iterdir()):
+def _check_folder(folder: Path) -> None:
+    """Raise LionError if the folder holds files of no run: a run would overwrite them, `restart` delete them."""
+    is_run = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
+    if folder.is_dir() and not is_run and any(entry.name[0] != "." for entry in folder.iterdir()):
         raise LionError(f"{folder} holds other things than a run; choose another out=FOLDER")
 
 
-def _throw_away(folder: Path) -> None:
+def _delete_run(folder: Path) -> None:
     """Delete an earlier run."""
     for entry in folder.iterdir() if folder.is_dir() else ():  # the folder itself may be a link to where there is room
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
@@ -91,41 +91,26 @@ def make_objective(recipe: Recipe) -> Objective:
     return objective
 
 
-def make_accelerator(recipe: Recipe) -> Accelerator:
-    """accelerate's handle on devices, processes and precision, which a chain changes from one run to the next."""
-    AcceleratorState._reset_state()  # accelerate keeps the first run's precision for good, and has no public way out
-    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # as Accelerator will ask for it
-    device = PartialState(cpu=on_cpu, timeout=BARRIER_TIMEOUT).device  # others wait while the first draws or validates
-    helps = recipe.precision == "auto" and multiplies_bfloat16(device)
-    # A batch of one task leaves the other level's adapters without gradients.
-    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
-    precision = "bf16" if helps or recipe.precision == "bf16" else "no"
-    return Accelerator(mixed_precision=precision, kwargs_handlers=[parallel])
-
-
 def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
-    """Model, optimiser, log and progress, restored from the newest checkpoint if there is one."""
+    """Model, optimizers, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
     model = objective.build()
     components = objective.trainable(model)
     params.freeze_all_but(model, components)
     model.to(accelerator.device)
-    optimisers = params.make_optimisers(
-        components,
-        recipe.optimizer,
-        recipe.lr_scale,
-        fused=accelerator.device.type == "cuda",
-        dtype=torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32,
-    )
+    dtype = compute_dtype(recipe, accelerator.device)
+    fused = accelerator.device.type == "cuda"
+    optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
-    progress = checkpoints.resume(accelerator, model, optimisers, fingerprint(recipe))
-    # Slow to begin, so before recipe.yaml: stopped in between, the folder would hold that alone and count as no run's.
+    progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe))
+    # Takes time, so before recipe.yaml: stopped in between, the folder would hold that alone and count as no run's.
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     if accelerator.is_main_process:
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
-    prepared = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
-    return Run(recipe, objective, accelerator, prepared, optimisers, checkpoints, log, progress, watch)
+    parallel = data_parallel(model, accelerator, objective.unused_parameters)
+    metrics = StepMetrics(objective.terms, accelerator)
+    return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 
 def finish(run: Run) -> dict[str, Any]:
@@ -140,8 +125,9 @@ def finish(run: Run) -> dict[str, Any]:
         "bad_samples": run.progress.bad_samples,
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
+        **({"decoding": run.objective.decoding} if scores and run.objective.decoding else {}),
         "hardware": hardware(run.accelerator.device),
-        "precision": "bf16" if run.accelerator.mixed_precision == "bf16" else "fp32",
+        "precision": "bf16" if run.dtype == torch.bfloat16 else "fp32",
         "versions": versions(),
         "commit": commit(),
     }
@@ -190,7 +176,8 @@ def _is_tagger(folder: Path) -> bool:
 
 
 def last_scores(recipe: Recipe) -> dict[str, float]:
-    """The newest row of validation.jsonl without its bookkeeping; empty where there is none."""
+    """The scores in the last row of validation.jsonl; empty where there is none."""
     path = recipe.folder / "validation.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
-    return {k: v for k, v in json.loads(lines[-1]).items() if k not in ("step", "seconds")} if lines else {}
+    row = json.loads(lines[-1]) if lines else {}
+    return {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lion.boxes import Box, format_box
-from lion.data.pictures import Pictures
+from lion.data.pictures import Pictures, OnProgress
 from lion.data.sample import Sample
 from lion.data.tag_noise import TagNoise
 from lion.model.image_processing_lion import LionImageProcessor
@@ -59,9 +59,9 @@ class WorldSource:
     def __len__(self) -> int:
         return self.scenes
 
-    def prepare(self) -> None:
+    def prepare(self, report: OnProgress | None = None) -> None:
         """Draw all pictures that are not in the cache yet."""
-        self._pictures.prepare()
+        self._pictures.prepare(report)
 
     def indices(self, task: Task) -> range:
         """Every scene serves every task."""

@@ -23,9 +23,10 @@ from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.assembly import build_model, find_processor
+from lion.train.log import Watch
 from lion.train.mini.alignment import THING_TENSORS, Alignment
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe
 from lion.world import Scene
 
@@ -47,8 +48,10 @@ class Connectors(nn.Module):
         return {"qformer": self.lion.qformer(vision.last_BPV, ids, mask), "mlp": vision.aggregated_BPD}
 
 
-class PretrainConnectors:
-    """The objective of stage ``pretrain-connectors``; see :class:`lion.train.objective.Objective`."""
+class PretrainConnectors(Objective):
+    """The objective of stage ``pretrain-connectors``."""
+
+    terms = ("qformer", "mlp")
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -56,8 +59,8 @@ class PretrainConnectors:
         self.worlds = WorldBatches(recipe, self.processor.image_processor)
         self.alignment = Alignment(self.processor)
 
-    def prepare(self) -> None:
-        self.worlds.prepare()
+    def prepare(self, watch: Watch | None = None) -> None:
+        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return Connectors(build_model(self.recipe, self.processor))

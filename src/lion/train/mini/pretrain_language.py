@@ -28,6 +28,7 @@ from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
+from lion.pipeline.decoding import DecodingPreset
 from lion.random import stream
 from lion.train.answer_loss import AnswerLoss
 from lion.train.log import log_values
@@ -35,12 +36,13 @@ from lion.train.mini.curriculum import FINDING, Lessons, Row
 from lion.train.mini.grounding_heads import Meant, MeantTargets
 from lion.train.mini.object_tokens import Symbols, embed_symbols
 from lion.train.mini.presets import preset_config, world_processor
-from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import scene
 from lion.world.scoring import score_answers
 
+_DECODING = DecodingPreset(num_beams=1, max_new_tokens=80)
 _WAVES = 16
 _OCTAVES = 4.5
 _SLOW = 4
@@ -124,8 +126,11 @@ def _any_level(mask: Tensor) -> Tensor:
     return torch.full((len(mask),), int(TaskLevel.IMAGE), device=mask.device)
 
 
-class PretrainLanguage:
-    """The objective of stage ``pretrain-t5``; see :class:`lion.train.objective.Objective`."""
+class PretrainLanguage(Objective):
+    """The objective of stage ``pretrain-t5``."""
+
+    unused_parameters = True  # the heads of what a batch does not ask for
+    decoding = str(_DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.options, PretrainLanguageOptions)
@@ -134,6 +139,7 @@ class PretrainLanguage:
         self.config = preset_config(recipe.model, self.processor)
         self.symbols = Symbols(self.processor.tokenizer, self.processor.box_decimals)
         self.meant_targets = MeantTargets(self.processor.tokenizer)
+        self.terms = (*sorted(recipe.data[0].tasks), "thing", "anchor", "side", "role")
         self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
@@ -142,9 +148,6 @@ class PretrainLanguage:
                 f"options.curriculum_grounding: only {', '.join(sorted(FINDING))} find things; set it to 0 or add one"
             )
         self.lessons = Lessons(recipe.data[0], self.options, self.processor.box_decimals)
-
-    def prepare(self) -> None:
-        """Nothing: scenes are told, not drawn."""
 
     def build(self) -> nn.Module:
         return SymbolReader(self.config, self.symbols, self.processor.tokenizer)
@@ -195,7 +198,10 @@ class PretrainLanguage:
                 batch = self._collate(rows[start : start + 100], noise=0.0).to(device)
                 inputs_embeds, mask = model.embed(batch.tensors)
                 ids = model.language_model.generate(
-                    inputs_embeds=inputs_embeds, attention_mask=mask, task_levels=_any_level(mask), max_new_tokens=80
+                    inputs_embeds=inputs_embeds,
+                    attention_mask=mask,
+                    task_levels=_any_level(mask),
+                    **_DECODING.as_kwargs(),
                 )
                 texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
             answers, metas = [row.answer for row in rows], [row.meta for row in rows]

@@ -22,17 +22,20 @@ from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.ram_tagger import normalize
+from lion.train.log import Watch
 from lion.train.mini.mil_loss import matching_logits, matching_loss
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe
 from lion.world import CATEGORIES, Scene, tags
 
 _SCALE, _BIAS = 10.0, -6.0  # of the matching logits: 64 tokens unlike a label give about -2, one equal to it gives +4
 
 
-class PretrainTagger:
-    """The objective of stage ``pretrain-tagger``; see :class:`lion.train.objective.Objective`."""
+class PretrainTagger(Objective):
+    """The objective of stage ``pretrain-tagger``."""
+
+    terms = ("tagging", "matching")
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.validation is None:
@@ -43,8 +46,8 @@ class PretrainTagger:
         # in RamTagger's; both score alike (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
 
-    def prepare(self) -> None:
-        self.worlds.prepare()
+    def prepare(self, watch: Watch | None = None) -> None:
+        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return RamModel(self.config)

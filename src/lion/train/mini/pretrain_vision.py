@@ -24,10 +24,11 @@ from lion.data.sample import BadSample
 from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
+from lion.train.log import Watch
 from lion.train.mini.mil_loss import matching_logits, matching_loss
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters
+from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.vocabulary import held_out_pair
@@ -107,7 +108,7 @@ class PhraseMatching(nn.Module):
         return logits
 
 
-class PretrainVision:
+class PretrainVision(Objective):
     """The objective of stage ``pretrain-vit``; see :class:`lion.train.objective.Objective`."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -118,8 +119,8 @@ class PretrainVision:
         self.worlds = WorldBatches(recipe, self.image_processor)
         self.columns = {phrase: column for column, phrase in enumerate(known_phrases())}
 
-    def prepare(self) -> None:
-        self.worlds.prepare()
+    def prepare(self, watch: Watch | None = None) -> None:
+        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return PhraseMatching(self.config)

@@ -10,6 +10,7 @@ from lion.data.sources.world import WorldSource
 from lion.errors import LionError
 from lion.model import LionImageProcessor
 from lion.random import stream
+from lion.train.log import Watch
 from lion.train.recipe import Recipe, WorldData
 from lion.world import Scene
 
@@ -30,10 +31,10 @@ class WorldBatches:
         samples = recipe.validation.samples if recipe.validation else 0
         self.held_out = WorldSource(image_processor, "val", samples, {}, pixels=data.pixels)
 
-    def prepare(self) -> None:
+    def prepare(self, watch: Watch | None = None) -> None:
         """Draw the pictures that are not in the cache yet."""
-        self.train.prepare()
-        self.held_out.prepare()
+        self.train.prepare(watch)
+        self.held_out.prepare(watch)
 
     def batch(self, step: int, shard: int) -> tuple[list[Scene], np.ndarray]:
         """Scenes of a micro-batch and their pictures, uint8 (B, S, S, 3)."""

@@ -1,0 +1,126 @@
+"""Losses and gradient norms of steps: they stay on the device for some steps and are then read all at once.
+
+Reading a number makes the host wait until the device has computed it, and an exchange makes processes wait for each
+other; both once in some steps let the host run ahead.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from lion.data.sample import BadSample
+from lion.errors import LionError
+from lion.train.objective import Batch, Loss
+
+READ_EVERY = 5
+"""Steps between two readings."""
+READ_SECONDS = 1.0
+"""Seconds after which a single process reads although fewer steps are done."""
+LOSS, NORM = "loss", "gradient norm"
+
+
+@dataclass
+class Step:
+    """One optimizer step of this process; `number` counts from 1."""
+
+    number: int
+    lr: float
+    started: float = field(default_factory=time.monotonic)
+    samples: list[str] = field(default_factory=list)
+    bad: list[BadSample] = field(default_factory=list)
+    values: list[tuple[str, Tensor, Sequence[str]]] = field(default_factory=list)
+    """Name of a number, the number as a scalar on the device, and the samples it was computed from."""
+
+    def add_loss(self, loss: Loss, batch: Batch) -> None:
+        """Note the loss of a micro-batch."""
+        self.samples += batch.ids
+        self.bad += batch.bad
+        self.values += [(LOSS, loss.total.detach(), batch.ids), *((*part, ()) for part in loss.per_task.items())]
+
+
+class Reading(NamedTuple):
+    """Steps over all processes: (step, row of train.jsonl), (step, bad sample), and whether a process has to stop."""
+
+    rows: list[tuple[int, dict[str, Any]]]
+    bad: list[tuple[int, BadSample]]
+    stop: bool
+
+
+class StepMetrics:
+    """The steps since the last reading.
+
+    Args:
+        terms: every name that `Loss.per_task` can hold.
+        accelerator: gives device and processes.
+    """
+
+    def __init__(self, terms: Sequence[str], accelerator: Accelerator) -> None:
+        self.accelerator, self.steps = accelerator, list[Step]()
+        self._columns = {name: 2 * column for column, name in enumerate((LOSS, NORM, *terms))}
+
+    def due(self) -> bool:
+        """Whether to read now; equal in all processes."""
+        slow = self.accelerator.num_processes == 1 and time.monotonic() - self.steps[0].started > READ_SECONDS
+        return slow or self.steps[-1].number % READ_EVERY == 0
+
+    def read(self, stop: bool) -> Reading:
+        """Read the steps; every process has to call this after the same one.
+
+        Args:
+            stop: whether this process has received a signal to stop.
+
+        Raises:
+            LionError: a loss or gradient norm of this process is NaN or infinite; names the step and its samples.
+        """
+        table, device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
+        bad = [(step.number, bad) for step in self.steps for bad in step.bad]
+        if processes > 1:
+            numbers = [float(stop), float(len(bad)), *chain(*table)]
+            dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
+            sums: Any = self.accelerator.reduce(torch.tensor(numbers, dtype=dtype, device=device))
+            stops, any_bad, *rest = sums.tolist()
+            stop, width = stops > 0, len(table[0])
+            table = [rest[start : start + width] for start in range(0, len(rest), width)]
+            bad = sorted(gather_object(bad), key=lambda each: each[0]) if any_bad else []
+        seconds = time.monotonic() - self.steps[0].started
+        speed = round(processes * sum(len(step.samples) for step in self.steps) / seconds, 1)
+        rows = [(step.number, self._row(step.lr, sums, speed)) for step, sums in zip(self.steps, table, strict=True)]
+        self.steps = []
+        return Reading(rows, bad, stop)
+
+    def check(self) -> list[list[float]]:
+        """For each step of this process: [losses' sum, count, norm, 1, a term's sum, count, ...]. Raises: as `read`."""
+        scalars = [scalar.float() for step in self.steps for _, scalar, _ in step.values]
+        numbers = iter(torch.stack(scalars).tolist() if scalars else ())
+        table = []
+        for step in self.steps:
+            sums = [0.0] * 2 * len(self._columns)
+            for (name, _, samples), number in zip(step.values, numbers, strict=False):
+                if name in (LOSS, NORM) and not math.isfinite(number):
+                    raise _not_finite(name, number, step.number, samples)
+                sums[self._columns[name]] += number
+                sums[self._columns[name] + 1] += 1
+            table.append(sums)
+        return table
+
+    def _row(self, lr: float, sums: Sequence[float], speed: float) -> dict[str, Any]:
+        means = {name: sums[at] / sums[at + 1] for name, at in self._columns.items() if sums[at + 1]}
+        loss, norm = means.pop(LOSS), means.pop(NORM)
+        return {"loss": loss, "per_task": means, "lr": lr, "grad_norm": norm, "samples_per_second": speed}
+
+
+def _not_finite(name: str, number: float, step: int, samples: Sequence[str]) -> LionError:
+    shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+    return LionError(
+        f"step {step}: the {name} is {number}; lower optimizer.lr, or look at the batch's samples: {shown}"
+    )
