@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Trainer, TrainingArguments
 
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration, TaskLevel
-from lion.model.modeling_lion import VisualFeatures, component_of
+from lion.model import VisualFeatures
+from lion.model.modeling_lion import component_of
 from lion.train.params import freeze_all_but
 from lion.train.stages import STAGES
 
