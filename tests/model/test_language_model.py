@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
 
 from lion.model.language_model import LionLanguageModel, SharedCrossAttention
@@ -29,6 +30,7 @@ def model():
 def plain(model):
     """T5 without adapters, with the model's weights."""
     t5 = T5ForConditionalGeneration(CONFIG).eval()
+    t5.lm_head = nn.Linear(CONFIG.d_model, CONFIG.vocab_size, bias=False)  # T5 ties it to the embedding
     state = {name: tensor for name, tensor in model.state_dict().items() if ".mixture." not in name}
     for stack, place in (("encoder", 1), ("decoder", 2)):
         state = {

@@ -296,7 +296,7 @@ def test_a_tuple_begins_with_what_any_seq2seq_model_returns(lion):
 
 
 def test_generate_refuses_an_argument_that_nothing_reads(lion):
-    with pytest.raises(ValueError, match="model_kwargs.*visoin"):
+    with pytest.raises(ValueError, match=r"model_kwargs.*visoin"):
         lion.generate(**inputs(), visoin=1, max_new_tokens=2)
     with pytest.raises(TypeError, match="visoin"):
         lion.score_candidates(**inputs(), visoin=1, candidates=[[[1]]] * 4)

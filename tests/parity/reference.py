@@ -51,6 +51,7 @@ class Reference:
             if ".mixture." not in name:
                 place = 1 if name.startswith("encoder") else 2
                 renamed[name.replace("feed_forward", f"layer.{place}")] = tensor
+        self.t5.lm_head = nn.Linear(config.text_config.d_model, config.text_config.vocab_size, bias=False)  # untied
         self.t5.load_state_dict(renamed)
         for side in ("encoder", "decoder"):
             for index, block in enumerate(getattr(self.t5, side).block):

@@ -48,7 +48,7 @@ class LionConfig(PreTrainedConfig):
     model_type = "lion"
     is_encoder_decoder = True
     sub_configs = _PARTS
-    keys_to_ignore_at_inference = ("past_key_values", "qformer_hidden_states", "aggregator_hidden_states")
+    keys_to_ignore_at_inference = ["past_key_values", "qformer_hidden_states", "aggregator_hidden_states"]  # noqa: RUF012
     """Outputs that transformers' Trainer does not collect when it evaluates."""
 
     # Sub-configurations: given as such, as dictionaries (from a file), or not at all.
