@@ -29,7 +29,7 @@ from transformers.utils.generic import can_return_tuple
 
 from lion.model.candidate_scoring import Candidates, check_candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
-from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel
+from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel, OwnStartValues
 from lion.model.mlp import MLP
 from lion.model.modeling_outputs import LionImageFeatures, LionOutput, VisualFeatures
 from lion.model.qformer import QFormer
@@ -66,8 +66,11 @@ class LionInputs(TypedDict, total=False):
     """(B,) values of :class:`~lion.model.task_level.TaskLevel`; required."""
 
 
-class LionPreTrainedModel(PreTrainedModel):
-    """Loading, saving and the start values of everything that is ours."""
+class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMixin):
+    """The whole model; see the numbered path at the top of this file.
+
+    ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
+    """
 
     config_class = LionConfig
     base_model_prefix = "lion"
@@ -80,32 +83,6 @@ class LionPreTrainedModel(PreTrainedModel):
     _keep_in_fp32_modules = (*KEPT_IN_FLOAT32, *ALWAYS_FLOAT32)
     _keep_in_fp32_modules_strict = ALWAYS_FLOAT32
     _no_split_modules = ["AdaptedT5Block", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer", "VisionAggregator"]  # noqa: RUF012
-
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """False: for custom code transformers skips the start values of modules that hold no tensor of their own."""
-        return False
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
-        super()._init_weights(module)
-        std = self.config.initializer_range
-        match module:
-            case Attention() | FeedForward():
-                init.zeros_(module.output.weight)
-            case QFormer():
-                init.normal_(module.queries, std=std)
-            case TagSoftPrompt():
-                init.normal_(module.vector, std=std)
-
-
-class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
-    """The whole model; see the numbered path at the top of this file.
-
-    ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
-    """
-
     accepts_loss_kwargs = False
     """For transformers' Trainer: the loss is the batch's mean whatever it is told, so accumulation has to divide it."""
 
@@ -123,6 +100,19 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         self.tag_soft_prompt = TagSoftPrompt(language_width, config.soft_prompt_token_id)
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
+        super()._init_weights(module)
+        std = self.config.initializer_range
+        match module:
+            case Attention() | FeedForward():
+                init.zeros_(module.output.weight)
+            case QFormer():
+                init.normal_(module.queries, std=std)
+            case TagSoftPrompt():
+                init.normal_(module.vector, std=std)
 
     def look(self, pixel_values: Tensor) -> VisualFeatures:
         """Steps 1 and 2: pixels (B, 3, S, S) to what depends on the picture alone, to be kept for several prompts.

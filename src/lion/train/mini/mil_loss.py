@@ -3,6 +3,9 @@
 Trains lion-mini's Vision Encoder and tagger. B batch, P tokens, E width, W words or phrases.
 """
 
+from collections.abc import Hashable, Iterable, Sequence
+
+import torch
 from torch import Tensor, logsumexp
 from torch.nn import functional
 
@@ -23,3 +26,12 @@ def mil_loss(logits_BW: Tensor, labels_BW: Tensor, mask_BW: Tensor | None = None
         mask_BW: 0 where the label is unknown; None where all are known.
     """
     return functional.binary_cross_entropy_with_logits(logits_BW, labels_BW, mask_BW, reduction="none").sum(1).mean()
+
+
+def multi_hot(rows: Sequence[Iterable[Hashable]], vocabulary: Sequence[Hashable]) -> Tensor:
+    """Rows of words or phrases as labels (B, W), 1 for those in the row."""
+    columns = {word: column for column, word in enumerate(vocabulary)}
+    labels_BW = torch.zeros(len(rows), len(vocabulary))
+    for row, words in enumerate(rows):
+        labels_BW[row, [columns[word] for word in words]] = 1.0
+    return labels_BW

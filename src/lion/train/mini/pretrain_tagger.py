@@ -24,11 +24,11 @@ from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.ram_tagger import normalize
 from lion.train.log import Watch
-from lion.train.mini.mil_loss import mil_logits, mil_loss
+from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe
-from lion.world import CATEGORIES, Scene, tags
+from lion.world import CATEGORIES, tags
 
 _SCALE, _BIAS = 10.0, -6.0  # of the MIL logits: 64 tokens unlike a label give about -2, one equal to it gives +4
 
@@ -58,7 +58,10 @@ class PretrainTagger(Objective):
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        return Batch({"pixel_values": normalize(pictures), "present": _present(scenes)}, [each.id for each in scenes])
+        return Batch(
+            {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)},
+            [each.id for each in scenes],
+        )
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]
@@ -78,7 +81,7 @@ class PretrainTagger(Objective):
         scores, present = [], []
         for scenes, pictures in self.worlds.validation(batch_size=100):
             scores.append(model(normalize(pictures).to(device)).logits.float().sigmoid().cpu())
-            present.append(_present(scenes))
+            present.append(multi_hot([*map(tags, scenes)], CATEGORIES))
         return torch.cat(scores), torch.cat(present)
 
     @torch.no_grad()
@@ -88,12 +91,3 @@ class PretrainTagger(Objective):
         tagger = RamTagger(model)
         tagger.calibrate(*self._scores(model.eval()))
         tagger.save_pretrained(out)
-
-
-def _present(scenes: list[Scene]) -> Tensor:
-    """Labels (B, N): 1 for the categories that a scene shows."""
-    columns = {category: column for column, category in enumerate(CATEGORIES)}
-    present_BN = torch.zeros(len(scenes), len(CATEGORIES))
-    for row, scene in enumerate(scenes):
-        present_BN[row, [columns[tag] for tag in tags(scene)]] = 1.0
-    return present_BN

@@ -14,7 +14,7 @@ B batch, P patches, V vision width, W phrases.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
 from lion.train.log import Watch
-from lion.train.mini.mil_loss import mil_logits, mil_loss
+from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
@@ -112,7 +112,7 @@ class PretrainVision(Objective):
         self.config = preset_config(recipe.model, processor)
         self.image_processor = processor.image_processor
         self.worlds = WorldBatches(recipe, self.image_processor)
-        self.columns = {phrase: column for column, phrase in enumerate(known_phrases())}
+        self.phrases = known_phrases()
 
     def prepare(self, watch: Watch | None = None) -> None:
         self.worlds.prepare(watch)
@@ -130,18 +130,10 @@ class PretrainVision(Objective):
         scenes, pictures = self.worlds.batch(step, shard)
         tensors = {
             "pixel_values": self.image_processor.normalize(pictures),
-            "labels": self._multi_hot(map(phrases_of, scenes)),
-            "mask": 1 - self._multi_hot(map(unknown_phrases, scenes)),
+            "labels": multi_hot([*map(phrases_of, scenes)], self.phrases),
+            "mask": 1 - multi_hot([*map(unknown_phrases, scenes)], self.phrases),
         }
         return Batch(tensors, [scene.id for scene in scenes])
-
-    def _multi_hot(self, rows: Iterable[Iterable[Phrase]]) -> Tensor:
-        """Rows of phrases to (B, W), 1 for those in the row."""
-        columns = [[self.columns[phrase] for phrase in row] for row in rows]
-        hot_BW = torch.zeros(len(columns), len(self.columns))
-        for row, chosen in enumerate(columns):
-            hot_BW[row, chosen] = 1.0
-        return hot_BW
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BW = model(batch.tensors["pixel_values"])
@@ -153,9 +145,9 @@ class PretrainVision(Objective):
         device = next(model.parameters()).device
         for scenes, pictures in self.worlds.validation(batch_size=100):
             rows.append(model(self.image_processor.normalize(pictures).to(device)).float().cpu())
-            truths.append(self._multi_hot(map(phrases_of, scenes)))
+            truths.append(multi_hot([*map(phrases_of, scenes)], self.phrases))
         score_NW, truth_NW = torch.cat(rows), torch.cat(truths)
-        lengths = torch.tensor([len(phrase) for phrase in self.columns])
+        lengths = torch.tensor([len(phrase) for phrase in self.phrases])
         names = {1: "category_ap", 2: "colour_category_ap", 3: "size_colour_category_ap"}
         scores = {}
         for length, name in names.items():
