@@ -59,8 +59,9 @@ class GroundingTargets:
         """
         size, tokens = len(examples), max((len(example.tokens) for example in examples), default=0)
         shapes = {"referent": (size, tokens, 2), "relation": (size, tokens, 3), "role": (*input_ids_BT.shape, 2)}
-        labels = {head: torch.zeros(shape) for head, shape in shapes.items()}
-        masks = {head: torch.zeros(shape) for head, shape in shapes.items()}
+        targets = {
+            f"{head}_{kind}": torch.zeros(shape) for head, shape in shapes.items() for kind in ("labels", "mask")
+        }
         for row, example in enumerate(examples):
             if "about" not in example.meta:
                 continue  # a caption refers to all objects
@@ -68,14 +69,15 @@ class GroundingTargets:
             if example.meta.get("kind") == "relation" and example.task != Task.REC:
                 about, anchor = about[:1], about[1]
                 if example.task == Task.VQA:  # a dialog's earlier rounds hold relation words, too
-                    labels["role"][row], masks["role"][row] = self._roles(input_ids_BT[row].tolist())
+                    targets["role_labels"][row], targets["role_mask"][row] = self._roles(input_ids_BT[row].tolist())
+            targets["referent_mask"][row, : len(example.tokens)] = 1
             for place, index in enumerate(token.object_index for token in example.tokens):
-                labels["referent"][row, place] = torch.tensor([index in about, index is not None and index == anchor])
-                masks["referent"][row, place] = 1
-                if index is not None and anchor is not None and index in about:
-                    relation = _relation(example.scene, index, anchor, example.answer)
-                    labels["relation"][row, place], masks["relation"][row, place] = relation
-        return {f"{head}_labels": t for head, t in labels.items()} | {f"{head}_mask": t for head, t in masks.items()}
+                if index is not None:
+                    targets["referent_labels"][row, place] = torch.tensor([index in about, index == anchor])
+                    if anchor is not None and index in about:
+                        labels, mask = _relation(example.scene, index, anchor, example.answer)
+                        targets["relation_labels"][row, place], targets["relation_mask"][row, place] = labels, mask
+        return targets
 
     def _roles(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Labels (T, 2) and mask of a question: a naming word before the relation's word, one behind it.
@@ -136,18 +138,17 @@ class GroundingHeads(nn.Module):
             "relation": encoded_BMD @ (first - second).T * encoded_BMD.shape[-1] ** -0.5,
             "role": self.words(functional.layer_norm(first_BTD, first_BTD.shape[-1:])),
         }
-        means = {
-            head: _mean_losses(logits[head], batch[f"{head}_labels"], batch[f"{head}_mask"])
-            for head in logits
-            if batch[f"{head}_mask"].any()
-        }
         losses = {}
-        if "referent" in means:
-            losses["thing"], losses["anchor"] = means["referent"]
-        if "relation" in means:
-            losses["side"] = _RELATION_WEIGHT * means["relation"].sum()
-        if "role" in means:
-            losses["role"] = means["role"].mean()
+        for head, values in logits.items():
+            if not batch[f"{head}_mask"].any():
+                continue
+            means_K = _mean_losses(values, batch[f"{head}_labels"], batch[f"{head}_mask"])
+            if head == "referent":
+                losses["thing"], losses["anchor"] = means_K
+            elif head == "relation":
+                losses["side"] = _RELATION_WEIGHT * means_K.sum()
+            else:
+                losses["role"] = means_K.mean()
         return losses
 
 
