@@ -125,3 +125,19 @@ def test_dialogs_turn_to_another_subject():
         turned += meta["kind"] in ("colour", "relation") and not {"it", "its", "one"} & set(question)
         assert meta["round"] == text.count("?") - 1
     assert 25 < turned < 75 and rounds == 4
+
+
+def test_a_question_for_an_absent_object_is_about_none():
+    words = rng()
+    said = [instruction_and_answer(scene("train", index), Task.VQA, words, 2) for index in range(300)]
+    absent = [meta for _, answer, meta in said if (meta["kind"], answer) == ("exists", "no")]
+    assert absent and not any(meta["about"] for meta in absent)
+    assert all(meta["about"] for _, answer, meta in said if (meta["kind"], answer) == ("exists", "yes"))
+
+
+def test_bare_phrases_name_and_do_not_place():
+    words = rng()
+    kinds = {
+        instruction_and_answer(scene("train", index), Task.REC, words, 2, bare=True)[2]["kind"] for index in range(200)
+    }
+    assert kinds == {"unique", "attribute"}

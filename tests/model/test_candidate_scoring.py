@@ -120,7 +120,7 @@ def test_however_they_are_cut(lion, counts, levels, line, tokens, attention):
     golden = one_by_one(lion, batch, candidates)
     lion.set_attn_implementation(attention)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidate_scoring, "TOKENS_PER_LINE", line)
+        patch.setattr(candidate_scoring, "TOKENS_PER_SEQUENCE", line)
         patch.setattr(candidate_scoring, "TOKENS_PER_PASS", tokens)
         ours = lion.score_candidates(**batch, candidates=candidates)
     lion.set_attn_implementation("sdpa")

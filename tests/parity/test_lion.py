@@ -73,10 +73,7 @@ def trace(level: str) -> dict[str, Tensor]:
     watch(t5.encoder.block[0].mixture, f"{level}.enc.block0.adapter_mix")
 
     inputs = batch(level)
-    inputs_embeds, mask = model.embed(
-        model.look(inputs["pixel_values"]),
-        *(inputs[name] for name in ("input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask")),
-    )
+    inputs_embeds, mask, _ = model.embed(**{name: value for name, value in inputs.items() if name != "labels"})
     seen |= {"enc.inputs_embeds": inputs_embeds.detach(), "enc.attention_mask": mask}
     output = model(**inputs)
     output.loss.backward()
@@ -154,10 +151,7 @@ def test_variant(variant, visual_inputs, level):
         assert torch.equal(inputs["qformer_input_ids"], golden[f"{variant}.qf.input_ids"])
     assert torch.equal(inputs["labels"], golden[f"{variant}.t5.labels"])
     with torch.no_grad():
-        inputs_embeds, mask = model.embed(
-            model.look(inputs["pixel_values"]),
-            *(inputs[name] for name in ("input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask")),
-        )
+        inputs_embeds, mask, _ = model.embed(**{name: value for name, value in inputs.items() if name != "labels"})
         output = model(**inputs)
     assert torch.equal(mask, golden[f"{variant}.enc.attention_mask"])
     assert relative_error(inputs_embeds, golden[f"{variant}.enc.inputs_embeds"]) <= TENSOR_BOUND

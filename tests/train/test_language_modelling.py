@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ from lion.data import pictures
 from lion.data.writers import write_as
 from lion.errors import LionError
 from lion.images import image_hash, open_image
-from lion.model.vision_encoder import sincos_positions
 from lion.pipeline import LionPipeline
 from lion.tagging import TagRow, write_tags
 from lion.train.dry_run import dry_run
@@ -20,6 +20,7 @@ from lion.train.recipe import parse
 from lion.train.run import train
 from lion.world import render, scene
 
+ROOT = Path(__file__).parents[2]
 IMAGE, REGION = {"caption": 1, "vqa": 2, "dialog": 1}, {"rec": 1, "reg": 1}
 TASKS = {"stage1": IMAGE, "stage2": REGION, "stage3": {**IMAGE, **REGION}}
 
@@ -82,14 +83,6 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     shutil.rmtree(tmp_path / "stage3/tagger")
     answer = LionPipeline.from_pretrained(tmp_path / "stage3").look(render(scene("val", 0)))
     assert answer.size == (256, 256)
-
-
-def test_queries_of_a_model_from_nothing_start_as_a_grid_where_they_make_one(tmp_path):
-    made = LanguageModelling(recipe("stage1", tmp_path, model="mini")).build()
-    queries = made.qformer.queries
-    assert torch.equal(queries[0], sincos_positions(8, 128, 4)) and queries.requires_grad
-    tiny = LanguageModelling(recipe("stage1", tmp_path)).build()  # 8 queries are no square
-    assert float(tiny.qformer.queries.detach().std()) == pytest.approx(tiny.config.initializer_range, rel=0.3)
 
 
 def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):
@@ -165,3 +158,14 @@ def test_a_dry_run_needs_no_earlier_run_and_writes_nothing(tmp_path):
 def test_initial_weights_that_are_missing_are_named(tmp_path):
     with pytest.raises(LionError, match=r"init\.model: there is no folder .*stage1; train what it comes from first"):
         train(recipe("stage2", tmp_path, init={"model": "stage1"}))
+
+
+def test_the_stage_table_alone_refers_to_the_training_of_lion_mini():
+    """By strings that are imported when a run needs them: what trains any LION does not import lion-mini's room."""
+    folder = ROOT / "src/lion/train"
+    general = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != "mini"]
+    assert [path.name for path in general if "train.mini" in path.read_text()] == ["stages.py"]
+    assert not any(
+        line.startswith(("import ", "from ")) and "mini" in line
+        for line in (folder / "stages.py").read_text().splitlines()
+    )

@@ -7,7 +7,8 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
 from lion.model.image_processing_lion import LionImageProcessor
-from lion.model.modeling_lion import FROZEN, TRAINABLE, LionForConditionalGeneration, VisualFeatures
+from lion.model.modeling_lion import FROZEN, TRAINABLE, LionForConditionalGeneration, LionInputs
+from lion.model.modeling_outputs import LionImageFeatures, LionOutput, VisualFeatures
 from lion.model.processing_lion import LionProcessor
 from lion.model.task_level import TaskLevel, level_of
 
@@ -22,7 +23,10 @@ __all__ = [
     "TRAINABLE",
     "LionConfig",
     "LionForConditionalGeneration",
+    "LionImageFeatures",
     "LionImageProcessor",
+    "LionInputs",
+    "LionOutput",
     "LionProcessor",
     "TaskLevel",
     "VisionAggregatorConfig",

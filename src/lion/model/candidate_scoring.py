@@ -1,13 +1,15 @@
-"""How likely the language model finds given answers, with each prompt encoded once for all of them.
+"""Negative log-likelihoods of given answers under the language model, each prompt encoded once for all of them.
 
-The encoder runs once; the decoder reads the candidates teacher-forced. A prompt's keys and values are made in the first
-pass, kept in a cache for the others, and not repeated for its candidates
-(:class:`~lion.model.language_model.SharedCrossAttention`). Short candidates stand behind each other in a line, and a
-mask keeps each from seeing the others: T5 knows relative positions only, so a candidate reads the same wherever it
-stands, and hardly any padding is computed.
+The encoder runs once; the decoder reads the candidates teacher-forced, in several passes where they are many. A
+prompt's cross-attention keys and values are computed in the first pass and cached for the others, and not repeated for
+its candidates (:class:`~lion.model.language_model.SharedCrossAttention`).
 
-B prompts, K candidates of a prompt, L lines of a prompt in one pass, T tokens of a line, N input tokens, D width,
-W vocabulary.
+Short candidates are packed: several stand behind each other in one decoder sequence, and a block-diagonal causal mask
+keeps each from attending to the others. This is exact, since T5 has relative positions only, and hardly any padding is
+computed.
+
+B prompts, K candidates of a prompt, L packed sequences of a prompt in one pass, T tokens of a sequence, N input tokens,
+D width.
 """
 
 from __future__ import annotations
@@ -20,34 +22,50 @@ from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from lion.errors import LionError
 from lion.model.language_model import LionLanguageModel
 
 Candidates = Sequence[Sequence[Sequence[int]]]
 """For each prompt, for each of its candidates: the token ids, ``</s>`` last."""
 
-TOKENS_PER_LINE = 48
-"""Long enough to hold several candidates, short enough that what is masked costs little; a longer candidate makes all
-lines as long as itself."""
+TOKENS_PER_SEQUENCE = 48
+"""T: long enough for several candidates, short enough that the masked part of the attention costs little. A longer
+candidate makes all sequences as long as itself."""
 
 TOKENS_PER_PASS = 2048
-"""Answer tokens that the decoder reads together, but at least a line of each prompt; this bounds the memory for logits
+"""Most decoder tokens of one pass, B * L * T, but at least one sequence of each prompt; bounds the memory for logits
 and attention."""
 
 IGNORED = -100
 """Label of padding."""
 
-NOBODY = -1
-"""The candidate that padding belongs to."""
+PADDING = -1
+"""Candidate index of padding."""
 
 
 @dataclass
 class _Pass:
-    """Some candidates of every prompt, one line after the other, those of a prompt together; each (B * L, T)."""
+    """Packed candidates of every prompt, those of a prompt together; each tensor (B * L, T)."""
 
-    inputs: Tensor
+    decoder_input_ids: Tensor
     labels: Tensor
-    candidates: Tensor
+    candidate_indices: Tensor
     """Which of its prompt's candidates a token belongs to."""
+
+
+def check_candidates(candidates: Candidates, prompts: int) -> None:
+    """Check that each of so many prompts has candidates, and each candidate a token.
+
+    Raises:
+        ValueError: candidates of more or fewer prompts.
+        LionError: a prompt without candidates, a candidate without tokens.
+    """
+    if len(candidates) != prompts:
+        raise ValueError(f"candidates for {len(candidates)} rows and {prompts} prompts; give a list for each")
+    for row, answers in enumerate(candidates):
+        if not answers or not all(map(len, answers)):
+            lack = "has no candidates" if not answers else "has a candidate without tokens"
+            raise LionError(f"row {row} {lack}; give each prompt answers that end in </s>")
 
 
 @torch.no_grad()
@@ -63,60 +81,64 @@ def negative_log_likelihoods(
     Summed over a candidate's tokens, with no division by their number. B and K are at least 1; K may differ.
     """
     encoded = language_model.encoder(inputs_embeds=inputs_BND, attention_mask=mask_BN, task_levels=task_levels_B)
-    keys_and_values_of_prompts = DynamicCache()
-    # Equal candidates are read once, or rounding would tell them apart.
-    distinct = [{ids: place for place, ids in enumerate(dict.fromkeys(map(tuple, row)))} for row in candidates]
+    cross_attention_cache = DynamicCache()
+    # Equal candidates are scored once, or rounding would tell them apart.
+    distinct = [{ids: index for index, ids in enumerate(dict.fromkeys(map(tuple, row)))} for row in candidates]
     prompts, most = len(distinct), max(map(len, distinct))
     scores_BK = torch.zeros(prompts, most, device=inputs_BND.device)
     for part in _passes(list(map(list, distinct)), language_model.config.decoder_start_token_id):
-        owners = part.candidates.to(inputs_BND.device)
+        indices = part.candidate_indices.to(inputs_BND.device)
         logits = language_model(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state),
             attention_mask=mask_BN,
-            decoder_input_ids=part.inputs.to(inputs_BND.device),
-            decoder_attention_mask=_own_past_only(owners, language_model.dtype),
-            past_key_values=EncoderDecoderCache(DynamicCache(), keys_and_values_of_prompts),
+            decoder_input_ids=part.decoder_input_ids.to(inputs_BND.device),
+            decoder_attention_mask=_packed_mask(indices, language_model.dtype),
+            past_key_values=EncoderDecoderCache(DynamicCache(), cross_attention_cache),
             use_cache=True,
-            task_levels=task_levels_B.repeat_interleave(len(owners) // prompts),
+            task_levels=task_levels_B.repeat_interleave(len(indices) // prompts),
         ).logits
         losses = nn.functional.cross_entropy(
             logits.flatten(0, 1).float(), part.labels.flatten().to(logits.device), reduction="none"
-        ).to(owners.device)
-        # Padding has no loss (cross_entropy passes over -100), so it does not matter where it goes.
-        scores_BK.scatter_add_(1, owners.clamp(min=0).view(prompts, -1), losses.view(prompts, -1))
-    places = [[known[tuple(ids)] for ids in row] for row, known in zip(candidates, distinct, strict=True)]
-    return [row[torch.tensor(place, device=row.device)] for row, place in zip(scores_BK, places, strict=True)]
+        ).to(indices.device)
+        # The loss of padding is 0 (its label is IGNORED), so it may be added to any candidate.
+        scores_BK.scatter_add_(1, indices.clamp(min=0).view(prompts, -1), losses.view(prompts, -1))
+    columns = [[known[tuple(ids)] for ids in row] for row, known in zip(candidates, distinct, strict=True)]
+    return [row[torch.tensor(column, device=row.device)] for row, column in zip(scores_BK, columns, strict=True)]
 
 
-def _own_past_only(owners: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to the decoder's self-attention, (B * L, 1, T, T): a token sees its own candidate up to itself."""
-    seen = (owners[:, :, None] == owners[:, None, :]).tril()
-    return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+def _packed_mask(indices: Tensor, dtype: torch.dtype) -> Tensor:
+    """Additive self-attention mask, (B * L, 1, T, T): a token attends to its own candidate up to itself."""
+    attended = (indices[:, :, None] == indices[:, None, :]).tril()
+    return torch.zeros_like(attended, dtype=dtype).masked_fill_(~attended, torch.finfo(dtype).min)[:, None]
 
 
 def _passes(candidates: Candidates, start_id: int) -> Iterator[_Pass]:
-    """All candidates, those of a prompt in order; a prompt that has no more gets lines of padding."""
-    room = max(TOKENS_PER_LINE, *(len(ids) for row in candidates for ids in row))
-    lines = [list(_lines(row, room)) for row in candidates]
-    step = max(1, TOKENS_PER_PASS // (room * len(candidates)))
-    most = max(map(len, lines))
-    lines = [own + [range(0)] * (most - len(own)) for own in lines]
-    for start in range(0, most, step):
-        part = [(row, line) for row, own in zip(candidates, lines, strict=True) for line in own[start : start + step]]
+    """Pack all candidates, in order, and cut the sequences into passes of equally many for each prompt."""
+    length = max(TOKENS_PER_SEQUENCE, *(len(ids) for row in candidates for ids in row))
+    packed = [list(_pack(row, length)) for row in candidates]
+    most = max(map(len, packed))
+    packed = [own + [range(0)] * (most - len(own)) for own in packed]  # prompts with fewer get sequences of padding
+    per_pass = max(1, TOKENS_PER_PASS // (length * len(candidates)))
+    for start in range(0, most, per_pass):
+        sequences = [
+            [(index, row[index]) for index in sequence]
+            for row, own in zip(candidates, packed, strict=True)
+            for sequence in own[start : start + per_pass]
+        ]
         yield _Pass(
-            _padded([[token for k in line for token in (start_id, *row[k][:-1])] for row, line in part], start_id),
-            _padded([[token for k in line for token in row[k]] for row, line in part], IGNORED),
-            _padded([[k for k in line for _ in row[k]] for row, line in part], NOBODY),
+            _padded([[token for _, ids in each for token in (start_id, *ids[:-1])] for each in sequences], start_id),
+            _padded([[token for _, ids in each for token in ids] for each in sequences], IGNORED),
+            _padded([[index for index, ids in each for _ in ids] for each in sequences], PADDING),
         )
 
 
-def _lines(candidates: Sequence[Sequence[int]], room: int) -> Iterator[range]:
-    """A prompt's candidates cut into runs of at most ``room`` tokens."""
+def _pack(candidates: Sequence[Sequence[int]], length: int) -> Iterator[range]:
+    """A prompt's candidates as runs of indices whose tokens fit into one sequence of that length."""
     start = tokens = 0
-    for place, ids in enumerate(candidates):
-        if tokens + len(ids) > room:
-            yield range(start, place)
-            start, tokens = place, 0
+    for index, ids in enumerate(candidates):
+        if tokens + len(ids) > length:
+            yield range(start, index)
+            start, tokens = index, 0
         tokens += len(ids)
     yield range(start, len(candidates))
 

@@ -48,6 +48,8 @@ class LionConfig(PreTrainedConfig):
     model_type = "lion"
     is_encoder_decoder = True
     sub_configs = _PARTS
+    keys_to_ignore_at_inference = ["past_key_values", "qformer_hidden_states", "aggregator_hidden_states"]  # noqa: RUF012
+    """Outputs that transformers' Trainer does not collect when it evaluates."""
 
     # Sub-configurations: given as such, as dictionaries (from a file), or not at all.
     vision_config: Any = None
@@ -94,27 +96,14 @@ class LionConfig(PreTrainedConfig):
             raise ValueError(f"taps={self.taps} must name vision blocks between 1 and {depth} (counted from 1)")
 
     @classmethod
-    def _flan_t5(cls, **text: int) -> LionConfig:
-        text_config = T5Config(
-            vocab_size=32128,
-            feed_forward_proj="gated-gelu",
-            tie_word_embeddings=False,
-            decoder_start_token_id=0,
-            d_kv=64,
-            num_layers=24,
-            **text,
-        )
-        return cls(qformer_config=InstructBlipQFormerConfig(vocab_size=30523), text_config=text_config)
-
-    @classmethod
     def flan_t5_xl(cls) -> LionConfig:
         """The released LION with FLAN-T5-XL (4.1 B parameters)."""
-        return cls._flan_t5(d_model=2048, d_ff=5120, num_heads=32)
+        return cls._released(d_model=2048, d_ff=5120, num_heads=32)
 
     @classmethod
     def flan_t5_xxl(cls) -> LionConfig:
         """The released LION with FLAN-T5-XXL (12.4 B parameters)."""
-        return cls._flan_t5(d_model=4096, d_ff=10240, num_heads=64)
+        return cls._released(d_model=4096, d_ff=10240, num_heads=64)
 
     @classmethod
     def mini(cls, vocab_size: int, qformer_vocab_size: int, soft_prompt_token_id: int) -> LionConfig:
@@ -122,30 +111,19 @@ class LionConfig(PreTrainedConfig):
 
         Vocabulary sizes come from the tokenizers that are trained with it.
         """
-        return cls(
-            vision_config=InstructBlipVisionConfig(
-                hidden_size=128,
-                intermediate_size=512,
-                num_hidden_layers=4,
-                num_attention_heads=4,
-                image_size=128,
-                patch_size=16,
-                initializer_range=0.02,
-            ),
-            qformer_config=InstructBlipQFormerConfig(
-                vocab_size=qformer_vocab_size,
-                hidden_size=128,
-                intermediate_size=256,
-                num_hidden_layers=4,
-                num_attention_heads=4,
-                max_position_embeddings=128,
-                hidden_dropout_prob=0.0,
-                attention_probs_dropout_prob=0.0,
-            ),
-            aggregator_config=VisionAggregatorConfig(num_attention_heads=4, intermediate_size=512),
-            text_config=_small_t5(
-                vocab_size, d_model=128, d_ff=384, num_layers=4, num_decoder_layers=3, num_heads=4, d_kv=32
-            ),
+        return cls._small(
+            width=128,
+            heads=4,
+            vision={"intermediate_size": 512, "num_hidden_layers": 4, "image_size": 128, "patch_size": 16},
+            qformer={
+                "vocab_size": qformer_vocab_size,
+                "intermediate_size": 256,
+                "num_hidden_layers": 4,
+                "max_position_embeddings": 128,
+                "hidden_dropout_prob": 0.0,
+                "attention_probs_dropout_prob": 0.0,
+            },
+            text={"vocab_size": vocab_size, "d_ff": 384, "num_layers": 4, "num_decoder_layers": 3, "d_kv": 32},
             taps=(4, 3, 2),
             patch_stem="convolutional",
             num_query_tokens=16,
@@ -155,39 +133,51 @@ class LionConfig(PreTrainedConfig):
     @classmethod
     def tiny(cls, vocab_size: int = 512, qformer_vocab_size: int = 512, soft_prompt_token_id: int = 411) -> LionConfig:
         """A debugging size (under 1 M parameters, milliseconds on a CPU) with every mechanism of the real one."""
-        return cls(
-            vision_config=InstructBlipVisionConfig(
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=3,
-                num_attention_heads=2,
-                image_size=56,
-                patch_size=14,
-                initializer_range=0.02,
-            ),
-            qformer_config=InstructBlipQFormerConfig(
-                vocab_size=qformer_vocab_size,
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                max_position_embeddings=256,
-            ),
-            aggregator_config=VisionAggregatorConfig(num_attention_heads=2, intermediate_size=64),
-            text_config=_small_t5(vocab_size, d_model=32, d_ff=64, num_layers=2, num_heads=2, d_kv=16),
+        return cls._small(
+            width=32,
+            heads=2,
+            vision={"intermediate_size": 64, "num_hidden_layers": 3, "image_size": 56, "patch_size": 14},
+            qformer={
+                "vocab_size": qformer_vocab_size,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "max_position_embeddings": 256,
+            },
+            text={"vocab_size": vocab_size, "d_ff": 64, "num_layers": 2, "d_kv": 16},
             taps=(3, 2, 1),
             num_query_tokens=8,
             soft_prompt_token_id=soft_prompt_token_id,
         )
 
+    @classmethod
+    def _released(cls, **text: int) -> LionConfig:
+        text_config = _t5(vocab_size=32128, d_kv=64, num_layers=24, **text)
+        return cls(qformer_config=InstructBlipQFormerConfig(vocab_size=30523), text_config=text_config)
 
-def _small_t5(vocab_size: int, **shape: int) -> T5Config:
-    """A T5 without dropout: the small models see fresh samples at every step and have nothing to regularise."""
-    return T5Config(
-        vocab_size=vocab_size,
-        feed_forward_proj="gated-gelu",
-        dropout_rate=0.0,
-        tie_word_embeddings=False,
-        decoder_start_token_id=0,
-        **shape,
-    )
+    @classmethod
+    def _small(
+        cls,
+        *,
+        width: int,
+        heads: int,
+        vision: dict[str, Any],
+        qformer: dict[str, Any],
+        text: dict[str, Any],
+        **own: Any,
+    ) -> LionConfig:
+        """All parts of one width and number of heads, and a T5 without dropout: a model that sees fresh samples at
+        every step has nothing to regularise."""
+        shape = {"hidden_size": width, "num_attention_heads": heads}
+        return cls(
+            vision_config=InstructBlipVisionConfig(**shape, **vision, initializer_range=0.02),
+            qformer_config=InstructBlipQFormerConfig(**shape, **qformer),
+            aggregator_config=VisionAggregatorConfig(
+                num_attention_heads=heads, intermediate_size=vision["intermediate_size"]
+            ),
+            text_config=_t5(d_model=width, num_heads=heads, dropout_rate=0.0, **text),
+            **own,
+        )
+
+
+def _t5(**shape: Any) -> T5Config:
+    return T5Config(feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0, **shape)

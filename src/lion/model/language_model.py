@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers import initialization as init
-from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerCrossAttention, T5Stack
 
 from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
@@ -64,7 +63,15 @@ class AdaptedT5Block(T5Block):
         return self.feed_forward(hidden_BND) + self.mixture(hidden_BND, task_levels), *position_biases
 
 
-class AdaptedT5Stack(T5Stack):
+class OwnStartValues:
+    """For models of ours: of custom code, transformers would not initialise modules without a tensor of their own."""
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        return False
+
+
+class AdaptedT5Stack(OwnStartValues, T5Stack):
     """Encoder or decoder made of adapted blocks; hands ``task_levels`` to them like any extra keyword argument."""
 
     _keep_in_fp32_modules = KEPT_IN_FLOAT32
@@ -88,14 +95,11 @@ class AdaptedT5Stack(T5Stack):
         elif isinstance(module, Router):
             init.copy_(module.gates, Router.initial_gates(module.gates.shape[-1]))
 
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """False: of custom code, transformers would not start modules that hold no tensor of their own (attention)."""
-        return False
 
+class LionLanguageModel(OwnStartValues, T5ForConditionalGeneration):
+    """FLAN-T5 with adapters installed; ``task_levels`` (B,) is a required argument of ``forward`` and ``generate``.
 
-class LionLanguageModel(T5ForConditionalGeneration):
-    """FLAN-T5 with adapters installed; ``task_levels`` (B,) is an ordinary argument of ``forward`` and ``generate``.
+    ``forward`` is T5's: what it does not know it hands to its stacks, and they to their blocks.
 
     Source: paper section 3.3; released ``modeling_t5`` with ``lion_adapters``: logits come from an own ``lm_head``.
     """
@@ -114,37 +118,6 @@ class LionLanguageModel(T5ForConditionalGeneration):
         self._keep_in_fp32_modules = KEPT_IN_FLOAT32  # T5's constructor has collected those of the stacks just replaced
         self.post_init()
 
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """As in :class:`AdaptedT5Stack`."""
-        return False
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        decoder_input_ids: Tensor | None = None,
-        decoder_attention_mask: Tensor | None = None,
-        encoder_outputs: Any = None,
-        past_key_values: Any = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
-        *,
-        task_levels: Tensor,
-        **kwargs: Any,
-    ) -> Seq2SeqLMOutput:
-        """T5's forward; ``task_levels`` reaches every block through the stacks' extra keyword arguments."""
-        return super().forward(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            encoder_outputs=encoder_outputs,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            labels=labels,
-            use_cache=use_cache,
-            task_levels=task_levels,
-            **kwargs,
-        )
+    def prepare_inputs_for_generation(self, *args: Any, task_levels: Tensor, **kwargs: Any) -> dict[str, Any]:
+        """As T5's. ``generate`` accepts, and repeats for beams, the arguments that are named here."""
+        return super().prepare_inputs_for_generation(*args, task_levels=task_levels, **kwargs)

@@ -18,21 +18,20 @@ width (2048 XL, 4096 XXL).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import Seq2SeqLMOutput
+from transformers.utils.generic import can_return_tuple
 
-from lion.errors import LionError
-from lion.model.candidate_scoring import Candidates, negative_log_likelihoods
+from lion.model.candidate_scoring import Candidates, check_candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
-from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel
+from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel, OwnStartValues
 from lion.model.mlp import MLP
+from lion.model.modeling_outputs import LionImageFeatures, LionOutput, VisualFeatures
 from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
 from lion.model.vision_aggregator import Attention, FeedForward, VisionAggregator
@@ -48,43 +47,30 @@ ALWAYS_FLOAT32 = (r".+\.mixture", r".+\.(vision_)?norm(?=\.|$)")
 """Parameters that half precision and quantisation leave in float32: adapters, routers and our own norms."""
 
 
-@dataclass
-class VisualFeatures:
-    """What LION keeps of a picture: all that does not depend on the question.
+class LionInputs(TypedDict, total=False):
+    """A batch as :class:`LionProcessor` makes it, read by ``forward``, ``generate`` and ``score_candidates`` alike."""
 
-    Attributes:
-        last_BPV: deepest tap, un-normalised; the Q-Former reads it.
-        aggregated_BPD: aggregator tokens in the language model's width; None where ``visual_inputs`` is ``qformer``.
+    pixel_values: Tensor | None
+    """(B, 3, S, S); or give ``vision``."""
+    vision: VisualFeatures | None
+    """The result of :meth:`LionForConditionalGeneration.look`, instead of ``pixel_values``."""
+    input_ids: Tensor | None
+    """Tag prompt + instruction, (B, T), right-padded; required."""
+    attention_mask: Tensor | None
+    """(B, T), 0 on padding; required."""
+    qformer_input_ids: Tensor | None
+    """The bare instruction in BERT's tokens, (B, T'); unread where ``visual_inputs`` is ``aggregator``."""
+    qformer_attention_mask: Tensor | None
+    """(B, T')."""
+    task_levels: Tensor | None
+    """(B,) values of :class:`~lion.model.task_level.TaskLevel`; required."""
+
+
+class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMixin):
+    """The whole model; see the numbered path at the top of this file.
+
+    ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
     """
-
-    last_BPV: Tensor
-    aggregated_BPD: Tensor | None
-
-    def __len__(self) -> int:
-        return self.last_BPV.shape[0]
-
-    def row(self, index: int) -> VisualFeatures:
-        """One picture of the batch, in memory of its own."""
-        return self.map(lambda tensor: tensor[index : index + 1].clone())
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> VisualFeatures:
-        """Apply ``change`` to each tensor (pick rows, move, repeat)."""
-        return VisualFeatures(
-            change(self.last_BPV), None if self.aggregated_BPD is None else change(self.aggregated_BPD)
-        )
-
-    @staticmethod
-    def concatenate(looks: Iterable[VisualFeatures]) -> VisualFeatures:
-        """Join batches, in order."""
-        looks = list(looks)
-        aggregated = [look.aggregated_BPD for look in looks if look.aggregated_BPD is not None]
-        return VisualFeatures(
-            torch.cat([look.last_BPV for look in looks]), torch.cat(aggregated) if aggregated else None
-        )
-
-
-class LionPreTrainedModel(PreTrainedModel):
-    """Loading, saving and the start values of everything that is ours."""
 
     config_class = LionConfig
     base_model_prefix = "lion"
@@ -97,32 +83,6 @@ class LionPreTrainedModel(PreTrainedModel):
     _keep_in_fp32_modules = (*KEPT_IN_FLOAT32, *ALWAYS_FLOAT32)
     _keep_in_fp32_modules_strict = ALWAYS_FLOAT32
     _no_split_modules = ["AdaptedT5Block", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer", "VisionAggregator"]  # noqa: RUF012
-
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """False: for custom code transformers skips the start values of modules that hold no tensor of their own."""
-        return False
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
-        super()._init_weights(module)
-        std = self.config.initializer_range
-        match module:
-            case Attention() | FeedForward():
-                init.zeros_(module.output.weight)
-            case QFormer():
-                init.normal_(module.queries, std=std)
-            case TagSoftPrompt():
-                init.normal_(module.vector, std=std)
-
-
-class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
-    """The whole model; see the numbered path at the top of this file.
-
-    ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
-    """
-
     accepts_loss_kwargs = False
     """For transformers' Trainer: the loss is the batch's mean whatever it is told, so accumulation has to divide it."""
 
@@ -141,42 +101,98 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         self.post_init()
 
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
+        super()._init_weights(module)
+        std = self.config.initializer_range
+        match module:
+            case Attention() | FeedForward():
+                init.zeros_(module.output.weight)
+            case QFormer():
+                init.normal_(module.queries, std=std)
+            case TagSoftPrompt():
+                init.normal_(module.vector, std=std)
+
     def look(self, pixel_values: Tensor) -> VisualFeatures:
-        """Steps 1 and 2: pixels (B, 3, S, S) to what is kept of the pictures. No gradient reaches the frozen ViT."""
+        """Steps 1 and 2: pixels (B, 3, S, S) to what depends on the picture alone, to be kept for several prompts.
+
+        No gradient reaches the frozen Vision Encoder.
+        """
         with torch.no_grad():
             taps_BPV = self.vision_encoder(pixel_values)
         if self.config.visual_inputs == "qformer":
             return VisualFeatures(taps_BPV[0], None)
         return VisualFeatures(taps_BPV[0], self.mlp(self.vision_aggregator(taps_BPV)))
 
-    def embed(
+    @can_return_tuple  # type: ignore[untyped-decorator]
+    def get_image_features(
         self,
-        vision: VisualFeatures,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        qformer_input_ids: Tensor | None,
-        qformer_attention_mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Steps 3 to 5: what the language model reads, (B, N, D), and its mask (B, N)."""
-        if len(vision) != len(input_ids):
-            raise ValueError(f"{len(vision)} pictures for {len(input_ids)} prompts; repeat rows so that they match")
-        embeddings_BTD = self.tag_soft_prompt(self.language_model.shared(input_ids), input_ids)
-        parts = [embeddings_BTD]
-        if self.config.visual_inputs != "qformer":
-            parts.insert(0, vision.aggregated_BPD)
+        pixel_values: Tensor | None = None,
+        qformer_input_ids: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        vision: VisualFeatures | None = None,
+    ) -> LionImageFeatures:
+        """Steps 1 to 3: the visual tokens, which depend on the instruction too, since the Q-Former reads it.
+
+        Args: those of :class:`LionInputs`.
+
+        Raises:
+            ValueError: both or neither of ``pixel_values`` and ``vision``; no instruction for the Q-Former.
+        """
+        if vision is None and pixel_values is not None:
+            vision = self.look(pixel_values)
+        elif vision is None or pixel_values is not None:
+            raise ValueError("pass either pixel_values or vision (the result of look), and not both")
+        queries_BQD = None
         if self.config.visual_inputs != "aggregator":
             if qformer_input_ids is None or qformer_attention_mask is None:
                 raise ValueError("the Q-Former reads the instruction: pass qformer_input_ids and its attention mask")
-            parts.insert(0, self.qformer(vision.last_BPV, qformer_input_ids, qformer_attention_mask))
-        inputs_BND = torch.cat([part.to(embeddings_BTD) for part in parts], dim=1)
-        visual = inputs_BND.shape[1] - input_ids.shape[1]
-        return inputs_BND, nn.functional.pad(attention_mask, (visual, 0), value=1)
+            queries_BQD = self.qformer(vision.last_BPV, qformer_input_ids, qformer_attention_mask)
+        patches_BPD = None if self.config.visual_inputs == "qformer" else vision.aggregated_BPD
+        tokens = [part for part in (queries_BQD, patches_BPD) if part is not None]
+        return LionImageFeatures(
+            last_hidden_state=vision.last_BPV,
+            pooler_output=torch.cat([part.to(tokens[0].device) for part in tokens], dim=1),
+            qformer_hidden_states=queries_BQD,
+            aggregator_hidden_states=patches_BPD,
+        )
 
+    def embed(self, **inputs: Unpack[LionInputs]) -> tuple[Tensor, Tensor, LionImageFeatures]:
+        """Steps 1 to 4.
+
+        Returns: what the language model reads, ``[Q | P | T]`` (B, N, D); its mask (B, N); the visual tokens.
+
+        Raises:
+            ValueError: as :meth:`forward`, but for labels.
+        """
+        input_ids, attention_mask = inputs.pop("input_ids", None), inputs.pop("attention_mask", None)
+        if input_ids is None or attention_mask is None:
+            raise ValueError("input_ids and attention_mask hold the prompt; the processor makes them of text=...")
+        levels = inputs.pop("task_levels", None)
+        if levels is None or tuple(levels.shape) != (len(input_ids),):
+            raise ValueError(
+                f"task_levels must name one level per row, shape ({len(input_ids)},), got "
+                f"{None if levels is None else tuple(levels.shape)}; "
+                'the processor makes them of tasks="vqa" (or caption, dialog, rec, reg; a list for a mixed batch)'
+            )
+        for pictures in (inputs.get("pixel_values"), inputs.get("vision")):
+            if pictures is not None and len(pictures) != len(input_ids):
+                raise ValueError(
+                    f"{len(pictures)} pictures for {len(input_ids)} prompts; repeat rows so that they match"
+                )
+        text_BTD = self.tag_soft_prompt(self.language_model.shared(input_ids), input_ids)
+        features = self.get_image_features(**inputs, return_dict=True)
+        inputs_BND = torch.cat([features.pooler_output.to(text_BTD), text_BTD], dim=1)
+        visual = features.pooler_output.shape[1]
+        return inputs_BND, nn.functional.pad(attention_mask, (visual, 0), value=1), features
+
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         pixel_values: Tensor | None = None,
-        input_ids: Tensor = None,  # type: ignore[assignment]  # needed; transformers' callers name every argument
-        attention_mask: Tensor = None,  # type: ignore[assignment]
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
         qformer_input_ids: Tensor | None = None,
         qformer_attention_mask: Tensor | None = None,
         task_levels: Tensor | None = None,
@@ -184,81 +200,79 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
         decoder_attention_mask: Tensor | None = None,
         vision: VisualFeatures | None = None,
         **kwargs: Any,
-    ) -> Seq2SeqLMOutput:
-        """Teacher-forced pass.
+    ) -> LionOutput:
+        """Teacher-forced pass. Arguments that :class:`LionInputs` holds are described there.
 
         Args:
-            pixel_values: (B, 3, S, S); or give ``vision``, the result of :meth:`look`.
-            input_ids, attention_mask: tag prompt + instruction, (B, T), right-padded.
-            qformer_input_ids, qformer_attention_mask: the bare instruction in BERT's tokens, (B, T').
-            task_levels: (B,) values of :class:`~lion.model.task_level.TaskLevel`.
             labels: answer ids (B, A), -100 on padding; the loss is the mean over answer tokens.
             decoder_attention_mask: (B, A); by default the released choice, ``labels != -100``.
+            **kwargs: of T5's forward.
 
         Raises:
-            ValueError: no picture, no task levels; levels, pictures or labels that do not match the rows.
+            ValueError: no picture, prompt or task levels; levels, pictures or labels that do not match the rows.
         """
-        vision = self._checked(pixel_values, vision, task_levels, input_ids)
-        if labels is not None and len(labels) != len(input_ids):
-            raise ValueError(f"{len(labels)} rows of labels for {len(input_ids)} prompts; give one each")
-        inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
+        # Named one by one, not as **LionInputs: transformers' Trainer drops the columns that this signature lacks.
+        inputs_embeds, mask, features = self.embed(
+            pixel_values=pixel_values,
+            vision=vision,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+            task_levels=task_levels,
+        )
+        if labels is not None and len(labels) != len(inputs_embeds):
+            raise ValueError(f"{len(labels)} rows of labels for {len(inputs_embeds)} prompts; give one each")
         if labels is not None and decoder_attention_mask is None:
             decoder_attention_mask = (labels != -100).long()
-        return self.language_model(
+        output = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=mask,
             labels=labels,
             decoder_attention_mask=decoder_attention_mask,
             task_levels=task_levels,
+            return_dict=True,
             **kwargs,
+        )
+        return LionOutput(
+            **output,
+            qformer_hidden_states=features.qformer_hidden_states,
+            aggregator_hidden_states=features.aggregator_hidden_states,
         )
 
     @torch.no_grad()
-    def generate(
-        self,
-        pixel_values: Tensor | None = None,
-        input_ids: Tensor = None,  # type: ignore[assignment]  # needed; transformers' callers name every argument
-        attention_mask: Tensor = None,  # type: ignore[assignment]
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        task_levels: Tensor | None = None,
-        vision: VisualFeatures | None = None,
-        **generate_kwargs: Any,
-    ) -> Any:
-        """Answers as ids; all of transformers' generation arguments (beams, sampling, streamers, ...) are accepted.
+    def generate(self, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
+        """Answers as ids.
 
-        Inputs and errors as for :meth:`forward`.
+        Args:
+            pixel_values: or ``vision``, see :class:`LionInputs`.
+            **kwargs: the other :class:`LionInputs`, and any of transformers' generation arguments (beams, sampling,
+                streamers, ...).
+
+        Raises:
+            ValueError: as :meth:`forward`; an argument that is none of these.
         """
-        vision = self._checked(pixel_values, vision, task_levels, input_ids)
-        inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
-        generation_config = copy.deepcopy(generate_kwargs.pop("generation_config", None) or self.generation_config)
-        other_kwargs = generation_config.update(**generate_kwargs)
+        inputs = LionInputs(pixel_values=pixel_values)
+        inputs.update({name: kwargs.pop(name) for name in LionInputs.__annotations__ if name in kwargs})  # type: ignore[typeddict-item]
+        inputs_embeds, mask, _ = self.embed(**inputs)
+        generation_config = copy.deepcopy(kwargs.pop("generation_config", None) or self.generation_config)
+        other_kwargs = generation_config.update(**kwargs)
         return self.language_model.generate(
             inputs_embeds=inputs_embeds,
             attention_mask=mask,
-            task_levels=task_levels,
+            task_levels=inputs["task_levels"],
             generation_config=generation_config,
             **other_kwargs,
         )
 
     @torch.no_grad()
-    def score_candidates(
-        self,
-        pixel_values: Tensor | None = None,
-        input_ids: Tensor = None,  # type: ignore[assignment]  # needed, as above
-        attention_mask: Tensor = None,  # type: ignore[assignment]
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        task_levels: Tensor | None = None,
-        vision: VisualFeatures | None = None,
-        *,
-        candidates: Candidates,
-    ) -> list[Tensor]:
+    def score_candidates(self, *, candidates: Candidates, **inputs: Unpack[LionInputs]) -> list[Tensor]:
         """How likely each prompt's candidate answers are; picture and prompt are encoded once for all of them.
 
         Args:
             candidates: for each of the B rows one or more answers as token ids, ``</s>`` last; their number may differ
-                from row to row, and duplicates are fine. The other inputs are as for :meth:`forward`.
+                from row to row, and duplicates are fine.
+            **inputs: see :class:`LionInputs`.
 
         Returns:
             For each row (K,) float32: each candidate's negative log-likelihood in nats, summed over its tokens with
@@ -271,38 +285,11 @@ class LionForConditionalGeneration(LionPreTrainedModel, GenerationMixin):
 
         Source: how InstructBLIP ranks VisDial's answers (LAVIS ``predict_class``): sums, no length normalisation.
         """
-        vision = self._checked(pixel_values, vision, task_levels, input_ids)
-        assert task_levels is not None
-        if len(candidates) != len(input_ids):
-            raise ValueError(
-                f"candidates for {len(candidates)} rows and {len(input_ids)} prompts; give a list for each"
-            )
-        for row, answers in enumerate(candidates):
-            if not answers or not all(map(len, answers)):
-                lack = "has no candidates" if not answers else "has a candidate without tokens"
-                raise LionError(f"row {row} {lack}; give each prompt answers that end in </s>")
-        inputs_embeds, mask = self.embed(vision, input_ids, attention_mask, qformer_input_ids, qformer_attention_mask)
-        return negative_log_likelihoods(self.language_model, inputs_embeds, mask, task_levels, candidates)
-
-    def _checked(
-        self,
-        pixel_values: Tensor | None,
-        vision: VisualFeatures | None,
-        task_levels: Tensor | None,
-        input_ids: Tensor,
-    ) -> VisualFeatures:
-        """What is kept of the pictures, once the arguments agree with one another."""
-        if task_levels is None or tuple(task_levels.shape) != (len(input_ids),):
-            shape = None if task_levels is None else tuple(task_levels.shape)
-            raise ValueError(
-                f"task_levels must name one level per row, shape ({len(input_ids)},), got {shape}; "
-                'the processor makes them of tasks="vqa" (or caption, dialog, rec, reg; a list for a mixed batch)'
-            )
-        if vision is not None and pixel_values is None:
-            return vision
-        if pixel_values is not None and vision is None:
-            return self.look(pixel_values)
-        raise ValueError("pass either pixel_values or vision (the result of look), and not both")
+        inputs_embeds, mask, _ = self.embed(**inputs)
+        check_candidates(candidates, len(inputs_embeds))
+        levels = inputs["task_levels"]
+        assert levels is not None
+        return negative_log_likelihoods(self.language_model, inputs_embeds, mask, levels, candidates)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()

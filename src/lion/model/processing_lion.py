@@ -27,8 +27,18 @@ def is_readable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def _check_readable(prompt: str) -> None:
+    if not is_readable(prompt):
+        raise LionError("the instruction or one of its tags is not readable text; write it in UTF-8")
+
+
+def _check_count(what: str, count: int, instructions: int) -> None:
+    if count != instructions:
+        raise LionError(f"{count} {what} for {instructions} instructions; give one each")
+
+
 class LionProcessor(ProcessorMixin):
-    """Everything between what people hold and what :class:`LionForConditionalGeneration` reads.
+    """Pictures, instructions, tags and answers to the tensors that :class:`LionForConditionalGeneration` reads.
 
     Args:
         image_processor: squash and normalisation.
@@ -116,16 +126,14 @@ class LionProcessor(ProcessorMixin):
             batch.update(self._encode_instructions(instructions, too_long, limit))
             if tasks is not None:
                 rows = [tasks] * len(instructions) if isinstance(tasks, str) else tasks
-                if len(rows) != len(instructions):
-                    raise LionError(f"{len(rows)} tasks for {len(instructions)} instructions; give one each")
+                _check_count("tasks", len(rows), len(instructions))
                 batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
-            if images is not None and len(batch["pixel_values"]) != len(instructions):
-                count = len(batch["pixel_values"])
-                raise LionError(f"{count} images for {len(instructions)} instructions; give one each")
+            if images is not None:
+                _check_count("images", len(batch["pixel_values"]), len(instructions))
         if answers is not None:
             targets = [answers] if isinstance(answers, str) else list(answers)
-            if text is not None and len(targets) != len(batch["input_ids"]):
-                raise LionError(f"{len(targets)} answers for {len(batch['input_ids'])} instructions; give one each")
+            if text is not None:
+                _check_count("answers", len(targets), len(batch["input_ids"]))
             batch["labels"] = self.encode_answers(targets)
         return BatchFeature(batch)
 
@@ -133,8 +141,7 @@ class LionProcessor(ProcessorMixin):
         self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, too_long: TooLong, limit: int
     ) -> dict[str, Tensor]:
         rows_tags = [None] * len(instructions) if tags is None else list(tags)
-        if len(rows_tags) != len(instructions):
-            raise LionError(f"{len(rows_tags)} tag lists for {len(instructions)} instructions; give one each")
+        _check_count("tag lists", len(rows_tags), len(instructions))
         prompts = []
         for row, (instruction, row_tags) in enumerate(zip(instructions, rows_tags, strict=True)):
             if not instruction.strip():
@@ -142,7 +149,7 @@ class LionProcessor(ProcessorMixin):
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
             prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
-            self._check_readable(prompts[-1])
+            _check_readable(prompts[-1])
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > limit:
@@ -153,13 +160,8 @@ class LionProcessor(ProcessorMixin):
     def prompt_length(self, instruction: str, tags: Sequence[str] | None) -> int:
         """Tokens of a prompt as T5 reads it. Raises: LionError if it is not readable text."""
         prompt = instruction if tags is None else tag_prompt(tags) + instruction
-        self._check_readable(prompt)
+        _check_readable(prompt)
         return len(self.tokenizer(prompt)["input_ids"])
-
-    @staticmethod
-    def _check_readable(prompt: str) -> None:
-        if not is_readable(prompt):
-            raise LionError("the instruction or one of its tags is not readable text; write it in UTF-8")
 
     def instruction_length(self, instruction: str) -> int:
         """Tokens of an instruction as the Q-Former reads it."""
@@ -227,8 +229,8 @@ class LionProcessor(ProcessorMixin):
 
         Returns:
             For each text ``boxes`` (n, 4) in pixels xyxy, ``unit`` (n, 4) in the unit square, ``labels`` (n empty
-            names: LION does not say them), ``scores`` None, ``ok`` and ``reason``; a text without a readable box
-            gives none, never an invented one.
+            names: LION does not generate them), ``scores`` None, ``ok`` and ``reason``; a text without a readable
+            box gives none.
         """
         results = []
         for text, (height, width) in zip(texts, target_sizes, strict=True):

@@ -8,9 +8,8 @@ from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.model.vision_encoder import sincos_positions
-from lion.train.mini.presets import preset_config, world_processor
 from lion.train.recipe import Recipe
+from lion.train.stages import PRESET_MODEL, PRESET_PROCESSOR, resolve
 
 
 def find_processor(recipe: Recipe) -> LionProcessor:
@@ -24,7 +23,8 @@ def find_processor(recipe: Recipe) -> LionProcessor:
             return load_processor(folder, str(folder))
     if recipe.init_folder("model") is not None:
         raise LionError(f"{recipe.init_folder('model')} holds no processor; save one beside the model")
-    return world_processor(recipe.model)
+    processor: LionProcessor = resolve(PRESET_PROCESSOR)(recipe.model)
+    return processor
 
 
 def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
@@ -35,24 +35,10 @@ def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalG
     if (whole := recipe.init_folder("model")) is not None:
         model = load_model(whole, str(whole), torch.float32)
     else:
-        model = LionForConditionalGeneration(preset_config(recipe.model, processor))
-        _place_queries(model)
+        model = resolve(PRESET_MODEL)(recipe.model, processor)
     model.config.visual_inputs = recipe.row.visual_inputs
     for part in recipe.init:
         folder = recipe.init_folder(part)
         if part not in ("model", "tagger") and folder is not None:
             load_part(model, part, folder)
     return model
-
-
-@torch.no_grad()
-def _place_queries(model: LionForConditionalGeneration) -> None:
-    """Initialise the Q-Former's queries (1, Q, width) as a grid of sine-cosine positions over the picture.
-
-    From random values queries take long to tell one place from another (``docs/log.md``). Queries that make no square
-    grid, or of another width than the ViT's, stay random.
-    """
-    queries, vision = model.qformer.queries, model.config.vision_config
-    side = round(queries.shape[1] ** 0.5)
-    if side * side == queries.shape[1] and queries.shape[2] == vision.hidden_size:
-        queries.copy_(sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size, side)[None])

@@ -1,4 +1,4 @@
-"""The objective of stages 1 to 3: say the answer to an instruction about a picture (paper, section 3.3).
+"""The objective of stages 1 to 3: generate the answer to an instruction about a picture (paper, section 3.3).
 
 The three stages differ in data, visual inputs and trainable components alone, and the stage table holds those.
 """
@@ -6,12 +6,13 @@ The three stages differ in data, visual inputs and trainable components alone, a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from torch import nn
+from accelerate.utils import extract_model_from_parallel
+from torch import Tensor, nn
 
 from lion.data.augment import Augment
 from lion.data.collate import collate
@@ -20,16 +21,28 @@ from lion.data.record_source import RecordSource
 from lion.data.sample import BadSample, Source
 from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
-from lion.model import LionForConditionalGeneration
+from lion.model import LionForConditionalGeneration, LionOutput
 from lion.tagging import TagFile
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.assembly import build_model, find_processor
 from lion.train.log import Watch
-from lion.train.mini.alignment import THING_TENSORS, Alignment, visual_tokens
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
-from lion.train.stages import LanguageModellingOptions
+from lion.train.stages import AUXILIARY_LOSSES, LanguageModellingOptions, resolve
 from lion.train.validation import DECODING, Validator
+
+
+class AuxiliaryLoss(Protocol):
+    """A loss beside the language-model loss, named in the stage table; constructed with the processor."""
+
+    targets: Sequence[str]
+    """Names of the tensors that it adds to a batch."""
+
+    def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """Those tensors for samples of these metas."""
+
+    def __call__(self, output: LionOutput, batch: Mapping[str, Tensor], embedding: nn.Embedding) -> Tensor:
+        """The loss of the model's output; `embedding` is the language model's."""
 
 
 class LanguageModelling(Objective):
@@ -44,12 +57,17 @@ class LanguageModelling(Objective):
         self.options = recipe.options
         width, decimals = self.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
-        self.alignment = Alignment(self.processor) if self.options.alignment else None
+        weights = {name: getattr(self.options, name) for name in AUXILIARY_LOSSES}
+        self.auxiliary: dict[str, tuple[float, AuxiliaryLoss]] = {
+            name: (weight, resolve(AUXILIARY_LOSSES[name])(self.processor))
+            for name, weight in weights.items()
+            if weight
+        }
         self.sources = [(self._source(data), data.weight) for data in recipe.data]
         self.held_out = (
             [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         )
-        self.terms = (*sorted(recipe.row.tasks), *(["alignment"] if self.alignment else []))
+        self.terms = (*sorted(recipe.row.tasks), *self.auxiliary)
         self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
 
     def prepare(self, watch: Watch | None = None) -> None:
@@ -76,29 +94,28 @@ class LanguageModelling(Objective):
         """Samples of the mixture."""
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
         tensors = collate(samples, self.processor)
-        if self.alignment:
-            tensors |= self.alignment.targets([sample.meta.get("scene") for sample in samples])
+        for _, auxiliary in self.auxiliary.values():
+            tensors |= auxiliary.tensors([sample.meta for sample in samples])
         return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Cross entropy of the answers, and the alignment of visual tokens where the recipe gives it a weight."""
-        inputs = dict(batch.tensors)
-        targets = {name: inputs.pop(name) for name in THING_TENSORS if name in inputs}
+        """Cross entropy of the answers, and the auxiliary losses that the recipe gives a weight."""
+        targets = {name for _, auxiliary in self.auxiliary.values() for name in auxiliary.targets}
+        inputs = {name: tensor for name, tensor in batch.tensors.items() if name not in targets}
         labels, pixels = inputs.pop("labels"), inputs.pop("pixels")
-        bare = self._unwrapped(model)
-        with visual_tokens(bare) as tokens:
-            output = model(
-                pixel_values=self.processor.image_processor.normalize(pixels),
-                # Rather than labels, from which the model would compute a loss of its own.
-                decoder_input_ids=bare.language_model.prepare_decoder_input_ids_from_labels(labels),
-                **inputs,
-            )
+        bare = extract_model_from_parallel(model)
+        output = model(
+            pixel_values=self.processor.image_processor.normalize(pixels),
+            # Rather than labels, from which the model would compute a loss of its own.
+            decoder_input_ids=bare.language_model.prepare_decoder_input_ids_from_labels(labels),
+            **inputs,
+        )
         answers = self.answer_loss(output.logits, batch)
-        if self.alignment is None:
-            return answers
-        alignment = self.alignment.loss(tokens, targets, bare.language_model.shared)
-        total = answers.total + self.options.alignment * alignment
-        return Loss(total, {**answers.per_task, "alignment": alignment.detach()})
+        total, parts = answers.total, dict(answers.per_task)
+        for name, (weight, auxiliary) in self.auxiliary.items():
+            loss = auxiliary(output, batch.tensors, bare.get_input_embeddings())
+            total, parts[name] = total + weight * loss, loss.detach()
+        return Loss(total, parts)
 
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Scores of answers to frozen val questions and held-out lines of your own."""
@@ -145,7 +162,3 @@ class LanguageModelling(Objective):
             decimals=self.processor.box_decimals,
             word_dropout=data.word_dropout,
         )
-
-    @staticmethod
-    def _unwrapped(model: nn.Module) -> Any:
-        return getattr(model, "module", model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -27,6 +26,7 @@ from lion.train.metrics import StepMetrics
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
 from lion.train.recipe import Recipe, fingerprint
+from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
 
 
@@ -86,8 +86,7 @@ def _delete_run(folder: Path) -> None:
 
 def make_objective(recipe: Recipe) -> Objective:
     """The objective that the recipe's stage names."""
-    module, name = recipe.row.objective.split(":")
-    objective: Objective = getattr(importlib.import_module(module), name)(recipe)
+    objective: Objective = resolve(recipe.row.objective)(recipe)
     return objective
 
 

@@ -2,17 +2,19 @@
 
 Stage-wise instruction tuning is section 3.3 of the paper: image-level tasks with the Q-Former alone, region-level tasks
 with the aggregator alone, then both with the mixture's router. The pretraining stages make what the paper takes
-ready-made (ViT, language model, tagger, Q-Former). Imports no torch, so that a recipe is checked at once.
+ready-made (ViT, language model, tagger, Q-Former). Imports no torch, so that a recipe is checked at once. It alone
+refers to ``train/mini``, where lion-mini's parts are made, by strings that :func:`resolve` imports.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -154,3 +156,15 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
     }
 )
+
+AUXILIARY_LOSSES = MappingProxyType({"alignment": "lion.train.mini.alignment:AlignmentLoss"})
+"""Losses beside the language-model loss of stages 1 to 3, by the option that is their weight."""
+PRESET_PROCESSOR = "lion.train.mini.presets:world_processor"
+PRESET_MODEL = "lion.train.mini.presets:preset_model"
+"""What makes the processor and the model of a recipe that starts from no checkpoint."""
+
+
+def resolve(reference: str) -> Any:
+    """Import the class or function that `module:name` refers to."""
+    module, name = reference.split(":")
+    return getattr(importlib.import_module(module), name)

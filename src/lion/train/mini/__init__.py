@@ -1,1 +1,1 @@
-"""How lion-mini's parts come to be: its tokenizers, pretraining objectives and auxiliary losses."""
+"""How lion-mini's parts are made: tokenizers, pretraining, auxiliary losses. `stages.py` alone refers to this room."""

@@ -1,7 +1,8 @@
-"""What the language model is taught while it is pretrained: a scene told as symbols or in words, and a question on it.
+"""The curriculum of the language model's pretraining: scenes as object tokens or text, and an instruction on each.
 
-Early lessons are about few things, bare and clean; later ones as messy as visual tokens will be: each thing up to
-twice, fillers in between, tags before the question.
+Difficulty rises with the share of the run that is over: at first scenes have few objects and instructions are bare;
+later scenes are as noisy as visual tokens will be: duplicate object tokens, background tokens between them, tags before
+the instruction.
 """
 
 from __future__ import annotations
@@ -21,47 +22,47 @@ from lion.train.stages import PretrainLanguageOptions
 from lion.world import COLOURS, Scene, scene
 
 _FEW = 3
-"""Most things in the scenes of the start, at its end."""
-FINDING = frozenset({Task.REC, Task.REG, Task.VQA})
-"""Tasks of the first part of a run, where texts are bare and all there is to learn is who is meant."""
-_SYMBOLS = 24
-"""Most symbols a scene is told in."""
+"""Most objects in a scene at the end of the phase with few objects."""
+GROUNDING_TASKS = frozenset({Task.REC, Task.REG, Task.VQA})
+"""Tasks of the grounding phase, in which instructions are bare and all there is to learn is what they refer to."""
+_MOST_TOKENS = 24
+"""Most object tokens of a scene."""
 _COPIES = 2
-"""Most symbols a thing is told in: the two kinds of visual tokens will repeat it, too."""
-_OVERLOOKED = 0.3
-"""Chance that a thing asked for, and named by a tag, is not told."""
+"""Most object tokens of one object: the two kinds of visual tokens will repeat it, too."""
+_OMITTED = 0.3
+"""Chance that an object that is asked about, and named by a tag, has no object token."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What the rows of a batch have in common."""
+class Difficulty:
+    """The settings that the examples of a batch share."""
 
     task: Task
-    mess: float = 1.0
-    """How messy symbols are, 0 to 1."""
-    filled: float = 0.0
-    """Share of the room that things leave which fillers take, in full mess."""
+    noise_level: float = 1.0
+    """How noisy object tokens are, 0 to 1."""
+    background_share: float = 0.0
+    """Share of the unused room for tokens that background tokens fill at noise level 1."""
     tagged: bool = False
     """Whether tags stand before the instruction."""
     bare: bool = False
     placed: bool = False
-    loose: float = 0.0
+    word_dropout: float = 0.0
     """All three as :func:`lion.data.sources.world.instruction_and_answer` takes them."""
 
 
 @dataclass(frozen=True)
-class Symbol:
-    """A thing, or a filler that names the scenery."""
+class ObjectToken:
+    """An object by its words and box, or the background by its theme alone."""
 
     words: tuple[str, ...]
     box: Box | None = None
-    thing: int | None = None
-    """Its index in the scene; a filler has neither this nor a box."""
+    object_index: int | None = None
+    """Its index in the scene; None for the background, as is the box."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One scene, told, and one instruction with its answer."""
+class Example:
+    """One scene, one instruction and its answer."""
 
     scene: Scene
     task: Task
@@ -69,115 +70,110 @@ class Row:
     answer: str
     meta: Mapping[str, Any]
     """What the question is about, as :func:`lion.data.sources.world.instruction_and_answer` returns it."""
-    symbols: Sequence[Symbol]
+    tokens: Sequence[ObjectToken]
 
 
-class Lessons:
-    """Lessons of a run, and the rows of each.
+class Curriculum:
+    """The examples of a run, by how much of it is over.
 
     Args:
-        data: the scenes to tell, the weights of tasks, the noise of tags.
-        options: how scenes are told and what comes first.
+        data: scenes, weights of tasks, noise of tags.
+        options: the lengths of the phases, and how scenes are given.
         decimals: decimals of boxes in text.
     """
 
     def __init__(self, data: WorldData, options: PretrainLanguageOptions, decimals: int) -> None:
         self.data, self.options, self.decimals = data, options, decimals
+        self.tasks: Sequence[Task] = list(data.tasks)
+        self._tagged = data.tags.share if data.tags else 0.0
 
-    @property
-    def tasks(self) -> Sequence[Task]:
-        """All tasks of the run."""
-        return list(self.data.tasks)
-
-    def rows(self, done: float, count: int, rng: np.random.Generator) -> tuple[Lesson, list[Row]]:
-        """A batch of `count` rows when `done` of the run (0 to 1) is over, and what they have in common."""
-        finding = done < self.options.curriculum_grounding
-        tasks = [task for task in self.tasks if task in FINDING or not finding]
+    def batch(self, done: float, size: int, rng: np.random.Generator) -> tuple[Difficulty, list[Example]]:
+        """A batch of `size` examples when the share `done` of the run (0 to 1) is over."""
+        grounding = done < self.options.curriculum_grounding
+        tasks = [task for task in self.tasks if task in GROUNDING_TASKS or not grounding]
         weights = np.array([self.data.tasks[task] for task in tasks])
         edges = np.cumsum(weights) / weights.sum()
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
-        indices = [int(rng.random() * self.data.scenes) for _ in range(count)]
-        lesson = Lesson(
+        indices = [int(rng.random() * self.data.scenes) for _ in range(size)]
+        difficulty = Difficulty(
             task,
-            mess=_mess(done),
-            filled=rng.random(),
-            tagged=not finding and rng.random() < self._tagged,
-            bare=finding,
-            # Of all that can be asked, where things are to one another takes longest.
-            placed=rng.random() < (0.4 if finding or task == Task.REC else 0.15),
-            loose=self.data.word_dropout,
+            noise_level=_noise_level(done),
+            background_share=rng.random(),
+            tagged=not grounding and rng.random() < self._tagged,
+            bare=grounding,
+            # Spatial relations take longest to learn.
+            placed=rng.random() < (0.4 if grounding or task == Task.REC else 0.15),
+            word_dropout=self.data.word_dropout,
         )
-        most = most_things(done, self.options.curriculum_few_objects)
-        return lesson, [self._row(_laid_out(index, most), lesson, rng) for index in indices]
+        most = most_objects(done, self.options.curriculum_few_objects)
+        return difficulty, [self._example(_scene(index, most), difficulty, rng) for index in indices]
 
-    def question(self, shown: Scene, task: Task, rng: np.random.Generator) -> Row:
-        """A scene told as at the end of a run, and a question about it."""
-        return self._row(shown, Lesson(task, filled=rng.random(), tagged=rng.random() < self._tagged), rng)
+    def validation_example(self, shown: Scene, task: Task, rng: np.random.Generator) -> Example:
+        """An example on a given scene, as noisy as at the end of a run."""
+        difficulty = Difficulty(task, background_share=rng.random(), tagged=rng.random() < self._tagged)
+        return self._example(shown, difficulty, rng)
 
-    @property
-    def _tagged(self) -> float:
-        """Share of instructions with tags before them."""
-        return self.data.tags.share if self.data.tags else 0.0
-
-    def _row(self, shown: Scene, lesson: Lesson, rng: np.random.Generator) -> Row:
-        text, answer, meta = instruction_and_answer(
-            shown, lesson.task, rng, self.decimals, bare=lesson.bare, placed=lesson.placed, word_dropout=lesson.loose
-        )
+    def _example(self, shown: Scene, difficulty: Difficulty, rng: np.random.Generator) -> Example:
+        task, ways = difficulty.task, {name: getattr(difficulty, name) for name in ("bare", "placed", "word_dropout")}
+        text, answer, meta = instruction_and_answer(shown, task, rng, self.decimals, **ways)
         tags: Sequence[str] | None = None
-        if lesson.tagged and self.data.tags is not None:
+        if difficulty.tagged and self.data.tags is not None:
             tags = self.data.tags.corrupted(shown, rng)
-        symbols: Sequence[Symbol] = ()
+        tokens: Sequence[ObjectToken] = ()
         if self.options.scene_as == "text":
-            text = f"{_told(shown, rng)} {text}"
+            text = f"{_in_words(shown, rng)} {text}"
         else:
-            symbols = _symbols(shown, rng, lesson, _overlooked(shown, text, meta, tags or (), rng))
-        return Row(shown, lesson.task, text if tags is None else tag_prompt(tags) + text, answer, meta, symbols)
+            tokens = _object_tokens(shown, rng, difficulty, _omitted(shown, text, meta, tags or (), rng))
+        return Example(shown, task, text if tags is None else tag_prompt(tags) + text, answer, meta, tokens)
 
 
-def most_things(done: float, few_first: float) -> int | None:
-    """Most things in a scene when `done` of a run is over: one, then more, up to three; None once they are as usual."""
+def most_objects(done: float, few_first: float) -> int | None:
+    """Most objects in a scene when `done` of a run is over: one, then two, then three; None (any) after `few_first`."""
     return None if done >= few_first else 1 + int(done / few_first * _FEW)
 
 
-def _mess(done: float) -> float:
-    """How messy symbols are, 0 to 1: clean ones until the model can match words, then more and more so."""
+def _noise_level(done: float) -> float:
+    """0 until the model can match words (0.35 of the run), then a linear rise to 1 (at 0.6)."""
     return min(max((done - 0.35) / 0.25, 0.0), 1.0)
 
 
 @lru_cache(maxsize=1 << 16)
-def _laid_out(index: int, most: int | None) -> Scene:
+def _scene(index: int, most: int | None) -> Scene:
     return scene("train", index, max_objects=most)
 
 
-def _overlooked(
+def _omitted(
     shown: Scene, text: str, meta: Mapping[str, Any], tags: Sequence[str], rng: np.random.Generator
 ) -> Sequence[int]:
-    """Things to leave untold although asked for, now and then, where tags name them: else nobody would read tags."""
-    asked = meta.get("about", ())
-    if meta.get("kind") != "exists" or not asked or any(colour in text.split() for colour in COLOURS):
+    """Objects without a token although the question asks for them and a tag names them.
+
+    Chosen now and then, as visual tokens miss objects, too: otherwise the model would not learn to read tags.
+    """
+    about = meta.get("about", ())
+    if meta.get("kind") != "exists" or not about or any(colour in text.split() for colour in COLOURS):
         return ()
-    category = shown.objects[asked[0]].category
-    if category not in tags or rng.random() >= _OVERLOOKED:
+    category = shown.objects[about[0]].category
+    if category not in tags or rng.random() >= _OMITTED:
         return ()
-    return [index for index, thing in enumerate(shown.objects) if thing.category == category]
+    return [index for index, one in enumerate(shown.objects) if one.category == category]
 
 
-def _symbols(shown: Scene, rng: np.random.Generator, lesson: Lesson, overlooked: Sequence[int]) -> list[Symbol]:
-    """A scene as symbols in any order; in full mess each thing up to twice, fillers in between."""
-    symbols: list[Symbol] = []
-    for index, thing in enumerate(shown.objects):
-        if index in overlooked:
-            continue
-        symbol = Symbol((thing.size, thing.colour, thing.category), thing.box, index)
-        symbols += [symbol] * (1 + int(rng.random() * lesson.mess * _COPIES))
-    symbols += [Symbol((shown.theme,))] * int(lesson.filled * lesson.mess * max(_SYMBOLS - len(symbols), 0))
-    return [symbols[place] for place in rng.permutation(len(symbols))]
+def _object_tokens(
+    shown: Scene, rng: np.random.Generator, difficulty: Difficulty, omitted: Sequence[int]
+) -> list[ObjectToken]:
+    """A scene as object tokens in random order; at noise level 1 each object up to twice, and the background."""
+    tokens: list[ObjectToken] = []
+    for index, one in enumerate(shown.objects):
+        if index not in omitted:
+            token = ObjectToken((one.size, one.colour, one.category), one.box, index)
+            tokens += [token] * (1 + int(rng.random() * difficulty.noise_level * _COPIES))
+    room = max(_MOST_TOKENS - len(tokens), 0)
+    tokens += [ObjectToken((shown.theme,))] * int(difficulty.background_share * difficulty.noise_level * room)
+    return [tokens[place] for place in rng.permutation(len(tokens))]
 
 
-def _told(shown: Scene, rng: np.random.Generator) -> str:
-    """A scene in words, things in any order."""
-    things = [
-        f"{thing.size} {thing.colour} {thing.category} {format_box(thing.box, 2)}"
-        for thing in (shown.objects[place] for place in rng.permutation(len(shown.objects)))
-    ]
-    return f"{shown.theme}: " + ", ".join(things) + "."
+def _in_words(shown: Scene, rng: np.random.Generator) -> str:
+    """A scene in words, objects in random order."""
+    objects = (shown.objects[place] for place in rng.permutation(len(shown.objects)))
+    words = (f"{one.size} {one.colour} {one.category} {format_box(one.box, 2)}" for one in objects)
+    return f"{shown.theme}: " + ", ".join(words) + "."

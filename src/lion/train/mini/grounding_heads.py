@@ -1,11 +1,17 @@
-"""What an instruction is about: heads on the language model's encoder while it is pretrained, thrown away after that.
+"""Grounding heads: auxiliary classifiers on the language model's encoder during pretraining, dropped afterwards.
 
-Left to its answers alone a small T5 does not find out who is meant: for thousands of steps nothing it could change a
-little makes an answer better (``docs/log.md``). So its encoder is also asked, symbol by symbol: is the instruction
-about this one? Is it what another is compared with? Does it stand left of that, above it, does what the question claims
-hold? And word by word, after the first block: does this name something before the relation, or behind it?
+Trained on answers alone, a small T5 does not learn to resolve which object an instruction refers to: for thousands of
+steps no small change of its weights improves an answer (``docs/log.md``). So three heads give its encoder a direct
+signal:
 
-B batch, M symbols, T text tokens, D width.
+* `referent`, for each object token: does the instruction refer to this object? Is it the anchor of a comparison, the
+  object that another is compared with?
+* `relation`, for each object token of the referent: does it stand left of the anchor, does it stand above it, and does
+  the relation that the question claims hold?
+* `role`, for each text token, after the first block: does this word name the referent (before the relation's word) or
+  the anchor (behind it)?
+
+B batch, M object tokens, T text tokens, D width.
 """
 
 from __future__ import annotations
@@ -18,19 +24,19 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from lion.prompts import Task
-from lion.train.mini.curriculum import Row
+from lion.train.mini.curriculum import Example
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.relations import MARGIN
 
-_RELATIONS = ("left", "right", "above", "below", "higher", "lower")
-_SIDE = 0.3
-"""Weight of relations: at 2 they drowned the answers, which then fell behind in everything else (``docs/log.md``)."""
+_RELATION_WORDS = ("left", "right", "above", "below", "higher", "lower")
+_RELATION_WEIGHT = 0.3
+"""At 2, relations dominated the answers, which then fell behind in everything else (``docs/log.md``)."""
 _OPPOSITES = (("left", "right"), ("above", "below"), ("yes", "no"))
-"""What a relation comes down to: on which side, at which level, and whether the question is right."""
+"""The three outputs of the relation head: each is the logit of the first word against the second."""
 
 
-class MeantTargets:
-    """What is true about a batch, for the heads to say.
+class GroundingTargets:
+    """Labels and masks of the heads for a batch.
 
     Args:
         tokenizer: the language model's, with a piece for each word of the drawn world.
@@ -38,55 +44,68 @@ class MeantTargets:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
-        self.relations = _ids(tokenizer, _RELATIONS)
+        self.relations = _ids(tokenizer, _RELATION_WORDS)
         self.bracket = tokenizer.convert_tokens_to_ids("]")
 
-    def __call__(self, rows: Sequence[Row], input_ids_BT: Tensor) -> dict[str, Tensor]:
-        """Truths and which of them are known, each (B, 2, M or T, K).
+    def __call__(self, examples: Sequence[Example], input_ids_BT: Tensor) -> dict[str, Tensor]:
+        """For each head `<head>_labels` and `<head>_mask`, 1 where the label is known.
 
         Args:
-            rows: what the batch tells and asks.
-            input_ids_BT: their text.
+            examples: the batch.
+            input_ids_BT: its text.
+
+        Returns: `referent_*` (B, M, 2: referent, anchor), `relation_*` (B, M, 3: :data:`_OPPOSITES`), `role_*`
+            (B, T, 2: names the referent, names the anchor).
         """
-        longest = max((len(row.symbols) for row in rows), default=0)
-        symbols = torch.zeros(len(rows), 2, longest, 2)
-        relations = torch.zeros(len(rows), 2, longest, len(_OPPOSITES))
-        words = torch.zeros(len(rows), 2, input_ids_BT.shape[1], 2)
-        for index, row in enumerate(rows):
-            if "about" not in row.meta:
-                continue  # a caption means everything
-            about, anchor = row.meta["about"], None
-            if row.meta.get("kind") == "relation" and row.task != Task.REC:
+        size, tokens = len(examples), max((len(example.tokens) for example in examples), default=0)
+        shapes = {"referent": (size, tokens, 2), "relation": (size, tokens, 3), "role": (*input_ids_BT.shape, 2)}
+        targets = {
+            f"{head}_{kind}": torch.zeros(shape) for head, shape in shapes.items() for kind in ("labels", "mask")
+        }
+        for row, example in enumerate(examples):
+            if "about" not in example.meta:
+                continue  # a caption refers to all objects
+            about, anchor = example.meta["about"], None
+            if example.meta.get("kind") == "relation" and example.task != Task.REC:
                 about, anchor = about[:1], about[1]
-                if row.task == Task.VQA:  # a dialog's earlier rounds speak of relations, too
-                    words[index] = self._roles(input_ids_BT[index].tolist())
-            for place, thing in enumerate(symbol.thing for symbol in row.symbols):
-                symbols[index, 0, place] = torch.tensor([thing in about, thing is not None and thing == anchor])
-                symbols[index, 1, place] = 1
-                if thing is not None and anchor is not None and thing in about:
-                    relations[index, :, place] = _relations(row.scene, thing, anchor, row.answer)
-        return {"meant_symbols": symbols, "meant_relations": relations, "meant_words": words}
+                if example.task == Task.VQA:  # a dialog's earlier rounds hold relation words, too
+                    targets["role_labels"][row], targets["role_mask"][row] = self._roles(input_ids_BT[row].tolist())
+            targets["referent_mask"][row, : len(example.tokens)] = 1
+            for place, index in enumerate(token.object_index for token in example.tokens):
+                if index is not None:
+                    targets["referent_labels"][row, place] = torch.tensor([index in about, index == anchor])
+                    if anchor is not None and index in about:
+                        labels, mask = _relation(example.scene, index, anchor, example.answer)
+                        targets["relation_labels"][row, place], targets["relation_mask"][row, place] = labels, mask
+        return targets
 
-    def _roles(self, ids: Sequence[int]) -> Tensor:
-        """(2, T, 2): whether a naming word comes before the relation, whether behind it; and where that is known.
+    def _roles(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Labels (T, 2) and mask of a question: a naming word before the relation's word, one behind it.
 
-        Tags and told things before the question name things, too, and are neither; both end in brackets.
+        Tags and a scene in words before the question hold naming words, too, with neither role; both end in brackets.
         """
-        roles = torch.zeros(2, len(ids), 2)
+        labels, mask = torch.zeros(len(ids), 2), torch.zeros(len(ids), 2)
         start = max((place for place, piece in enumerate(ids) if piece == self.bracket), default=0)
-        first = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
-        if first is not None:
+        relation = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
+        if relation is not None:
             for place, piece in enumerate(ids):
                 if piece in self.names and place >= start:
-                    roles[:, place] = torch.tensor([[place < first, place > first], [True, True]])
-        return roles
+                    labels[place], mask[place] = torch.tensor([place < relation, place > relation]), 1
+        return labels, mask
 
 
-class Meant(nn.Module):
+def _relation(scene: Scene, referent: int, anchor: int, answer: str) -> tuple[Tensor, Tensor]:
+    """Labels (3,) and mask: left of the anchor, above it (known beyond a margin), and whether the claim holds."""
+    gaps = [a - b for a, b in zip(*(scene.objects[i].box.center for i in (referent, anchor)), strict=True)]
+    known = [*(abs(gap) >= MARGIN for gap in gaps), answer in ("yes", "no")]
+    return torch.tensor([*(gap < 0 for gap in gaps), answer == "yes"]).float(), torch.tensor(known).float()
+
+
+class GroundingHeads(nn.Module):
     """The heads and their losses.
 
     Args:
-        width: the language model's.
+        width: D.
         tokenizer: the language model's.
     """
 
@@ -94,53 +113,50 @@ class Meant(nn.Module):
 
     def __init__(self, width: int, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
-        self.symbols = nn.Linear(width, 2)  # thing, anchor
-        self.words = nn.Linear(width, 2)  # of the thing, of the anchor
+        self.symbols = nn.Linear(width, 2)  # the referent head; this and `words` are names in checkpoints
+        self.words = nn.Linear(width, 2)  # the role head
         pairs = [[tokenizer.convert_tokens_to_ids(f"▁{word}") for word in pair] for pair in _OPPOSITES]
         self.register_buffer("opposites", torch.tensor(pairs))
 
     def losses(
-        self, encoded_BMD: Tensor, first_BTD: Tensor, shared: nn.Embedding, batch: Mapping[str, Tensor]
+        self, encoded_BMD: Tensor, first_BTD: Tensor, embedding: nn.Embedding, batch: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Mean cross entropies: `thing`, `anchor`, `side` (relations), `role` (words): those that the batch asks for.
+        """Mean cross entropies `thing` (referent), `anchor`, `side` (relation), `role`, of heads with a known label.
 
-        A relation is read in the language model's own words, so that its decoder finds it where it finds a colour.
+        The relation head has no weights: it compares with the language model's own words, so that the decoder finds a
+        relation where it finds a colour.
 
         Args:
-            encoded_BMD: the encoder's output at the symbols.
+            encoded_BMD: the encoder's output at the object tokens.
             first_BTD: its first block's output at the text.
-            shared: the language model's embedding.
-            batch: holds what :class:`MeantTargets` made.
+            embedding: the language model's.
+            batch: holds what :class:`GroundingTargets` made.
         """
-        one, other = shared(self.opposites).unbind(1)
-        relations_BM3 = encoded_BMD @ (one - other).T * encoded_BMD.shape[-1] ** -0.5
-        thing, anchor = _mean_losses(self.symbols(encoded_BMD), batch["meant_symbols"])
-        side = _mean_losses(relations_BM3, batch["meant_relations"]).sum()
-        words_BT2 = self.words(functional.layer_norm(first_BTD, first_BTD.shape[-1:]))
-        role = _mean_losses(words_BT2, batch["meant_words"]).mean()
-        asked = {
-            "symbols": {"thing": thing, "anchor": anchor},
-            "relations": {"side": _SIDE * side},
-            "words": {"role": role},
+        first, second = embedding(self.opposites).unbind(1)
+        logits = {
+            "referent": self.symbols(encoded_BMD),
+            "relation": encoded_BMD @ (first - second).T * encoded_BMD.shape[-1] ** -0.5,
+            "role": self.words(functional.layer_norm(first_BTD, first_BTD.shape[-1:])),
         }
-        return {
-            name: loss for kind, found in asked.items() if batch[f"meant_{kind}"].any() for name, loss in found.items()
-        }
+        losses = {}
+        for head, values in logits.items():
+            if not batch[f"{head}_mask"].any():
+                continue
+            means_K = _mean_losses(values, batch[f"{head}_labels"], batch[f"{head}_mask"])
+            if head == "referent":
+                losses["thing"], losses["anchor"] = means_K
+            elif head == "relation":
+                losses["side"] = _RELATION_WEIGHT * means_K.sum()
+            else:
+                losses["role"] = means_K.mean()
+        return losses
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> frozenset[int]:
     return frozenset(int(tokenizer.convert_tokens_to_ids(f"▁{word}")) for word in words)
 
 
-def _relations(scene: Scene, thing: int, anchor: int, answer: str) -> Tensor:
-    """Truths and known (2, 3): left of the anchor, above it, and whether the question's claim holds."""
-    gaps = [a - b for a, b in zip(*(scene.objects[i].box.center for i in (thing, anchor)), strict=True)]
-    known = [*(abs(gap) >= MARGIN for gap in gaps), answer in ("yes", "no")]
-    return torch.tensor([[*(gap < 0 for gap in gaps), answer == "yes"], known]).float()
-
-
-def _mean_losses(logits: Tensor, known: Tensor) -> Tensor:
-    """Binary cross entropy of logits (B, N, K) against truths and known (B, 2, N, K): a mean for each of the K."""
-    truth, weight = known.unbind(1)
-    losses = functional.binary_cross_entropy_with_logits(logits.float(), truth, weight, reduction="none")
-    return losses.sum((0, 1)) / weight.sum((0, 1)).clamp(min=1)
+def _mean_losses(logits_BNK: Tensor, labels_BNK: Tensor, mask_BNK: Tensor) -> Tensor:
+    """Binary cross entropy of each of the K outputs, averaged where the mask is 1: (K,)."""
+    losses = functional.binary_cross_entropy_with_logits(logits_BNK.float(), labels_BNK, mask_BNK, reduction="none")
+    return losses.sum((0, 1)) / mask_BNK.sum((0, 1)).clamp(min=1)

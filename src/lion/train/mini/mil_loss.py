@@ -1,21 +1,37 @@
-"""Which words a picture shows, from tokens that do not know where: the loss behind the ViT's and the tagger's training.
+"""Multiple-instance (MIL) loss: which phrases a picture shows, from tokens whose labels have no positions.
 
-B batch, P tokens, E width, W words or phrases.
+Trains lion-mini's Vision Encoder and tagger. B batch, P tokens, E width, W words or phrases.
 """
 
+from collections.abc import Hashable, Iterable, Sequence
+
+import torch
 from torch import Tensor, logsumexp
 from torch.nn import functional
 
 
-def matching_logits(tokens_BPE: Tensor, words_WE: Tensor, scale: Tensor | float, bias: Tensor | float) -> Tensor:
-    """One logit per word, (B, W): the cosine similarity of the best tokens, pooled smoothly over all of them."""
+def mil_logits(tokens_BPE: Tensor, words_WE: Tensor, scale: Tensor | float, bias: Tensor | float) -> Tensor:
+    """One logit per word, (B, W): scaled cosine similarities, pooled over tokens by log-sum-exp (a smooth maximum)."""
     similarity_BPW = functional.normalize(tokens_BPE, dim=-1) @ functional.normalize(words_WE, dim=-1).T * scale
     return logsumexp(similarity_BPW.float(), dim=1) + bias
 
 
-def matching_loss(logits_BW: Tensor, shown_BW: Tensor, known_BW: Tensor | None = None) -> Tensor:
-    """Sigmoid cross-entropy, summed over words: nearly all are absent, and their easy zeros must not thin it out.
+def mil_loss(logits_BW: Tensor, labels_BW: Tensor, mask_BW: Tensor | None = None) -> Tensor:
+    """Sigmoid cross entropy, summed over words and averaged over the batch.
 
-    `known_BW` is 0 where nobody can say whether a word fits; None where everything is known.
+    A sum, because nearly all words are absent and a mean would be dominated by these easy negatives.
+
+    Args:
+        logits_BW, labels_BW: labels are 1 for words that the picture shows.
+        mask_BW: 0 where the label is unknown; None where all are known.
     """
-    return functional.binary_cross_entropy_with_logits(logits_BW, shown_BW, known_BW, reduction="none").sum(1).mean()
+    return functional.binary_cross_entropy_with_logits(logits_BW, labels_BW, mask_BW, reduction="none").sum(1).mean()
+
+
+def multi_hot(rows: Sequence[Iterable[Hashable]], vocabulary: Sequence[Hashable]) -> Tensor:
+    """Rows of words or phrases as labels (B, W), 1 for those in the row."""
+    columns = {word: column for column, word in enumerate(vocabulary)}
+    labels_BW = torch.zeros(len(rows), len(vocabulary))
+    for row, words in enumerate(rows):
+        labels_BW[row, [columns[word] for word in words]] = 1.0
+    return labels_BW

@@ -1,10 +1,11 @@
-"""Symbols: the vectors in which lion-mini's language model is told a scene before it ever sees one.
+"""Object tokens: vectors that describe the objects of a drawn scene to lion-mini's language model.
 
-A symbol is a thing in one vector, the sum of what the language model's own embedding holds for its words (size, colour,
-category) and for the four coordinates of its box. So nothing but the language model says what a symbol is, and a
-stage may pull visual tokens towards symbols (option ``alignment``).
+The language model is pretrained on scenes given as object tokens instead of pictures. An object token is the sum of the
+language model's own embeddings of an object's words (size, colour, category) and of the four coordinates of its box;
+the token of the background sums the words of the theme. As nothing but the language model defines them, visual tokens
+can be pulled towards object tokens later (``alignment.py``).
 
-B batch, M symbols, D width.
+B batch, M object tokens, D width.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ _WORDS = 3
 _CORNERS = 4
 
 
-class Symbols:
-    """Names and boxes to token ids; :func:`embed_symbols` makes the vectors.
+class ObjectTokenizer:
+    """Turns words and boxes into token ids; :func:`embed_object_tokens` makes the vectors.
 
     Args:
         tokenizer: the language model's.
         decimals: decimals of its coordinates.
 
     Raises:
-        LionError: the tokenizer spells coordinates in several pieces, as FLAN-T5's does.
+        LionError: the tokenizer splits coordinates into several pieces, as FLAN-T5's does.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, decimals: int) -> None:
@@ -40,28 +41,28 @@ class Symbols:
             word: int(tokenizer.convert_tokens_to_ids(f"▁{word}")) for word in (*SIZES, *COLOURS, *CATEGORIES, *THEMES)
         }
 
-    def ids(self, symbols: Sequence[Sequence[tuple[Sequence[str], Box | None]]]) -> Tensor:
-        """Rows of (words, box or None) to ids (B, M, 7), three words and four coordinates, 0 where there is none."""
-        longest = max((len(row) for row in symbols), default=0)
-        nothing = [0] * (_WORDS + _CORNERS)
-        rows = [[self._ids(*told) for told in row] + [nothing] * (longest - len(row)) for row in symbols]
-        return torch.tensor(rows, dtype=torch.long).reshape(len(symbols), longest, _WORDS + _CORNERS)
+    def __call__(self, rows: Sequence[Sequence[tuple[Sequence[str], Box | None]]]) -> Tensor:
+        """Rows of (words, box or None) to ids (B, M, 7): three words and four coordinates, 0 where there is none."""
+        longest = max((len(row) for row in rows), default=0)
+        padding = [0] * (_WORDS + _CORNERS)
+        ids = [[self._ids(*one) for one in row] + [padding] * (longest - len(row)) for row in rows]
+        return torch.tensor(ids, dtype=torch.long).reshape(len(rows), longest, _WORDS + _CORNERS)
 
     def _ids(self, words: Sequence[str], box: Box | None) -> list[int]:
-        named = [self.words[word] for word in words] + [0] * (_WORDS - len(words))
+        ids = [self.words[word] for word in words] + [0] * (_WORDS - len(words))
         if box is None:
-            return named + [0] * _CORNERS
+            return ids + [0] * _CORNERS
         last = len(self.coordinates) - 1
-        return named + [self.coordinates[round(corner * last)] for corner in box.clamp().xyxy()]
+        return ids + [self.coordinates[round(corner * last)] for corner in box.clamp().xyxy()]
 
 
-def embed_symbols(ids_BM7: Tensor, embedding: nn.Embedding) -> Tensor:
-    """Vectors of symbols, (B, M, D); zero for ids that are all 0.
+def embed_object_tokens(ids_BM7: Tensor, embedding: nn.Embedding) -> Tensor:
+    """Object tokens, (B, M, D); zero where all ids are 0.
 
-    Coordinates are turned a quarter of the width further from corner to corner, so that the sum tells left from top.
+    Each corner's embedding is rotated by another quarter of the width, so that the sum distinguishes left from top.
     """
     vectors = embedding(ids_BM7) * (ids_BM7 > 0)[..., None]
     words_BMD = vectors[:, :, :_WORDS].sum(2)
-    turn = vectors.shape[-1] // _CORNERS
-    corners = [vectors[:, :, _WORDS + corner].roll(corner * turn, dims=-1) for corner in range(_CORNERS)]
+    shift = vectors.shape[-1] // _CORNERS
+    corners = [vectors[:, :, _WORDS + corner].roll(corner * shift, dims=-1) for corner in range(_CORNERS)]
     return words_BMD + torch.stack(corners).sum(0)

@@ -1,21 +1,24 @@
-"""Models built from nothing: which processor and which configuration a recipe's `model` names."""
+"""Models from scratch: the processor and the model that a recipe's `model` names where `init` names no checkpoint."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from lion.errors import LionError
-from lion.model import LionConfig, LionImageProcessor, LionProcessor
+from lion.model import LionConfig, LionForConditionalGeneration, LionImageProcessor, LionProcessor
+from lion.model.vision_encoder import sincos_positions
 from lion.prompts import SOFT_TOKEN
 from lion.train.mini.tokenizers import bert_tokenizer, t5_tokenizer
 from lion.world import vocabulary
 
 PRESETS = {"mini": LionConfig.mini, "tiny": LionConfig.tiny}
-"""Sizes that live in the drawn world, with tokenizers made from its vocabulary; the full sizes come with weights."""
+"""Sizes for the drawn world, with tokenizers made from its vocabulary; the full sizes come with weights."""
 
 
 def preset_config(name: str, processor: LionProcessor) -> LionConfig:
-    """The configuration of that name for a processor's vocabularies. Raises: LionError for an unknown name."""
+    """The preset's configuration for a processor's vocabularies. Raises: LionError for an unknown name."""
     if name not in PRESETS:
         raise LionError(f"model: {name!r} cannot be built from nothing ({', '.join(PRESETS)} can); give init.model")
     soft_token = processor.tokenizer.convert_tokens_to_ids(SOFT_TOKEN)
@@ -23,7 +26,7 @@ def preset_config(name: str, processor: LionProcessor) -> LionConfig:
 
 
 def world_processor(name: str) -> LionProcessor:
-    """The processor of a preset: the world's words, its image size, boxes with two decimals.
+    """The preset's processor: the world's words, the preset's image size, boxes with two decimals.
 
     Raises: LionError for an unknown name.
     """
@@ -35,3 +38,19 @@ def world_processor(name: str) -> LionProcessor:
     vision: Any = preset_config(name, processor).vision_config
     processor.image_processor.image_size = vision.image_size
     return processor
+
+
+@torch.no_grad()
+def preset_model(name: str, processor: LionProcessor) -> LionForConditionalGeneration:
+    """The preset's model with random weights, its queries initialised as a grid over the picture.
+
+    Each query starts as the position code of its cell, as the ViT's positions do: from random queries, learning to
+    tell one place from another takes long (``docs/log.md``). Queries that form no square grid, or whose width is not
+    the ViT's, stay random. Raises: LionError for an unknown name.
+    """
+    model = LionForConditionalGeneration(preset_config(name, processor))
+    queries, vision = model.qformer.queries, model.config.vision_config
+    side = round(queries.shape[1] ** 0.5)
+    if side * side == queries.shape[1] and queries.shape[2] == vision.hidden_size:
+        queries.copy_(sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size, side)[None])
+    return model

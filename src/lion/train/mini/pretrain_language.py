@@ -1,15 +1,12 @@
-"""Pretraining of lion-mini's language model, before it is frozen: answering about scenes it is told, not shown.
+"""Pretraining of lion-mini's language model, before it is frozen: instructions on scenes given without pictures.
 
-FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be taught first. It reads a scene as symbols
-(a departure from the paper, named in the model card; ``symbols.py``): each thing is one or more vectors, between
-fillers that only name the scenery. The instruction follows, and the answer is text. Option ``scene_as: text`` tells the
-scene in words instead, the paper's premise to the letter.
+FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be taught first. It reads a scene as object
+tokens (``object_tokens.py``; a departure from the paper, named in the model card) between tokens of the background,
+then the instruction, and generates the answer. Option ``scene_as: text`` gives the scene in words instead, the paper's
+premise to the letter. Answers alone teach it too slowly what an instruction refers to; hence the grounding heads
+(``grounding_heads.py``).
 
-Saying *some* box is easy and saying that of the thing asked for is not: left to the answers alone, the model sits for
-thousands of steps without a notion of who is meant. So heads on the encoder, thrown away afterwards, also have to say
-what an instruction is about (``meant.py``).
-
-B batch, M symbols, T text tokens, A answer tokens, D width.
+B batch, M object tokens, T text tokens, A answer tokens, D width.
 """
 
 from __future__ import annotations
@@ -32,9 +29,9 @@ from lion.pipeline.decoding import DecodingPreset
 from lion.random import stream
 from lion.train.answer_loss import AnswerLoss
 from lion.train.log import log_values
-from lion.train.mini.curriculum import FINDING, Lessons, Row
-from lion.train.mini.grounding_heads import Meant, MeantTargets
-from lion.train.mini.object_tokens import Symbols, embed_symbols
+from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
+from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
+from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe, WorldData
@@ -46,14 +43,15 @@ _DECODING = DecodingPreset(num_beams=1, max_new_tokens=80)
 _WAVES = 16
 _OCTAVES = 4.5
 _SLOW = 4
-_POSITION_SPREAD = 0.5
-"""Standard deviation at which relative positions start. From T5's 0.09 order is not learnt for thousands of steps."""
+_POSITION_STD = 0.5
+"""Standard deviation of the initial relative position biases; with T5's 0.09 order is not learnt for thousands of
+steps."""
 
 
 def fourier(values: Tensor) -> Tensor:
-    """Numbers in [0, 1], (...,), to smooth codes (..., 32): sines and cosines, from a quarter wave to 6 waves.
+    """Fourier features of numbers in [0, 1], (...,) to (..., 32): sines and cosines, from a quarter wave to 6 waves.
 
-    The slowest, which alone say left from right at a glance, weigh double.
+    The slowest, which alone separate left from right, weigh double.
     """
     frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES) * math.pi / 2
     weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
@@ -61,44 +59,42 @@ def fourier(values: Tensor) -> Tensor:
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
 
 
-class SymbolReader(nn.Module):
-    """The language model without its adapters, and under ``heads`` what says who is meant and is thrown away."""
+class GroundedLanguageModel(nn.Module):
+    """The language model without its adapters, and under ``heads`` the grounding heads, used in pretraining only."""
 
-    def __init__(self, config: LionConfig, symbols: Symbols, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, config: LionConfig, coordinates: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
-        self.heads = Meant(width, tokenizer)
-        self._start(torch.tensor(symbols.coordinates), width)
+        self.heads = GroundingHeads(width, tokenizer)
+        self._initialise(torch.tensor(coordinates), width)
 
     @torch.no_grad()
-    def _start(self, coordinates: Tensor, width: int) -> None:
-        """Neighbouring coordinates start as neighbours, in the embedding and in the output layer (``docs/log.md``)."""
+    def _initialise(self, coordinates: Tensor, width: int) -> None:
+        """Neighbouring coordinates start with similar vectors, in embedding and output layer (``docs/log.md``)."""
         codes = fourier(torch.linspace(0, 1, len(coordinates)))
         smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
         self.language_model.shared.weight[coordinates] = smooth
         head = self.language_model.lm_head.weight
-        head.mul_(width**-0.5)  # T5's own start is made for a scaled output, which LION's is not
+        head.mul_(width**-0.5)  # T5's initialisation assumes a scaled output, which LION's is not
         head[coordinates] = smooth * width**-0.5
         for stack in (self.language_model.encoder, self.language_model.decoder):
-            stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_(std=_POSITION_SPREAD)
+            stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_(std=_POSITION_STD)
             for block in stack.block:
-                block.mixture = _NoMixture()  # a fifth of the time, to add zero
+                block.mixture = _ZeroMixture()  # its adapters would take a fifth of the time to add zero
 
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Symbols and text to what the encoder reads, (B, M + T, D), and its mask."""
+        """Object tokens and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
-        symbols_BMD, text_BTD = embed_symbols(batch["symbol_ids"], shared), shared(batch["input_ids"])
-        # As much as a connector's tokens may miss by, more for some scenes than for others.
+        objects_BMD, text_BTD = embed_object_tokens(batch["object_ids"], shared), shared(batch["input_ids"])
+        # Noise like the error of a connector's tokens, of another strength for each scene.
         strength_B = batch["noise"] * torch.rand_like(batch["noise"])
-        symbols_BMD = symbols_BMD + strength_B[:, None, None] * torch.randn_like(symbols_BMD)
-        return (
-            torch.cat([symbols_BMD, text_BTD], dim=1),
-            torch.cat([batch["symbol_mask"], batch["attention_mask"]], dim=1),
-        )
+        objects_BMD = objects_BMD + strength_B[:, None, None] * torch.randn_like(objects_BMD)
+        mask = torch.cat([batch["object_mask"], batch["attention_mask"]], dim=1)
+        return torch.cat([objects_BMD, text_BTD], dim=1), mask
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Answer logits (B, A, vocabulary) and the heads' losses."""
+        """Answer logits (B, A, vocabulary) and the grounding heads' losses."""
         inputs_embeds, mask = self.embed(batch)
         output = self.language_model(
             inputs_embeds=inputs_embeds,
@@ -108,21 +104,21 @@ class SymbolReader(nn.Module):
             task_levels=_any_level(mask),
             output_hidden_states=True,
         )
-        symbols = batch["symbol_mask"].shape[1]
-        encoded_BMD = output.encoder_last_hidden_state[:, :symbols]
-        first_BTD = output.encoder_hidden_states[1][:, symbols:]
+        objects = batch["object_mask"].shape[1]
+        encoded_BMD = output.encoder_last_hidden_state[:, :objects]
+        first_BTD = output.encoder_hidden_states[1][:, objects:]
         return output.logits, self.heads.losses(encoded_BMD, first_BTD, self.language_model.shared, batch)
 
 
-class _NoMixture(nn.Module):
-    """Stands where a mixture will be, and adds nothing."""
+class _ZeroMixture(nn.Module):
+    """Placeholder of a Mixture-of-Adapters; adds nothing."""
 
     def forward(self, hidden_BTD: Tensor, task_levels_B: Tensor) -> float:
         return 0.0
 
 
 def _any_level(mask: Tensor) -> Tensor:
-    """There are no adapters yet, so the level does not matter here."""
+    """Any task level: without adapters it has no effect."""
     return torch.full((len(mask),), int(TaskLevel.IMAGE), device=mask.device)
 
 
@@ -137,23 +133,25 @@ class PretrainLanguage(Objective):
         self.recipe, self.options = recipe, recipe.options
         self.processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, self.processor)
-        self.symbols = Symbols(self.processor.tokenizer, self.processor.box_decimals)
-        self.meant_targets = MeantTargets(self.processor.tokenizer)
+        self.object_tokenizer = ObjectTokenizer(self.processor.tokenizer, self.processor.box_decimals)
+        self.grounding_targets = GroundingTargets(self.processor.tokenizer)
         self.terms = (*sorted(recipe.data[0].tasks), "thing", "anchor", "side", "role")
-        self.answer_loss = AnswerLoss(torch.tensor(self.symbols.coordinates), self.options.soft_coordinates)
+        coordinates = torch.tensor(self.object_tokenizer.coordinates)
+        self.answer_loss = AnswerLoss(coordinates, self.options.soft_coordinates)
         if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
             raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
-        if self.options.curriculum_grounding and not set(recipe.data[0].tasks) & FINDING:
+        if self.options.curriculum_grounding and not set(recipe.data[0].tasks) & GROUNDING_TASKS:
+            names = ", ".join(sorted(GROUNDING_TASKS))
             raise LionError(
-                f"options.curriculum_grounding: only {', '.join(sorted(FINDING))} find things; set it to 0 or add one"
+                f"options.curriculum_grounding: needs one of {names} in data.0.tasks; add one or set it to 0"
             )
-        self.lessons = Lessons(recipe.data[0], self.options, self.processor.box_decimals)
+        self.curriculum = Curriculum(recipe.data[0], self.options, self.processor.box_decimals)
 
     def build(self) -> nn.Module:
-        return SymbolReader(self.config, self.symbols, self.processor.tokenizer)
+        return GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        """Relative positions apart: a table of plain numbers has much further to go than a weight."""
+        """Relative position biases apart: plain numbers, they need a higher learning rate than weights."""
         parts: dict[str, list[tuple[str, nn.Parameter]]] = {"language_model": [], "positions": [], "heads": []}
         for name, parameter in model.named_parameters():
             part = "positions" if "relative_attention_bias" in name else name.split(".", 1)[0]
@@ -161,41 +159,45 @@ class PretrainLanguage(Objective):
         return parts
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """One kind of lesson a batch: texts and scenes differ in length several times, and padding would be most of
-        the work."""
+        """One task a batch: text lengths of tasks differ several times, and padding would be most of the work."""
         rng = stream(self.recipe.stage, self.recipe.seed, step, shard)
-        lesson, rows = self.lessons.rows(step / self.recipe.steps, self.recipe.batch_size, rng)
-        return self._collate(rows, self.options.noise * lesson.mess)
+        difficulty, examples = self.curriculum.batch(step / self.recipe.steps, self.recipe.batch_size, rng)
+        return self._collate(examples, self.options.noise * difficulty.noise_level)
 
-    def _collate(self, rows: Sequence[Row], noise: float) -> Batch:
-        prompts = self.processor.tokenizer([row.text for row in rows], padding=True, return_tensors="pt")
-        answers = self.processor.encode_answers([row.answer for row in rows])
-        symbol_ids = self.symbols.ids([[(symbol.words, symbol.box) for symbol in row.symbols] for row in rows])
+    def _collate(self, examples: Sequence[Example], noise: float) -> Batch:
+        prompts = self.processor.tokenizer([example.text for example in examples], padding=True, return_tensors="pt")
+        object_ids = self.object_tokenizer([[(token.words, token.box) for token in each.tokens] for each in examples])
         tensors = {
-            "input_ids": prompts["input_ids"], "attention_mask": prompts["attention_mask"], "labels": answers,
-            "symbol_ids": symbol_ids, "symbol_mask": (symbol_ids[..., 0] > 0).long(),
-            "noise": torch.full((len(rows),), noise), **self.meant_targets(rows, prompts["input_ids"]),
-        }  # fmt: skip
-        return Batch(tensors, [f"{row.scene.id}:{row.task}" for row in rows], [row.task for row in rows])
+            "input_ids": prompts["input_ids"],
+            "attention_mask": prompts["attention_mask"],
+            "labels": self.processor.encode_answers([example.answer for example in examples]),
+            "object_ids": object_ids,
+            "object_mask": (object_ids[..., 0] > 0).long(),
+            "noise": torch.full((len(examples),), noise),
+            **self.grounding_targets(examples, prompts["input_ids"]),
+        }
+        tasks = [example.task for example in examples]
+        return Batch(tensors, [f"{example.scene.id}:{example.task}" for example in examples], tasks)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        logits_BAW, meant = model(batch.tensors)
+        """Cross entropy of the answers plus the grounding heads' losses."""
+        logits_BAW, grounding = model(batch.tensors)
         answers = self.answer_loss(logits_BAW, batch)
-        total = answers.total + sum(meant.values())
-        return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in meant.items()}})
+        total = answers.total + sum(grounding.values())
+        return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in grounding.items()}})
 
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """Scores of generated answers about told scenes of the val split."""
-        assert isinstance(model, SymbolReader) and self.recipe.validation is not None
+        """Scores of generated answers on scenes of the val split."""
+        assert isinstance(model, GroundedLanguageModel) and self.recipe.validation is not None
         scores: dict[str, float] = {}
         device = next(model.parameters()).device
-        for task in self.lessons.tasks:
+        for task in self.curriculum.tasks:
             rng = stream("validation", task)
             shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
-            rows = [self.lessons.question(each, task, rng) for each in shown]
+            examples = [self.curriculum.validation_example(each, task, rng) for each in shown]
             texts: list[str] = []
-            for start in range(0, len(rows), 100):
-                batch = self._collate(rows[start : start + 100], noise=0.0).to(device)
+            for start in range(0, len(examples), 100):
+                batch = self._collate(examples[start : start + 100], noise=0.0).to(device)
                 inputs_embeds, mask = model.embed(batch.tensors)
                 ids = model.language_model.generate(
                     inputs_embeds=inputs_embeds,
@@ -204,11 +206,11 @@ class PretrainLanguage(Objective):
                     **_DECODING.as_kwargs(),
                 )
                 texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            answers, metas = [row.answer for row in rows], [row.meta for row in rows]
+            answers, metas = [example.answer for example in examples], [example.meta for example in examples]
             scores |= log_values(task, score_answers(task, texts, answers, metas, shown))
         return scores
 
     def export(self, model: nn.Module, out: Path) -> None:
-        assert isinstance(model, SymbolReader)
+        assert isinstance(model, GroundedLanguageModel)
         save_part(model.language_model, self.config, "language_model", out)
         self.processor.save_pretrained(out)

@@ -1,8 +1,8 @@
 """Training of lion-mini's tagger in the drawn world: which categories a picture shows.
 
-RAM's tagging loss, with its focusing off (24 tags need none), and beside it the image tokens matched against the label
-embeddings: from scratch the tag head alone does not find out for long which token to look at (``docs/log.md``). RAM
-itself starts from a pretrained Swin and is taught CLIP's image features. B batch, N tags.
+RAM's tagging loss, with its focusing off (24 tags need none), and a MIL loss of the image tokens against the label
+embeddings: from scratch, the tag head alone takes long to learn which tokens to attend to (``docs/log.md``). RAM
+itself starts from a pretrained Swin and distils CLIP's image features. B batch, N tags.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
 from lion.data.sample import BadSample
@@ -23,13 +24,13 @@ from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.ram_tagger import normalize
 from lion.train.log import Watch
-from lion.train.mini.mil_loss import matching_logits, matching_loss
+from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
 from lion.train.recipe import Recipe
-from lion.world import CATEGORIES, Scene, tags
+from lion.world import CATEGORIES, tags
 
-_SCALE, _BIAS = 10.0, -6.0  # of the matching logits: 64 tokens unlike a label give about -2, one equal to it gives +4
+_SCALE, _BIAS = 10.0, -6.0  # of the MIL logits: 64 tokens unlike a label give about -2, one equal to it gives +4
 
 
 class PretrainTagger(Objective):
@@ -42,8 +43,8 @@ class PretrainTagger(Objective):
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
-        # Same side as the model's pictures, so both share one cache of them. Those are resized in the model's way, not
-        # in RamTagger's; both score alike (docs/log.md).
+        # LION's resize instead of RamTagger's, so that both models share one picture cache; both score alike
+        # (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
 
     def prepare(self, watch: Watch | None = None) -> None:
@@ -57,15 +58,18 @@ class PretrainTagger(Objective):
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        return Batch({"pixel_values": normalize(pictures), "present": _present(scenes)}, [each.id for each in scenes])
+        return Batch(
+            {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)},
+            [each.id for each in scenes],
+        )
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]
         tagging = asymmetric_loss(output.logits.float(), present_BN, gamma_negative=0.0, margin=0.0)
         (tokens_BLE,) = output.hidden_states
-        labels_NE = getattr(model, "module", model).get_buffer("label_embed")
-        matching = matching_loss(matching_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
-        return Loss(tagging + matching, {"tagging": tagging.detach(), "matching": matching.detach()})
+        labels_NE = extract_model_from_parallel(model).get_buffer("label_embed")
+        mil = mil_loss(mil_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
+        return Loss(tagging + mil, {"tagging": tagging.detach(), "matching": mil.detach()})
 
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Mean average precision on the val split."""
@@ -77,7 +81,7 @@ class PretrainTagger(Objective):
         scores, present = [], []
         for scenes, pictures in self.worlds.validation(batch_size=100):
             scores.append(model(normalize(pictures).to(device)).logits.float().sigmoid().cpu())
-            present.append(_present(scenes))
+            present.append(multi_hot([*map(tags, scenes)], CATEGORIES))
         return torch.cat(scores), torch.cat(present)
 
     @torch.no_grad()
@@ -87,12 +91,3 @@ class PretrainTagger(Objective):
         tagger = RamTagger(model)
         tagger.calibrate(*self._scores(model.eval()))
         tagger.save_pretrained(out)
-
-
-def _present(scenes: list[Scene]) -> Tensor:
-    """Which of the categories each scene shows, (B, N)."""
-    columns = {category: column for column, category in enumerate(CATEGORIES)}
-    present_BN = torch.zeros(len(scenes), len(CATEGORIES))
-    for row, scene in enumerate(scenes):
-        present_BN[row, [columns[tag] for tag in tags(scene)]] = 1.0
-    return present_BN

@@ -1,11 +1,12 @@
-"""Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: pictures and what they show, not where.
+"""Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: what a picture shows, not where.
 
-The text of a picture is the list of its things ("small red cat", "large blue bus"). Each such phrase, and its shorter
-forms "red cat" and "cat", is matched against all patches; the best patches' similarity, pooled, says whether the
-picture shows it (a sigmoid loss, as in SigLIP). No boxes, no masks, no order: what the paper's ViT is given, too.
+The text of a picture lists its objects ("small red cat", "large blue bus"). Each such phrase, and its shorter forms
+"red cat" and "cat", is scored against all patches; a MIL loss (``mil_loss.py``, sigmoid as in SigLIP) says whether the
+picture shows it. No boxes, no masks, no order: the same supervision as the paper's ViT had.
 
-The world is open: that no training picture shows a red boat does not make "boat" false of red things. Denied for all of
-them, it becomes a rule that red things are no boats, and unseen colours of things go unrecognised (``docs/log.md``).
+Unseen combinations are not negatives: that no training picture shows a red boat does not make "boat" false of red
+objects. Labelled 0 for all of them, it becomes a rule that red objects are no boats, and objects of unseen colours go
+unrecognised (``docs/log.md``).
 
 B batch, P patches, V vision width, W phrases.
 """
@@ -25,7 +26,7 @@ from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
 from lion.train.log import Watch
-from lion.train.mini.mil_loss import matching_logits, matching_loss
+from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective
@@ -38,18 +39,12 @@ Phrase = tuple[str, ...]
 
 def phrases_of(scene: Scene) -> set[Phrase]:
     """Every phrase that is true of a scene: category, colour + category, size + colour + category."""
-    shown: set[Phrase] = set()
-    for thing in scene.objects:
-        shown |= {
-            (thing.category,),
-            (thing.colour, thing.category),
-            (thing.size, thing.colour, thing.category),
-        }
-    return shown
+    words = [(one.size, one.colour, one.category) for one in scene.objects]
+    return {phrase[start:] for phrase in words for start in range(3)}
 
 
 def known_phrases() -> list[Phrase]:
-    """Every phrase the train split can show; held-out colour-category pairs are neither shown nor denied."""
+    """Every phrase that the train split can show; held-out colour-category pairs are no labels at all."""
     phrases: list[Phrase] = [(category,) for category in CATEGORIES]
     for category in CATEGORIES:
         for colour in COLOURS:
@@ -59,15 +54,15 @@ def known_phrases() -> list[Phrase]:
     return phrases
 
 
-def undecided(scene: Scene) -> set[Phrase]:
-    """Names of absent categories that no training picture shows in a colour that the scene's things have."""
-    there = {thing.category for thing in scene.objects}
-    colours = {thing.colour for thing in scene.objects}
-    return {(c,) for c in CATEGORIES if c not in there and any(held_out_pair(c, colour) for colour in colours)}
+def unknown_phrases(scene: Scene) -> set[Phrase]:
+    """Phrases without a label: absent categories that no training picture shows in a colour that the scene has."""
+    present = {one.category for one in scene.objects}
+    colours = {one.colour for one in scene.objects}
+    return {(c,) for c in CATEGORIES if c not in present and any(held_out_pair(c, colour) for colour in colours)}
 
 
 class PhraseHeads(nn.Module):
-    """What holds patches against phrases during pretraining, and is thrown away after it."""
+    """Scores patches against phrases; used in pretraining only."""
 
     phrases_W3: Tensor
 
@@ -86,11 +81,11 @@ class PhraseHeads(nn.Module):
     def forward(self, patches_BPV: Tensor) -> Tensor:
         """Patches without CLS, (B, P - 1, V), to one logit per phrase, (B, W)."""
         phrases_WV = self.words(self.phrases_W3).sum(dim=1)
-        return matching_logits(self.patches(self.norm(patches_BPV)), phrases_WV, self.log_scale.exp(), self.bias)
+        return mil_logits(self.patches(self.norm(patches_BPV)), phrases_WV, self.log_scale.exp(), self.bias)
 
 
-class PhraseMatching(nn.Module):
-    """The Vision Encoder, started with fixed 2-D positions, and the heads."""
+class PhraseClassifier(nn.Module):
+    """The Vision Encoder, its position embeddings initialised as 2-D sincos codes, and the heads."""
 
     def __init__(self, config: LionConfig) -> None:
         super().__init__()
@@ -117,13 +112,13 @@ class PretrainVision(Objective):
         self.config = preset_config(recipe.model, processor)
         self.image_processor = processor.image_processor
         self.worlds = WorldBatches(recipe, self.image_processor)
-        self.columns = {phrase: column for column, phrase in enumerate(known_phrases())}
+        self.phrases = known_phrases()
 
     def prepare(self, watch: Watch | None = None) -> None:
         self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
-        return PhraseMatching(self.config)
+        return PhraseClassifier(self.config)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         return {
@@ -133,23 +128,16 @@ class PretrainVision(Objective):
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        known_BW = torch.ones(len(scenes), len(self.columns))
-        for row, scene in enumerate(scenes):
-            known_BW[row, [self.columns[phrase] for phrase in undecided(scene)]] = 0.0
-        pixels = self.image_processor.normalize(pictures)
-        tensors = {"pixel_values": pixels, "shown": self._targets(scenes), "known": known_BW}
+        tensors = {
+            "pixel_values": self.image_processor.normalize(pictures),
+            "labels": multi_hot([*map(phrases_of, scenes)], self.phrases),
+            "mask": 1 - multi_hot([*map(unknown_phrases, scenes)], self.phrases),
+        }
         return Batch(tensors, [scene.id for scene in scenes])
-
-    def _targets(self, scenes: list[Scene]) -> Tensor:
-        """Which known phrases each scene shows, (B, W)."""
-        shown_BW = torch.zeros(len(scenes), len(self.columns))
-        for row, scene in enumerate(scenes):
-            shown_BW[row, [self.columns[phrase] for phrase in phrases_of(scene)]] = 1.0
-        return shown_BW
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits_BW = model(batch.tensors["pixel_values"])
-        return Loss(matching_loss(logits_BW, batch.tensors["shown"], batch.tensors["known"]) / 10)
+        return Loss(mil_loss(logits_BW, batch.tensors["labels"], batch.tensors["mask"]) / 10)
 
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
@@ -157,9 +145,9 @@ class PretrainVision(Objective):
         device = next(model.parameters()).device
         for scenes, pictures in self.worlds.validation(batch_size=100):
             rows.append(model(self.image_processor.normalize(pictures).to(device)).float().cpu())
-            truths.append(self._targets(scenes))
+            truths.append(multi_hot([*map(phrases_of, scenes)], self.phrases))
         score_NW, truth_NW = torch.cat(rows), torch.cat(truths)
-        lengths = torch.tensor([len(phrase) for phrase in self.columns])
+        lengths = torch.tensor([len(phrase) for phrase in self.phrases])
         names = {1: "category_ap", 2: "colour_category_ap", 3: "size_colour_category_ap"}
         scores = {}
         for length, name in names.items():
@@ -169,5 +157,5 @@ class PretrainVision(Objective):
         return scores
 
     def export(self, model: nn.Module, out: Path) -> None:
-        assert isinstance(model, PhraseMatching)
+        assert isinstance(model, PhraseClassifier)
         save_part(model.vision_encoder, self.config, "vision_encoder", out)

@@ -1,0 +1,76 @@
+"""What the model makes of a batch: visual features of a picture, visual tokens, and the output of ``forward``.
+
+B batch, P patches + CLS, Q queries, V vision width, D language-model width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling, Seq2SeqLMOutput
+
+
+@dataclass
+class VisualFeatures:
+    """The part of the visual input that depends on the picture alone; computed once, used for any number of prompts.
+
+    Attributes:
+        last_BPV: deepest tap, un-normalised; the Q-Former reads it.
+        aggregated_BPD: aggregator tokens in the language model's width; None where ``visual_inputs`` is ``qformer``.
+    """
+
+    last_BPV: Tensor
+    aggregated_BPD: Tensor | None
+
+    def __len__(self) -> int:
+        return self.last_BPV.shape[0]
+
+    def row(self, index: int) -> VisualFeatures:
+        """One picture of the batch, in memory of its own."""
+        return self.map(lambda tensor: tensor[index : index + 1].clone())
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> VisualFeatures:
+        """Apply ``change`` to each tensor (pick rows, move, repeat)."""
+        return VisualFeatures(
+            change(self.last_BPV), None if self.aggregated_BPD is None else change(self.aggregated_BPD)
+        )
+
+    @staticmethod
+    def concatenate(looks: Iterable[VisualFeatures]) -> VisualFeatures:
+        """Join batches, in order."""
+        looks = list(looks)
+        aggregated = [look.aggregated_BPD for look in looks if look.aggregated_BPD is not None]
+        return VisualFeatures(
+            torch.cat([look.last_BPV for look in looks]), torch.cat(aggregated) if aggregated else None
+        )
+
+
+@dataclass
+class LionImageFeatures(BaseModelOutputWithPooling):
+    """The visual tokens of a batch.
+
+    Attributes:
+        last_hidden_state: deepest tap of the Vision Encoder, un-normalised, (B, P, V).
+        pooler_output: what the language model reads, ``[Q | P]`` or what ``visual_inputs`` leaves of it, (B, Q + P, D).
+        qformer_hidden_states: the Q part, (B, Q, D); None where ``visual_inputs`` is ``aggregator``.
+        aggregator_hidden_states: the P part, (B, P, D); None where ``visual_inputs`` is ``qformer``.
+    """
+
+    qformer_hidden_states: Tensor | None = None
+    aggregator_hidden_states: Tensor | None = None
+
+
+@dataclass
+class LionOutput(Seq2SeqLMOutput):
+    """The language model's output (loss, logits, ...) and the visual tokens that it read.
+
+    Attributes:
+        qformer_hidden_states: (B, Q, D); None where ``visual_inputs`` is ``aggregator``.
+        aggregator_hidden_states: (B, P, D); None where ``visual_inputs`` is ``qformer``.
+    """
+
+    qformer_hidden_states: Tensor | None = None
+    aggregator_hidden_states: Tensor | None = None
