@@ -20,6 +20,7 @@ from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.train.dry_run import Plan
+    from lion.train.recipe import Recipe
 
 INTERRUPTED = 130
 
@@ -85,13 +86,17 @@ def train(
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None
     if chain.questions and main:
-        from lion.eval import WorldBenchmark
+        _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
 
-        last = chain.recipes[-1]
-        if last.name in trained and (last.root / "scores" / "run.json").is_file():
-            shutil.rmtree(last.root / "scores")  # answers of the model before it
-        benchmark = WorldBenchmark("test", chain.questions)
-        evaluate([benchmark], Options(model=str(last.folder), json=json), last.root / "scores")
+
+def _score(recipe: Recipe, questions: int, *, anew: bool, json: bool) -> None:
+    """Score a finished run's model on test questions of the drawn world; `anew`: discard earlier answers."""
+    from lion.eval import WorldBenchmark
+
+    scores = recipe.root / "scores"
+    if anew and (scores / "run.json").is_file():
+        shutil.rmtree(scores)
+    evaluate([WorldBenchmark("test", questions)], Options(model=str(recipe.folder), json=json), scores)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lion.boxes import Box, format_box
-from lion.data.pictures import Pictures, OnProgress
+from lion.data.pictures import OnProgress, Pictures
 from lion.data.sample import Sample
 from lion.data.tag_noise import TagNoise
 from lion.model.image_processing_lion import LionImageProcessor
