@@ -89,14 +89,14 @@ def train(
         _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
 
 
-def _score(last: Recipe, questions: int, anew: bool, json: bool) -> None:
-    """Evaluate a chain's last model on test questions, in the folder `scores`; answers of an earlier model go first."""
+def _score(recipe: Recipe, questions: int, *, anew: bool, json: bool) -> None:
+    """Score a finished run's model on test questions of the drawn world; `anew`: discard earlier answers."""
     from lion.eval import WorldBenchmark
 
-    scores = last.root / "scores"
+    scores = recipe.root / "scores"
     if anew and (scores / "run.json").is_file():
         shutil.rmtree(scores)
-    evaluate([WorldBenchmark("test", questions)], Options(model=str(last.folder), json=json), scores)
+    evaluate([WorldBenchmark("test", questions)], Options(model=str(recipe.folder), json=json), scores)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
