@@ -168,10 +168,20 @@ class AnnotationReader:
             raise LionError(f"{path} is not UTF-8 text ({error.reason}): get it again") from error
 
     def lines(self, path: Path) -> Iterator[tuple[int, str]]:
-        """(number counted from 1, text) of the lines that are not blank."""
+        """(line number from 1, text) of the lines that are not blank."""
         for number, line in enumerate(self.text(path).split("\n"), start=1):
             if line.strip():
                 yield number, line.rstrip("\r")
+
+    def json_lines(self, path: Path) -> Iterator[tuple[int, Any]]:
+        """(line number, value) of a JSON Lines file; a line that is not JSON is a bad record."""
+        for number, line in self.lines(path):
+            with self.record(path, number, "line"):
+                try:
+                    value = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise LionError(f"it is not JSON: {error.msg}") from error
+                yield number, value
 
     def image(self, *names: str, flat: bool = True) -> Path:
         """The picture with the first of these conventional names that is there; it is not opened.

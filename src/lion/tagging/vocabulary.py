@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -32,11 +32,9 @@ class Vocabulary:
             LionError: a file is missing or not text, a name is empty or doubled, a threshold is no number from 0 to 1,
                 or there is not one per name.
         """
-        if names is None:
-            known = cls.released()
-            own = cls(known.names, known.thresholds if thresholds is None else _thresholds(Path(thresholds)))
-        else:
-            own = cls(_names(Path(names)), None if thresholds is None else _thresholds(Path(thresholds)))
+        own = cls.released() if names is None else cls(_names(Path(names)), None)
+        if thresholds is not None:
+            own = replace(own, thresholds=_thresholds(Path(thresholds)))
         if own.thresholds is not None and len(own.thresholds) != len(own.names):
             raise LionError(
                 f"{len(own.thresholds)} thresholds for {len(own.names)} tags; give one a line, in their order"

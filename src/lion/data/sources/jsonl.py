@@ -41,7 +41,7 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
     info = DatasetInfo(path.name, {}, annotations=str(path), pictures=str(path.parent))
     reader = AnnotationReader(info, path.parent, "own", skip_bad)
-    rows = _table(reader, path) if path.suffix.lower() == ".csv" else _objects(reader, path)
+    rows = _table(reader, path) if path.suffix.lower() == ".csv" else reader.json_lines(path)
     for number, row in rows:
         with reader.record(path, number, "line"):
             for record in _records(path, row, str(number)):
@@ -49,16 +49,6 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
     if not reader.records and not reader.skipped:
         raise LionError(f"{path} holds no samples; write one JSON object a line")
     return reader.finish()
-
-
-def _objects(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in reader.lines(path):
-        with reader.record(path, number, "line"):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise LionError(f"it is not JSON: {error.msg}") from error
-            yield number, row
 
 
 def _table(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:

@@ -5,7 +5,6 @@ A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<i
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
@@ -31,13 +30,7 @@ def llava(reader: AnnotationReader) -> None:
     id (which several rows may share) and the turn. `meta`: `id`, `turn`.
     """
     file = reader.file(f"{reader.split}.json", f"{reader.split}.jsonl")
-    if file.suffix == ".json":
-        rows = list(enumerate(reader.json(file), start=1))
-    else:
-        rows = []
-        for number, line in reader.lines(file):
-            with reader.record(file, number, "line"):
-                rows.append((number, json.loads(line)))
+    rows = enumerate(reader.json(file), start=1) if file.suffix == ".json" else reader.json_lines(file)
     for number, row in rows:
         with reader.record(file, number, "row"):
             for record in _turns(reader, row, number):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
@@ -24,9 +22,8 @@ def pope(reader: AnnotationReader) -> None:
     `meta`: `question_id`, `image` (the file's name).
     """
     file = reader.file(f"coco_pope_{reader.split.replace('-', '_')}.json")
-    for number, line in reader.lines(file):
+    for number, row in reader.json_lines(file):
         with reader.record(file, number, "line"):
-            row = json.loads(line)
             if row["label"] not in ("yes", "no"):
                 raise LionError(f"its label {row['label']!r} is neither yes nor no")
             picture = reader.image(f"val2014/{row['image']}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, index, text
 from lion.data.record import Record
 from lion.prompts import Task
@@ -26,9 +24,8 @@ def vsr(reader: AnnotationReader) -> None:
     split = reader.split
     name = split.replace("random-", "random/") if split.startswith("random-") else f"zeroshot/{split}"
     file = reader.file(f"{name}.jsonl", f"splits/{name}.jsonl", f"data/splits/{name}.jsonl")
-    for number, line in reader.lines(file):
+    for number, row in reader.json_lines(file):
         with reader.record(file, number, "line"):
-            row = json.loads(line)
             coco = "/".join(row["image_link"].split("/")[-2:])
             label = index(row["label"], VERDICTS, "label")
             record = Record(

@@ -166,8 +166,7 @@ def vary_question(question: str, rng: np.random.Generator, share: float) -> str:
             return varied
 
 
-Content = tuple[dict[str, Any], str | Box, dict[str, Any]]
-"""The fields of an instruction, the answer, and what scoring needs."""
+Content = tuple[dict[str, Any], str | Box, dict[str, Any]]  # fields of an instruction, answer, what scoring needs
 
 
 def _caption(shown: Scene, rng: np.random.Generator) -> Content:
@@ -185,10 +184,10 @@ def _referents(question: language.Question) -> tuple[int, ...]:
 
 
 _CHANGE_OF_SUBJECT = 0.5
-"""Share of dialogs that change their subject; the target round comes after the change.
+"""Share of dialogs that change their subject, with the target round after the change.
 
-The world's own dialogs keep their subject, so a question's position predicts what it asks; a model trained on those
-alone answers "is there a kite?" after "what color is it?" with a colour (``docs/log.md``).
+The world's own dialogs keep theirs, so that a question's position predicts its kind; a model trained on those alone
+answers "is there a kite?" after "what color is it?" with a colour (``docs/log.md``).
 """
 
 
