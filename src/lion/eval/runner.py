@@ -6,10 +6,10 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.distributed import Processes
@@ -27,8 +27,7 @@ UNSTABLE = ("data", "date", "hardware", "seconds", "tags_from")
 """Keys of run.json in which two equal runs may differ; scores.json leaves them out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(NamedTuple):
     """Questions to answer together."""
 
     questions: QuestionSet

@@ -29,4 +29,4 @@ def exact_match(
         normalise(prediction) in map(normalise, accepted)
         for prediction, accepted in zip(predictions, references, strict=True)
     ]
-    return {"accuracy": mean(hits), **mean_by_group(hits, kinds or [None] * len(hits), "accuracy")}
+    return {"accuracy": mean(hits), **mean_by_group(hits, [None] * len(hits) if kinds is None else kinds, "accuracy")}

@@ -26,7 +26,7 @@ from lion.world import CATEGORIES, COLOURS, POPE_TASKS, QUESTION_SETS, test_ques
 from lion.world.scoring import CATEGORY_FORMS, score_answers
 from tests.eval.tiny_world import forget
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", QUESTION_SETS)

@@ -15,13 +15,17 @@ from lion.errors import LionError
 from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
 from lion.eval.benchmarks.selection import Selection, select
-from lion.eval.predictions import SKIPPED
+from lion.eval.predictions import SKIPPED, Prediction
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
+from lion.metrics import Estimate
 from lion.metrics.rec import first_box
 from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
 from lion.pipeline.decoding import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
+
+_Row = tuple[Record, Prediction, Any, float]
+"""An answered record with its prediction, what that was parsed as, and its score."""
 
 
 @dataclass(frozen=True)
@@ -164,48 +168,40 @@ class DatasetBenchmark(Benchmark):
     # -- scoring ------------------------------------------------------------------------------------------------------
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
-        records, skipped = self._answered(read)
-        found = read(self.name)
-        scored = self.paper.score(records, found)
+        scores, rows, skipped = self._scored(read)
         lines = [
-            {
-                "id": record.id,
-                "asked": found[record.id]["asked"],
-                "text": found[record.id]["text"],
-                "answer": parsed,
-                "worth": round(float(score), 6),
-            }
-            for record, parsed, score in zip(records, scored.parsed, scored.samples, strict=True)
+            {"id": record.id, "asked": one["asked"], "text": one["text"], "answer": parsed, "worth": round(score, 6)}
+            for record, one, parsed, score in rows
         ]
         files = {"samples.jsonl": "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
+        records = [record for record, *_ in rows]
         if self.paper.results and not (skipped and self.paper.results_in_order):
-            parsed_by_id = {record.id: parsed for record, parsed in zip(records, scored.parsed, strict=True)}
-            name, text = self.paper.results(records, found, parsed_by_id, self.paper.split)
+            parsed_by_id = {record.id: parsed for record, _, parsed, _ in rows}
+            name, text = self.paper.results(records, read(self.name), parsed_by_id, self.paper.split)
             files[f"results/{name}"] = text
         samples = len(set(map(self.paper.sample, records)))
         facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
-        return Result(scored.scores, facts=facts, files=lambda record: files)
+        return Result(scores, facts=facts, files=lambda record: files)
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
-        records, _ = self._answered(read)
-        found, rec = read(self.name), self.paper.task == Task.REC
+        rec = self.paper.task == Task.REC
         return [
             SampleScore(
                 self.name,
                 record.id,
-                found[record.id]["asked"],
-                text := found[record.id]["text"],
+                one["asked"],
+                one["text"],
                 format_box(record.box.clamp()) if rec and record.box else " / ".join(dict.fromkeys(record.answers)),
-                float(score),
+                score,
                 partial(open_image, record.image),
                 record.box,
-                first_box(text) if rec else None,
+                first_box(one["text"]) if rec else None,
             )
-            for record, score in zip(records, self.paper.score(records, found).samples, strict=True)
+            for record, one, _, score in self._scored(read)[1]
         ]
 
-    def _answered(self, read: ReadPredictions) -> tuple[list[Record], list[dict[str, str]]]:
-        """The records of answered samples, and id and reason of what was skipped. Raises: as :meth:`score`."""
+    def _scored(self, read: ReadPredictions) -> tuple[Mapping[str, Estimate], list[_Row], list[dict[str, str]]]:
+        """The scores, the answered records, and id and reason of what was skipped. Raises: as :meth:`score`."""
         records = self.selection.records
         found = read_all(read, self.name, [record.id for record in records])
         failed = [record for record in records if SKIPPED in found[record.id]]
@@ -214,7 +210,10 @@ class DatasetBenchmark(Benchmark):
         answered = [record for record in records if self.paper.sample(record) not in left_out]
         if not answered:
             raise LionError(f"{self.name}: every sample was skipped, the first because {skipped[0][1]}")
-        return answered, [{"id": key, "reason": reason} for key, reason in skipped]
+        scored = self.paper.score(answered, found)
+        predictions = [found[record.id] for record in answered]
+        rows = list(zip(answered, predictions, scored.parsed, map(float, scored.samples), strict=True))
+        return scored.scores, rows, [{"id": key, "reason": reason} for key, reason in skipped]
 
 
 def _prompt_of(request: Request) -> str:
