@@ -4,7 +4,6 @@ A request is *prepared* (words, tags, token ids), *evidence* of its picture is g
 cached), the answer is *decoded* and *read*. Each step is a module that can be used without the others.
 """
 
-from lion.pipeline.answer import Answer, Candidate, LabelledBox, Verb
 from lion.pipeline.answering import OnError, open_pictures
 from lion.pipeline.decode import Decoder, TransformersDecoder
 from lion.pipeline.decoding import DECODING, DecodingPreset
@@ -12,8 +11,8 @@ from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare
-from lion.pipeline.read import read, read_ranking
-from lion.pipeline.request import Request
+from lion.pipeline.read import Answer, Candidate, LabelledBox, read, read_ranking
+from lion.pipeline.request import Request, Verb
 
 __all__ = [
     "DECODING",

@@ -15,13 +15,12 @@ from typing import Any, Literal
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
-from lion.pipeline.answer import Answer, Verb
 from lion.pipeline.decode import Decoder, TransformersDecoder
 from lion.pipeline.decoding import DecodingPreset, decoding_presets
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, batched, encode_images, picture_name, tag_images
 from lion.pipeline.prepare import Prompt, prepare
-from lion.pipeline.read import read, read_ranking
-from lion.pipeline.request import Request
+from lion.pipeline.read import Answer, read, read_ranking
+from lion.pipeline.request import Request, Verb
 from lion.prompts import Task
 from lion.tagging import Tagger
 

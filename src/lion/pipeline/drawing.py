@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lion.atomic import atomic_write
 from lion.errors import LionError
 from lion.images import MAX_MEGAPIXELS
-from lion.pipeline.answer import LabelledBox
+from lion.pipeline.read import LabelledBox
 
 COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
 SMALLEST_SIDE = 320

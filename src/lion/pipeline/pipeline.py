@@ -17,12 +17,12 @@ import torch
 from lion.boxes import Box
 from lion.checkpoints.loading import load
 from lion.errors import LionError
-from lion.pipeline.answer import Answer, Candidate, Verb
 from lion.pipeline.answering import Answering
 from lion.pipeline.decoding import DecodingSettings as Settings
 from lion.pipeline.decoding import decoding_presets, with_settings
 from lion.pipeline.evidence import Look, Picture, Pictures
-from lion.pipeline.request import Request, Round
+from lion.pipeline.read import Answer, Candidate
+from lion.pipeline.request import Request, Round, Verb
 
 AnyImage = Picture | Pictures
 Answers = list[Answer]

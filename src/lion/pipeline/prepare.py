@@ -14,8 +14,7 @@ from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
 from lion.model import LionProcessor
 from lion.model.processing_lion import is_readable
-from lion.pipeline.answer import Verb
-from lion.pipeline.request import Request, Round, Wording
+from lion.pipeline.request import Request, Round, Verb, Wording
 from lion.prompts import Task, instruction, tag_words
 
 

@@ -4,11 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lion.boxes import Box
-from lion.pipeline.answer import Verb
 from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.evidence import Picture
+from lion.prompts import Task
+
+
+class Verb(StrEnum):
+    """What a user can ask for: a command of ``lion``, and the value of ``task`` in an answer."""
+
+    CAPTION = "caption"
+    ASK = "ask"
+    CHAT = "chat"
+    LOCATE = "locate"
+    DESCRIBE = "describe"
+    TAG = "tag"
+
+    @property
+    def task(self) -> Task | None:
+        """The model's task behind the verb; None for ``tag``, which only the tagger answers."""
+        return _TASK_OF[self]
+
+    @classmethod
+    def of(cls, task: Task) -> Verb:
+        """The verb that asks for a task."""
+        return next(verb for verb in cls if verb.task is task)
+
+
+_TASK_OF = {
+    Verb.CAPTION: Task.CAPTION,
+    Verb.ASK: Task.VQA,
+    Verb.CHAT: Task.DIALOG,
+    Verb.LOCATE: Task.REC,
+    Verb.DESCRIBE: Task.REG,
+    Verb.TAG: None,
+}
+
 
 Round = tuple[str, str]
 """A question and the answer it got."""
