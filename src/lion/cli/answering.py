@@ -11,7 +11,7 @@ import typer
 
 from lion.cli.inputs import expand, open_picture, parse_box, split_last
 from lion.cli.options import Images, Options, shared_options
-from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, save_answer, say, waiting
+from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, save_answer, say
 
 if TYPE_CHECKING:
     from lion.boxes import Box
@@ -77,7 +77,7 @@ def load_pipeline(options: Options) -> LionPipeline:
     """The model the options name, with a note on stderr where it is lion-mini."""
     from lion.pipeline import LionPipeline
 
-    with waiting("loading the model"):
+    with Meter("loading the model"):
         pipeline = LionPipeline.from_pretrained(
             options.model, device=options.device, batch_size=options.batch_size, decoding=options.decoding
         )
@@ -106,7 +106,7 @@ def answer_pictures(
     A picture that cannot be used gets a line on stderr and a row that is not ok; the others are answered. The model is
     loaded once there is a picture for it.
     """
-    with waiting("loading libraries"):
+    with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Look, Request, Verb, open_pictures

@@ -15,7 +15,7 @@ import typer
 from lion.cli.answering import load_pipeline, read_tags, report
 from lion.cli.inputs import expand, open_picture
 from lion.cli.options import Options, shared_options
-from lion.cli.output import Meter, plan_saves, quiet_libraries, waiting
+from lion.cli.output import Meter, plan_saves, quiet_libraries
 from lion.errors import LionError
 
 
@@ -28,7 +28,7 @@ def chat(
 
     Earlier rounds are remembered; an empty line or the end of input ends a typed conversation.
     """
-    with waiting("loading libraries"):
+    with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Answer, Request, Verb, annotate, open_pictures, save_picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lion.cli.options import Debug
-from lion.cli.output import Meter, quiet_libraries, say, waiting
+from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def official(
     """
     if out is None and not dry_run:
         raise LionError("name the folder to write, or ask for --dry-run")
-    with waiting("waking up"):
+    with Meter("loading libraries"):
         quiet_libraries(debug)
         import torch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lion.cli.options import Debug, Json
-from lion.cli.output import quiet_libraries, say, waiting
+from lion.cli.output import Meter, quiet_libraries, say
 
 if TYPE_CHECKING:
     from lion.convert.ram import RamReport
@@ -34,7 +34,7 @@ def ram(
 
     Nothing in the file is run, and OUT appears whole or not at all.
     """
-    with waiting("converting"):
+    with Meter("converting"):
         quiet_libraries(debug)
         from lion.convert.ram import convert_ram
 

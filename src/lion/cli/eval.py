@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from lion.cli.answering import introduce, read_tags
 from lion.cli.eval_tables import print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Json, Options, shared_options
-from lion.cli.output import Meter, quiet_libraries, say, waiting
+from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def paper(
     if tags_off and options.tags_from is not None:
         raise LionError("--tags-off and --tags-from exclude each other; use one")
     processes = _processes(options)
-    with waiting("reading the data"):
+    with Meter("reading the data"):
         from lion.checkpoints.finding import BUNDLED
         from lion.eval import DatasetBenchmark, named
 
@@ -148,7 +148,7 @@ def all_mini(
 @evaluation.command()
 def score(folders: Runs, data: MovedData = None, json: Json = False, debug: Debug = False) -> None:
     """Score the answers in a folder again, without a model."""
-    with waiting("scoring"):
+    with Meter("scoring"):
         quiet_libraries(debug)
         from lion.eval import rescore
         from lion.eval.report import run_folders
@@ -169,7 +169,7 @@ def report(
 ) -> None:
     """Put runs into the paper's tables, with a gallery of the worst errors: report.md, report.json and report.html."""
     out = out or folders[0] / "report"
-    with waiting("writing the report"):
+    with Meter("writing the report"):
         quiet_libraries(debug)
         from lion.eval.report import write_report
 
@@ -205,7 +205,7 @@ def evaluate(
     from lion.pipeline import LionPipeline
 
     processes = processes or Processes()
-    with waiting("loading the model"):
+    with Meter("loading the model"):
         device = processes.device(options.device)
         pipeline = LionPipeline.from_pretrained(options.model, device=device, batch_size=batch_size)
     if (tags := read_tags(options)) is not None:
@@ -220,12 +220,12 @@ def evaluate(
         else:
             folder = (out or root / model) / benchmark.label
         try:
-            with waiting("writing the questions"):
+            with Meter("writing the questions"):
                 run = Evaluation(pipeline, benchmark, folder, blind=blind, processes=processes)
             what = f"{benchmark.name} ({number} of {len(benchmarks)})"
             with Meter(what, run.pending, shown=processes.main) as meter:
                 run.predict(meter.advance)
-            with waiting("scoring"):
+            with Meter("scoring"):
                 record = run.finish()
         except OSError as error:
             raise LionError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
@@ -236,7 +236,7 @@ def evaluate(
 
 def _processes(options: Options) -> Processes:
     """The launcher's processes, joined, once libraries are loaded and quiet."""
-    with waiting("waking up"):
+    with Meter("loading libraries"):
         quiet_libraries(options.debug)
         import lion.eval  # noqa: F401
         from lion.distributed import Processes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lion.cli.options import Debug, Json
-from lion.cli.output import quiet_libraries, waiting
+from lion.cli.output import Meter, quiet_libraries
 
 if TYPE_CHECKING:
     from lion.checkpoints.info import ComponentInfo, ModelInfo
@@ -23,7 +23,7 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show a checkpoint's components, parameters and memory, without loading its weights."""
-    with waiting("waking up"):
+    with Meter("loading libraries"):
         quiet_libraries(debug)
         from lion.checkpoints.info import model_info
 

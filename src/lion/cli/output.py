@@ -117,12 +117,14 @@ class Meter:
     """
 
     def __init__(self, what: str | None = None, total: int | None = None, *, shown: bool = True) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = [progress.TextColumn("{task.description}"), progress.BarColumn()]
+        if what is None or total is not None:
+            columns += [progress.MofNCompleteColumn(), progress.TimeRemainingColumn()]
         console = Console(stderr=True)
-        self._bar = Progress(
+        self._bar = progress.Progress(
             *columns,
             console=console,
             transient=True,
@@ -130,7 +132,7 @@ class Meter:
             redirect_stderr=False,
             speed_estimate_period=60,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, progress.TaskID] = {}
         if what is not None:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
@@ -180,16 +182,3 @@ class Meter:
             self._patience.join()
         if self._shown:
             self._bar.stop()
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on a terminal's stderr while something takes its time."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield

@@ -13,7 +13,7 @@ import typer
 
 from lion.cli.answering import answer_pictures, introduce
 from lion.cli.options import Images, Options, shared_options
-from lion.cli.output import say, waiting
+from lion.cli.output import Meter, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _load(
     from lion.checkpoints.loading import load_tagger
     from lion.tagging import TagCache, TagPolicy
 
-    with waiting("loading the tagger"):
+    with Meter("loading the tagger"):
         tagger, name = load_tagger(options.model, options.device)
     if scores is not None:
         tagger.cache = TagCache(scores)
