@@ -42,6 +42,27 @@ def test_a_bar_appears_on_a_terminal_when_the_work_lasts(stderr, capsys, termina
     assert capsys.readouterr().out == "a line\n" * 4
 
 
+def test_runs_side_by_side_have_a_bar_each_with_loss_and_speed(stderr, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = stderr(True)
+    row = {"loss": 1.25, "samples_per_second": 40.0}
+    with Meter() as meter:
+        meter.watch("stage1", 100, 1500)
+        meter.watch("drawing pictures", 512, 1024)
+        meter.watch("stage1", 105, 1500, row)
+        meter.watch("drawing pictures", 1024, 1024)
+        meter.watch("stage2", 5, 1500, {**row, "loss": 7.5})
+        time.sleep(0.3)
+    shown = stream.getvalue()
+    assert all(text in shown for text in ("stage1  loss 1.250  40/s", " 105/1500", "stage2  loss 7.500", "   5/1500"))
+    assert "drawing" not in shown, "what is done goes"
+    silent = stderr(True)
+    with Meter(shown=False) as meter:
+        meter.watch("stage1", 5, 10, row)
+        time.sleep(0.2)
+    assert silent.getvalue() == ""
+
+
 def test_an_error_takes_the_bar_down(stderr):
     stream = stderr(True)
     with pytest.raises(KeyError), Meter("answering", 4):

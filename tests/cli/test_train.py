@@ -76,11 +76,15 @@ def three(tmp_path, chain):
     return chain
 
 
-def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path):
-    """The same models as one after another without workers, and a failure that leaves one line."""
+def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path, monkeypatch):
+    """The same models as one after another without workers, bars of each, and a failure that leaves one line."""
+    shown = []
+    monkeypatch.setattr("lion.cli.output.Meter.watch", lambda _, *report: shown.append(report))
     ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err
     assert {row["name"] for row in ran.rows[:2]} == {"own1", "own3"} and ran.rows[2]["name"] == "own2"
+    ends = {(name, done) for name, done, total, row in shown if done == total and row["loss"] > 0}
+    assert ends == {(f"own{number}", 2) for number in (1, 2, 3)}
     assert run("train", three, f"root={tmp_path}/one").code == 0
     for out in ("out1", "out2", "out3"):
         first, second = (load_file(tmp_path / root / out / "model.safetensors") for root in ("two", "one"))

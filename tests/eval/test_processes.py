@@ -134,7 +134,7 @@ class Alone(Processes):
 def test_without_a_launcher_there_is_one(monkeypatch):
     for name in ("WORLD_SIZE", "RANK"):
         monkeypatch.delenv(name, raising=False)
-    assert Processes.launched() == Processes() and Processes().main
+    assert Processes.launched() == Processes.launched(join=False) == Processes() and Processes().main
     assert Processes().device(None) is None and Processes(2, 1).device("cpu") == "cpu"
 
 
@@ -147,3 +147,13 @@ def test_half_a_launcher_is_an_error_that_says_so(monkeypatch, name, value):
         LaunchError, match=rf"^{name}.* is set, but not by a launcher; start with torchrun, or unset it"
     ):
         Processes.launched()
+    if value != "2":
+        with pytest.raises(LaunchError, match=rf"^{name}"):
+            Processes.launched(join=False)
+
+
+def test_a_rank_is_known_without_a_process_group(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert Processes.launched(join=False) == Processes(2, 1)
+    assert not torch.distributed.is_initialized()

@@ -75,13 +75,11 @@ def train(
         with Meter(shown=main) as meter:
             runs = train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet, watch=meter.watch)
             for each, record, before in runs:
-                with meter.aside():
-                    if before:
-                        say("note", f"{each.name} is finished in {each.folder}; --restart would train it anew")
-                    else:
-                        trained.add(each.name)
-                    if main:
-                        _print_record(record, str(each.folder), json)
+                if not before:
+                    trained.add(each.name)
+                if main:
+                    with meter.aside():
+                        _print_record(each, record, before, json)
     except Stopped as stopped:
         say("note", str(stopped))
         raise typer.Exit(INTERRUPTED) from None
@@ -115,12 +113,16 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         print(f"  first  {folder} has to be trained; random weights stood in for it")
 
 
-def _print_record(record: Mapping[str, Any], folder: str, as_json: bool) -> None:
+def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_json: bool) -> None:
+    if before:
+        say("note", f"{recipe.name} is finished in {recipe.folder}; --restart would train it anew")
     if as_json:
         print(json_module.dumps(record))
         return
     minutes = record["seconds"] / 60
-    print(f"{record['name']}: {record['steps']:,} steps in {minutes:.1f} min on {record['hardware']}, in {folder}")
+    print(
+        f"{record['name']}: {record['steps']:,} steps in {minutes:.1f} min on {record['hardware']}, in {recipe.folder}"
+    )
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
     for line in _columns([f"{name} {value:.3f}" for name, value in record["scores"].items()]):

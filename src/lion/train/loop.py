@@ -72,9 +72,8 @@ def fit(run: Run) -> bool:
     Returns: whether a signal to stop arrived during the last step, too late to stop before it.
 
     Raises:
-        LionError: a loss or the norm of the gradients is NaN or infinite; names step and samples. Nothing of such a
-            step is in a checkpoint.
-        Stopped: after a signal; the steps until then are saved.
+        LionError: a loss or gradient norm is NaN or infinite; no checkpoint holds anything of such a step.
+        Stopped: after a signal, with a checkpoint saved.
     """
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:

@@ -66,7 +66,7 @@ class StepMetrics:
 
     def __init__(self, terms: Sequence[str], accelerator: Accelerator) -> None:
         self.accelerator, self.steps = accelerator, list[Step]()
-        self._columns = {name: 2 * column for column, name in enumerate((LOSS, NORM, *terms))}
+        self._columns = {name: 2 * column for column, name in enumerate((LOSS, NORM, *map(str, terms)))}
 
     def due(self) -> bool:
         """Whether to read now; equal in all processes."""

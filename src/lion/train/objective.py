@@ -2,10 +2,8 @@
 
 The loop (loop.py) knows steps, devices and checkpoints; an objective knows data, model and loss. The three stages of
 LION share one objective (language_modelling.py); each pretraining stage has its own file. The stage table names the
-class that belongs to a stage; it is constructed with the recipe alone.
-
-An objective holds no state that training changes: batch(step, shard) is a pure function of the recipe's seed and its
-two arguments, so a killed run resumes from nothing but the step number.
+class of a stage. An objective holds no state that training changes: batch(step, shard) is a pure function of the
+recipe's seed and its two arguments, so a killed run resumes from the step number alone.
 """
 
 from __future__ import annotations
@@ -56,7 +54,7 @@ class Objective(ABC):
     terms: Sequence[str] = ()
     """Every name that `Loss.per_task` can hold, in the order of the log."""
     unused_parameters: bool = False
-    """Whether a batch may leave some trained parameters without gradient, which data-parallel training has to know."""
+    """Whether a batch may leave trained parameters without gradient; finding them costs a walk over every graph."""
     decoding: str | None = None
     """How validation generates answers, in words that stand beside its scores; None where it generates none."""
 
@@ -80,13 +78,10 @@ class Objective(ABC):
 
     @abstractmethod
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """Micro-batch `shard` of step `step` (both from 0), on CPU: a pure function of (seed, step, shard).
+        """Micro-batch `shard` (of gradient_accumulation x processes) of step `step`, both from 0, on CPU.
 
-        A step has gradient_accumulation x processes shards. Called in worker processes where the recipe wants some,
-        so the objective must be picklable and must not touch the model here.
-
-        Raises:
-            LionError: no usable sample.
+        Called in worker processes where the recipe sets some, so the objective must be picklable and must not touch
+        the model here. Raises: LionError if there is no usable sample.
         """
 
     @abstractmethod
@@ -95,7 +90,7 @@ class Objective(ABC):
 
     @abstractmethod
     def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """Generate (or predict) on held-out samples and score; the unwrapped model, in eval mode, under no_grad.
+        """Scores on held-out samples; `model` is unwrapped, in eval mode, under no_grad.
 
         `skip` is called with each held-out sample that cannot be used, once a run.
         """

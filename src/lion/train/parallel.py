@@ -38,10 +38,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 
 def data_parallel(model: nn.Module, accelerator: Accelerator, unused_parameters: bool) -> nn.Module:
-    """The model, wrapped to average gradients where there are several processes.
-
-    `unused_parameters`: a batch may leave trained ones without gradient; to find them costs a walk over every graph.
-    """
+    """The model, wrapped to average gradients where there are several processes (see `Objective.unused_parameters`)."""
     if accelerator.num_processes == 1:
         return model
     devices = [accelerator.device] if accelerator.device.type == "cuda" else None

@@ -53,12 +53,7 @@ class Validator:
     _reported: set[str] = field(default_factory=set)
 
     def scores(self, model: LionForConditionalGeneration, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """`set/score` for every set of questions. Call under no_grad, in eval mode.
-
-        Args:
-            model: the unwrapped model.
-            skip: called with each held-out sample that cannot be used, the first time.
-        """
+        """`set/score` for every set of questions; see `lion.train.objective.Objective.validate`."""
         scores: dict[str, float] = {}
         for name, samples in self._world.items():
             texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
