@@ -4,8 +4,6 @@ Exit codes: 0 answered; 1 our fault (a bug, or an answer that cannot be read); 2
 A mistake is one line on stderr that says how to mend it; tracebacks are for ``--debug``.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

@@ -1,7 +1,5 @@
 """``lion chat``: a conversation about one picture, typed or piped."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import suppress

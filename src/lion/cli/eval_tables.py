@@ -1,7 +1,5 @@
 """Scores as tables on the terminal."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``lion world``: scenes of the mini world as files, also as the original files of other datasets."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -4,8 +4,6 @@
 :class:`Answering` runs batches of requests along it and is the one place where a failed request becomes a row.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

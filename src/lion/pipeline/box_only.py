@@ -4,10 +4,9 @@ Works on characters, whatever pieces a tokenizer has: a piece is allowed if the 
 prefix of some box that `format_box` could write. R rows (pictures times beams), T tokens so far, N vocabulary.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -42,9 +41,9 @@ class BoxOnly(LogitsProcessor):
         if not self._can_finish(""):
             raise LionError("this model's tokenizer cannot write [x1,y1,x2,y2]; use another decoding than 'boxes'")
 
-    def __reduce__(self) -> tuple[type[BoxOnly], tuple[PreTrainedTokenizerBase, int]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[PreTrainedTokenizerBase, int]]:
         """Caches do not travel to other processes; there the vocabulary is read anew."""
-        return BoxOnly, (self.tokenizer, self.decimals)
+        return type(self), (self.tokenizer, self.decimals)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Mask scores (R, N) given `input_ids` (R, T), whose first token is the decoder's start token."""

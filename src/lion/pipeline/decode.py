@@ -4,8 +4,6 @@
 instruction tokens, K candidates of a prompt.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol

@@ -1,7 +1,5 @@
 """How each task's answer is generated: the one place with generation settings, and their named presets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict

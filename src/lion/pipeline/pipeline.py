@@ -6,11 +6,9 @@ Every method makes :class:`Request` objects, and :meth:`Answering.answer` is the
 # mypy: disable-error-code="overload-overlap"
 # One picture and one text give one answer, a list of either gives a list; a text counts as both kinds for mypy.
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Unpack, overload
+from typing import Any, Self, Unpack, overload
 
 import torch
 
@@ -49,7 +47,7 @@ class LionPipeline(Answering):
         dtype: torch.dtype | None = None,
         batch_size: int = 8,
         decoding: str = "lion",
-    ) -> LionPipeline:
+    ) -> Self:
         """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
 
         Args:

@@ -3,8 +3,6 @@
 T prompt tokens (language model), T' instruction tokens (Q-Former).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,12 +3,10 @@
 No tensors here. Boxes carry both of their spaces, so nobody needs the picture's size to use them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -29,7 +27,7 @@ class LabelledBox:
     pixel: Box
 
     @classmethod
-    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> LabelledBox:
+    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> Self:
         """From a unit box and the picture's (width, height)."""
         return cls(label, unit, unit.to_pixel(*size))
 
@@ -88,7 +86,7 @@ class Answer:
     """Whether the request failed before the model answered: a picture that cannot be opened, a question too long."""
 
     @classmethod
-    def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Answer:
+    def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Self:
         """The answer to ``tag``; a picture in which nothing was recognised is one too."""
         return cls(", ".join(tags), Verb.TAG, tuple(tags), model=model, image=image)
 

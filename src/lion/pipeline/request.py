@@ -1,10 +1,9 @@
 """The input of a pipeline: one :class:`Request` per picture and question."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from lion.boxes import Box
 from lion.pipeline.decoding import DecodingPreset
@@ -28,7 +27,7 @@ class Verb(StrEnum):
         return _TASK_OF[self]
 
     @classmethod
-    def of(cls, task: Task) -> Verb:
+    def of(cls, task: Task) -> Self:
         """The verb that asks for a task."""
         return next(verb for verb in cls if verb.task is task)
 

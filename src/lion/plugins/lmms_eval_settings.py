@@ -1,7 +1,5 @@
 """What lmms-eval asks for, in LION's terms: the settings of a task, and where an answer ends. No lmms-eval needed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
