@@ -1,6 +1,8 @@
-"""An answer becomes a prediction; one that failed is stored with its reason or raised, as its set wants it."""
+"""Batches depend on the questions alone; an answer becomes a prediction, a failed one its reason or an error."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lion.errors import LionError
 from lion.eval.questions import QuestionSet
@@ -60,3 +62,33 @@ def test_each_image_is_encoded_once():
     questions(images=[b"one", b"one"]).look(pipeline, [0, 1])
     questions().look(pipeline, [0, 1])
     assert pipeline.looked == [[b"one"]]
+
+
+def to_batch(pictures=(), lengths=(), count=None):
+    count = len(pictures) if count is None else count
+    prompts = ["x" * length for length in lengths]
+    return QuestionSet("p", [str(i) for i in range(count)], prompts, None, pictures)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 50)), min_size=1), st.integers(1, 7))
+def test_every_question_once_and_each_picture_in_one_group(asked, size):
+    pictures, lengths = zip(*asked, strict=True)
+    groups = to_batch(pictures, lengths).batch_groups(size)
+    batches = [batch for group in groups for batch in group]
+    assert sorted(number for batch in batches for number in batch) == list(range(len(asked)))
+    assert all(1 <= len(batch) <= size for batch in batches)
+    shown = [{pictures[number] for batch in group for number in batch} for group in groups]
+    assert sum(map(len, shown)) == len(set(pictures)) and all(len(one) <= size for one in shown)
+    for group in groups:
+        inside = [lengths[number] for batch in group for number in batch]
+        assert inside == sorted(inside, reverse=True)
+
+
+def test_questions_about_different_pictures_go_by_length():
+    assert to_batch("abcd", [3, 9, 4, 8]).batch_groups(2) == [[[1, 3]], [[2, 0]]]
+    assert to_batch("aabb", [3, 9, 4, 8]).batch_groups(2) == [[[1, 3], [2, 0]]]
+
+
+def test_without_pictures_in_the_given_order():
+    assert to_batch(count=5).batch_groups(2) == [[[0, 1]], [[2, 3]], [[4]]]
+    assert to_batch(count=0).batch_groups(2) == []

@@ -2,10 +2,8 @@
 
 import pytest
 
-from lion.metrics.caption_objects import caption_objects
 from lion.metrics.exact_match import exact_match, normalise
-from lion.metrics.mentions import mentions
-from lion.metrics.reg import reg
+from lion.metrics.mentions import caption_objects, mentions, reg
 
 FORMS = {"bus": "bus", "buses": "bus", "cat": "cat", "cats": "cat", "light": "light", "traffic light": "traffic light"}
 COLOURS = {"red": "red", "blue": "blue"}

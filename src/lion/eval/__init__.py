@@ -10,12 +10,5 @@ from lion.eval.runner import Evaluation, rescore
 from lion.eval.world import WorldBenchmark
 
 __all__ = [
-    "PAPER",
-    "DatasetBenchmark",
-    "Evaluation",
-    "PaperBenchmark",
-    "WorldBenchmark",
-    "benchmark_of",
-    "named",
-    "rescore",
-]
+    "PAPER", "DatasetBenchmark", "Evaluation", "PaperBenchmark", "WorldBenchmark", "benchmark_of", "named", "rescore",
+]  # fmt: skip

@@ -1,6 +1,4 @@
-"""What a benchmark is: questions, and how their predictions are scored. Nothing here runs a model or writes a file."""
-
-from __future__ import annotations
+"""The interface of a benchmark: its questions and their scoring. Nothing here runs a model or writes a file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +36,7 @@ class Result:
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By score name, what scores.json holds beside the score: baselines and target."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Further keys of scores.json: number of samples, what was skipped."""
+    """Further keys of scores.json: number of samples, skipped samples."""
     files: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda record: {}
     """Texts of further files by name, from the record that run.json and scores.json make together."""
 

@@ -1,7 +1,5 @@
 """A report's headings, paragraphs, tables and lists, rendered as Markdown and as HTML."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,10 +13,11 @@ class Heading(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of cells; the first row names the columns. Markdown's alignment of the columns may be given."""
+    """Rows of cells; the first row names the columns."""
 
     rows: Sequence[Sequence[str]]
     alignment: Sequence[str] = ()
+    """Markdown's marks below the names of the columns; empty for ``---``."""
 
 
 class Items(NamedTuple):
@@ -27,11 +26,11 @@ class Items(NamedTuple):
     lines: Sequence[str]
 
 
-Document = Sequence[Heading | Table | Items | str]
-"""Its blocks in order; a text is a paragraph."""
+Block = Heading | Table | Items | str
+"""A part of a document; a text is a paragraph."""
 
 
-def markdown(document: Document) -> str:
+def markdown(document: Sequence[Block]) -> str:
     """The document as Markdown."""
     blocks = []
     for block in document:
@@ -49,7 +48,7 @@ def markdown(document: Document) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def html_body(document: Document) -> str:
+def html_body(document: Sequence[Block]) -> str:
     """The document as HTML, without the page around it."""
     blocks = []
     for block in document:

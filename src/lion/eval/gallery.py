@@ -1,7 +1,5 @@
 """The worst errors as images: prompt, generated text and reference, with both boxes drawn."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -11,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from lion.eval.benchmark import SampleScore
-from lion.eval.document import Document, html_body
+from lion.eval.document import Block, html_body
 from lion.pipeline import LabelledBox, annotate
 
 MAX_ERRORS = 12
@@ -49,22 +47,14 @@ def lowest(scores: Sequence[float]) -> list[int]:
 
 def error_record(model: str, sample: SampleScore) -> dict[str, Any]:
     """An error as report.json holds it: all but the image."""
-    return {
-        "benchmark": sample.group,
-        "model": model,
-        "id": sample.id,
-        "asked": sample.prompt,
-        "said": sample.generated,
-        "right": sample.reference,
-        "worth": round(sample.score, 4),
-    }
+    texts = {"asked": sample.prompt, "said": sample.generated, "right": sample.reference}
+    return {"benchmark": sample.group, "model": model, "id": sample.id, **texts, "worth": round(sample.score, 4)}
 
 
 def annotated(sample: SampleScore) -> Image.Image:
     """The image, small, with the reference (or given) box and the predicted one.
 
-    Raises:
-        LionError: the image cannot be read.
+    Raises: LionError if the image cannot be read.
     """
     small = sample.image().copy()
     small.thumbnail((_SIDE, _SIDE))
@@ -73,11 +63,10 @@ def annotated(sample: SampleScore) -> Image.Image:
     return annotate(small, boxes) if boxes else small
 
 
-def html_page(document: Document, errors: Sequence[tuple[str, SampleScore]]) -> str:
+def html_page(document: Sequence[Block], errors: Sequence[tuple[str, SampleScore]]) -> str:
     """One file with a report and, below it, the errors (model, sample) with their images embedded.
 
-    Raises:
-        LionError: an image cannot be read.
+    Raises: LionError if an image cannot be read.
     """
     body = [html_body(document)] + ["<h2>The worst errors</h2>"] * bool(errors)
     sections: dict[str, list[str]] = {}
@@ -93,8 +82,8 @@ def _figure(model: str, sample: SampleScore) -> str:
     buffer = io.BytesIO()
     annotated(sample).save(buffer, "JPEG", quality=85)
     data = base64.b64encode(buffer.getvalue()).decode()
-    facts = error_record(model, sample)
-    facts["worth"] = f"{facts['worth']:g}"
+    record = error_record(model, sample)
+    record["worth"] = f"{record['worth']:g}"
     shown = ("asked", "said", "right", "worth", "id")
-    lines = "".join(f"<p><b>{name}</b> {html.escape(facts[name])}</p>" for name in shown)
+    lines = "".join(f"<p><b>{name}</b> {html.escape(record[name])}</p>" for name in shown)
     return f'<figure><img alt="" src="data:image/jpeg;base64,{data}"><figcaption>{lines}</figcaption></figure>'

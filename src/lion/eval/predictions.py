@@ -7,8 +7,6 @@ FOLDER/predictions/<set>.rank1.jsonl   those of a second process, and so on
 A killed run loses at most its current batch; a last line cut in half is dropped and generated again.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ Prediction = dict[str, Any]
 """A line: ``id``, ``text`` (or ``scores``) and ``seconds``, and what helps people who read the file."""
 
 SKIPPED = "skipped"
-"""Key of the reason in place of an answer; such a question is put again in the next call, in case it was mended."""
+"""Key of the reason in place of an answer; the next call tries such a question again, in case it was repaired."""
 FIXED = ("benchmark", "model_fingerprint", "settings", "decoding")
 """Keys of run.json that all predictions of a folder share; the number of questions may grow."""
 FIRST_CALL = ("model", "commit", "date", "hardware", "versions")
@@ -42,14 +40,12 @@ class Predictions:
     def claim(self, run: Mapping[str, Any]) -> None:
         """Start a run in the folder, or resume the same one.
 
-        Raises:
-            LionError: the folder holds another run's predictions, or other files.
+        Raises: LionError if the folder holds another run's predictions, or other files.
         """
         path = self.folder / "run.json"
         if path.is_file():
             found = self.run()
-            differing = [key for key in FIXED if found.get(key) != run[key]]
-            if differing:
+            if differing := [key for key in FIXED if found.get(key) != run[key]]:
                 raise LionError(f"{self.folder} holds {_difference(found, run, differing[0])}; choose another --out")
             kept = {key: found[key] for key in FIRST_CALL if key in found}
             run = {**run, **kept, "blind_run": found["blind_run"] or run["blind_run"]}
@@ -60,11 +56,7 @@ class Predictions:
         atomic_write_json(path, run)
 
     def run(self) -> dict[str, Any]:
-        """The contents of run.json.
-
-        Raises:
-            LionError: there is none, or it is unreadable.
-        """
+        """The contents of run.json. Raises: LionError if there is none, or it is unreadable."""
         path = self.folder / "run.json"
         missing = f"{self.folder} holds no run.json; name the folder that lion eval wrote"
         found = _read_json(path, missing, "ask again into another folder")
@@ -81,8 +73,7 @@ class Predictions:
     def read(self, name: str) -> dict[str, Prediction]:
         """The predictions of a question set by id, in the order they were written, of all processes.
 
-        Raises:
-            LionError: a line before the last is damaged, or two lines answer one question.
+        Raises: LionError if a line before the last is damaged, or two lines answer one question.
         """
         own = self.folder / "predictions" / f"{name}.jsonl"
         found: dict[str, Prediction] = {}
@@ -96,7 +87,7 @@ class Predictions:
                     raise LionError(f"{where} is damaged; delete the line, and it is asked again") from error
                 if key not in found or SKIPPED in found[key]:
                     found[key] = prediction
-                elif SKIPPED not in prediction:  # else mended since, and answered by a process whose file comes first
+                elif SKIPPED not in prediction:  # else repaired since, and answered by a process whose file comes first
                     raise LionError(f"{where}: {key} is answered twice; delete one of the lines")
         return found
 

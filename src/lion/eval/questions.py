@@ -1,6 +1,4 @@
-"""A set of questions, and the prediction that the pipeline's answer to each is stored as."""
-
-from __future__ import annotations
+"""A set of questions: its batches, and the predictions that the pipeline's answers are stored as."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +9,7 @@ from typing import Any
 from lion.errors import LionError
 from lion.eval.predictions import SKIPPED, Prediction
 from lion.pipeline import Answer, LionPipeline, Request
-from lion.pipeline.evidence import Picture
+from lion.pipeline.evidence import Picture, batched
 
 
 @dataclass(frozen=True)
@@ -37,19 +35,37 @@ class QuestionSet:
     references: Sequence[Any] = ()
     skip_bad: bool | None = None
 
+    def batch_groups(self, size: int) -> list[list[list[int]]]:
+        """Batches of at most `size` question indices, in groups that share images and belong to one process.
+
+        With ``images``, questions about one image stay in one group of at most `size` images, and groups and batches go
+        from long prompts to short ones, so that the largest memory is needed first; without, the given order is kept.
+
+        Batches depend on the questions and the size alone, not on which questions are answered already nor on the
+        number of processes, so every prediction comes out of the same batch, bit for bit, after any interruption.
+        """
+        if not self.images:
+            return [[list(batch)] for batch in batched(range(len(self.ids)), size)]
+        of_image: dict[Path | bytes, list[int]] = {}
+        for index, image in enumerate(self.images):
+            of_image.setdefault(image, []).append(index)
+        lengths = [len(prompt) for prompt in self.prompts]
+        images = sorted(of_image.values(), key=lambda indices: (-max(lengths[i] for i in indices), indices[0]))
+        groups = [[index for indices in some for index in indices] for some in batched(images, size)]
+        for group in groups:
+            group.sort(key=lambda index: (-lengths[index], index))
+        return [list(map(list, batched(group, size))) for group in groups]
+
     def look(self, pipeline: LionPipeline, indices: Sequence[int]) -> None:
         """Encode the questions' images, each once, before batches of them are answered."""
         if not self.images:
             return
         images: list[Picture] = list(dict.fromkeys(self.images[index] for index in indices))
-        with suppress(LionError, OSError):  # what cannot be read is reported by `answer`
+        with suppress(LionError, OSError):  # `answer` reports an image that cannot be read
             pipeline.look(images)
 
     def answer(self, pipeline: LionPipeline, indices: Sequence[int]) -> list[Prediction]:
-        """A prediction for each question.
-
-        Raises: LionError for one that cannot be answered, unless bad ones are skipped.
-        """
+        """A prediction for each. Raises: LionError for one that cannot be answered, unless bad ones are skipped."""
         answers = pipeline.answer([self.request(index) for index in indices], on_error="row")
         return [self._prediction(index, answer) for index, answer in zip(indices, answers, strict=True)]
 

@@ -1,7 +1,5 @@
 """Which benchmark a recorded run belongs to: the one place that knows all kinds of benchmarks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ from lion.eval.world import WorldBenchmark
 def benchmark_of(run: Mapping[str, Any], data: Path | None = None) -> Benchmark:
     """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved.
 
-    Raises:
-        LionError: there is no such benchmark.
+    Raises: LionError for an unknown one.
     """
     name = run.get("benchmark")
     if name == WorldBenchmark.name:

@@ -3,8 +3,6 @@
 Written as Markdown, as JSON, and as one HTML file with a gallery of the worst errors below the tables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
 from lion.eval.benchmark import SampleScore
 from lion.eval.benchmarks import PAPER
-from lion.eval.document import Heading, Items, Table, markdown
+from lion.eval.document import Block, Heading, Items, Table, markdown
 from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions
 from lion.eval.registry import benchmark_of
@@ -67,36 +65,33 @@ class ScoreRow:
 def run_folders(folders: Sequence[Path]) -> list[Path]:
     """The folders of single runs: these, or those one level below them.
 
-    Raises:
-        LionError: a folder is none and holds none.
+    Raises: LionError for a folder without any.
     """
-    found: list[Path] = []
+    found: dict[Path, None] = {}
     for folder in folders:
-        below = sorted(path.parent for path in folder.glob("*/run.json"))
-        runs = [folder] if (folder / "run.json").is_file() else below
+        runs = sorted(folder.glob("run.json")) or sorted(folder.glob("*/run.json"))
         if not runs:
             raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
-        found += runs
-    return list(dict.fromkeys(found))
+        found |= dict.fromkeys(path.parent for path in runs)
+    return list(found)
 
 
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     """The lines of a scored run of one of the paper's benchmarks."""
-    paper = PAPER[record["benchmark"]]
+    paper, scores = PAPER[record["benchmark"]], record["scores"]
     settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
     tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
-    shown = [(name, record["scores"][name]) for name in paper.headline if name in record["scores"]]
     return [
         ScoreRow(
             f"{paper.table}, drawn" if drawn else paper.table,
             paper.name,
             name,
             {} if drawn else paper.paper.get(name, {}),
-            100 * score["value"],
-            100 * score["standard_error"],
-            score["n"],
-            record["official"] if score["n"] == record["samples"] else None,
+            100 * scores[name]["value"],
+            100 * scores[name]["standard_error"],
+            scores[name]["n"],
+            record["official"] if scores[name]["n"] == record["samples"] else None,
             len(record["skipped"]),
             record["model"],
             f"prompt {settings['prompt']}, {way}, {tags}",
@@ -104,7 +99,8 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
             record["date"][:10],
             record["hardware"],
         )
-        for name, score in shown
+        for name in paper.headline
+        if name in scores
     ]
 
 
@@ -116,11 +112,9 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         out: where the three files go.
         data: where the datasets lie now, if they have moved.
 
-    Returns:
-        The contents of report.md and of report.json.
+    Returns: the contents of report.md and of report.json.
 
-    Raises:
-        LionError: a folder holds no run, a run is not scored, or its data is gone.
+    Raises: LionError if a folder holds no run, a run is not scored, or its data is gone.
     """
     runs = [(folder, Predictions(folder).record()) for folder in run_folders(folders)]
     worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
@@ -134,20 +128,19 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         errors += [(str(record["model"]), sample) for sample in worst_errors(samples)]
     document = _document(rows, worlds, papers)
     text = markdown(document)
-    found = {
+    report = {
         "rows": [asdict(row) for row in rows],
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
         "errors": [error_record(*error) for error in errors],
     }
     atomic_write(out / "report.md", text)
-    atomic_write_json(out / "report.json", found)
+    atomic_write_json(out / "report.json", report)
     atomic_write(out / "report.html", html_page(document, errors))
-    return text, found
+    return text, report
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """All lines of the paper's tables in their order, also of what was not run, with the average of REC; then those of
-    the drawn world."""
+    """All lines of the paper's tables in their order, not-run ones and REC's average included; then drawn ones."""
     out: list[ScoreRow] = []
     for one in PAPER.values():
         run = [row for row in rows if row.benchmark == one.name and row.table == one.table]
@@ -180,8 +173,8 @@ def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 def _document(
     rows: Sequence[ScoreRow], worlds: Sequence[Mapping[str, Any]], papers: Sequence[Mapping[str, Any]]
-) -> list[Heading | Table | Items]:
-    blocks: list[Heading | Table | Items] = [Heading("Evaluation", 1)]
+) -> list[Block]:
+    blocks: list[Block] = [Heading("Evaluation", 1)]
     for title in dict.fromkeys(row.table for row in rows):
         blocks += [Heading(title), _table([row for row in rows if row.table == title])]
     for record in worlds:
@@ -196,7 +189,7 @@ def _settings(record: Mapping[str, Any]) -> str:
     """All settings that a run's numbers depend on, in a line."""
     settings = record["settings"]
     decoded = record["decoding"].get(str(PAPER[record["benchmark"]].task))
-    decoding = str(DecodingPreset(**decoded)) if decoded else "candidates ranked"
+    decoding = DecodingPreset(**decoded) if decoded else "candidates ranked"
     rules = "; ".join(f"{name}: {rule}" for name, rule in record["rules"].items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     made = f"{record['hardware']}, {record['date'][:10]}, {versions}"

@@ -1,13 +1,12 @@
 """Runs a benchmark: generates the predictions that are missing, and scores them; scoring again needs no model."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from lion.atomic import atomic_write, atomic_write_json
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark
-from lion.eval.grouping import batch_groups
 from lion.eval.predictions import SKIPPED, Prediction, Predictions
 from lion.eval.questions import QuestionSet
 from lion.eval.registry import benchmark_of
@@ -27,15 +25,13 @@ UNSTABLE = ("data", "date", "hardware", "seconds", "tags_from")
 """Keys of run.json in which two equal runs may differ; scores.json leaves them out."""
 
 
-class _Batch(NamedTuple):
-    """Questions to answer together."""
+class _Group(NamedTuple):
+    """Batches of questions about the same images."""
 
     questions: QuestionSet
-    group: list[list[int]]
-    """The batches that share its images."""
-    indices: list[int]
+    batches: list[list[int]]
     missing: set[int]
-    """Those without a prediction."""
+    """The questions without a prediction; emptied as they are answered."""
 
 
 class Evaluation:
@@ -48,8 +44,7 @@ class Evaluation:
         blind: also answer every question with a grey image and without tags.
         processes: those that share the work; each has a pipeline of its own.
 
-    Raises:
-        LionError: the folder holds predictions of another model or other settings, or other files.
+    Raises: LionError if the folder holds predictions of another model or other settings, or other files.
     """
 
     def __init__(
@@ -66,20 +61,18 @@ class Evaluation:
         if self.processes.main:
             self.predictions.claim(_run(pipeline, benchmark, blind))
         self.processes.wait()
-        self._todo: list[_Batch] = []
+        self._todo: list[_Group] = []
         for questions in benchmark.question_sets(pipeline, blind=self.predictions.run()["blind_run"]):
             found = self.predictions.read(questions.name)
-            # What was skipped may have been mended since.
+            # What was skipped may have been repaired since.
             missing = {i for i, key in enumerate(questions.ids) if key not in found or SKIPPED in found[key]}
-            groups = batch_groups(questions, pipeline.batch_size)
-            for group in groups[self.processes.rank :: self.processes.count]:
-                batches = [_Batch(questions, group, indices, missing.intersection(indices)) for indices in group]
-                self._todo += [batch for batch in batches if batch.missing]
+            for batches in questions.batch_groups(pipeline.batch_size)[self.processes.rank :: self.processes.count]:
+                self._todo.append(_Group(questions, batches, missing.intersection(chain.from_iterable(batches))))
 
     @property
     def pending(self) -> int:
         """Number of this process's questions without a prediction."""
-        return sum(len(batch.missing) for batch in self._todo)
+        return sum(len(group.missing) for group in self._todo)
 
     def predict(self, progress: Callable[[int], None] = lambda count: None) -> None:
         """Generate what is missing, and store it batch by batch.
@@ -90,28 +83,28 @@ class Evaluation:
         Args:
             progress: called after each batch with the number of predictions stored.
 
-        Raises:
-            LionError: a question that the model cannot take.
+        Raises: LionError for a question that the model cannot take.
         """
-        for name in {batch.questions.name for batch in self._todo}:
+        todo = [group for group in self._todo if group.missing]
+        for name in {group.questions.name for group in todo}:
             self.predictions.repair(name)
-        encoded: list[list[int]] = []
-        while self._todo:
-            batch = self._todo[0]
+        for questions, batches, missing in todo:
             start = time.perf_counter()
-            if batch.group is not encoded:
-                encoded = batch.group
-                batch.questions.look(self.pipeline, [index for indices in encoded for index in indices])
-            answers = batch.questions.answer(self.pipeline, batch.indices)
-            seconds = round((time.perf_counter() - start) / len(batch.indices), 4)
-            predictions = [
-                {"id": batch.questions.ids[index], **answer, "seconds": seconds}
-                for index, answer in zip(batch.indices, answers, strict=True)
-                if index in batch.missing
-            ]
-            self.predictions.append(batch.questions.name, predictions)
-            del self._todo[0]
-            progress(len(predictions))
+            questions.look(self.pipeline, list(chain.from_iterable(batches)))
+            for indices in batches:
+                if missing.isdisjoint(indices):
+                    continue
+                answers = questions.answer(self.pipeline, indices)
+                seconds = round((time.perf_counter() - start) / len(indices), 4)
+                predictions = [
+                    {"id": questions.ids[index], **answer, "seconds": seconds}
+                    for index, answer in zip(indices, answers, strict=True)
+                    if index in missing
+                ]
+                self.predictions.append(questions.name, predictions)
+                missing.difference_update(indices)
+                progress(len(predictions))
+                start = time.perf_counter()
 
     def finish(self) -> dict[str, Any] | None:
         """Wait for all processes; the main one scores as `rescore` does, the others return None."""
@@ -126,11 +119,9 @@ def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
         folder: of a run; scores.json and the benchmark's other files go there.
         data: where its dataset lies now, if it has moved.
 
-    Returns:
-        What scores.json and run.json hold, with the `seconds` of generation.
+    Returns: the contents of scores.json and run.json, with the `seconds` of generation.
 
-    Raises:
-        LionError: the folder holds no predictions, too few, or those of questions that have changed since.
+    Raises: LionError if the folder holds no predictions, too few, or those of questions that have changed since.
     """
     predictions = Predictions(folder)
     run = predictions.run()
@@ -190,15 +181,13 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
 
 def model_fingerprint(pipeline: LionPipeline, max_prompt_tokens: int) -> str:
     """32 hex digits of a model's weights, precision, preprocessing and tagger."""
-    config, processor = pipeline.model.config, pipeline.processor
-    ways = [config.taps, config.visual_inputs, config.patch_stem, max_prompt_tokens, processor.box_decimals]
-    ways.append(processor.image_processor.image_size)
-    digest = hashlib.blake2b(json.dumps(ways).encode(), digest_size=16)
+    config, processor, tagger = pipeline.model.config, pipeline.processor, pipeline.tagger
+    settings = [config.taps, config.visual_inputs, config.patch_stem, max_prompt_tokens, processor.box_decimals]
+    settings.append(processor.image_processor.image_size)
+    digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16)
     update_with_tensors(digest, pipeline.model.state_dict())
-    if isinstance(pipeline.tagger, RamTagger):
-        digest.update(pipeline.tagger.fingerprint.encode())
-        thresholds = pipeline.tagger.thresholds.tolist()
-        digest.update(json.dumps([pipeline.tagger.policy.to_dict(), thresholds]).encode())
-    if isinstance(pipeline.tagger, TagFile):
-        digest.update(pipeline.tagger.fingerprint.encode())
+    if isinstance(tagger, RamTagger | TagFile):
+        digest.update(tagger.fingerprint.encode())
+    if isinstance(tagger, RamTagger):
+        digest.update(json.dumps([tagger.policy.to_dict(), tagger.thresholds.tolist()]).encode())
     return digest.hexdigest()

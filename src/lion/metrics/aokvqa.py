@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean
 
-Predictions = Sequence[str | None]
-"""One text a question, in the order of the questions."""
-
 
 @dataclass(frozen=True, slots=True)
 class AokvqaQuestion:
@@ -28,7 +25,7 @@ class AokvqaQuestion:
 
 
 def aokvqa_multiple_choice(
-    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> dict[str, Estimate]:
     """``multiple_choice``, the share of predictions that are the correct choice.
 
@@ -38,7 +35,7 @@ def aokvqa_multiple_choice(
 
 
 def aokvqa_choice_hits(
-    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[bool]:
     """Whether each prediction is the correct choice. Raises: as :func:`aokvqa_multiple_choice`."""
     for prediction, question in zip(predictions, questions, strict=True):
@@ -49,7 +46,11 @@ def aokvqa_choice_hits(
 
 
 def aokvqa_direct_answer(
-    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True, keep_difficult: bool = False
+    predictions: Sequence[str | None],
+    questions: Sequence[AokvqaQuestion],
+    *,
+    strict: bool = True,
+    keep_difficult: bool = False,
 ) -> dict[str, Estimate]:
     """``direct_answer`` over the questions that are not difficult (official), or over all (``keep_difficult``, LAVIS).
 
@@ -63,7 +64,7 @@ def aokvqa_direct_answer(
 
 
 def aokvqa_direct_values(
-    predictions: Predictions, questions: Sequence[AokvqaQuestion], *, strict: bool = True
+    predictions: Sequence[str | None], questions: Sequence[AokvqaQuestion], *, strict: bool = True
 ) -> list[float]:
     """The score of each answer, in [0, 1], difficult questions included. Raises: as :func:`aokvqa_direct_answer`."""
     for prediction, question in zip(predictions, questions, strict=True):

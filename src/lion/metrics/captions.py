@@ -15,7 +15,7 @@ from lion.metrics.statistics import Estimate, mean
 
 
 def captions(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
-    """``cider`` (CIDEr-D times one: papers print it times 100), ``bleu1`` to ``bleu4`` of the whole set, ``rouge_l``.
+    """``cider`` (CIDEr-D; papers print it times 100), ``bleu1`` to ``bleu4`` of the whole set, ``rouge_l``.
 
     One caption and at least one reference an image, by image id. Document frequencies are those of ``references``
     alone, so CIDEr of a subset is not comparable with that of the whole set; images go in the order of ``references``.
@@ -53,11 +53,10 @@ def _tokenized(
             raise LionError(f"image {image!r} has no reference caption: give it one or leave the image out")
         if image not in predictions:
             raise LionError(f"image {image!r} has no predicted caption: predict one (it may be empty) or leave it out")
-    for image in predictions:
-        if image not in references:
-            raise LionError(
-                f"image {image!r} has a predicted caption but no reference: leave it out of the predictions"
-            )
+    if unknown := [image for image in predictions if image not in references]:
+        raise LionError(
+            f"image {unknown[0]!r} has a predicted caption but no reference: leave it out of the predictions"
+        )
     flat = iter(tokenize(text for texts in references.values() for text in texts))
     tokenized = [[next(flat) for _ in texts] for texts in references.values()]
     return tokenize(predictions[image] for image in references), tokenized

@@ -8,8 +8,8 @@ bigrams, so a single word is as long as the empty text.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, log, sqrt
+from typing import NamedTuple
 
 LONGEST = 4
 SIGMA = 6.0
@@ -17,8 +17,7 @@ SIGMA = 6.0
 _Ngram = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Vector:
+class _Vector(NamedTuple):
     weights: tuple[dict[_Ngram, float], ...]
     """TF-IDF by n-gram, one dictionary for each n."""
     norms: tuple[float, ...]
@@ -35,10 +34,11 @@ def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> l
     images_with = Counter(ngram for texts in counted for ngram in set().union(*texts))
     log_images = log(len(references)) if references else 0.0
     idf = defaultdict(lambda: log_images, {ngram: log_images - log(count) for ngram, count in images_with.items()})
-    return [
-        _score(_vector(_ngrams(candidate), idf), [_vector(counts, idf) for counts in texts])
-        for candidate, texts in zip(candidates, counted, strict=True)
-    ]
+    scores = []
+    for candidate, texts in zip(candidates, counted, strict=True):
+        vector = _vector(_ngrams(candidate), idf)
+        scores.append(10 * sum(_similarity(vector, _vector(counts, idf)) for counts in texts) / len(texts))
+    return scores
 
 
 def _ngrams(text: str) -> Counter[_Ngram]:
@@ -56,16 +56,10 @@ def _vector(counts: Counter[_Ngram], idf: defaultdict[_Ngram, float]) -> _Vector
     return _Vector(weights, norms, sum(count for ngram, count in counts.items() if len(ngram) == 2))
 
 
-def _score(candidate: _Vector, references: Sequence[_Vector]) -> float:
-    return 10 * sum(_similarity(candidate, reference) for reference in references) / len(references)
-
-
 def _similarity(candidate: _Vector, reference: _Vector) -> float:
     total = 0.0
-    for own, true, own_norm, true_norm in zip(
-        candidate.weights, reference.weights, candidate.norms, reference.norms, strict=True
-    ):
-        if own_norm and true_norm:
-            dot = sum(min(own[ngram], true[ngram]) * true[ngram] for ngram in own.keys() & true.keys())
-            total += dot / (own_norm * true_norm)
+    for n in range(LONGEST):
+        own, true, norms = candidate.weights[n], reference.weights[n], candidate.norms[n] * reference.norms[n]
+        if norms:
+            total += sum(min(own[ngram], true[ngram]) * true[ngram] for ngram in own.keys() & true.keys()) / norms
     return total / LONGEST * exp(-((candidate.bigrams - reference.bigrams) ** 2) / (2 * SIGMA**2))

@@ -1,13 +1,13 @@
-"""LION inside other people's programs, which find it by the entry points of pyproject.toml.
+"""LION inside other programs, which find it by the entry points of pyproject.toml.
 
-None of those programs is needed by LION, and nothing here is imported before one of them asks for it.
+LION needs none of those programs, and imports nothing here before one of them loads its entry point.
 """
 
 from typing import Any
 
 
 def lmms_eval_models() -> Any:
-    """What lmms-eval 0.7 is told whenever it starts, before anybody has asked for LION: its name and class."""
+    """LION's name and class, which lmms-eval 0.7 loads whenever it starts."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest("lion", simple_class_path="lion.plugins.lmms_eval.Lion")

@@ -1,10 +1,8 @@
 """LION as a model of lmms-eval 0.7: ``lmms-eval --model lion --model_args pretrained=lion-mini --tasks pope``.
 
-A sample of lmms-eval is a picture and a prompt in its task's own words. The words are LION's instruction, on one line;
-the model argument ``task`` says for which task level. What LION cannot do is an error, never another score.
+A sample of lmms-eval is a picture and a prompt, which becomes LION's instruction, on one line; the model argument
+``task`` gives its task level. What LION does not support is an error, never a score of something else.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,7 @@ from tqdm import tqdm
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.pipeline import DecodingPreset, LionPipeline, Request
+from lion.pipeline.evidence import batched
 from lion.plugins.lmms_eval_settings import cut, preset, task_of
 
 
@@ -27,11 +26,11 @@ class Lion(lmms):
 
     Args:
         pretrained: a checkpoint folder, a Hub id or ``lion-mini``.
-        task: what every prompt is taken for, of :class:`lion.prompts.Task`; ``rec`` where boxes are asked for.
+        task: the task of every prompt, of :class:`lion.prompts.Task`; ``rec`` where the answers are boxes.
         decoding: a preset of :mod:`lion.pipeline.decoding`, for what a task's ``generation_kwargs`` leave open.
         batch_size: prompts that go through the model together.
         device: None for a GPU if there is one; each of several processes takes its own.
-        max_batch_size: said to every model by lmms-eval; of no use here.
+        max_batch_size: passed by lmms-eval to every model; ignored.
 
     Raises: LionError for an unknown task or batch size, and as :meth:`LionPipeline.from_pretrained`.
     """
@@ -60,49 +59,49 @@ class Lion(lmms):
 
     @property
     def device(self) -> torch.device:
-        """Where lmms-eval counts the requests of several processes."""
+        """The device on which lmms-eval counts the requests of several processes."""
         return self.pipeline.model.device
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
-        """What LION writes for each prompt, up to the first string of ``until``."""
+        """The answer to each prompt, up to the first string of ``until``."""
         groups: dict[DecodingPreset, list[int]] = defaultdict(list)
         for number, one in enumerate(requests):
             groups[preset(self.usual, one.args[1])].append(number)
         texts = [""] * len(requests)
         for settings, numbers in groups.items():
             for batch in self._batches(numbers):
-                said = self._say([self._request(requests[number]) for number in batch], settings)
-                for number, text in zip(batch, said, strict=True):
+                answers = self._generate([self._request(requests[number]) for number in batch], settings)
+                for number, text in zip(batch, answers, strict=True):
                     texts[number] = cut(text, requests[number].args[1].get("until"))
         return texts
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[GenerationResult]:
-        """For each continuation its loss, and whether LION without beams would write it: a pair, as ``text``.
+        """For each continuation its loss, and whether greedy decoding would generate it: a pair, as ``text``.
 
-        The loss is the mean over the tokens, as other models of lmms-eval give it, and the least is the best. Of a pair
-        that is not wrapped lmms-eval up to 0.7.3 makes a string, which its tasks of multiple choice cannot read.
+        The loss is the mean over the tokens, as other models of lmms-eval give it, and the least is the best. A bare
+        pair becomes a string in lmms-eval up to 0.7.3, which its tasks of multiple choice cannot read.
         """
         groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for number, one in enumerate(requests):
-            groups[one.args[0], *one.args[3:]].append(number)  # the prompt, and which document it is about
+            groups[one.args[0], *one.args[3:]].append(number)  # by prompt and document
         found: dict[int, GenerationResult] = {}
         for batch in self._batches(list(groups.values())):
-            asked = [
+            ranking = [
                 replace(self._request(requests[same[0]]), candidates=[self._continuation(requests[n]) for n in same])
                 for same in batch
             ]
-            ranked = [answer.candidates for answer in self.pipeline.answer(asked)]
+            ranked = [answer.candidates for answer in self.pipeline.answer(ranking)]
             longest = max(one.tokens for candidates in ranked for one in candidates)
-            written = self._say([replace(one, candidates=None) for one in asked], DecodingPreset(1, longest))
-            for same, candidates, text in zip(batch, ranked, written, strict=True):
+            greedy = self._generate([replace(one, candidates=None) for one in ranking], DecodingPreset(1, longest))
+            for same, candidates, text in zip(batch, ranked, greedy, strict=True):
                 found |= {same[one.index]: GenerationResult((one.mean_nll, one.text == text)) for one in candidates}
         return [found[number] for number in range(len(requests))]
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
-        """Raises: LionError, always."""
+        """Not supported. Raises: LionError."""
         raise LionError("LION is asked one question at a time by lmms-eval; leave out tasks of several rounds")
 
-    def _say(self, requests: Sequence[Request], settings: DecodingPreset) -> list[str]:
+    def _generate(self, requests: Sequence[Request], settings: DecodingPreset) -> list[str]:
         return [answer.text for answer in self.pipeline.answer([replace(one, decoding=settings) for one in requests])]
 
     def _request(self, one: Instance) -> Request:
@@ -119,9 +118,8 @@ class Lion(lmms):
         target, _, number, task, split = one.args[1:]
         return str(target(self.task_dict[task][split][number]) if callable(target) else target).strip()
 
-    def _batches(self, items: list[Any]) -> Iterator[list[Any]]:
-        size = self.pipeline.batch_size
+    def _batches(self, items: list[Any]) -> Iterator[Sequence[Any]]:
         with tqdm(total=len(items), desc="LION", disable=self.rank != 0) as bar:
-            for start in range(0, len(items), size):
-                yield items[start : start + size]
-                bar.update(len(items[start : start + size]))
+            for batch in batched(items, self.pipeline.batch_size):
+                yield batch
+                bar.update(len(batch))

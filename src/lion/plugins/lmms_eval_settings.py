@@ -1,4 +1,4 @@
-"""What lmms-eval asks for, in LION's terms: the settings of a task, and where an answer ends. No lmms-eval needed."""
+"""An lmms-eval task's settings in LION's terms, and where an answer ends; works without lmms-eval."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -8,28 +8,25 @@ from lion.errors import LionError
 from lion.pipeline import DecodingPreset, Verb
 from lion.prompts import Task
 
-_HONOURED = ("num_beams", "max_new_tokens", "repetition_penalty", "length_penalty")
+_SUPPORTED = ("num_beams", "max_new_tokens", "repetition_penalty", "length_penalty")
 
 
 def task_of(name: str) -> tuple[Task, Verb]:
-    """The task of that name, and the verb that asks for it.
-
-    Raises: LionError if there is no such task.
-    """
+    """The task of that name, and its verb. Raises: LionError if there is no such task."""
     if name not in list(Task):
         raise LionError(f"no task '{name}'; there are {', '.join(Task)}")
     return Task(name), Verb.of(Task(name))
 
 
 def preset(usual: DecodingPreset, given: Mapping[str, Any]) -> DecodingPreset:
-    """The usual preset with what a task's ``generation_kwargs`` say; what only other models know is passed over.
+    """The usual preset with a task's ``generation_kwargs``; settings that only other models have are ignored.
 
-    Raises: LionError if answers shall be drawn by chance.
+    Raises: LionError for sampled decoding.
     """
-    chance, heat = given.get("do_sample"), given.get("temperature")
-    if chance is not False and (bool(chance) if heat is None else heat > 0):
+    sampled, temperature = given.get("do_sample"), given.get("temperature")
+    if sampled is not False and (bool(sampled) if temperature is None else temperature > 0):
         raise LionError("LION does not draw answers by chance; add --gen_kwargs do_sample=False,temperature=0")
-    return replace(usual, **{name: given[name] for name in _HONOURED if given.get(name) is not None})
+    return replace(usual, **{name: given[name] for name in _SUPPORTED if given.get(name) is not None})
 
 
 def cut(text: str, until: str | Iterable[str | None] | None) -> str:

@@ -14,7 +14,7 @@ from lion.data.writers import FORMATS
 from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks.paper import ROWS, groups
-from lion.eval.benchmarks.results import mmbench
+from lion.eval.benchmarks.results import AnsweredRecord, mmbench
 from lion.pipeline.decoding import DECODING
 from lion.prompts import BENCHMARK_PROMPTS, Task
 from tests.eval import drawn
@@ -277,7 +277,7 @@ def test_mmbench_predictions_with_more_options_than_usual():
         correct=4,
         meta={"index": 1, "category": "ocr", "l2_category": "coarse"},
     )
-    _, text = mmbench([asked], {}, {"1": "E"}, "dev")
+    _, text = mmbench([AnsweredRecord(asked, "which?", "z", "E", 1.0)], "dev")
     (row,) = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
     assert (row["E"], row["answer"], row["prediction"]) == ("z", "E", "E")
 

@@ -1,21 +1,23 @@
-"""A benchmark of the paper on a folder of data: its settings, the requests to the model, and the scores."""
-
-from __future__ import annotations
+"""A benchmark of the paper on a folder of data: settings, samples, requests to the model, and scores."""
 
 import json
+import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from lion.boxes import format_box
+from lion.data.dataset import Dataset
 from lion.data.record import Record
+from lion.data.sources import read as read_dataset
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
 from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
-from lion.eval.benchmarks.selection import Selection, select
-from lion.eval.predictions import SKIPPED, Prediction
+from lion.eval.benchmarks.results import AnsweredRecord
+from lion.eval.predictions import SKIPPED
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
 from lion.metrics import Estimate
@@ -24,8 +26,51 @@ from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
 from lion.pipeline.decoding import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
-_Row = tuple[Record, Prediction, Any, float]
-"""An answered record with its prediction, what that was parsed as, and its score."""
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The samples of one benchmark.
+
+    A sample is counted and scored as one: it is a record, or all records of a question with rotated options.
+    """
+
+    dataset: Dataset
+    records: list[Record]
+    samples: list[object]
+    """The samples' keys."""
+    skipped: list[tuple[str, str]]
+    """(id, reason) of bad samples."""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the dataset's files by path below their common folder, wherever that lies."""
+        paths = {PurePosixPath(path): digest for path, digest in self.dataset.hashes.items()}
+        home = os.path.commonpath([str(path.parent) for path in paths])
+        return {str(path.relative_to(home)): digest for path, digest in paths.items()}
+
+
+def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: bool) -> Selection:
+    """The first `limit` samples of a benchmark's dataset, in `folder`; bad ones are left out if they may be skipped.
+
+    Raises: LionError for missing files; else, for a bad record, or a sample that lacks one, such as a rotation.
+    """
+    dataset = read_dataset(paper.dataset, folder, paper.split, skip_bad=skip_bad)
+    chosen = paper.choose(dataset.records)
+    sizes = {paper.sample(record): paper.size(record) for record in chosen}
+    found = Counter(map(paper.sample, chosen))
+    incomplete = {
+        sample: f"only {found[sample]} of its {size} records are there"
+        for sample, size in sizes.items()
+        if found[sample] < size
+    }
+    if incomplete and not skip_bad:
+        sample, reason = next(iter(incomplete.items()))
+        raise LionError(f"{paper.name} {sample}: {reason} (mend it, or skip bad records with --skip-bad)")
+    samples = [sample for sample in sizes if sample not in incomplete][:limit]
+    selected = set(samples)
+    records = [record for record in chosen if paper.sample(record) in selected]
+    skipped = [*dataset.skipped, *((str(sample), reason) for sample, reason in incomplete.items())]
+    return Selection(dataset, records, samples, skipped)
 
 
 @dataclass(frozen=True)
@@ -42,8 +87,7 @@ class DatasetBenchmark(Benchmark):
         skip_bad: leave bad records, images and questions out, and list them.
         drawn: whether the data is the drawn world in the dataset's format, whose scores are not comparable.
 
-    Raises:
-        LionError: a limit below 1, or an unknown prompt or preset.
+    Raises: LionError for a limit below 1, or an unknown prompt or preset.
     """
 
     paper: PaperBenchmark
@@ -64,7 +108,7 @@ class DatasetBenchmark(Benchmark):
         decoding_presets(self._preset)
 
     @classmethod
-    def of(cls, run: Mapping[str, Any], data: Path | None = None) -> DatasetBenchmark:
+    def of(cls, run: Mapping[str, Any], data: Path | None = None) -> Self:
         """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved."""
         settings = run["settings"]
         ways = (settings["prompt"], settings["decoding"], settings["tags"], run["skip_bad"], run["drawn"])
@@ -89,9 +133,9 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def notes(self) -> dict[str, Any]:
-        counts = {"samples": len(self.selection.samples), "official": self.official}
         # Skipping bad records changes no other prediction, so a run may be resumed with another skip_bad.
         ways = {"drawn": self.drawn, "skip_bad": self.skip_bad}
+        counts = {"samples": len(self.selection.samples), "official": self.official}
         return {"data": str(self.data.resolve()), **ways, **counts, "rules": dict(self.paper.rules)}
 
     @property
@@ -100,7 +144,7 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def _preset(self) -> str:
-        """Where candidates are ranked nothing is decoded, so another preset plays no part."""
+        """Where candidates are ranked nothing is decoded, so the given preset is ignored."""
         return (None if self.paper.candidates else self.preset) or self.paper.decoding
 
     # -- questions ----------------------------------------------------------------------------------------------------
@@ -144,19 +188,20 @@ class DatasetBenchmark(Benchmark):
         return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=self.skip_bad)]
 
     def _request(self, record: Record, decimals: int, max_prompt_tokens: int) -> Request:
+        box = record.box.clamp() if record.box else None
         slots = {
             "question": " ".join(filter(None, (record.hint, record.question))),
             "options": " ".join(f"({letter}) {one}" for letter, one in zip("abcdefgh", record.choices, strict=False)),
             "caption": record.meta.get("caption", ""),
             "expression": record.expression or "",
-            "box": format_box(record.box.clamp(), decimals) if record.box else "",
+            "box": format_box(box, decimals) if box else "",
         }
         wording = partial(benchmark_prompt, self._prompt, slots)
         return Request(
             record.image,
             Verb.of(self.paper.task),
             record.expression,
-            record.box.clamp() if record.box else None,
+            box,
             record.history,
             tags=None if self.tagged else (),
             instruction=wording if record.history else wording(),
@@ -168,55 +213,52 @@ class DatasetBenchmark(Benchmark):
     # -- scoring ------------------------------------------------------------------------------------------------------
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
-        scores, rows, skipped = self._scored(read)
-        lines = [
-            {"id": record.id, "asked": one["asked"], "text": one["text"], "answer": parsed, "worth": round(score, 6)}
-            for record, one, parsed, score in rows
-        ]
-        files = {"samples.jsonl": "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
-        records = [record for record, *_ in rows]
+        scores, answered, skipped = self._scored(read)
+        files = {"samples.jsonl": "".join(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in answered)}
         if self.paper.results and not (skipped and self.paper.results_in_order):
-            parsed_by_id = {record.id: parsed for record, _, parsed, _ in rows}
-            name, text = self.paper.results(records, read(self.name), parsed_by_id, self.paper.split)
+            name, text = self.paper.results(answered, self.paper.split)
             files[f"results/{name}"] = text
-        samples = len(set(map(self.paper.sample, records)))
+        samples = len({self.paper.sample(one.record) for one in answered})
         facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
         return Result(scores, facts=facts, files=lambda record: files)
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
-        rec = self.paper.task == Task.REC
-        return [
-            SampleScore(
-                self.name,
-                record.id,
-                one["asked"],
-                one["text"],
-                format_box(record.box.clamp()) if rec and record.box else " / ".join(dict.fromkeys(record.answers)),
-                score,
-                partial(open_image, record.image),
-                record.box,
-                first_box(one["text"]) if rec else None,
-            )
-            for record, one, _, score in self._scored(read)[1]
-        ]
+        return [self._sample_score(*one) for one in self._scored(read)[1]]
 
-    def _scored(self, read: ReadPredictions) -> tuple[Mapping[str, Estimate], list[_Row], list[dict[str, str]]]:
+    def _sample_score(self, record: Record, prompt: str, text: str, parsed: Any, score: float) -> SampleScore:
+        located = self.paper.task == Task.REC
+        answers = " / ".join(dict.fromkeys(record.answers))
+        reference = format_box(record.box.clamp()) if located and record.box else answers
+        image, predicted = partial(open_image, record.image), first_box(text) if located else None
+        return SampleScore(self.name, record.id, prompt, text, reference, score, image, record.box, predicted)
+
+    def _scored(
+        self, read: ReadPredictions
+    ) -> tuple[Mapping[str, Estimate], list[AnsweredRecord], list[dict[str, str]]]:
         """The scores, the answered records, and id and reason of what was skipped. Raises: as :meth:`score`."""
         records = self.selection.records
         found = read_all(read, self.name, [record.id for record in records])
         failed = [record for record in records if SKIPPED in found[record.id]]
         skipped = [*self.selection.skipped, *((record.id, found[record.id][SKIPPED]) for record in failed)]
         left_out = set(map(self.paper.sample, failed))
-        answered = [record for record in records if self.paper.sample(record) not in left_out]
-        if not answered:
+        kept = [record for record in records if self.paper.sample(record) not in left_out]
+        if not kept:
             raise LionError(f"{self.name}: every sample was skipped, the first because {skipped[0][1]}")
-        scored = self.paper.score(answered, found)
-        predictions = [found[record.id] for record in answered]
-        rows = list(zip(answered, predictions, scored.parsed, map(float, scored.samples), strict=True))
-        return scored.scores, rows, [{"id": key, "reason": reason} for key, reason in skipped]
+        scores, parsed, samples = self.paper.score(kept, found)
+        answered = [
+            AnsweredRecord(record, found[record.id]["asked"], found[record.id]["text"], value, float(score))
+            for record, value, score in zip(kept, parsed, samples, strict=True)
+        ]
+        return scores, answered, [{"id": key, "reason": reason} for key, reason in skipped]
 
 
 def _prompt_of(request: Request) -> str:
     """The instruction, with all earlier rounds."""
     words = request.instruction
     return words(request.history) if callable(words) else words or ""
+
+
+def _line(one: AnsweredRecord) -> dict[str, Any]:
+    """A line of samples.jsonl."""
+    score = round(one.score, 6)
+    return {"id": one.record.id, "asked": one.prompt, "text": one.text, "answer": one.parsed, "worth": score}

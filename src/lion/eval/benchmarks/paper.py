@@ -1,10 +1,8 @@
 """The benchmarks of the paper as a table: dataset, prompt, scoring and the paper's numbers of each.
 
-The numbers are those of the paper's tables 1 to 4, in percent or, for CIDEr and MRR, times 100; LION-4B stands on
-FlanT5-XL, LION-12B on FlanT5-XXL. Where the paper leaves its settings open, the row says what was taken and why.
+The numbers are those of the paper's tables 1 to 4, in percent or, for CIDEr and MRR, times 100; LION-4B has FlanT5-XL,
+LION-12B FlanT5-XXL. Where the paper leaves a setting open, a comment in the row gives the choice and its reason.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +11,13 @@ from functools import partial
 from lion.data.record import Record
 from lion.errors import LionError
 from lion.eval.benchmarks import results, scoring
+from lion.eval.benchmarks.results import Writer
 from lion.eval.benchmarks.scoring import ScoredRecords
 from lion.eval.predictions import Prediction
 from lion.prompts import BENCHMARK_PROMPTS, INSTRUCTIONS, Task
 
-XL, XXL = "LION-4B", "LION-12B"
-LION = "LION"
-ZERO_XL, ZERO_XXL = "LION-4B zero-shot", "LION-12B zero-shot"
+XXL = "LION-12B"
+MODELS = ("LION-4B", XXL, "LION-4B zero-shot", "LION-12B zero-shot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class PaperBenchmark:
     """The candidates to rank by likelihood; None to generate."""
     decoding: str = "lion"
     """A preset of `lion.pipeline.decoding`."""
-    results: results.Writer | None = None
+    results: Writer | None = None
     """Writes the official result file."""
     results_in_order: bool = False
     """Whether that file is matched to the questions by line, so that none may be left out."""
@@ -60,7 +58,7 @@ class PaperBenchmark:
     official: int | None = None
     """The official number of samples, where that is not the dataset's own."""
     rules: Mapping[str, str] = field(default_factory=dict)
-    """In words, what else a score depends on: normalisation, ties."""
+    """Conventions that a score depends on, for the report: normalisation, ties."""
 
     @property
     def tuned_prompt(self) -> str:
@@ -70,7 +68,7 @@ class PaperBenchmark:
 
 
 def _one_per_box(records: Sequence[Record]) -> Sequence[Record]:
-    """REG describes each ref's box once."""
+    """The first record of each ref: REG describes its box once."""
     first: dict[object, Record] = {}
     for record in records:
         first.setdefault(record.meta["ref_id"], record)
@@ -143,16 +141,16 @@ _pope = partial(
 
 
 def _lion(score: str, *values: float) -> dict[str, dict[str, float]]:
-    return {score: dict(zip((XL, XXL, ZERO_XL, ZERO_XXL), values, strict=False))}
+    return {score: dict(zip(MODELS, values, strict=False))}
 
 
 _at_half = partial(_lion, "accuracy@0.5")
 
 
 def _hallucinations(f1: float, accuracy: float, precision: float, recall: float) -> dict[str, dict[str, float]]:
-    """Of POPE the paper has one column."""
+    """The paper's table of POPE names one LION, without its size."""
     values = {"f1": f1, "accuracy": accuracy, "precision": precision, "recall": recall}
-    return {score: {LION: value} for score, value in values.items()}
+    return {score: {"LION": value} for score, value in values.items()}
 
 
 _RANDOM = _hallucinations(88.33, 88.97, 97.12, 81.00)
@@ -259,8 +257,7 @@ PAPER: Mapping[str, PaperBenchmark] = {row.name: row for row in ROWS}
 def named(names: Sequence[str]) -> list[PaperBenchmark]:
     """The benchmarks with these names, or of these groups (`refcoco` has three splits), each once.
 
-    Raises:
-        LionError: there is none of a name.
+    Raises: LionError for a name that is neither.
     """
     found: dict[str, PaperBenchmark] = {}
     for name in names:

@@ -1,94 +1,102 @@
-"""Writers of official result files.
+"""Writers of official result files: each takes the answered records and the split, and returns file name and text.
 
-Each takes the records, their predictions by record id, what those were parsed as, and the split, and returns the file's
-usual name and its text. Evaluators that parse predictions themselves get them unchanged.
+Evaluators that parse predictions themselves get them unchanged.
 """
-
-from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from lion.data.record import Record
 from lion.data.sources.mmbench import LETTERS
-from lion.eval.predictions import Prediction
 
-Predictions = Mapping[str, Prediction]
-Parsed = Mapping[str, Any]
-Writer = Callable[[Sequence[Record], Predictions, Parsed, str], tuple[str, str]]
+_json = partial(json.dumps, ensure_ascii=False)
 
 
-def coco(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+class AnsweredRecord(NamedTuple):
+    """A record with its prediction as text, what that was parsed as, and its score."""
+
+    record: Record
+    prompt: str
+    text: str
+    parsed: Any
+    score: float
+
+
+Answered = Sequence[AnsweredRecord]
+Writer = Callable[[Answered, str], tuple[str, str]]
+
+
+def coco(answered: Answered, split: str) -> tuple[str, str]:
     """COCO's caption results: a list of image_id and caption."""
-    out = [{"image_id": one.meta["image_id"], "caption": predictions[one.id]["text"]} for one in records]
-    return f"captions_{split}_results.json", json.dumps(out, ensure_ascii=False)
+    found = [{"image_id": one.record.meta["image_id"], "caption": one.text} for one in answered]
+    return f"captions_{split}_results.json", _json(found)
 
 
-def vqa(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def vqa(answered: Answered, split: str) -> tuple[str, str]:
     """The VQA challenge's results: a list of question_id and answer."""
-    out = [{"question_id": one.meta["question_id"], "answer": predictions[one.id]["text"]} for one in records]
-    return f"vqa_OpenEnded_mscoco_{split}2014_results.json", json.dumps(out, ensure_ascii=False)
+    found = [{"question_id": one.record.meta["question_id"], "answer": one.text} for one in answered]
+    return f"vqa_OpenEnded_mscoco_{split}2014_results.json", _json(found)
 
 
-def aokvqa_direct(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def aokvqa_direct(answered: Answered, split: str) -> tuple[str, str]:
     """A-OKVQA's predictions by question id, its direct answers."""
-    out = {one.meta["question_id"]: {"direct_answer": predictions[one.id]["text"]} for one in records}
-    return f"predictions_{split}.json", json.dumps(out, ensure_ascii=False)
+    found = {one.record.meta["question_id"]: {"direct_answer": one.text} for one in answered}
+    return f"predictions_{split}.json", _json(found)
 
 
-def aokvqa_choice(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def aokvqa_choice(answered: Answered, split: str) -> tuple[str, str]:
     """A-OKVQA's predictions by question id, its multiple choice."""
-    out = {one.meta["question_id"]: {"multiple_choice": parsed[one.id]} for one in records}
-    return f"predictions_{split}.json", json.dumps(out, ensure_ascii=False)
+    found = {one.record.meta["question_id"]: {"multiple_choice": one.parsed} for one in answered}
+    return f"predictions_{split}.json", _json(found)
 
 
-def gqa(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def gqa(answered: Answered, split: str) -> tuple[str, str]:
     """GQA's predictions: a list of questionId and prediction."""
-    out = [{"questionId": one.id, "prediction": predictions[one.id]["text"]} for one in records]
-    return f"{split}_predictions.json", json.dumps(out, ensure_ascii=False)
+    return f"{split}_predictions.json", _json(
+        [{"questionId": one.record.id, "prediction": one.text} for one in answered]
+    )
 
 
-def iconqa(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def iconqa(answered: Answered, split: str) -> tuple[str, str]:
     """IconQA's results: the index of the chosen option by problem id."""
-    return "choose_txt.json", json.dumps({"results": {one.id: parsed[one.id] for one in records}})
+    return "choose_txt.json", json.dumps({"results": {one.record.id: one.parsed for one in answered}})
 
 
-def visdial(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def visdial(answered: Answered, split: str) -> tuple[str, str]:
     """The VisDial challenge's ranks: for each round the rank of each of its options, 1 for the best."""
-    out = [
-        {"image_id": one.meta["image_id"], "round_id": one.meta["round_id"], "ranks": list(parsed[one.id])}
-        for one in records
-    ]
-    return f"ranks_{split}.json", json.dumps(out)
+    keys = ("image_id", "round_id")
+    found = [{**{key: one.record.meta[key] for key in keys}, "ranks": list(one.parsed)} for one in answered]
+    return f"ranks_{split}.json", json.dumps(found)
 
 
-def pope(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def pope(answered: Answered, split: str) -> tuple[str, str]:
     """POPE's answers, a line a question in the order of the label file, which is how they are matched."""
-    lines = [{"question": one.question, "answer": predictions[one.id]["text"]} for one in records]
-    return f"coco_pope_{split}_answers.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    lines = [_json({"question": one.record.question, "answer": one.text}) + "\n" for one in answered]
+    return f"coco_pope_{split}_answers.jsonl", "".join(lines)
 
 
-def mmbench(records: Sequence[Record], predictions: Predictions, parsed: Parsed, split: str) -> tuple[str, str]:
+def mmbench(answered: Answered, split: str) -> tuple[str, str]:
     """MMBench's table with a column `prediction`, a letter, and without the images."""
-    letters = LETTERS[: max(4, *(len(one.choices) for one in records))]
+    letters = LETTERS[: max(4, *(len(one.record.choices) for one in answered))]
     columns = ["index", "question", "hint", *letters, "answer", "category", "l2-category", "split", "prediction"]
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, columns, delimiter="\t", lineterminator="\n", restval="", extrasaction="raise")
     writer.writeheader()
-    for one in records:
+    for record, _, _, letter, _ in answered:
         row = {
-            "index": one.meta["index"],
-            "question": one.question,
-            "hint": one.hint or "",
-            **dict(zip(LETTERS, one.choices, strict=False)),
-            "answer": "" if one.correct is None else LETTERS[one.correct],
-            "category": one.meta["category"],
-            "l2-category": one.meta["l2_category"],
+            "index": record.meta["index"],
+            "question": record.question,
+            "hint": record.hint or "",
+            **dict(zip(LETTERS, record.choices, strict=False)),
+            "answer": "" if record.correct is None else LETTERS[record.correct],
+            "category": record.meta["category"],
+            "l2-category": record.meta["l2_category"],
             "split": split,
-            "prediction": parsed[one.id],
+            "prediction": letter,
         }
         writer.writerow(row)
     return f"mmbench_{split}_predictions.tsv", table.getvalue()

@@ -3,11 +3,8 @@
 Every function takes the answered records and their predictions by record id.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lion import metrics
 from lion.data.record import Record
@@ -30,13 +27,12 @@ VERDICTS = ("false", "true", "no", "yes")
 Predictions = Mapping[str, Prediction]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredRecords:
+class ScoredRecords(NamedTuple):
     """The scores of a benchmark, and of each of its records."""
 
     scores: Mapping[str, Estimate]
     parsed: Sequence[Any]
-    """What each record's prediction was parsed as: a box, a letter, yes or no, the index of an option."""
+    """Each prediction as parsed: a box, a letter, yes or no, the index of an option."""
     samples: Sequence[float]
     """Each prediction's own score: 1 is correct, 0 is wrong."""
 
@@ -80,8 +76,8 @@ def aokvqa_choice(records: Sequence[Record], predictions: Predictions) -> Scored
     chosen = _likeliest(records, predictions)
     texts = [one.choices[index] for one, index in zip(records, chosen, strict=True)]
     questions = [_aokvqa_question(one) for one in records]
-    scores = {"accuracy": metrics.aokvqa_multiple_choice(texts, questions)["multiple_choice"]}
-    return ScoredRecords(scores, texts, aokvqa_choice_hits(texts, questions))
+    accuracy = metrics.aokvqa_multiple_choice(texts, questions)["multiple_choice"]
+    return ScoredRecords({"accuracy": accuracy}, texts, aokvqa_choice_hits(texts, questions))
 
 
 def gqa(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -119,15 +115,14 @@ def visdial(records: Sequence[Record], predictions: Predictions) -> ScoredRecord
     scores = metrics.visdial(likelihoods, rounds)
     scores |= {f"mean_nll/{name}": value for name, value in metrics.visdial(means, rounds).items()}
     reciprocal = [1 / rank for rank in visdial_ranks(likelihoods, rounds)]
-    return ScoredRecords(scores, [option_ranks(row) for row in likelihoods], reciprocal)
+    return ScoredRecords(scores, list(map(option_ranks, likelihoods)), reciprocal)
 
 
 def rec(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """Accuracy at IoU 0.5, 0.75 and 0.9, mean IoU and the share of unreadable boxes; a sample's score is its IoU."""
     texts, truth = _texts(records, predictions), [one.box for one in records if one.box]
     boxes = [box and box.xyxy() for box in map(first_box, texts)]
-    ious = [iou or 0.0 for iou in rec_ious(texts, truth)]
-    return ScoredRecords(metrics.rec(texts, truth, (0.5, 0.75, 0.9)), boxes, ious)
+    return ScoredRecords(metrics.rec(texts, truth), boxes, [iou or 0.0 for iou in rec_ious(texts, truth)])
 
 
 def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
@@ -136,8 +131,7 @@ def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     parsed = ["yes" if says_yes(text) else "no" for text in texts]
     scores = metrics.pope(texts, labels)
     scores |= {f"strict/{name}": value for name, value in metrics.pope_strict(texts, labels).items()}
-    hits = [one == label for one, label in zip(parsed, labels, strict=True)]
-    return ScoredRecords(scores, parsed, hits)
+    return ScoredRecords(scores, parsed, [one == label for one, label in zip(parsed, labels, strict=True)])
 
 
 def mmbench(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:

@@ -1,7 +1,5 @@
 """The paper's benchmarks on the drawn world, written in each dataset's format and evaluated as the real data is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,6 @@
 """Baselines on the drawn world that do not see the image: a blind one and a random one.
 
-Both get the question, answer in the format of a model, and are scored by the same rules. Their statistics come from the
-train split.
+Both answer in the format of a model, are scored by the same rules, and take their statistics from the train split.
 
 * `blind_answers`: the best simple prior. VQA and dialog: the most frequent answer to questions of the same template.
   POPE: yes for categories that are mostly present when queried. REC: the one box that is correct most often. REG: the
@@ -10,8 +9,6 @@ train split.
 * `random_answers`: one draw for each question, seeded by it. VQA, dialog, POPE, REG: uniform over the possible answers.
   REC and captions: the box of any object, and any caption, of the train split.
 """
-
-from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
@@ -53,8 +50,7 @@ def blind_answers(name: str, questions: Sequence[TestQuestion]) -> list[str]:
     templates, kinds = _answers(name)
     answers: list[str] = []
     for one in questions:
-        counts = templates[template(one.question or "")]
-        options = possible_answers(one)
+        counts, options = templates[template(one.question or "")], possible_answers(one)
         counts = counts if counts.total() >= _MIN_COUNT else kinds[one.kind, options]
         answers.append(max(options, key=counts.__getitem__))
     return answers

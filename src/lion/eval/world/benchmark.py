@@ -1,18 +1,16 @@
 """The drawn world's frozen questions as a benchmark.
 
 Every set of `lion.world.test_questions` goes through LionPipeline with its default prompts, images at the world's 256
-pixels and tags from the model's own tagger. Dialog rounds are put a second time without their history, and the tagger
-is scored by itself.
+pixels and tags from the model's own tagger. Dialog rounds are repeated without their history, and the tagger is scored
+on its own.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from PIL import Image
@@ -37,7 +35,7 @@ WITHOUT_HISTORY = "dialog-without-history"
 TAGGER = "tagger"
 SETS = (*QUESTION_SETS, WITHOUT_HISTORY)
 _PREFIXES = ("", "blind/")
-"""Of the names of predictions files: of the run itself, and of the one with grey images."""
+"""Prefixes of predictions files: of the run itself, and of the one with grey images."""
 
 _SAMPLE_SCORE = {str(Task.CAPTION): "precision", str(Task.REC): "mean_iou", str(Task.REG): "both"}
 """The score of a single answer; accuracy for all others."""
@@ -54,8 +52,7 @@ class WorldBenchmark(Benchmark):
         limit: the first so many questions of each set.
         tagged: whether the prompts hold the tagger's tags.
 
-    Raises:
-        LionError: a limit below 1, or a split that has no frozen questions.
+    Raises: LionError for a limit below 1, or a split without frozen questions.
     """
 
     name: ClassVar[str] = "world"
@@ -71,7 +68,7 @@ class WorldBenchmark(Benchmark):
             raise LionError(f"limit={self.limit} asks nothing; give at least 1")
 
     @classmethod
-    def of(cls, run: Mapping[str, Any]) -> WorldBenchmark:
+    def of(cls, run: Mapping[str, Any]) -> Self:
         """The benchmark of a recorded run."""
         return cls(run["settings"]["split"], run["limit"], run["settings"]["tags"])
 
@@ -93,9 +90,9 @@ class WorldBenchmark(Benchmark):
         sets: list[QuestionSet] = []
         if isinstance(pipeline.tagger, RamTagger):
             # First: a run without its answers is one that had no tagger, not one that was stopped before.
-            scenes = self._scenes()
-            request = partial(_tag_request, self.split)
-            sets.append(_TaggerQuestions(TAGGER, [one.id for one in scenes], (), request, (), list(map(tags, scenes))))
+            scenes, split = self._scenes(), self.split
+            ids, truth = [one.id for one in scenes], list(map(tags, scenes))
+            sets.append(_TaggerQuestions(TAGGER, ids, (), lambda i: Request(_image(split, i), Verb.TAG), (), truth))
         for prefix in _PREFIXES[: 1 + blind]:
             for name in SETS:
                 questions = self.questions(name)
@@ -150,28 +147,21 @@ class WorldBenchmark(Benchmark):
         )
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
-        samples: list[SampleScore] = []
-        for name in SETS:
-            questions = self.questions(name)
-            found = read_all(read, name, [one.id for one in questions])
-            samples += [self._sample_score(name, one, found[one.id]) for one in questions]
-        return samples
+        found = {name: read_all(read, name, [one.id for one in self.questions(name)]) for name in SETS}
+        return [
+            self._sample_score(name, one, predictions[one.id])
+            for name, predictions in found.items()
+            for one in self.questions(name)
+        ]
 
     def _sample_score(self, name: str, one: Question, prediction: Prediction) -> SampleScore:
-        text, rec = prediction["text"], one.task == Task.REC
+        prompt, text, located = prediction["asked"], prediction["text"], one.task == Task.REC
         shown = _scene(one.split, one.scene_index)
         scores = score_answers(one.set, [text], [one.answer], [{"box": one.box}], [shown])
-        return SampleScore(
-            f"{self.label}: {name}",
-            one.id,
-            prediction["asked"],
-            text,
-            format_box(one.box) if rec and one.box else one.answer,
-            scores[_SAMPLE_SCORE.get(one.set, "accuracy")].value,
-            partial(render, shown),
-            one.box,
-            first_box(text) if rec else None,
-        )
+        score = scores[_SAMPLE_SCORE.get(one.set, "accuracy")].value
+        reference = format_box(one.box) if located and one.box else one.answer
+        image, predicted = partial(render, shown), first_box(text) if located else None
+        return SampleScore(f"{self.label}: {name}", one.id, prompt, text, reference, score, image, one.box, predicted)
 
 
 class _TaggerQuestions(QuestionSet):
@@ -187,10 +177,6 @@ class _TaggerQuestions(QuestionSet):
             {"true": self.references[index], "scores": {tag: float(f"{row[at]:.6g}") for tag, at in columns.items()}}
             for index, row in zip(indices, rows, strict=True)
         ]
-
-
-def _tag_request(split: str, index: int) -> Request:
-    return Request(_image(split, index), Verb.TAG)
 
 
 @lru_cache(maxsize=64)

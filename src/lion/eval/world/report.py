@@ -1,12 +1,10 @@
 """The drawn world's scores as tables: each beside the baselines and the target."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lion.eval import document
-from lion.eval.document import Heading, Table
+from lion.eval.document import Block, Heading, Table
 from lion.world import EXPRESSION_KINDS, POPE_TASKS, VQA_KINDS
 
 _POPE_SCORES = ("f1", "accuracy", "precision", "recall", "yes_ratio")
@@ -37,8 +35,8 @@ _ITSELF_BLIND = " *itself blind*: this model before a grey picture and without t
 
 def header(blind_run: bool) -> list[str]:
     """Column names of `table`."""
-    return ["score", "n", "ours", "±", *(["itself blind"] if blind_run else []), "blind", "random", "above blind",
-            "bar", "met"]  # fmt: skip
+    itself = ["itself blind"] * blind_run
+    return ["score", "n", "ours", "±", *itself, "blind", "random", "above blind", "bar", "met"]
 
 
 def table(record: Mapping[str, Any], names: Sequence[str] = TABLE) -> list[list[str]]:
@@ -66,12 +64,11 @@ def markdown(record: Mapping[str, Any], label: str) -> str:
     """The text of report.md: the table, and slices below it; `label` is the benchmark's."""
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in record["settings"].items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    slices = [
-        name for name in record["scores"] if name not in TABLE and any(name.startswith(f"{whole}/") for whole in SLICED)
-    ]
+    below = tuple(f"{whole}/" for whole in SLICED)
+    slices = [name for name in record["scores"] if name not in TABLE and name.startswith(below)]
     columns = header(record["blind_run"])
     alignment = ["---", *["---:"] * (len(columns) - 2), "---"]
-    blocks: list[Heading | Table | str] = [
+    blocks: list[Block] = [
         Heading(f"{record['model']} on {label}", 1),
         f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
         f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",

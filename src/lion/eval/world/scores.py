@@ -1,7 +1,5 @@
 """Scores of the drawn world: question sets in slices, of the model and of the baselines, by the same rules."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from math import hypot
 from typing import Any
@@ -36,8 +34,9 @@ _SLICES: Mapping[tuple[str, str], Callable[[Question], bool]] = {
     ("held-out-instruction", "trained-instruction"): lambda one: one.held_out_instruction is not None,
     ("needs-history", "needs-no-history"): lambda one: one.needs_history,
 }
-"""Names of the questions for which a condition holds, and of the others."""
+"""Labels of the questions for which a condition holds, and of the others."""
 _UNDIRECTED = ("unparsed", "yes_ratio")
+"""Scores of which neither more nor less is better."""
 
 
 def score_questions(
@@ -46,24 +45,20 @@ def score_questions(
     """Scores by ``name/score`` and ``name/score/slice``.
 
     Args:
-        name: of the question set, as scores are to be called.
+        name: of the question set, in the scores' names.
         questions: of one set.
         scenes: the questions' scenes.
-        texts: one answer a question, of the model and, if it was run blind, of the ``blind_run``.
+        texts: one answer a question, of the ``model`` and, if there is one, of the ``blind_run``.
     """
     base = questions[0].set
-    texts = {
-        **texts,
-        "blind": baselines.blind_answers(base, questions),
-        "random": baselines.random_answers(base, questions),
-    }
+    blind, random = baselines.blind_answers(base, questions), baselines.random_answers(base, questions)
     found: dict[str, Sources] = {}
     for part, indices in _slices(questions).items():
         answers = [questions[i].answer for i in indices]
         metas, shown = [{"box": questions[i].box} for i in indices], [scenes[i] for i in indices]
         scores = {
             source: score_answers(base, [row[i] for i in indices], answers, metas, shown)
-            for source, row in texts.items()
+            for source, row in {**texts, "blind": blind, "random": random}.items()
         }
         for score in scores["model"]:
             found[f"{name}/{score}{part}"] = {source: each[score] for source, each in scores.items()}
@@ -72,11 +67,8 @@ def score_questions(
 
 def score_tagger(name: str, predicted: npt.NDArray[np.floating], scenes: Sequence[Scene]) -> dict[str, Sources]:
     """mAP of the tagger's scores (images, categories), over all scenes and by held-out pairs."""
-    sources = {
-        "model": predicted,
-        "blind": baselines.blind_tags(len(scenes)),
-        "random": baselines.random_tags(len(scenes)),
-    }
+    count = len(scenes)
+    sources = {"model": predicted, "blind": baselines.blind_tags(count), "random": baselines.random_tags(count)}
     truth = np.array([[tag in tags(one) for tag in CATEGORIES] for one in scenes])
     novel = np.array([any(item.held_out for item in one.objects) for one in scenes])
     return {
@@ -89,10 +81,10 @@ def score_tagger(name: str, predicted: npt.NDArray[np.floating], scenes: Sequenc
 
 
 def references(key: str, found: Sources) -> dict[str, Any]:
-    """What stands beside a score in scores.json: baselines, blind run and target.
+    """The entries beside a score in scores.json: baselines, blind run and target.
 
-    ``above_blind`` is the distance to the blind baseline in standard errors of the difference; None without any, and
-    for scores of which neither more nor less is better.
+    ``above_blind`` is the distance to the blind baseline in standard errors of the difference; None where that is 0,
+    and for scores of which neither more nor less is better.
     """
     model, blind, target = found["model"], found["blind"], TARGETS.get(key)
     error = hypot(model.standard_error, blind.standard_error)
@@ -116,11 +108,9 @@ def _slices(questions: Sequence[Question]) -> dict[str, list[int]]:
     slices = {"": list(range(len(questions)))}
     if questions[0].set in POPE_TASKS:
         return slices
-    kinds = [one.kind for one in questions]
-    labels: list[tuple[Sequence[object], dict[object, str]]] = [(kinds, {kind: kind for kind in sorted(set(kinds))})]
-    for (inside, outside), holds in _SLICES.items():
-        labels.append(([holds(one) for one in questions], {True: inside, False: outside}))
-    for values, names in labels:
-        if len(set(values)) > 1:
-            slices |= {f"/{names[value]}": [i for i, one in enumerate(values) if one == value] for value in names}
+    labels = [[one.kind for one in questions]]
+    labels += [[yes if holds(one) else no for one in questions] for (yes, no), holds in _SLICES.items()]
+    for column in labels:
+        if len(names := sorted(set(column))) > 1:
+            slices |= {f"/{name}": [i for i, label in enumerate(column) if label == name] for name in names}
     return slices
