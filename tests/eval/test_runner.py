@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from lion.errors import LionError
-from lion.eval import Evaluation, WorldBenchmark, rescore
+from lion.eval import DatasetBenchmark, Evaluation, WorldBenchmark, benchmark_of, rescore
 from lion.eval.runner import model_fingerprint
 from lion.eval.world.benchmark import SETS
 from lion.eval.world.report import TABLE
 from lion.pipeline import LionPipeline
-from tests.eval import tiny_world
+from tests.eval import drawn, tiny_world
 from tests.eval.tiny_world import Oracle
 
 N = 6
@@ -244,3 +244,19 @@ def test_the_fingerprint_follows_weights_tagger_and_ways(parts):
     finally:
         tagger.thresholds[0] = threshold
     assert known == fingerprint(tiny_world.pipeline(tiny_world.parts()))
+
+
+def test_a_recorded_run_gives_its_benchmark_back(tmp_path):
+    world = WorldBenchmark("val", 5, tagged=False)
+    run = {"benchmark": "world", "limit": world.limit, "settings": world.settings}
+    assert benchmark_of(run) == world
+    data = drawn.data(tmp_path)
+    benchmark = drawn.on("okvqa", data, limit=3, prompt="short-answer", tagged=False, skip_bad=True)
+    run = {"benchmark": "okvqa", "limit": 3, "settings": benchmark.settings, **benchmark.notes}
+    found = benchmark_of(run)
+    assert isinstance(found, DatasetBenchmark) and found.settings == benchmark.settings
+    assert (found.data, found.limit, found.skip_bad) == (data.resolve(), 3, True)
+    assert benchmark_of(run, tmp_path / "moved").data == tmp_path / "moved"
+    for name in ("moon", None):
+        with pytest.raises(LionError, match=r"there is no benchmark .*; there are world, flickr30k, "):
+            benchmark_of({"benchmark": name})

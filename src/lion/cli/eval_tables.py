@@ -9,9 +9,9 @@ from typing import Any
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
     """The drawn world's scores beside the baselines and the targets."""
     from lion.eval import WorldBenchmark
-    from lion.eval.world.report import header, table
+    from lion.eval.world.report import table
 
-    _print(f"{record['model']} on {WorldBenchmark.of(record).label}", header(record["blind_run"]), table(record))
+    _print(f"{record['model']} on {WorldBenchmark.of(record).label}", table(record))
     print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
 
 
@@ -21,23 +21,25 @@ def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
 
     rows = [row for record in records for row in score_rows(record)]
     known = list(dict.fromkeys(model for row in rows for model in row.paper if "zero-shot" not in model))
-    cells = [[row.benchmark, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
+    cells = [["benchmark", "score", "ours", "samples", *known]]
+    cells += [[row.benchmark, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
     models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
-    _print(models, ["benchmark", "score", "ours", "samples", *known], cells)
+    _print(models, cells)
     seconds = sum(record["seconds"] for record in records)
     print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
 
 
-def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print(title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; its first row names the columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     shown = Table(title=title, box=SIMPLE_HEAD)
-    shown.add_column(columns[0], overflow="fold")
-    for column in columns[1:]:
+    shown.add_column(rows[0][0], overflow="fold")
+    for column in rows[0][1:]:
         shown.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
+    for row in rows[1:]:
         shown.add_row(*row)
     console = Console() if sys.stdout.isatty() else Console(width=140)
     console.print(shown)

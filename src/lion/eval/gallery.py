@@ -52,10 +52,7 @@ def error_record(model: str, sample: SampleScore) -> dict[str, Any]:
 
 
 def annotated(sample: SampleScore) -> Image.Image:
-    """The image, small, with the reference (or given) box and the predicted one.
-
-    Raises: LionError if the image cannot be read.
-    """
+    """The image, small, with the reference (or given) box and the predicted one. Raises: LionError if unreadable."""
     small = sample.image().copy()
     small.thumbnail((_SIDE, _SIDE))
     labelled = {"right": sample.box, "answer": sample.predicted_box}
@@ -64,10 +61,7 @@ def annotated(sample: SampleScore) -> Image.Image:
 
 
 def html_page(document: Sequence[Block], errors: Sequence[tuple[str, SampleScore]]) -> str:
-    """One file with a report and, below it, the errors (model, sample) with their images embedded.
-
-    Raises: LionError if an image cannot be read.
-    """
+    """One file: a report and, below it, the errors (model, sample) with their images. Raises: as :func:`annotated`."""
     body = [html_body(document)] + ["<h2>The worst errors</h2>"] * bool(errors)
     sections: dict[str, list[str]] = {}
     for model, sample in errors:

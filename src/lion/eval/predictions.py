@@ -27,21 +27,13 @@ FIRST_CALL = ("model", "commit", "date", "hardware", "versions")
 
 
 class Predictions:
-    """The predictions in one folder.
-
-    Args:
-        folder: of the run.
-        rank: of this process, which writes a file of its own.
-    """
+    """The predictions in a run's folder; the process of each `rank` writes files of its own."""
 
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
         self.folder, self._suffix = Path(folder), f".rank{rank}.jsonl" if rank else ".jsonl"
 
     def claim(self, run: Mapping[str, Any]) -> None:
-        """Start a run in the folder, or resume the same one.
-
-        Raises: LionError if the folder holds another run's predictions, or other files.
-        """
+        """Start a run in the folder, or resume the same one. Raises: LionError if it holds another, or other files."""
         path = self.folder / "run.json"
         if path.is_file():
             found = self.run()

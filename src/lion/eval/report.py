@@ -11,13 +11,13 @@ from typing import Any
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
 from lion.eval.benchmark import SampleScore
-from lion.eval.benchmarks import PAPER
+from lion.eval.benchmarks.paper import MODELS, PAPER
 from lion.eval.document import Block, Heading, Items, Table, markdown
 from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions
-from lion.eval.registry import benchmark_of
-from lion.eval.world import WorldBenchmark
+from lion.eval.runner import benchmark_of
 from lion.eval.world import report as world_report
+from lion.eval.world.benchmark import WorldBenchmark
 from lion.pipeline import DecodingPreset
 
 NOT_RUN = "not run"
@@ -63,10 +63,7 @@ class ScoreRow:
 
 
 def run_folders(folders: Sequence[Path]) -> list[Path]:
-    """The folders of single runs: these, or those one level below them.
-
-    Raises: LionError for a folder without any.
-    """
+    """The folders of single runs: these, or those one level below them. Raises: LionError for a folder without any."""
     found: dict[Path, None] = {}
     for folder in folders:
         runs = sorted(folder.glob("run.json")) or sorted(folder.glob("*/run.json"))
@@ -105,14 +102,12 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
 
 
 def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> tuple[str, dict[str, Any]]:
-    """Write report.md, report.json and report.html for these runs.
+    """Write report.md, report.json and report.html for these runs, and return the contents of the first two.
 
     Args:
         folders: of single runs, or folders of such.
         out: where the three files go.
         data: where the datasets lie now, if they have moved.
-
-    Returns: the contents of report.md and of report.json.
 
     Raises: LionError if a folder holds no run, a run is not scored, or its data is gone.
     """
@@ -157,8 +152,7 @@ def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """The mean of REC's eight splits, of each model that has them all in one setting."""
     splits = {one.name: one.paper[_AVERAGED] for one in PAPER.values() if one.headline[0] == _AVERAGED}
     count = len(splits)
-    models = dict.fromkeys(model for published in splits.values() for model in published)
-    paper = {model: sum(published[model] for published in splits.values()) / count for model in models}
+    paper = {model: sum(published[model] for published in splits.values()) / count for model in MODELS}
     title = (rows[0].table, "average of the eight", _AVERAGED, paper)
     means = []
     for model, setting in dict.fromkeys((row.model, row.setting) for row in rows if row.value is not None):
@@ -178,8 +172,7 @@ def _document(
     for title in dict.fromkeys(row.table for row in rows):
         blocks += [Heading(title), _table([row for row in rows if row.table == title])]
     for record in worlds:
-        cells = [world_report.header(record["blind_run"]), *world_report.table(record)]
-        blocks += [Heading(f"The drawn world: {record['model']}"), Table(cells)]
+        blocks += [Heading(f"The drawn world: {record['model']}"), Table(world_report.table(record))]
     if papers:
         blocks += [Heading("Settings"), Items([_settings(record) for record in papers])]
     return blocks

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain
@@ -14,9 +14,11 @@ from lion.atomic import atomic_write, atomic_write_json
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark
+from lion.eval.benchmarks.dataset import DatasetBenchmark
+from lion.eval.benchmarks.paper import PAPER, groups
 from lion.eval.predictions import SKIPPED, Prediction, Predictions
 from lion.eval.questions import QuestionSet
-from lion.eval.registry import benchmark_of
+from lion.eval.world.benchmark import WorldBenchmark
 from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware, update_with_tensors, versions
 from lion.tagging import RamTagger, TagFile
@@ -75,15 +77,10 @@ class Evaluation:
         return sum(len(group.missing) for group in self._todo)
 
     def predict(self, progress: Callable[[int], None] = lambda count: None) -> None:
-        """Generate what is missing, and store it batch by batch.
+        """Generate the missing predictions and store them batch by batch, reporting the number of each to `progress`.
 
         A batch with some predictions missing is answered whole, and images are encoded together as before: in the last
-        bit an answer can depend on its batch.
-
-        Args:
-            progress: called after each batch with the number of predictions stored.
-
-        Raises: LionError for a question that the model cannot take.
+        bit an answer can depend on its batch. Raises: LionError for a question that the model cannot take.
         """
         todo = [group for group in self._todo if group.missing]
         for name in {group.questions.name for group in todo}:
@@ -113,13 +110,9 @@ class Evaluation:
 
 
 def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
-    """Score the predictions in a folder, without a model.
+    """Score the predictions in a run's folder, without a model; its dataset is in `data` if it was moved.
 
-    Args:
-        folder: of a run; scores.json and the benchmark's other files go there.
-        data: where its dataset lies now, if it has moved.
-
-    Returns: the contents of scores.json and run.json, with the `seconds` of generation.
+    Returns: the contents of scores.json, which is written there, and of run.json, with the `seconds` of generation.
 
     Raises: LionError if the folder holds no predictions, too few, or those of questions that have changed since.
     """
@@ -129,6 +122,16 @@ def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
     if benchmark.settings != run["settings"]:
         raise LionError(f"{folder}: the questions have changed since they were answered; ask again into another folder")
     return _score(predictions, benchmark)
+
+
+def benchmark_of(run: Mapping[str, Any], data: Path | None = None) -> Benchmark:
+    """The benchmark of a recorded run, its dataset in `data` if it was moved. Raises: LionError for an unknown one."""
+    name = run.get("benchmark")
+    if name == WorldBenchmark.name:
+        return WorldBenchmark.of(run)
+    if name in PAPER:
+        return DatasetBenchmark.of(run, data)
+    raise LionError(f"there is no benchmark {name!r}; there are world, {', '.join(groups())}")
 
 
 def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:

@@ -6,7 +6,8 @@ constants keep divisions defined; they are the official ones, and show where cap
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from lion.metrics.statistics import Estimate, bootstrap
 
 LONGEST = 4
 TINY, SMALL = 1e-15, 1e-9
+Ngram = tuple[str, ...]
 
 
 def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[Estimate]:
@@ -23,11 +25,7 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list
     Raises: LionError without captions; ValueError for unequal lengths.
     """
     counts = np.array([_counts(*pair) for pair in zip(candidates, references, strict=True)])
-
-    def up_to(n: int) -> Callable[[npt.NDArray[np.intp]], float]:
-        return lambda rows: _bleu(counts[rows].sum(axis=0))[n - 1]
-
-    return [bootstrap(up_to(n), len(counts)) for n in range(1, LONGEST + 1)]
+    return [bootstrap(partial(_bleu, n, counts), len(counts)) for n in range(1, LONGEST + 1)]
 
 
 def _counts(candidate: str, references: Sequence[str]) -> list[int]:
@@ -36,21 +34,23 @@ def _counts(candidate: str, references: Sequence[str]) -> list[int]:
     closest = min((abs(len(other) - len(words)), len(other)) for other in others)[1]
     total, matched = [], []
     for n in range(1, LONGEST + 1):
-        most: Counter[tuple[str, ...]] = Counter()
+        most: Counter[Ngram] = Counter()
         for other in others:
-            most |= _ngrams(other, n)
+            most |= ngrams(other, n)
         total.append(max(0, len(words) - n + 1))
-        matched.append((_ngrams(words, n) & most).total())
+        matched.append((ngrams(words, n) & most).total())
     return [len(words), closest, *total, *matched]
 
 
-def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+def ngrams(words: Sequence[str], n: int) -> Counter[Ngram]:
+    """Counts of the sequences of n words."""
     return Counter(zip(*(words[skip:] for skip in range(n)), strict=False))
 
 
-def _bleu(totals: npt.NDArray[np.int_]) -> list[float]:
-    """BLEU-1 to BLEU-4 from the summed ``_counts`` of all captions, (10,)."""
-    length, closest, total, matched = totals[0], totals[1], totals[2 : 2 + LONGEST], totals[2 + LONGEST :]
+def _bleu(n: int, counts: npt.NDArray[np.int_], rows: npt.NDArray[np.intp]) -> float:
+    """BLEU-n of some rows of the captions' ``_counts``, (captions, 10)."""
+    length, closest, *sums = counts[rows].sum(axis=0)
+    total, matched = np.array(sums[:LONGEST]), np.array(sums[LONGEST:])
     scores = np.cumprod((matched + TINY) / (total + SMALL)) ** (1 / np.arange(1, LONGEST + 1))
     ratio = (length + TINY) / (closest + SMALL)
-    return (scores * np.exp(min(0.0, 1 - 1 / ratio))).tolist()
+    return float(scores[n - 1] * np.exp(min(0.0, 1 - 1 / ratio)))

@@ -11,10 +11,7 @@ from lion.errors import LionError
 
 
 def best_first(losses: Sequence[float]) -> list[int]:
-    """The candidates' indices in order of rising loss; among equals the lower index first.
-
-    Raises: LionError without candidates or if a loss is NaN.
-    """
+    """The candidates' indices in order of rising loss. Raises: LionError without candidates or if a loss is NaN."""
     if not len(losses):
         raise LionError("there is no candidate to rank")
     if any(math.isnan(loss) for loss in losses):

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from math import exp, log, sqrt
 from typing import NamedTuple
 
-LONGEST = 4
-SIGMA = 6.0
+from lion.metrics.bleu import LONGEST, Ngram, ngrams
 
-_Ngram = tuple[str, ...]
+SIGMA = 6.0
 
 
 class _Vector(NamedTuple):
-    weights: tuple[dict[_Ngram, float], ...]
+    weights: tuple[dict[Ngram, float], ...]
     """TF-IDF by n-gram, one dictionary for each n."""
     norms: tuple[float, ...]
     bigrams: int
@@ -41,15 +40,12 @@ def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> l
     return scores
 
 
-def _ngrams(text: str) -> Counter[_Ngram]:
-    words = text.split()
-    return Counter(
-        ngram for n in range(LONGEST) for ngram in zip(*(words[skip:] for skip in range(n + 1)), strict=False)
-    )
+def _ngrams(text: str) -> Counter[Ngram]:
+    return sum((ngrams(text.split(), n) for n in range(1, LONGEST + 1)), Counter())
 
 
-def _vector(counts: Counter[_Ngram], idf: defaultdict[_Ngram, float]) -> _Vector:
-    weights: tuple[dict[_Ngram, float], ...] = tuple({} for _ in range(LONGEST))
+def _vector(counts: Counter[Ngram], idf: defaultdict[Ngram, float]) -> _Vector:
+    weights: tuple[dict[Ngram, float], ...] = tuple({} for _ in range(LONGEST))
     for ngram, count in counts.items():
         weights[len(ngram) - 1][ngram] = count * idf[ngram]
     norms = tuple(sqrt(sum(weight * weight for weight in of_n.values())) for of_n in weights)

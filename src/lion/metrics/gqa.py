@@ -20,10 +20,7 @@ RULES: dict[str, Callable[[str], str]] = {
 
 
 def gqa(predictions: Sequence[str], answers: Sequence[str]) -> dict[str, Estimate]:
-    """The accuracy by each of the RULES, by name.
-
-    Raises: LionError without samples; ValueError for unequal lengths.
-    """
+    """The accuracy by each of the RULES. Raises: LionError without samples; ValueError for unequal lengths."""
     return {rule: mean(gqa_hits(predictions, answers, rule)) for rule in RULES}
 
 

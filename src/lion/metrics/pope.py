@@ -33,10 +33,8 @@ def pope(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Estimate]:
 
 
 def pope_strict(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Estimate]:
-    """The scores of :func:`pope` by the strict parser, and ``unparsed``, the share of answers that are neither.
-
-    Unparsed answers are wrong, and no yes. Raises: as :func:`pope`.
-    """
+    """The scores of :func:`pope` by the strict parser, and ``unparsed``, the share of answers that are neither;
+    these are wrong, and no yes. Raises: as :func:`pope`."""
     parsed = [strictly_says(answer) for answer in answers]
     return {**_scores(parsed, labels), "unparsed": mean([one is None for one in parsed])}
 

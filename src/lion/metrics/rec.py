@@ -38,8 +38,7 @@ def rec_ious(predictions: Sequence[str], references: Sequence[Box]) -> list[floa
 
     Raises: LionError for a reference in pixels; ValueError for unequal lengths.
     """
-    for reference in references:
-        if reference.space != "unit":
-            raise LionError(f"REC is scored in the unit square: turn the reference {reference.xyxy()} with to_unit()")
-    boxes = [first_box(text) for text in predictions]
+    if pixels := [one for one in references if one.space != "unit"]:
+        raise LionError(f"REC is scored in the unit square: turn the reference {pixels[0].xyxy()} with to_unit()")
+    boxes = map(first_box, predictions)
     return [None if box is None else box.iou(true) for box, true in zip(boxes, references, strict=True)]

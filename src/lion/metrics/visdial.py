@@ -33,10 +33,7 @@ class VisdialRound:
 
 
 def option_ranks(scores: Sequence[float]) -> list[int]:
-    """The rank of each option, (O,), counted from 1, where a higher score is better: a line of the official file.
-
-    Raises: LionError without options or if a score is NaN.
-    """
+    """The rank of each option, (O,), from 1, by falling score. Raises: LionError without options or for a NaN."""
     ranks = [0] * len(scores)
     for rank, index in enumerate(best_first([-score for score in scores]), start=1):
         ranks[index] = rank
@@ -48,8 +45,7 @@ def visdial(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -
     each dialog (LAVIS's loader repeats that round); ``ndcg`` over the rounds with relevances, where there are some.
 
     ``scores`` (R, O) are in the order of ``rounds``; a higher score is better (minus a summed loss).
-    Raises: LionError without rounds, as :func:`visdial_ranks` and as :func:`visdial_ndcg`; ValueError for unequal
-    lengths.
+    Raises: LionError without rounds, as `visdial_ranks` and as `visdial_ndcg`; ValueError for unequal lengths.
     """
     ranks = visdial_ranks(scores, rounds)
     last = {one.dialog: one.round_id for one in sorted(rounds, key=lambda one: one.round_id)}
@@ -62,10 +58,7 @@ def visdial(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -
 
 
 def visdial_ranks(scores: Sequence[Sequence[float]], rounds: Sequence[VisdialRound]) -> list[int]:
-    """The rank of the true answer in each round, counted from 1.
-
-    Raises: LionError that names a round whose ``gt_index`` is no option's, or whose scores are NaN.
-    """
+    """The rank of the true answer in each round, from 1. Raises: LionError for a wrong ``gt_index`` or NaN."""
     for row, one in zip(scores, rounds, strict=True):
         if not 0 <= one.gt_index < len(row):
             raise LionError(f"round {one.id!r}: gt_index {one.gt_index} is no place among {len(row)} scored options")

@@ -21,9 +21,7 @@ def says_true(answer: str) -> bool | None:
 
 def vsr(answers: Sequence[str], labels: Sequence[int]) -> dict[str, Estimate]:
     """``accuracy`` against labels (1 the statement is true, 0 it is not), and ``unparsed``, the share without verdict.
-
-    Raises: LionError without samples or for another label; ValueError for unequal lengths.
-    """
+    Raises: LionError without samples or for another label; ValueError for unequal lengths."""
     if unknown := set(labels) - {0, 1}:
         raise LionError(f"VSR labels are 0 or 1, not {unknown.pop()!r}")
     verdicts = [says_true(answer) for answer in answers]

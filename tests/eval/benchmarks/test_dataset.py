@@ -1,5 +1,6 @@
 """Every benchmark of the paper from files to scores: truth in, perfect scores out; known mistakes, known scores."""
 
+import ast
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from lion.data.sources import READERS
 from lion.data.writers import FORMATS
 from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, named, rescore
+from lion.eval.benchmarks import paper as table
 from lion.eval.benchmarks.paper import ROWS, groups
 from lion.eval.benchmarks.results import AnsweredRecord, mmbench
 from lion.pipeline.decoding import DECODING
@@ -74,6 +76,18 @@ def test_the_papers_numbers():
     random = PAPER["pope-random-2910"].paper
     precision, recall, f1 = (random[name]["LION"] for name in ("precision", "recall", "f1"))
     assert 2 * precision * recall / (precision + recall) == pytest.approx(f1, abs=0.01)
+
+
+def test_the_papers_benchmarks_do_not_import_the_worlds():
+    files = sorted(Path(table.__file__).parent.glob("*.py"))
+    imported = [
+        node.module
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom)
+    ]
+    assert len(files) > 4 and "lion.eval.questions" in imported
+    assert not [name for name in imported if name and name.startswith(("lion.eval.world", "lion.world"))]
 
 
 # -- asking and scoring -----------------------------------------------------------------------------------------------

@@ -147,8 +147,6 @@ class DatasetBenchmark(Benchmark):
         """Where candidates are ranked nothing is decoded, so the given preset is ignored."""
         return (None if self.paper.candidates else self.preset) or self.paper.decoding
 
-    # -- questions ----------------------------------------------------------------------------------------------------
-
     @cached_property
     def selection(self) -> Selection:
         """The samples, read when they are first needed. Raises: as :func:`select`."""
@@ -176,8 +174,7 @@ class DatasetBenchmark(Benchmark):
 
     def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
         """The number of the Q-Former's positions: the released code has no other limit when it answers."""
-        limit: int = pipeline.model.config.qformer_config.max_position_embeddings
-        return limit
+        return int(pipeline.model.config.qformer_config.max_position_embeddings)
 
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """One set with a question for each record."""
@@ -209,8 +206,6 @@ class DatasetBenchmark(Benchmark):
             decoding=decoding_presets(self._preset)[self.paper.task],
             max_prompt_tokens=max_prompt_tokens,
         )
-
-    # -- scoring ------------------------------------------------------------------------------------------------------
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
         scores, answered, skipped = self._scored(read)

@@ -25,11 +25,11 @@ class PaperBenchmark:
     """One row."""
 
     name: str
-    table: str
-    """Heading of the table it stands in."""
     dataset: str
     """The reader, of `lion.data.sources.READERS`."""
     split: str
+    table: str
+    """Heading of its table."""
     task: Task
     """Determines the task level and the decoding."""
     prompts: tuple[str, ...]
@@ -91,7 +91,6 @@ _caption = partial(
 _question = partial(PaperBenchmark, table="Questions", task=Task.VQA, prompts=("question", "short-answer"))
 _vqa = partial(
     _question,
-    split="val",
     score=scoring.vqa,
     headline=("accuracy", "accuracy-2021"),
     decoding="short",
@@ -117,7 +116,6 @@ _refer = partial(
 _describe = partial(
     PaperBenchmark,
     table="Descriptions",
-    dataset="refcocog",
     task=Task.REG,
     prompts=("describe",),
     score=scoring.captions,
@@ -129,7 +127,6 @@ _describe = partial(
 _pope = partial(
     PaperBenchmark,
     table="POPE",
-    dataset="pope",
     task=Task.VQA,
     prompts=("question", "short-answer"),
     score=scoring.pope,
@@ -157,10 +154,10 @@ _RANDOM = _hallucinations(88.33, 88.97, 97.12, 81.00)
 _MMBENCH = {"accuracy": 73.4, "LR": 51.7, "AR": 84.1, "RR": 78.4, "FP-S": 74.0, "FP-C": 60.8, "CP": 78.9}
 
 ROWS = (
-    _caption("flickr30k", dataset="flickr30k", split="test", paper=_lion("cider", 85.57, 87.12)),
-    _caption("coco-caption", dataset="coco-caption", split="test", paper=_lion("cider", 138.20, 139.25)),
-    _caption("textcaps", dataset="textcaps", split="val", paper=_lion("cider", 104.87, 108.76)),
-    _vqa("okvqa", dataset="okvqa", paper=_lion("accuracy", 51.08, 57.33)),
+    _caption("flickr30k", "flickr30k", "test", paper=_lion("cider", 85.57, 87.12)),
+    _caption("coco-caption", "coco-caption", "test", paper=_lion("cider", 138.20, 139.25)),
+    _caption("textcaps", "textcaps", "val", paper=_lion("cider", 104.87, 108.76)),
+    _vqa("okvqa", "okvqa", "val", paper=_lion("accuracy", 51.08, 57.33)),
     _question(
         "aokvqa",
         dataset="aokvqa",
@@ -173,8 +170,8 @@ ROWS = (
         results=results.aokvqa_direct,
         rules={"normalisation": "direct_answer as A-OKVQA's evaluator: none; vqa-accuracy as VQA evaluation of 2016"},
     ),
-    _choice("aokvqa-mc", dataset="aokvqa", split="val", score=scoring.aokvqa_choice, results=results.aokvqa_choice),
-    _vqa("vqav2", dataset="vqav2"),
+    _choice("aokvqa-mc", "aokvqa", "val", score=scoring.aokvqa_choice, results=results.aokvqa_choice),
+    _vqa("vqav2", "vqav2", "val"),
     _question(
         "gqa",
         dataset="gqa",
@@ -190,12 +187,7 @@ ROWS = (
         },
     ),
     _choice(
-        "iconqa",
-        dataset="iconqa",
-        split="test",
-        score=scoring.iconqa,
-        paper=_lion("accuracy", 54.91, 54.89),
-        results=results.iconqa,
+        "iconqa", "iconqa", "test", score=scoring.iconqa, paper=_lion("accuracy", 54.91, 54.89), results=results.iconqa
     ),
     _choice(
         "vsr",
@@ -218,26 +210,26 @@ ROWS = (
         paper=_lion("mrr", 50.02, 50.42),
         results=results.visdial,
     ),
-    _refer("refcoco-val", dataset="refcoco", split="val", paper=_at_half(89.73, 89.80, 57.89, 58.54)),
-    _refer("refcoco-testA", dataset="refcoco", split="testA", paper=_at_half(92.29, 93.02, 56.07, 56.41)),
-    _refer("refcoco-testB", dataset="refcoco", split="testB", paper=_at_half(84.82, 85.57, 58.40, 59.36)),
-    _refer("refcoco+-val", dataset="refcoco+", split="val", paper=_at_half(83.60, 83.95, 46.38, 45.93)),
-    _refer("refcoco+-testA", dataset="refcoco+", split="testA", paper=_at_half(88.72, 89.22, 45.29, 45.73)),
-    _refer("refcoco+-testB", dataset="refcoco+", split="testB", paper=_at_half(77.34, 78.06, 47.50, 47.89)),
-    _refer("refcocog-val", dataset="refcocog", split="val", paper=_at_half(85.69, 85.52, 64.74, 66.12)),
-    _refer("refcocog-test", dataset="refcocog", split="test", paper=_at_half(85.63, 85.74, 63.56, 64.69)),
-    _describe("reg-val", split="val", official=2_573),
-    _describe("reg-test", split="test", official=5_023),
-    _pope("pope-random", split="random", paper=_RANDOM),
+    _refer("refcoco-val", "refcoco", "val", paper=_at_half(89.73, 89.80, 57.89, 58.54)),
+    _refer("refcoco-testA", "refcoco", "testA", paper=_at_half(92.29, 93.02, 56.07, 56.41)),
+    _refer("refcoco-testB", "refcoco", "testB", paper=_at_half(84.82, 85.57, 58.40, 59.36)),
+    _refer("refcoco+-val", "refcoco+", "val", paper=_at_half(83.60, 83.95, 46.38, 45.93)),
+    _refer("refcoco+-testA", "refcoco+", "testA", paper=_at_half(88.72, 89.22, 45.29, 45.73)),
+    _refer("refcoco+-testB", "refcoco+", "testB", paper=_at_half(77.34, 78.06, 47.50, 47.89)),
+    _refer("refcocog-val", "refcocog", "val", paper=_at_half(85.69, 85.52, 64.74, 66.12)),
+    _refer("refcocog-test", "refcocog", "test", paper=_at_half(85.63, 85.74, 63.56, 64.69)),
+    _describe("reg-val", "refcocog", "val", official=2_573),
+    _describe("reg-test", "refcocog", "test", official=5_023),
+    _pope("pope-random", "pope", "random", paper=_RANDOM),
     # By its recall and precision, this older file is the one that the paper's random numbers stand on.
-    _pope("pope-random-2910", split="random-2910", group="pope-random-2910", paper=_RANDOM),
-    _pope("pope-popular", split="popular", paper=_hallucinations(85.94, 86.77, 91.69, 80.87)),
-    _pope("pope-adversarial", split="adversarial", paper=_hallucinations(84.71, 85.37, 88.69, 81.07)),
+    _pope("pope-random-2910", "pope", "random-2910", group="pope-random-2910", paper=_RANDOM),
+    _pope("pope-popular", "pope", "popular", paper=_hallucinations(85.94, 86.77, 91.69, 80.87)),
+    _pope("pope-adversarial", "pope", "adversarial", paper=_hallucinations(84.71, 85.37, 88.69, 81.07)),
     _choice(
         "mmbench",
-        table="MMBench",
         dataset="mmbench",
         split="dev",
+        table="MMBench",
         score=scoring.mmbench,
         headline=tuple(_MMBENCH),
         # The paper's are of the test split, whose answers are hidden; dev stands in for it.
@@ -255,10 +247,7 @@ PAPER: Mapping[str, PaperBenchmark] = {row.name: row for row in ROWS}
 
 
 def named(names: Sequence[str]) -> list[PaperBenchmark]:
-    """The benchmarks with these names, or of these groups (`refcoco` has three splits), each once.
-
-    Raises: LionError for a name that is neither.
-    """
+    """The benchmarks of these names or groups (`refcoco`: three splits), each once. Raises: LionError for another."""
     found: dict[str, PaperBenchmark] = {}
     for name in names:
         rows = [PAPER[name]] if name in PAPER else [row for row in ROWS if (row.group or row.dataset) == name]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lion.data.writers import FORMATS, write_as
-from lion.eval.benchmarks import PAPER, DatasetBenchmark
+from lion.eval.benchmarks.dataset import DatasetBenchmark
+from lion.eval.benchmarks.paper import PAPER
 
 _SPLIT = "test"
 _MIN_SCENES = 24
@@ -12,13 +13,7 @@ _MIN_SCENES = 24
 
 
 def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
-    """Write the world's test split in every format that is not there yet.
-
-    Args:
-        data: the folder for the datasets.
-        limit: samples of each benchmark.
-        progress: called after each image.
-    """
+    """Write `limit` samples of the world's test split in every format that `data` lacks, reporting each image drawn."""
     for name in FORMATS:
         if not (data / name).exists():
             write_as(name, data, max(limit, _MIN_SCENES), split=_SPLIT, progress=progress)

@@ -82,8 +82,6 @@ class WorldBenchmark(Benchmark):
         world = {"world_version": WORLD_VERSION, "world_fingerprint": fingerprint}
         return {"split": self.split, "tags": self.tagged, **world}
 
-    # -- questions ----------------------------------------------------------------------------------------------------
-
     def question_sets(self, pipeline: LionPipeline, *, blind: bool) -> list[QuestionSet]:
         """The tagger's, if there is a tagger, and SETS, with `blind` twice."""
         decimals = pipeline.processor.box_decimals
@@ -121,8 +119,6 @@ class WorldBenchmark(Benchmark):
             tags=None if self.tagged and not blind else (),
             instruction=None if one.held_out_instruction is None else one.instruction(decimals),
         )
-
-    # -- scoring ------------------------------------------------------------------------------------------------------
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
         found: dict[str, Sources] = {}

@@ -33,16 +33,11 @@ picture. *random*: a draw from the possible answers. *above blind*: difference t
 _ITSELF_BLIND = " *itself blind*: this model before a grey picture and without tags."
 
 
-def header(blind_run: bool) -> list[str]:
-    """Column names of `table`."""
-    itself = ["itself blind"] * blind_run
-    return ["score", "n", "ours", "±", *itself, "blind", "random", "above blind", "bar", "met"]
-
-
 def table(record: Mapping[str, Any], names: Sequence[str] = TABLE) -> list[list[str]]:
-    """The rows under `header` of those scores that the record has."""
-    scores = record["scores"]
-    return [_row(name, scores[name], record["blind_run"]) for name in names if name in scores]
+    """Names of the columns, and the rows of those scores that the record has."""
+    scores, blind_run = record["scores"], record["blind_run"]
+    header = ["score", "n", "ours", "±", *["itself blind"] * blind_run, "blind", "random", "above blind", "bar", "met"]
+    return [header, *(_row(name, scores[name], blind_run) for name in names if name in scores)]
 
 
 def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
@@ -66,15 +61,15 @@ def markdown(record: Mapping[str, Any], label: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     below = tuple(f"{whole}/" for whole in SLICED)
     slices = [name for name in record["scores"] if name not in TABLE and name.startswith(below)]
-    columns = header(record["blind_run"])
-    alignment = ["---", *["---:"] * (len(columns) - 2), "---"]
+    rows = table(record)
+    alignment = ["---", *["---:"] * (len(rows[0]) - 2), "---"]
     blocks: list[Block] = [
         Heading(f"{record['model']} on {label}", 1),
         f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
         f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
-        Table([columns, *table(record)], alignment),
+        Table(rows, alignment),
         _LEGEND + _ITSELF_BLIND * record["blind_run"],
     ]
     if slices:
-        blocks += [Heading("Slices"), Table([columns, *table(record, slices)], alignment)]
+        blocks += [Heading("Slices"), Table(table(record, slices), alignment)]
     return document.markdown(blocks)
