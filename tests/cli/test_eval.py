@@ -170,7 +170,7 @@ def test_everything_on_drawn_pictures(run, world_model, tmp_path):
         (["okvqa"], "--data"),
         (["okvqa", "--data", "nowhere"], "no folder nowhere"),
         (["okvqa", "--data", ".", "--strict", "--limit", "3"], "leave one out"),
-        (["okvqa", "--data", ".", "--prompt", "statement"], "it can be put as question, short-answer"),
+        (["okvqa", "--data", ".", "--prompt", "statement"], "there are question, short-answer"),
         (["okvqa", "--data", ".", "--decoding", "greedy"], "no decoding 'greedy'"),
         (["okvqa", "--data", ".", "--tags-off", "--tags-from", "t.jsonl"], "exclude each other"),
         (["okvqa", "--data", ".", "--tags-from", "t.jsonl"], "write one with lion tag"),

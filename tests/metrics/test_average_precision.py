@@ -55,7 +55,7 @@ def test_standard_error_shrinks_with_pictures():
 
 
 def test_mistakes_are_errors():
-    with pytest.raises(LionError, match="pictures, tags"):
+    with pytest.raises(LionError, match="images, tags"):
         average_precision(np.zeros((2, 3)), np.zeros((3, 2), bool))
     with pytest.raises(LionError, match="NaN"):
         average_precision(np.full((1, 1), np.nan), np.ones((1, 1), bool))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lion.errors import LionError
 from lion.metrics import Estimate
-from lion.metrics.pope import pope, pope_strict, says_yes, strictly_says
+from lion.metrics.pope import is_yes, is_yes_strict, pope, pope_strict
 from tests.metrics import truth
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
@@ -19,7 +19,7 @@ EXPECTED = json.loads((GOLDEN / "pope_expected.json").read_text())
 
 @pytest.mark.parametrize("case", READINGS, ids=lambda case: repr(case["answer"]))
 def test_answers_are_read_as_officially(case):
-    assert says_yes(case["answer"]) == (case["parsed"] == "yes")
+    assert is_yes(case["answer"]) == (case["parsed"] == "yes")
 
 
 @pytest.mark.parametrize("split", EXPECTED)
@@ -36,7 +36,7 @@ def test_numbers_are_the_official_ones(split):
     assert 0 < scores["f1"].standard_error < 0.02
 
 
-def test_nobody_says_yes():
+def test_no_answer_is_yes():
     scores = pope(["no", "no"], ["yes", "no"])
     assert (scores["precision"].value, scores["recall"].value, scores["f1"].value) == (0, 0, 0)
 
@@ -65,7 +65,7 @@ def test_whole_files_score_as_officially(split):
     [("yes", True), (" YES\n", True), ("No", False), ("no.", None), ("yes, it is", None), ("", None), ("yes no", None)],
 )
 def test_the_strict_reading(answer, verdict):
-    assert strictly_says(answer) is verdict
+    assert is_yes_strict(answer) is verdict
 
 
 def test_strict_scores_by_hand():

@@ -18,7 +18,7 @@ from lion.metrics import (
 from lion.metrics.aokvqa import aokvqa_choice_hits, aokvqa_direct_values
 from lion.metrics.candidate_ranking import best_first
 from lion.metrics.gqa import gqa_hits
-from lion.metrics.vsr import says_true
+from lion.metrics.vsr import is_true
 from tests.metrics import truth
 
 RULES = {"exact": "exact", "lower_strip_period": "lower_strip_period", "vqa_normalised": "vqa_normalised_both"}
@@ -118,7 +118,7 @@ def test_iconqa_compares_places_as_texts():
 def test_vsr_verdicts():
     known = truth.load("simple/vsr.json")
     for row in known["rows"]:
-        assert says_true(row["output_text"]) == bool(row["parsed"])
+        assert is_true(row["output_text"]) == bool(row["parsed"])
     scores = vsr([row["output_text"] for row in known["rows"]], [row["label"] for row in known["rows"]])
     assert 100 * scores["accuracy"].value == pytest.approx(known["accuracy"])
     assert scores["unparsed"].value == 0
@@ -139,7 +139,7 @@ def test_vsr_verdicts():
     ],
 )
 def test_vsr_verdicts_by_hand(answer, verdict):
-    assert says_true(answer) is verdict
+    assert is_true(answer) is verdict
 
 
 def test_vsr_counts_what_it_cannot_read_as_wrong():

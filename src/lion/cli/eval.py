@@ -1,4 +1,4 @@
-"""``lion eval``: puts a benchmark's questions to a model, scores the answers, and reports on many runs."""
+"""``lion eval``: answers a benchmark's questions with a model, scores the answers, and reports on many runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAPER_VERB = "ask"
 
 
 class _Names(TyperGroup):
-    """What is not a verb of `lion eval` is the name of a benchmark of the paper."""
+    """Any word that is no verb of `lion eval` is taken as the name of a benchmark of the paper."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
@@ -34,14 +34,14 @@ class _Names(TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Usage and errors do not name a verb that nobody typed."""
+        """Leave the hidden verb out of usage and errors."""
         name, command, rest = super().resolve_command(ctx, args)
         return "" if name == PAPER_VERB else name, command, rest
 
 
 evaluation = typer.Typer(
     cls=_Names,
-    help="Ask a benchmark's questions and score the answers. The paper's benchmarks go by their names: "
+    help="Answer a benchmark's questions and score the answers. The paper's benchmarks go by their names: "
     "lion eval okvqa refcoco … --data DIR; lion eval okvqa --help shows the options.",
     no_args_is_help=True,
 )
@@ -53,7 +53,7 @@ MovedData = Annotated[
 Out = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Folder for answers and scores. (default: under outputs/eval)")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Ask the first so many samples of each. (default: all)")]
+Limit = Annotated[int | None, typer.Option(min=1, help="The first so many samples of each. (default: all)")]
 TagsOff = Annotated[bool, typer.Option("--tags-off", help="Give the model no tags.")]
 
 
@@ -73,13 +73,13 @@ def paper(
     *,
     options: Options,
 ) -> None:
-    """Ask benchmarks of the paper, from their original files, and score as their official evaluators do.
+    """Run benchmarks of the paper on their original files, and score as their official evaluators do.
 
-    Each has its own folder below RUN. A run that was stopped goes on where it was when it is started again with the
-    same folder; torchrun and accelerate launch share it among processes.
+    Each has its own folder below RUN. A stopped run is resumed when it is started again with the same folder; torchrun
+    and accelerate launch share it among processes.
     """
     if strict and limit is not None:
-        raise LionError("--strict wants all samples and --limit only some; leave one out")
+        raise LionError("--strict requires all samples and --limit leaves some out; leave one out")
     if tags_off and options.tags_from is not None:
         raise LionError("--tags-off and --tags-from exclude each other; use one")
     processes = _processes(options)
@@ -103,15 +103,15 @@ def world(
     limit: Annotated[int, typer.Option(min=1, help="Questions of each set.")] = 1000,
     split: Annotated[str, typer.Option(help="test, or val for choosing between models.")] = "test",
     out: Out = None,
-    blind: Annotated[bool, typer.Option("--blind", help="Ask everything once more before a grey picture.")] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="Answer everything once more for a grey picture.")] = False,
     tags_off: TagsOff = False,
     batch_size: BatchSize = 32,
     *,
     options: Options,
 ) -> None:
-    """Ask the frozen questions of the drawn world: captions, VQA, dialog, boxes both ways, POPE, tags.
+    """Answer the frozen questions of the drawn world: captions, VQA, dialog, boxes both ways, POPE, tags.
 
-    A run that was stopped goes on where it was when it is started again with the same folder.
+    A stopped run is resumed when it is started again with the same folder.
     """
     processes = _processes(options)
     from lion.eval import WorldBenchmark
@@ -128,10 +128,10 @@ def all_mini(
     *,
     options: Options,
 ) -> None:
-    """Draw the world in every dataset's files, and ask every benchmark on it.
+    """Draw the world in every dataset's file format, and run every benchmark on it.
 
-    Shows that files, prompts, ways of answering and scores work, on pictures that lion-mini knows. The numbers are not
-    those of the real datasets.
+    Tests files, prompts, ranking and scores, on pictures that lion-mini knows. The numbers are not those of the real
+    datasets.
     """
     processes = _processes(options)
     from lion.eval.world.all_mini import benchmarks, draw
@@ -187,7 +187,7 @@ def evaluate(
     blind: bool = False,
     processes: Processes | None = None,
 ) -> None:
-    """Load the model, generate what is missing of each benchmark's predictions, score and print.
+    """Load the model, generate the missing predictions of each benchmark, score and print.
 
     Args:
         benchmarks: all of the paper, or the drawn world alone.
@@ -197,8 +197,7 @@ def evaluate(
         blind: also answer everything with a grey image.
         processes: those that share the work.
 
-    Raises:
-        LionError: no such model, a folder of another run, or one that cannot be written.
+    Raises: LionError for an unknown model, a folder of another run, or one that cannot be written.
     """
     from lion.distributed import Processes
     from lion.eval import Evaluation
@@ -222,8 +221,8 @@ def evaluate(
         try:
             with Meter("writing the questions"):
                 run = Evaluation(pipeline, benchmark, folder, blind=blind, processes=processes)
-            what = f"{benchmark.name} ({number} of {len(benchmarks)})"
-            with Meter(what, run.pending, shown=processes.main) as meter:
+            label = f"{benchmark.name} ({number} of {len(benchmarks)})"
+            with Meter(label, run.pending, shown=processes.main) as meter:
                 run.predict(meter.advance)
             with Meter("scoring"):
                 record = run.finish()
@@ -245,16 +244,15 @@ def _processes(options: Options) -> Processes:
 
 
 def _check(benchmark: DatasetBenchmark, strict: bool, processes: Processes) -> None:
-    """Read the data before the model is loaded, and report what is missing of it."""
+    """Read the data before the model is loaded, and report missing and bad samples."""
     if strict:
         benchmark.check_complete()
-    selection, official = benchmark.selection, benchmark.official
-    samples = len(selection.samples)
+    samples, official = len(benchmark.selection.samples), benchmark.official
     if not processes.main:
         return
     if official and samples < official and benchmark.limit is None:
         say("note", f"{benchmark.name}: {samples} of the official {official} samples are there")
-    if skipped := selection.skipped:
+    if skipped := benchmark.selection.skipped:
         say("note", f"{benchmark.name}: {len(skipped)} bad ones left out, the first is {': '.join(skipped[0])}")
 
 

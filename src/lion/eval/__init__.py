@@ -1,4 +1,4 @@
-"""Evaluation: benchmarks put to a model, predictions kept on disk, scores and reports made from them.
+"""Evaluation: predictions of a model on benchmarks, kept on disk; scores and reports of them.
 
 ``runner`` generates predictions, ``predictions`` stores them, so that a killed run resumes and scoring needs no model.
 ``benchmarks`` has the paper's benchmarks, ``world`` the drawn world's.

@@ -29,12 +29,12 @@ def read_all(read: ReadPredictions, name: str, ids: Sequence[str]) -> Mapping[st
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's scores and what is written with them."""
+    """A run's scores and the data written with them."""
 
     scores: Mapping[str, Estimate]
     """By name: ``set/score``, ``set/score/slice`` or ``score``."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By score name, what scores.json holds beside the score: baselines and target."""
+    """By score name, the entries beside the score in scores.json: baselines and target."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of scores.json: number of samples, skipped samples."""
     files: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda record: {}
@@ -63,9 +63,9 @@ class Benchmark(Protocol):
     """One benchmark with its settings.
 
     Attributes:
-        name: what ``lion eval`` calls it.
+        name: its name in ``lion eval``.
         limit: number of samples of each question set; None for all.
-        settings: what determines the predictions besides model and decoding; those of other settings are not mixed.
+        settings: all that determines the predictions besides model and decoding; a folder holds those of one.
     """
 
     @property

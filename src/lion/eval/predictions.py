@@ -1,6 +1,6 @@
 """A model's predictions on disk, one line each, written batch by batch.
 
-FOLDER/run.json                        what was run: model, benchmark, settings, hardware, commit
+FOLDER/run.json                        of the run: model, benchmark, settings, hardware, commit
 FOLDER/predictions/<set>.jsonl         predictions of a question set, by question id
 FOLDER/predictions/<set>.rank1.jsonl   those of a second process, and so on
 
@@ -16,7 +16,7 @@ from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
 
 Prediction = dict[str, Any]
-"""A line: ``id``, ``text`` (or ``scores``) and ``seconds``, and what helps people who read the file."""
+"""A line: ``id``, ``text`` (or ``scores``) and ``seconds``; the other keys are for readers of the file."""
 
 SKIPPED = "skipped"
 """Key of the reason in place of an answer; the next call tries such a question again, in case it was repaired."""

@@ -66,7 +66,7 @@ class Evaluation:
         self._todo: list[_Group] = []
         for questions in benchmark.question_sets(pipeline, blind=self.predictions.run()["blind_run"]):
             found = self.predictions.read(questions.name)
-            # What was skipped may have been repaired since.
+            # A skipped question may have been repaired since.
             missing = {i for i, key in enumerate(questions.ids) if key not in found or SKIPPED in found[key]}
             for batches in questions.batch_groups(pipeline.batch_size)[self.processes.rank :: self.processes.count]:
                 self._todo.append(_Group(questions, batches, missing.intersection(chain.from_iterable(batches))))

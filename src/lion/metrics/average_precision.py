@@ -1,7 +1,5 @@
 """Average precision of a tagger: how well its scores rank the images with a tag before those without.
-
-Shapes: N images, C tags.
-"""
+Shapes: N images, C tags."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ def average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.b
     array cannot matter. Raises: LionError if the shapes differ or a score is NaN.
     """
     if scores.shape != labels.shape or scores.ndim != 2:
-        raise LionError(f"scores {scores.shape} and labels {labels.shape} must both be (pictures, tags)")
+        raise LionError(f"scores {scores.shape} and labels {labels.shape} must both be (images, tags)")
     if np.isnan(scores).any():
         raise LionError("a tagger's score is NaN: its average precision has no meaning")
     return np.array([_of_one(*column) for column in zip(scores.T, labels.T.astype(bool), strict=True)])
@@ -39,14 +37,14 @@ def _of_one(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> 
 def mean_average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_]) -> Estimate:
     """Mean AP over the tags that some image has; standard error by resampling images.
 
-    Raises: LionError as :func:`average_precision`, and if no picture has any tag.
+    Raises: LionError as :func:`average_precision`, and if no image has any tag.
     """
     if scores.shape == labels.shape and not labels.any():
-        raise LionError("no picture has any tag: there is nothing to score")
+        raise LionError("no image has any tag: there is nothing to score")
 
     def over(rows: npt.NDArray[np.intp]) -> float:
         values = average_precision(scores[rows], labels[rows])
         known = values[~np.isnan(values)]
-        return float(known.mean()) if known.size else 0.0  # a resample of very few pictures may hold no tag
+        return float(known.mean()) if known.size else 0.0  # a resample of very few images may hold no tag
 
     return bootstrap(over, len(labels))

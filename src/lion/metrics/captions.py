@@ -25,7 +25,7 @@ def captions(predictions: Mapping[str, str], references: Mapping[str, Sequence[s
     return {
         "cider": mean(cider_d(candidates, texts)),
         **{f"bleu{n}": estimate for n, estimate in enumerate(bleu(candidates, texts), start=1)},
-        "rouge_l": mean(_rouge_l(candidates, texts)),
+        "rouge_l": mean(list(map(rouge_l, candidates, texts))),
     }
 
 
@@ -34,12 +34,8 @@ def captions_by_image(
 ) -> dict[str, dict[str, float]]:
     """For each image id its ``cider`` and ``rouge_l``, whose means :func:`captions` reports. Raises: as there."""
     candidates, texts = _tokenized(predictions, references)
-    scores = zip(cider_d(candidates, texts), _rouge_l(candidates, texts), strict=True)
-    return {image: {"cider": cider, "rouge_l": rouge} for image, (cider, rouge) in zip(references, scores, strict=True)}
-
-
-def _rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    return [rouge_l(candidate, texts) for candidate, texts in zip(candidates, references, strict=True)]
+    scores = zip(references, cider_d(candidates, texts), map(rouge_l, candidates, texts), strict=True)
+    return {image: {"cider": cider, "rouge_l": rouge} for image, cider, rouge in scores}
 
 
 def _tokenized(

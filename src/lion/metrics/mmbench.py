@@ -1,6 +1,6 @@
 """MMBench by CircularEval: a question is correct only if all rotations of its options are answered correctly.
 
-A question with N options is asked N times, its options rotated; rotation k of question q has the index
+A question with N options is answered N times, its options rotated; rotation k of question q has the index
 q + k * 1,000,000. Abilities and categories (L2 and L3) are scored per question, and so is the whole: it is no mean of
 abilities. Predictions are option letters, from a ranking of the options.
 """

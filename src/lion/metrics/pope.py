@@ -10,14 +10,14 @@ from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean, ratio
 
 
-def says_yes(answer: str) -> bool:
+def is_yes(answer: str) -> bool:
     """The official parser: of the part before the first full stop, commas deleted, split at single blanks, the words
     "No", "no" or "not" make it a no; anything else, the empty answer and "NO" included, is a yes.
     """
     return not {"No", "no", "not"} & set(answer.split(".")[0].replace(",", "").split(" "))
 
 
-def strictly_says(answer: str) -> bool | None:
+def is_yes_strict(answer: str) -> bool | None:
     """The strict parser: True for the answer yes, False for no, ignoring case and outer blanks; else None."""
     return {"yes": True, "no": False}.get(answer.strip().lower())
 
@@ -29,13 +29,13 @@ def pope(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Estimate]:
     Raises: LionError without samples or for another label; ValueError for unequal lengths, which the official script
     ignores.
     """
-    return _scores([says_yes(answer) for answer in answers], labels)
+    return _scores([is_yes(answer) for answer in answers], labels)
 
 
 def pope_strict(answers: Sequence[str], labels: Sequence[str]) -> dict[str, Estimate]:
     """The scores of :func:`pope` by the strict parser, and ``unparsed``, the share of answers that are neither;
     these are wrong, and no yes. Raises: as :func:`pope`."""
-    parsed = [strictly_says(answer) for answer in answers]
+    parsed = [is_yes_strict(answer) for answer in answers]
     return {**_scores(parsed, labels), "unparsed": mean([one is None for one in parsed])}
 
 

@@ -66,7 +66,7 @@ def _stands_for(character: str) -> str:
     return _SYMBOL if _ARE_SYMBOLS.match(character) else _UNKNOWN
 
 
-# ---- Building blocks of patterns. (?i:...) marks what ignores case; classes never do.
+# ---- Building blocks of patterns. (?i:...) ignores case; classes never do.
 
 _C = "A-Za-z" + _LETTER  # a letter, for use in a class
 _D = "[0-9" + _DIGIT + "]"
@@ -200,7 +200,7 @@ _TABLE: list[tuple[str, str, Callable[[str], str] | None, int]] = [
     (f"[{_C}]+[aeiouyAEIOUY]{_ANY_APOS}[aeiouA-Z][{_C}]*", "", None, 0),
     ("(?i:cont'd\\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)", "", None, 0),
     (f"[yY]{_APOS}", f"[{_C}]", None, 0),
-    # Addresses and what else begins with a mark.
+    # Addresses and other tokens that begin with a mark.
     ('(?i:https?)://[^ \t\n"<>|(){}]+[^ \t\n"<>|.!?(){},-]', "", None, 0),
     *[(pattern, "", None, 0) for pattern in (_WWW, _WWW + _PATH, _SITE, _SITE + _PATH)],
     (f"(?:<|(?i:&lt;))?{_EMAIL}(?:>|(?i:&gt;))?", "", None, 0),

@@ -8,10 +8,10 @@ That evaluation writes all captions into one text, a line each, sends it through
 * a full stop or mark between letters joins them (``street.A`` is one word), as do slashes and single hyphens;
 * a full stop stays with abbreviations, initials and acronyms even at the end of a sentence (``Main st.``);
 * blanks inside fractions, telephone numbers and tags become no-break spaces (``2 1/2`` is one token);
-* what lies beyond the first plane of Unicode, emoji above all, divides words and vanishes.
+* characters beyond the first plane of Unicode, emoji above all, divide words and vanish.
 
-The rules stand in ptb_rules.py. All are tried where a token starts: the longest match wins, with what a rule must see
-behind its token counted in; of equals, the first.
+The rules are in ptb_rules.py. All are tried where a token starts: the longest match wins, right context included; of
+equals, the first.
 """
 
 import re
@@ -20,9 +20,9 @@ from collections.abc import Iterable
 from lion.metrics.ptb_rules import rules, shadow
 
 PUNCTUATION = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
-"""What the official evaluation drops, less the brackets on its list: in capitals there, they match no token."""
+"""Tokens dropped by the official evaluation, less the brackets on its list: in capitals there, they match none."""
 
-# Most of a caption is plain words, which no rule treats otherwise, save those that are split in two.
+# A shortcut for plain words, which no rule changes, but for those that are split in two.
 _PLAIN = re.compile(r"(?!(?:cannot|gonna|gotta|lemme|gimme|wanna)\b)[a-z]+(?=[ \n])", re.IGNORECASE | re.ASCII)
 _BLANKS = re.compile("[ \t]+")
 _LINE_ENDS = re.compile("[\n\r\v\f\x85\u2028\u2029]")

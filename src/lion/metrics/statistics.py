@@ -16,7 +16,7 @@ from lion.errors import LionError
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score: what every metric returns and every table, file and report shows.
+    """A score, as every metric returns it and every table, file and report shows it.
 
     ``standard_error`` assumes independent samples and means nothing for one or two of them; ``n`` is their number.
     """

@@ -1,7 +1,7 @@
 """VisDial: the rank of the true answer among a round's options (Das et al., CVPR 2017).
 
 Scores of the official ``metrics.py``. Of options with equal scores the earlier one ranks first
-(:mod:`lion.metrics.candidate_ranking`), which lies within what the official, unstable sort may answer; the rank
+(:mod:`lion.metrics.candidate_ranking`), one of the orders that the official, unstable sort may give; the rank
 file written for the server and the score here follow the same rule.
 
 Shapes: R rounds, O options (100).

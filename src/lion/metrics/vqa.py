@@ -1,7 +1,7 @@
 """VQA accuracy for VQAv2 and OK-VQA: agreement with ten annotators, by either of its two official versions.
 
 Mean over the annotators of min(1, matches among the others / 3): k of ten agreeing give 0, .3, .6, .9, 1 for k = 0, 1,
-2, 3, >= 4. The versions differ in what is normalised before answers are compared as texts:
+2, 3, >= 4. The versions differ in the normalisation before answers are compared as texts:
 
 * ``legacy_2016``, which LAVIS and most others copied: the prediction always; references, unless all are the same, lose
   their punctuation only. So a unanimous "two" or "the cat" cannot be matched by anything, and "none" never.

@@ -1,6 +1,6 @@
 """How the VQA evaluators normalise an answer, their mistakes included (VQA API, ``vqaEval.py``; LAVIS copied it).
 
-Its steps have the names that they have there. The effect is reproduced, not the intention:
+The steps keep their names. The effect is reproduced, not the intention:
 
 * whether a mark vanishes or becomes a blank is decided by the whole text: it vanishes if it touches a blank anywhere,
   and every mark vanishes if there is a comma between two digits anywhere ("1,000-ton" -> "1000ton");
@@ -18,8 +18,8 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _NUMBERS = {"none": "0"} | {word: str(number) for number, word in enumerate(_WORDS)}
 _ARTICLES = {"a", "an", "the"}
 
-# What a contraction is corrected to, each from its spellings that lack one apostrophe. Those missing here are missing
-# there ("its", "lets", "thatll"); "Im" and the like stand there in capitals, which a lower-cased word never equals.
+# Corrected contractions, each from its spellings that lack one apostrophe. The evaluators' list lacks the same ones
+# ("its", "lets", "thatll"); "Im" and the like are capitals there, which a lower-cased word never equals.
 _CONTRACTIONS = """
     ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've
     he's how'd how'll how's isn't it'd it'd've it'll ma'am might've mightn't mightn't've must've mustn't needn't not've
@@ -32,7 +32,7 @@ _CONTRACTIONS = """
 _CORRECTED = {
     word[: mark.start()] + word[mark.end() :]: word for word in _CONTRACTIONS.split() for mark in re.finditer("'", word)
 }
-_CORRECTED["somebody'd"] = "somebodyd"  # the wrong way round, as it stands there
+_CORRECTED["somebody'd"] = "somebodyd"  # the wrong way round in their list, too
 
 
 def clean(text: str) -> str:

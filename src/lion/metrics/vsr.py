@@ -13,7 +13,7 @@ from lion.metrics.statistics import Estimate, mean
 _VERDICTS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-def says_true(answer: str) -> bool | None:
+def is_true(answer: str) -> bool | None:
     """The verdict in an answer; None if its first word is none."""
     first = re.search(r"\w+", answer)
     return _VERDICTS.get(first[0].lower()) if first else None
@@ -21,9 +21,11 @@ def says_true(answer: str) -> bool | None:
 
 def vsr(answers: Sequence[str], labels: Sequence[int]) -> dict[str, Estimate]:
     """``accuracy`` against labels (1 the statement is true, 0 it is not), and ``unparsed``, the share without verdict.
-    Raises: LionError without samples or for another label; ValueError for unequal lengths."""
+
+    Raises: LionError without samples or for another label; ValueError for unequal lengths.
+    """
     if unknown := set(labels) - {0, 1}:
         raise LionError(f"VSR labels are 0 or 1, not {unknown.pop()!r}")
-    verdicts = [says_true(answer) for answer in answers]
+    verdicts = [is_true(answer) for answer in answers]
     hits = [one is not None and one == bool(label) for one, label in zip(verdicts, labels, strict=True)]
     return {"accuracy": mean(hits), "unparsed": mean([one is None for one in verdicts])}

@@ -27,7 +27,7 @@ class Lion(lmms):
     Args:
         pretrained: a checkpoint folder, a Hub id or ``lion-mini``.
         task: the task of every prompt, of :class:`lion.prompts.Task`; ``rec`` where the answers are boxes.
-        decoding: a preset of :mod:`lion.pipeline.decoding`, for what a task's ``generation_kwargs`` leave open.
+        decoding: a preset of :mod:`lion.pipeline.decoding`, for settings that a task's ``generation_kwargs`` lack.
         batch_size: prompts that go through the model together.
         device: None for a GPU if there is one; each of several processes takes its own.
         max_batch_size: passed by lmms-eval to every model; ignored.
@@ -99,7 +99,7 @@ class Lion(lmms):
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
         """Not supported. Raises: LionError."""
-        raise LionError("LION is asked one question at a time by lmms-eval; leave out tasks of several rounds")
+        raise LionError("LION answers single questions of lmms-eval; leave out tasks of several rounds")
 
     def _generate(self, requests: Sequence[Request], settings: DecodingPreset) -> list[str]:
         return [answer.text for answer in self.pipeline.answer([replace(one, decoding=settings) for one in requests])]
@@ -108,11 +108,11 @@ class Lion(lmms):
         if len(one.args) != 6:
             raise LionError(f"{one.task_name} asks in several steps, LION answers one question; choose another task")
         words, _, visual, number, task, split = one.args
-        pictures = visual(self.task_dict[task][split][number]) or []
-        if len(pictures) != 1:
-            raise LionError(f"{task}, sample {number}: {len(pictures)} pictures, LION reads one; choose another task")
+        images = visual(self.task_dict[task][split][number]) or []
+        if len(images) != 1:
+            raise LionError(f"{task}, sample {number}: {len(images)} pictures, LION reads one; choose another task")
         words = " ".join(words.replace("<image>", " ").split())
-        return Request(pictures[0], self.verb, instruction=words, max_prompt_tokens=self.limit)
+        return Request(images[0], self.verb, instruction=words, max_prompt_tokens=self.limit)
 
     def _continuation(self, one: Instance) -> str:
         target, _, number, task, split = one.args[1:]

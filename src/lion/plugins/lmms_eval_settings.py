@@ -20,9 +20,7 @@ def task_of(name: str) -> tuple[Task, Verb]:
 
 def preset(usual: DecodingPreset, given: Mapping[str, Any]) -> DecodingPreset:
     """The usual preset with a task's ``generation_kwargs``; settings that only other models have are ignored.
-
-    Raises: LionError for sampled decoding.
-    """
+    Raises: LionError for sampled decoding."""
     sampled, temperature = given.get("do_sample"), given.get("temperature")
     if sampled is not False and (bool(sampled) if temperature is None else temperature > 0):
         raise LionError("LION does not draw answers by chance; add --gen_kwargs do_sample=False,temperature=0")

@@ -422,7 +422,7 @@ def test_settings_are_not_mixed(parts, data, tmp_path):
     ("settings", "says"),
     [
         ({"limit": 0}, "at least 1"),
-        ({"prompt": "statement"}, "no prompt 'statement'; it can be put as question, short-answer"),
+        ({"prompt": "statement"}, "no prompt 'statement'; there are question, short-answer"),
         ({"preset": "greedy"}, "no decoding 'greedy'"),
     ],
 )

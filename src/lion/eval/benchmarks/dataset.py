@@ -29,10 +29,7 @@ from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The samples of one benchmark.
-
-    A sample is counted and scored as one: it is a record, or all records of a question with rotated options.
-    """
+    """The samples of one benchmark: each is a record, or all records of a question with rotated options."""
 
     dataset: Dataset
     records: list[Record]
@@ -101,18 +98,18 @@ class DatasetBenchmark(Benchmark):
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise LionError(f"limit={self.limit} asks nothing; give at least 1")
+            raise LionError(f"limit={self.limit} must be at least 1")
         if self.prompt not in (None, *self.paper.prompts):
             prompts = ", ".join(self.paper.prompts)
-            raise LionError(f"{self.name} has no prompt {self.prompt!r}; it can be put as {prompts}")
+            raise LionError(f"{self.name} has no prompt {self.prompt!r}; there are {prompts}")
         decoding_presets(self._preset)
 
     @classmethod
     def of(cls, run: Mapping[str, Any], data: Path | None = None) -> Self:
         """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved."""
         settings = run["settings"]
-        ways = (settings["prompt"], settings["decoding"], settings["tags"], run["skip_bad"], run["drawn"])
-        return cls(PAPER[run["benchmark"]], data or Path(run["data"]), run["limit"], *ways)
+        options = (settings["prompt"], settings["decoding"], settings["tags"], run["skip_bad"], run["drawn"])
+        return cls(PAPER[run["benchmark"]], data or Path(run["data"]), run["limit"], *options)
 
     @property
     def name(self) -> str:
@@ -133,10 +130,9 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def notes(self) -> dict[str, Any]:
-        # Skipping bad records changes no other prediction, so a run may be resumed with another skip_bad.
-        ways = {"drawn": self.drawn, "skip_bad": self.skip_bad}
+        options = {"drawn": self.drawn, "skip_bad": self.skip_bad}  # no settings: they change no other prediction
         counts = {"samples": len(self.selection.samples), "official": self.official}
-        return {"data": str(self.data.resolve()), **ways, **counts, "rules": dict(self.paper.rules)}
+        return {"data": str(self.data.resolve()), **options, **counts, "rules": dict(self.paper.rules)}
 
     @property
     def _prompt(self) -> str:
@@ -230,7 +226,7 @@ class DatasetBenchmark(Benchmark):
     def _scored(
         self, read: ReadPredictions
     ) -> tuple[Mapping[str, Estimate], list[AnsweredRecord], list[dict[str, str]]]:
-        """The scores, the answered records, and id and reason of what was skipped. Raises: as :meth:`score`."""
+        """The scores, the answered records, and id and reason of the skipped ones. Raises: as :meth:`score`."""
         records = self.selection.records
         found = read_all(read, self.name, [record.id for record in records])
         failed = [record for record in records if SKIPPED in found[record.id]]

@@ -221,7 +221,7 @@ ROWS = (
     _describe("reg-val", "refcocog", "val", official=2_573),
     _describe("reg-test", "refcocog", "test", official=5_023),
     _pope("pope-random", "pope", "random", paper=_RANDOM),
-    # By its recall and precision, this older file is the one that the paper's random numbers stand on.
+    # By recall and precision, the paper's random numbers are of this older file.
     _pope("pope-random-2910", "pope", "random-2910", group="pope-random-2910", paper=_RANDOM),
     _pope("pope-popular", "pope", "popular", paper=_hallucinations(85.94, 86.77, 91.69, 80.87)),
     _pope("pope-adversarial", "pope", "adversarial", paper=_hallucinations(84.71, 85.37, 88.69, 81.07)),
@@ -232,7 +232,7 @@ ROWS = (
         table="MMBench",
         score=scoring.mmbench,
         headline=tuple(_MMBENCH),
-        # The paper's are of the test split, whose answers are hidden; dev stands in for it.
+        # The paper's numbers are of the test split, whose answers are hidden; dev replaces it.
         paper={score: {XXL: value} for score, value in _MMBENCH.items()},
         results=results.mmbench,
         # Each question is there once for each rotation of its options.

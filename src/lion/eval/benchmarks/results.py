@@ -17,7 +17,7 @@ _json = partial(json.dumps, ensure_ascii=False)
 
 
 class AnsweredRecord(NamedTuple):
-    """A record with its prediction as text, what that was parsed as, and its score."""
+    """A record with its prediction, as text and as parsed, and its score."""
 
     record: Record
     prompt: str

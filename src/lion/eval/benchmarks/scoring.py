@@ -15,11 +15,11 @@ from lion.metrics.aokvqa import aokvqa_choice_hits, aokvqa_direct_values
 from lion.metrics.candidate_ranking import best_first
 from lion.metrics.gqa import gqa_hits
 from lion.metrics.mmbench import mmbench_hits
-from lion.metrics.pope import says_yes
+from lion.metrics.pope import is_yes
 from lion.metrics.rec import first_box, rec_ious
 from lion.metrics.visdial import option_ranks, visdial_ranks
 from lion.metrics.vqa import vqa_values
-from lion.metrics.vsr import says_true
+from lion.metrics.vsr import is_true
 
 VERDICTS = ("false", "true", "no", "yes")
 """The candidates for VSR's statements: both of InstructBLIP's pairs of words."""
@@ -97,7 +97,7 @@ def vsr(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """``accuracy`` of the likeliest verdict."""
     verdicts = [VERDICTS[index] for index in _likeliest(records, predictions)]
     labels = [_correct(one) for one in records]
-    hits = [says_true(one) == bool(label) for one, label in zip(verdicts, labels, strict=True)]
+    hits = [is_true(one) == bool(label) for one, label in zip(verdicts, labels, strict=True)]
     return ScoredRecords(metrics.vsr(verdicts, labels), verdicts, hits)
 
 
@@ -128,7 +128,7 @@ def rec(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
 def pope(records: Sequence[Record], predictions: Predictions) -> ScoredRecords:
     """The scores by the official parser, and ``strict/…`` where the whole answer has to be yes or no."""
     texts, labels = _texts(records, predictions), [one.answers[0] for one in records]
-    parsed = ["yes" if says_yes(text) else "no" for text in texts]
+    parsed = ["yes" if is_yes(text) else "no" for text in texts]
     scores = metrics.pope(texts, labels)
     scores |= {f"strict/{name}": value for name, value in metrics.pope_strict(texts, labels).items()}
     return ScoredRecords(scores, parsed, [one == label for one, label in zip(parsed, labels, strict=True)])

@@ -7,7 +7,6 @@ from lion.data.writers import FORMATS, write_as
 from lion.eval.benchmarks.dataset import DatasetBenchmark
 from lion.eval.benchmarks.paper import PAPER
 
-_SPLIT = "test"
 _MIN_SCENES = 24
 """With fewer a split of RefCOCO may be empty."""
 
@@ -16,7 +15,7 @@ def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
     """Write `limit` samples of the world's test split in every format that `data` lacks, reporting each image drawn."""
     for name in FORMATS:
         if not (data / name).exists():
-            write_as(name, data, max(limit, _MIN_SCENES), split=_SPLIT, progress=progress)
+            write_as(name, data, max(limit, _MIN_SCENES), split="test", progress=progress)
 
 
 def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:
@@ -24,5 +23,5 @@ def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:
     return [
         DatasetBenchmark(paper, data, limit, paper.tuned_prompt, drawn=True)
         for paper in PAPER.values()
-        if paper.dataset in FORMATS and paper.split in FORMATS[paper.dataset][1][_SPLIT].split(", ")
+        if paper.dataset in FORMATS and paper.split in FORMATS[paper.dataset][1]["test"].split(", ")
     ]

@@ -65,7 +65,7 @@ class WorldBenchmark(Benchmark):
         if self.split not in ("test", "val"):
             raise LionError(f"the world has frozen questions for test and val, not for {self.split!r}; choose one")
         if self.limit < 1:
-            raise LionError(f"limit={self.limit} asks nothing; give at least 1")
+            raise LionError(f"limit={self.limit} must be at least 1")
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> Self:

@@ -101,9 +101,9 @@ def references(key: str, found: Sources) -> dict[str, Any]:
 
 
 def _slices(questions: Sequence[Question]) -> dict[str, list[int]]:
-    """Indices of the questions of each slice: "" for all, each kind, and both sides of what the test split varies.
+    """Indices of the questions of each slice: "" for all, each kind, and both sides of each condition.
 
-    POPE is not sliced: its one wording names no colour, so only what is present could be in a held-out one.
+    POPE is not sliced: its one wording names no colour, so only present objects could be of a held-out pair.
     """
     slices = {"": list(range(len(questions)))}
     if questions[0].set in POPE_TASKS:
