@@ -135,7 +135,7 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """All lines of the paper's tables in their order, not-run ones and REC's average included; then drawn ones."""
+    """All lines of the paper's tables in their order, with those not run and REC's average; then drawn data."""
     out: list[ScoreRow] = []
     for one in PAPER.values():
         run = [row for row in rows if row.benchmark == one.name and row.table == one.table]

@@ -22,7 +22,7 @@ MODELS = ("LION-4B", XXL, "LION-4B zero-shot", "LION-12B zero-shot")
 
 @dataclass(frozen=True, slots=True)
 class PaperBenchmark:
-    """One row."""
+    """A row of the table."""
 
     name: str
     dataset: str
@@ -243,7 +243,6 @@ ROWS = (
 """All benchmarks, in the order of the paper's tables."""
 
 PAPER: Mapping[str, PaperBenchmark] = {row.name: row for row in ROWS}
-"""By name."""
 
 
 def named(names: Sequence[str]) -> list[PaperBenchmark]:
