@@ -3,8 +3,6 @@
 All draws use ``Generator.random()`` alone, the most stable of numpy's, so that results do not change with its version.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from typing import TypeVar

@@ -3,8 +3,6 @@
 A mirrored image under "the cup on the left", or a crop with unchanged boxes, would be a wrong label.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

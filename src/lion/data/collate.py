@@ -3,8 +3,6 @@
 B batch, S image side, T prompt tokens, A answer tokens.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

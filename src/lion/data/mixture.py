@@ -4,8 +4,6 @@ Sampling is with replacement: every row of every micro-batch is an independent d
 draws from n samples about a third of them do not occur.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

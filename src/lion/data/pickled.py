@@ -5,8 +5,6 @@ program import and call any function. Here `pickletools` decodes the instruction
 and scalars are carried out; any other instruction is an error.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import pickletools

@@ -5,8 +5,6 @@ folder of blocks, uint8 (BLOCK, S, S, 3), below $LION_CACHE or ~/.cache/lion. Bl
 run resumes at the next block, and runs with fewer or more pictures share them.
 """
 
-from __future__ import annotations
-
 import io
 import multiprocessing
 import os

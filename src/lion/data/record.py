@@ -1,7 +1,5 @@
 """One item of a dataset before it is put into words: an image, a question about it and the correct answers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training samples from the records of a dataset: the image is augmented and the wording chosen at every draw."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The interface of training data: sources, which make samples of one image, one instruction and one answer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol

@@ -4,10 +4,8 @@ Shape letters used in this package: B batch, L image tokens (1 + patches of the 
 last stage (1536 in RAM), E label width (512), W head width (768), N tags (4585).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from transformers import PreTrainedConfig, SwinConfig
 
@@ -77,7 +75,7 @@ class RamConfig(PreTrainedConfig):
         return tuple(names[index] for index in range(len(names)))
 
     @classmethod
-    def mini(cls, tags: Sequence[str]) -> RamConfig:
+    def mini(cls, tags: Sequence[str]) -> Self:
         """The tagger of lion-mini: 128 px, two Swin stages ending at 8 x 8 patches (about 0.3 M parameters).
 
         Unlike RAM it has a convolutional stem and no dropout: it is trained from scratch, on new pictures all the time.

@@ -9,8 +9,6 @@ Labels do not attend to each other: there is no self-attention, so tags can be a
 B batch, L image tokens, C Swin width, E label width, W head width, N tags.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

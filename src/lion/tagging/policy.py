@@ -1,9 +1,7 @@
 """From scores to tags: which of the N tags a picture gets. B batch, N tags in class order, M scored pictures."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -45,7 +43,7 @@ class TagPolicy:
             raise LionError(f"k={self.k} keeps no tag; give at least 1, or turn tags off")
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> TagPolicy:
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
         """The inverse of `to_dict`.
 
         Raises:

@@ -3,14 +3,12 @@
 B batch, N tags in class order, M validation pictures, S side of the resized picture in pixels.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -83,7 +81,7 @@ class RamTagger:
         batch_size: int = 32,
         cache: TagCache | None = None,
         **hub: Any,
-    ) -> RamTagger:
+    ) -> Self:
         """Load what `save_pretrained` wrote, from a folder or the Hub (`hub`: revision, token, cache_dir, ...).
 
         Weights are converted to `dtype`.

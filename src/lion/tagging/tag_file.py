@@ -4,15 +4,13 @@ A row is a picture: its name, the hash of its pixels, its tags in class order an
 are looked up by hash, so files may move and change their format. ``.parquet`` needs pyarrow, ``.jsonl`` does not.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL.Image import Image
 
@@ -66,7 +64,7 @@ class TagFile:
         return self._tags[picture]
 
     @classmethod
-    def read(cls, path: str | Path) -> TagFile:
+    def read(cls, path: str | Path) -> Self:
         """Reads a file that `write_tags` wrote.
 
         Raises:

@@ -1,11 +1,10 @@
 """RAM's tags: 4,585 English names, each with its score threshold, in class order."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Self
 
 from lion.errors import LionError
 
@@ -19,13 +18,13 @@ class Vocabulary:
     """None where they are not known."""
 
     @classmethod
-    def released(cls) -> Vocabulary:
+    def released(cls) -> Self:
         """The released RAM's, from its own files."""
         folder = files("lion") / "tagging"
         return cls(_names(folder / "ram_tag_list.txt"), _thresholds(folder / "ram_tag_list_threshold.txt"))
 
     @classmethod
-    def read(cls, names: str | Path | None = None, thresholds: str | Path | None = None) -> Vocabulary:
+    def read(cls, names: str | Path | None = None, thresholds: str | Path | None = None) -> Self:
         """From files with one name, and one number, a line; the released ones where `names` is None.
 
         Raises:

@@ -3,8 +3,6 @@
 It contains nothing that resembles a category (no trees, houses or round lights).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Dialogs: three to five rounds in which later questions refer by "it" or "they" to objects of earlier rounds."""
 
-from __future__ import annotations
-
 import numpy as np
 
 import lion.world.templates as templates

@@ -4,8 +4,6 @@ Each category's icon is painted once as a map of tone numbers, coloured by a pal
 cached; a picture is a cached background and a few small resizes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from functools import lru_cache

@@ -4,8 +4,6 @@ A tone is "base", "light" or "dark" (of the object's colour) or one of the fixed
 silhouette carry the outline; details do not and lie inside it. Each icon is scaled so that its outline fills the box.
 """
 
-from __future__ import annotations
-
 from lion.world.icons_artefacts import ARTEFACTS
 from lion.world.icons_nature import NATURE
 

@@ -1,7 +1,5 @@
 """Icons of man-made objects, in the format described in `icons`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from lion.world.shapes import Layer, band, blob, curve, detail, ellipse, pie, rect, star, turn

@@ -1,7 +1,5 @@
 """Icons of animals and plants (and the star). The format is described in `icons`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from lion.world.shapes import Layer, Polygon, band, blob, curve, detail, ellipse, rect, star, turn

@@ -6,8 +6,6 @@ colour, and a count is drawn before the question that has it as its answer. In t
 colour-category pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload

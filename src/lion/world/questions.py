@@ -4,8 +4,6 @@
 changes a hash; WORLD_VERSION must then be raised and every published number be measured anew.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 A relation is true, false, or None where it is unclear. Texts are made from clear cases only.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from lion.world.scene import Scene, SceneObject

@@ -5,8 +5,6 @@ splits disjoint by construction: the left edges of a scene, in grid cells, add u
 and 3 in test, which is invisible and which no scene can satisfy twice.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Scores of answers about drawn scenes, for validation during training and for evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

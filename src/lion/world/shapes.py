@@ -1,7 +1,5 @@
 """Flat shapes as polygons, in any unit with y down: the alphabet in which icons and backgrounds are written."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The wordings of the drawn world; held-out ones occur in the test split only, and their words in trained ones too."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import NamedTuple

@@ -5,8 +5,6 @@ and hallucination can be measured as POPE does. Sixteen of the 192 colour-catego
 train or val; the test split draws about a fifth of its objects from them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import cache

@@ -7,8 +7,6 @@ OUT/<split>/metadata.jsonl      one line a picture with all its texts; this make
 OUT/annotations/<split>.json    boxes in COCO's format (pixels, x y width height), for detection tools
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

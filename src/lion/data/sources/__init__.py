@@ -3,8 +3,6 @@
 Beside them, `world` makes samples of drawn scenes, and `jsonl` reads the user's own file, given by its path.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal

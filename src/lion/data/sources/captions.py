@@ -3,8 +3,6 @@
 COCO and Flickr30K are scored on Andrej Karpathy's splits; his `train` includes `restval`, as everybody trains on it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path, PurePosixPath
 from typing import Any
 

@@ -3,8 +3,6 @@
 Where a picture has several objects of a category, its name denotes none of them, and the boxes serve REG alone.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 

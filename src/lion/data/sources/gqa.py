@@ -1,7 +1,5 @@
 """GQA: compositional questions with one answer each; LION reports the balanced test-dev questions."""
 
-from __future__ import annotations
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.prompts import Task

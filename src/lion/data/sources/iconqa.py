@@ -1,7 +1,5 @@
 """IconQA, its text-choice questions: abstract diagrams, options in words, the answer a place among them."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

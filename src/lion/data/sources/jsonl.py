@@ -11,8 +11,6 @@ limits it to one.
 A file called `.csv` has the columns image, question and answer, or image and caption, in its first line.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

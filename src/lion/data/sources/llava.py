@@ -3,8 +3,6 @@
 A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<image>` in the first human turn.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text

@@ -1,7 +1,5 @@
 """MMBench v1.0: multiple-choice questions in a table with their pictures, each repeated with rotated options."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import csv

@@ -1,7 +1,5 @@
 """OCR-VQA: questions about the covers of books."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text

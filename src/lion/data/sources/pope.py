@@ -1,7 +1,5 @@
 """POPE: is an object in the picture? Absent ones are random, popular, or likely to occur with those present."""
 
-from __future__ import annotations
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES

@@ -4,8 +4,6 @@ REFER distributes each as `refs(unc).p` or `refs(umd).p`, a Python 2 pickle, and
 pickle may be replaced by the same list as JSON under the same name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial

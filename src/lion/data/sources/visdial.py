@@ -1,7 +1,5 @@
 """VisDial v1.0: dialogs about COCO pictures, in which each round's answer is ranked among 100 options."""
 
-from __future__ import annotations
-
 from math import inf
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Visual Genome: phrases for regions, which train REC and REG, and questions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """VQAv2 and OK-VQA: a file of questions and one of annotations with ten answers each, on COCO 2014 pictures."""
 
-from __future__ import annotations
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
 from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES

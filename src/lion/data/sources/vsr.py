@@ -1,7 +1,5 @@
 """VSR, Visual Spatial Reasoning: is a statement about two objects in a picture true?"""
 
-from __future__ import annotations
-
 from lion.data.dataset import AnnotationReader, DatasetInfo, index, text
 from lion.data.record import Record
 from lion.prompts import Task

@@ -1,7 +1,5 @@
 """Training samples from the drawn world: images from a cache, instructions and answers generated at every draw."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

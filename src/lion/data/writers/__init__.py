@@ -5,8 +5,6 @@
 world's own (0).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The drawn world as COCO Caption, Flickr30K and TextCaps."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lion.data.writers.facts import CAPTIONS, Album, coco_name

@@ -1,7 +1,5 @@
 """The drawn world as A-OKVQA, IconQA and MMBench: questions with options to choose from."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import hashlib

@@ -1,14 +1,12 @@
 """Shared by the writers: scenes with questions and expressions, pictures, and pieces of files."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -41,7 +39,7 @@ class Fact:
     """REC: index of the object denoted."""
 
     @classmethod
-    def of(cls, number: int, scene: Scene, question: Question) -> Fact:
+    def of(cls, number: int, scene: Scene, question: Question) -> Self:
         """From a question."""
         return cls(number, scene, question.kind, question.question, question.answer)
 

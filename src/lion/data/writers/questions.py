@@ -1,7 +1,5 @@
 """The drawn world as VQAv2, OK-VQA, GQA, VSR and POPE: questions and statements with short answers."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

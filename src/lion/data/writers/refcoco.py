@@ -1,7 +1,5 @@
 """The drawn world as RefCOCO, RefCOCO+ and RefCOCOg: REFER's pickles and instances."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

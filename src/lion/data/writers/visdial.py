@@ -1,7 +1,5 @@
 """The drawn world as VisDial: dialogs of three to five rounds, each answer among 100 options."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lion.data.writers.facts import Album, coco_name, short_answers
