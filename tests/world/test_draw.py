@@ -13,8 +13,7 @@ from lion.random import stream
 from lion.world import CATEGORIES, COLOURS, THEMES, Scene, SceneObject, caption, render, scene
 from lion.world.backgrounds import background
 from lion.world.dialog import dialog
-from lion.world.draw import COLOUR_RGB, FIXED_TONES, _sprite, extents
-from lion.world.icons import ICONS
+from lion.world.draw import COLOUR_RGB, FIXED_TONES, ICONS, _sprite, extents
 from lion.world.language import expression, vqa
 from lion.world.scene import BACKGROUNDS
 from lion.world.vocabulary import ASPECT

@@ -35,11 +35,9 @@ class Augment:
     def __call__(
         self, image: Image.Image, box: Box | None, words: str, rng: np.random.Generator
     ) -> tuple[Image.Image, Box | None]:
-        """The picture and its unit box, both changed or both as they were.
+        """The RGB picture and its unit box, both changed or both as they were.
 
         Args:
-            image: RGB.
-            box: the sample's box, unit square, or None.
             words: all text of the sample, instruction and answer.
             rng: one draw for the flip, four for a crop.
         """
@@ -55,16 +53,11 @@ def _crop(image: Image.Image, box: Box, most: float, rng: np.random.Generator) -
     left, top, right, bottom = (rng.random() * most for _ in range(4))
     width, height = image.size
     inside = box.clamp().to_pixel(width, height)
-    window = (
-        int(min(left * width, inside.x1)),
-        int(min(top * height, inside.y1)),
-        int(np.ceil(max((1 - right) * width, inside.x2))),
-        int(np.ceil(max((1 - bottom) * height, inside.y2))),
-    )
-    if window[2] <= window[0] or window[3] <= window[1]:
+    x1, y1 = int(min(left * width, inside.x1)), int(min(top * height, inside.y1))
+    x2 = int(np.ceil(max((1 - right) * width, inside.x2)))
+    y2 = int(np.ceil(max((1 - bottom) * height, inside.y2)))
+    if x2 <= x1 or y2 <= y1:
         return image, box
-    moved = Box(
-        inside.x1 - window[0], inside.y1 - window[1], inside.x2 - window[0], inside.y2 - window[1], space="pixel"
-    )
-    cut = image.crop(window)
+    moved = Box(inside.x1 - x1, inside.y1 - y1, inside.x2 - x1, inside.y2 - y1, "pixel")
+    cut = image.crop((x1, y1, x2, y2))
     return cut, moved.to_unit(*cut.size).clamp()

@@ -57,7 +57,7 @@ class DatasetInfo:
     folders: Sequence[str] = ()
     """Other names that its folder below DIR may have."""
     own_folder: bool = False
-    """Whether its files must lie in a folder of its name, since another dataset's files are called the same."""
+    """Whether its files must lie in a folder of its name, since another dataset's files have the same names."""
 
     def reader(self, add_records: Callable[[AnnotationReader], int | None]) -> Reader:
         """Decorator that makes a function which adds records into a :class:`Reader`."""
@@ -99,19 +99,18 @@ class AnnotationReader:
         self._picture_roots = [path for root in roots for path in (root, root / "images")]
 
     def find(self, *names: str) -> Path | None:
-        """The first of these files that is there."""
+        """The first of these files that exists, or None."""
         paths = (home / below / name for name, home, below in product(names, self.homes, ("", "annotations")))
         return next((path for path in paths if path.is_file()), None)
 
     def file(self, *names: str) -> Path:
-        """As `find`. Raises: LionError that names the file, where it comes from and the flag."""
-        found = self.find(*names)
-        if found is None:
-            raise self.missing(*names)
-        return found
+        """As `find`. Raises: LionError as of `missing` if none exists."""
+        if found := self.find(*names):
+            return found
+        raise self.missing(*names)
 
     def missing(self, *names: str) -> LionError:
-        """The error that none of these is there."""
+        """The error for files none of which exists: names them, their origin and the flag."""
         return LionError(
             f"{self.info.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
             f"{self.homes[0]}; it comes from {self.info.annotations}: name its folder with --data DIR"
@@ -126,17 +125,15 @@ class AnnotationReader:
         self.hashes[path.relative_to(self.folder).as_posix()] = hashlib.sha256(data).hexdigest()
         return data
 
-    def json(self, path: Path, *keys: str, kind: type = list) -> Any:
-        """The value at nested keys of a JSON file. Raises: LionError if it is not JSON or has another structure."""
+    def json(self, path: Path, key: str | None = None, kind: type = list) -> Any:
+        """A JSON file's value, or its member `key`. Raises: LionError if it is not JSON or not of this kind."""
         try:
             value = json.loads(self.bytes(path), object_pairs_hook=partial(self._object, path))
         except LionError:
             raise
         except (ValueError, RecursionError) as error:
             raise LionError(f"{path} is not JSON ({error}): it may be cut off, get it again") from error
-        for key in keys:
-            value = self.member(path, value, key, dict if key != keys[-1] else kind)
-        return self._checked(path, value, kind)
+        return self._checked(path, value, kind) if key is None else self.member(path, value, key, kind)
 
     def member(self, path: Path, value: Any, key: str, kind: type = list) -> Any:
         """`value[key]` of a JSON file's value. Raises: LionError if there is none, or not of this kind."""
@@ -151,7 +148,7 @@ class AnnotationReader:
         return value
 
     def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[Any, Any]:
-        """Rows of a file by their id, which two of them may not share."""
+        """Rows of a file by their id. Raises: LionError if two rows share one."""
         out: dict[Any, Any] = {}
         for row in rows:
             with self.record(path, ident(row, key), noun):
@@ -184,11 +181,9 @@ class AnnotationReader:
                 yield number, value
 
     def image(self, *names: str, flat: bool = True) -> Path:
-        """The picture with the first of these conventional names that is there; it is not opened.
+        """The picture with the first of these conventional names that exists; it is not opened.
 
-        `flat` allows it to lie outside the folder of its conventional name.
-
-        Raises: LionError if there is none.
+        `flat` allows it to lie outside the folder of its conventional name. Raises: LionError if there is none.
         """
         if names not in self._found:
             alone = [name.rsplit("/", 1)[1] for name in names if "/" in name] if flat else []
@@ -209,8 +204,12 @@ class AnnotationReader:
         """Context in which an error is reported for this record of this file, or with `skip_bad` listed as skipped."""
         try:
             yield
+        except LionError as error:
+            self._bad(file, ident, noun, str(error))
+        except KeyError as error:
+            self._bad(file, ident, noun, f"the key {error} is missing")
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError) as error:
-            self._bad(file, ident, noun, _reason(error))
+            self._bad(file, ident, noun, f"it is not built as in the original ({error})")
 
     def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:
         reason = " ".join(reason.split())
@@ -229,11 +228,12 @@ class AnnotationReader:
         """The dataset; `counted` defaults to the number of records. Raises: LionError if there is none."""
         name, split = self.info.name, self.split
         if not self.records:
-            why = f"; the first: {': '.join(self.skipped[0])}" if self.skipped else ""
-            files = ", ".join(self.hashes)
-            if not why and self.info.splits:
+            why = ""
+            if self.skipped:
+                why = f"; the first: {': '.join(self.skipped[0])}"
+            elif self.info.splits:
                 why = f"; of its splits ({', '.join(self.info.splits)}) name one that is there"
-            raise LionError(f"{name} ({split}): no usable record in {files} of {self.folder}{why}")
+            raise LionError(f"{name} ({split}): no usable record in {', '.join(self.hashes)} of {self.folder}{why}")
         counted = len(self.records) if counted is None else counted
         return Dataset(name, split, self.records, counted, self.info.splits.get(split), self.skipped, self.hashes)
 
@@ -259,22 +259,12 @@ class Reader:
     """Adds a split's records; returns how many there are of what the official number counts, None for all records."""
 
     def __call__(self, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:
-        """Read one split; arguments as of :class:`AnnotationReader`.
+        """One split; arguments as of :class:`AnnotationReader`.
 
-        Raises:
-            LionError: an unknown split, a missing file, a bad record, or no usable one.
+        Raises: LionError for an unknown split, a missing file, a bad record, or no usable one.
         """
         annotations = AnnotationReader(self.info, folder, split, skip_bad)
         return annotations.finish(self.add_records(annotations))
-
-
-def _reason(error: Exception) -> str:
-    """The message for an exception raised by malformed data."""
-    if isinstance(error, LionError):
-        return str(error)
-    if isinstance(error, KeyError):
-        return f"the key {error} is missing"
-    return f"it is not built as in the original ({error})"
 
 
 def ident(row: Any, *keys: str) -> str:
@@ -313,24 +303,6 @@ def index(value: Any, options: Sequence[Any], what: str) -> int:
     return value
 
 
-def unit_box(bbox: Sequence[float], width: float, height: float) -> Box:
-    """A box [x, y, width, height] in pixels of a picture, as a unit box; as exact as floats are.
-
-    Raises: LionError if it has no area or reaches outside the picture.
-    """
-    x, y, w, h = bbox
-    if not (width > 0 and height > 0):
-        raise LionError(f"the size of its picture is given as {width} x {height} pixels")
-    if not (w > 0 and h > 0):
-        raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area")
-    box = Box.from_xywh(x, y, w, h, "pixel")
-    if min(box.x1, box.y1) < -_SLACK or box.x2 > width + _SLACK or box.y2 > height + _SLACK:
-        raise LionError(
-            f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
-        )
-    return box.to_unit(width, height)
-
-
 def region_record(
     id: object,
     picture: Path,
@@ -341,14 +313,24 @@ def region_record(
 ) -> Record:
     """A record for REC and REG of a box [x, y, width, height] in pixels of a picture of `size` (width, height).
 
-    `meta` gets `bbox` and `size`, too. Raises: LionError as :func:`unit_box`.
+    `meta` gets `bbox` and `size`, too. Raises: LionError if the box has no area or reaches outside the picture.
     """
+    (x, y, w, h), (width, height) = bbox, size
+    if not (width > 0 and height > 0):
+        raise LionError(f"the size of its picture is given as {width} x {height} pixels")
+    if not (w > 0 and h > 0):
+        raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area")
+    box = Box.from_xywh(x, y, w, h, "pixel")
+    if min(box.x1, box.y1) < -_SLACK or box.x2 > width + _SLACK or box.y2 > height + _SLACK:
+        raise LionError(
+            f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
+        )
     return Record(
         str(id),
         picture,
         Task.REC,
         expression=expression,
-        box=unit_box(bbox, *size),
+        box=box.to_unit(width, height),
         answers=(expression,),
         also=(Task.REG,),
         meta={**meta, "bbox": tuple(bbox), "size": size},

@@ -42,23 +42,18 @@ class Mixture:
     def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
         """The samples of micro-batch `shard` of `step`, and the bad ones that were replaced.
 
-        Raises:
-            LionError: no usable sample was drawn for a row; the message has the last reason.
+        Raises: LionError if no usable sample was drawn for a row; the message has the last reason.
         """
-        samples: list[Sample] = []
         bad: list[BadSample] = []
         common = self._choose(stream(*self.names, step, shard)) if self.one_task else None
-        for row in range(size):
-            samples.append(self._draw(stream(*self.names, step, shard, row), bad, common))
+        samples = [self._draw(stream(*self.names, step, shard, row), bad, common) for row in range(size)]
         return samples, bad
 
     def once(self, size: int) -> tuple[list[Sample], list[BadSample]]:
         """About `size` samples for validation, without replacement, and the bad ones left out.
 
         Each source and task gets its share by weight, at least one, or all of its samples where they are fewer.
-
-        Raises:
-            LionError: no sample is usable; the message has the last reason.
+        Raises: LionError if no sample is usable; the message has the last reason.
         """
         samples: list[Sample] = []
         bad: list[BadSample] = []

@@ -17,10 +17,7 @@ from lion.errors import LionError
 def loads(data: bytes) -> Any:
     """The value of a pickle, protocols 0 to 5, of lists, tuples, dicts, sets, texts, numbers, booleans and None.
 
-    Python 2's byte strings are read as Latin-1.
-
-    Raises:
-        LionError: it is cut off, damaged, or holds anything else.
+    Python 2's byte strings are read as Latin-1. Raises: LionError if it is cut off, damaged, or holds anything else.
     """
     machine = _Machine(data)
     try:
@@ -110,7 +107,7 @@ class _Machine:
         return values
 
     def add(self, kind: type, values: list[Any]) -> None:
-        """Adds values, for a dict keys and values by turns, to the container on top, which must be of this kind."""
+        """Adds values, for a dict alternating keys and values, to the container on top, which must be of this kind."""
         container: Any = self.stack[-1]
         found = type(container)
         if found is not kind:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from lion.boxes import format_box
 from lion.data.augment import Augment
 from lion.data.dataset import Dataset
 from lion.data.pictures import OnProgress
-from lion.data.record import Record
 from lion.data.sample import Sample
 from lion.errors import LionError
 from lion.images import open_image
@@ -74,17 +74,16 @@ class RecordSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """The record's picture with one of the task's wordings and one of the correct answers, each drawn uniformly.
 
-        Raises:
-            LionError: the picture cannot be read, or the tagger does not know it.
+        Raises: LionError if the picture cannot be read, or the tagger does not know it.
         """
         record = self.dataset.records[index]
         whole = open_image(record.image)
         tags = record.tags
         if tags is None and self.tagger is not None:
             tags = tuple(self.tagger([whole])[0])
-        image, box = self.augment(whole, record.box, _words(record), rng)
-        box = box and box.clamp()
-        record = replace(record, box=box)
+        words = (record.question or "", record.expression or "", *record.answers, *chain.from_iterable(record.history))
+        image, box = self.augment(whole, record.box, " ".join(words), rng)
+        record = replace(record, box=(box := box and box.clamp()))
         fields = {name: getattr(record, name) for name in INSTRUCTION_FIELDS[task]}
         text = instruction(task, template=below(rng, len(INSTRUCTIONS[task])), decimals=self.decimals, **fields)
         answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
@@ -96,8 +95,3 @@ class RecordSource:
             answer = record.expression or answer
         meta = {"answers": [answer] if task in (Task.REC, Task.REG) else answers, **({"box": box} if box else {})}
         return Sample(self.name(index, task), image, task, text, answer, tags, meta)
-
-
-def _words(record: Record) -> str:
-    rounds = [word for pair in record.history for word in pair]
-    return " ".join([record.question or "", record.expression or "", *record.answers, *rounds])

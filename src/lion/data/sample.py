@@ -56,8 +56,4 @@ class Source(Protocol):
         """The id of a sample, also of one that cannot be read."""
 
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample | None:
-        """A sample of a task on image `index`; None where this draw gives none.
-
-        Raises:
-            LionError: the image cannot be read.
-        """
+        """A sample of a task on image `index`; None where this draw gives none. Raises: LionError."""

@@ -13,9 +13,8 @@ from transformers import PreTrainedConfig, SwinConfig
 class RamConfig(PreTrainedConfig):
     """Everything :class:`~lion.tagging.RamTagger` needs to build itself; the tags are ``id2label``.
 
-    Raises:
-        ValueError: two tags share a name, there is not one threshold per tag, the heads do not divide the
-            width, or ``patch_stem`` is unknown.
+    Raises: ValueError if two tags share a name, there is not one threshold per tag, the heads do not divide the width,
+    or ``patch_stem`` is unknown.
 
     Source: "Recognize Anything" (arXiv 2306.03514); released ``ram`` configuration, recorded in
     ``tests/golden/ram_tiny``.

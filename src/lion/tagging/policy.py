@@ -20,8 +20,7 @@ class TagPolicy:
 
     "Above" is strict, so a threshold of 1 disables a tag. Tags are always listed in class order.
 
-    Raises:
-        LionError: a setting that the kind needs is missing, does not belong to it, or is out of range.
+    Raises: LionError if a setting is missing that the kind needs, does not belong to it, or is out of range.
     """
 
     kind: Literal["per_class", "global", "top_k"] = "per_class"
@@ -44,13 +43,8 @@ class TagPolicy:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`.
-
-        Raises:
-            LionError: an unknown field, or as the class itself.
-        """
-        unknown = fields.keys() - cls.__slots__
-        if unknown:
+        """The inverse of `to_dict`. Raises: LionError for an unknown field, or as the class itself."""
+        if unknown := fields.keys() - cls.__slots__:
             raise LionError(
                 f"a tag policy has no field {', '.join(sorted(unknown))}; it has {', '.join(cls.__slots__)}"
             )
@@ -81,8 +75,7 @@ def best_f1_thresholds(scores_MN: Tensor, targets_MN: Tensor) -> Tensor:
         scores_MN: (M, N), between 0 and 1.
         targets_MN: (M, N), true where the tag is right.
 
-    Raises:
-        ValueError: the shapes differ.
+    Raises: ValueError if the shapes differ.
     """
     if scores_MN.shape != targets_MN.shape:
         raise ValueError(f"scores {tuple(scores_MN.shape)} and targets {tuple(targets_MN.shape)} differ in shape")

@@ -84,10 +84,8 @@ class RamTagger:
     ) -> Self:
         """Load what `save_pretrained` wrote, from a folder or the Hub (`hub`: revision, token, cache_dir, ...).
 
-        Weights are converted to `dtype`.
-
-        Raises:
-            LionError: nothing there, another kind of model, damaged weights, or weights missing, left over, misshapen.
+        Weights are converted to `dtype`. Raises: LionError if there is nothing, another kind of model, or weights that
+        are damaged, missing, left over or misshapen.
         """
         try:
             fields, _ = RamConfig.get_config_dict(str(name_or_path), **hub)
@@ -136,8 +134,7 @@ class RamTagger:
     def scores(self, images: Sequence[ImageSource]) -> Tensor:
         """Probability of every tag: (B, N) float32 on the CPU, from the cache where there is one.
 
-        Raises:
-            LionError: a picture that cannot be opened (see `open_image`).
+        Raises: LionError for a picture that cannot be opened (see `open_image`).
         """
         batches = [images[start : start + self.batch_size] for start in range(0, len(images), self.batch_size)]
         if not batches:

@@ -22,9 +22,7 @@ class TagCache:
 
     Any number of processes may share the folder: a file appears whole or not at all, and two processes that score the
     same picture write the same. A damaged file counts as absent and is written anew. Deleting the folder is safe.
-
-    Raises:
-        LionError: `folder` is a file.
+    Raises: LionError if `folder` is a file.
     """
 
     def __init__(self, folder: str | Path) -> None:

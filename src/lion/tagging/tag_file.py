@@ -50,11 +50,7 @@ class TagFile:
         return len(self._tags)
 
     def __call__(self, images: Sequence[Image]) -> list[list[str]]:
-        """The tags of each picture.
-
-        Raises:
-            LionError: a picture that the file does not hold.
-        """
+        """The tags of each picture. Raises: LionError for a picture that the file does not hold."""
         return [list(self.of(image_hash(image))) for image in images]
 
     def of(self, picture: str) -> list[str]:
@@ -67,12 +63,11 @@ class TagFile:
     def read(cls, path: str | Path) -> Self:
         """Reads a file that `write_tags` wrote.
 
-        Raises:
-            LionError: no such file, an unknown or damaged one, or pyarrow is needed and missing.
+        Raises: LionError for no such file, an unknown or damaged one, or if pyarrow is needed and missing.
         """
         check_format(path)
         try:
-            rows = _read_parquet(Path(path)) if Path(path).suffix == ".parquet" else _read_lines(Path(path))
+            rows = _read_rows(Path(path))
             return cls({row["hash"]: _tags(row["tags"]) for row in rows}, str(path))
         except FileNotFoundError as error:
             raise LionError(f"{path}: there is no such file; write one with lion tag IMAGE... --out {path}") from error
@@ -93,8 +88,7 @@ def check_format(path: str | Path) -> None:
 def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
     """Write a file of tags, in the format its name ends in, whole or not at all.
 
-    Raises:
-        LionError: an unknown format, pyarrow is needed and missing, or the place cannot be written.
+    Raises: LionError for an unknown format, if pyarrow is needed and missing, or if the place cannot be written.
     """
     check_format(path)
     entries = [
@@ -121,13 +115,10 @@ def _as_text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
-    _, parquet = _parquet()
-    with path.open("rb") as file:
-        return parquet.read_table(file, columns=["hash", "tags"]).to_pylist()
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        with path.open("rb") as file:
+            return _parquet()[1].read_table(file, columns=["hash", "tags"]).to_pylist()
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 

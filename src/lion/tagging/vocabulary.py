@@ -27,9 +27,8 @@ class Vocabulary:
     def read(cls, names: str | Path | None = None, thresholds: str | Path | None = None) -> Self:
         """From files with one name, and one number, a line; the released ones where `names` is None.
 
-        Raises:
-            LionError: a file is missing or not text, a name is empty or doubled, a threshold is no number from 0 to 1,
-                or there is not one per name.
+        Raises: LionError if a file is missing or not text, a name is empty or doubled, a threshold is no number from 0
+        to 1, or there is not one per name.
         """
         own = cls.released() if names is None else cls(_names(Path(names)), None)
         if thresholds is not None:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 
 from lion.errors import LionError
 from lion.world.backgrounds import Rgb, background, blend, scenery
-from lion.world.icons import ICONS
+from lion.world.icons_artefacts import ARTEFACTS
+from lion.world.icons_nature import NATURE
 from lion.world.scene import Scene
 from lion.world.shapes import Layer
 
@@ -25,6 +26,8 @@ FIXED_TONES: dict[str, Rgb] = {
     "glass": (186, 220, 236), "wood": (140, 100, 68), "coffee": (98, 66, 48), "metal": (168, 174, 184),
     "tyre": (56, 54, 66), "leaf": (104, 144, 80), "beak": (240, 170, 56), "lemon": (255, 232, 140),
 }  # fmt: skip
+ICONS = NATURE | ARTEFACTS
+"""Category to the function that gives its layers."""
 _TONES = ("outline", "base", "light", "dark", *FIXED_TONES)
 _NIGHT: Rgb = (34, 26, 54)
 _OUTLINE = 2.2  # in an icon's units (the long side is about 100)
@@ -33,11 +36,7 @@ _LEVELS = (64, 128, 256, 512)  # long sides at which coloured icons are kept
 
 
 def render(scene: Scene, pixels: int = 256) -> Image.Image:
-    """Draw a scene as a square RGB picture of `pixels` a side.
-
-    Raises:
-        LionError: `pixels` outside 32..2048.
-    """
+    """Draw a scene as a square RGB picture of `pixels` a side. Raises: LionError if that is outside 32..2048."""
     if not 32 <= pixels <= 2048:
         raise LionError(f"a picture of {pixels} pixels a side is out of range; choose 32 to 2048")
     picture = background(scene.theme, scene.background, pixels).copy()

@@ -1,4 +1,4 @@
-"""Icons of man-made objects, in the format described in `icons`."""
+"""Icons of man-made objects, in the format described in `shapes`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Icons of animals and plants (and the star). The format is described in `icons`."""
+"""Icons of animals and plants (and the star). The format is described in `shapes`."""
 
 from collections.abc import Callable
 
@@ -92,8 +92,7 @@ def _dog() -> list[Layer]:
     ]
     return [
         Layer(band(curve((92, 50), (108, 44), (114, 26)), 8, 0.6), "base"),
-        *legs[:2],
-        *legs[2:],
+        *legs,
         Layer(blob((26, 62), (32, 46), (60, 44), (92, 46), (100, 62), (92, 78), (60, 80), (32, 78)), "base"),
         detail(blob((44, 76), (60, 70), (82, 74), (80, 79), (60, 79)), "light"),
         Layer(blob((4, 40), (14, 32), (22, 14), (42, 10), (56, 24), (52, 46), (34, 56), (12, 54)), "base"),

@@ -63,7 +63,7 @@ class Expression:
     target: int
     held_out_wording: bool = False
     redundant: bool = False
-    """Whether the category alone would denote the object."""
+    """Whether the category would denote the object without the rest."""
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
@@ -86,16 +86,10 @@ def vqa(scene: Scene, rng: np.random.Generator, kind: None = None) -> Question: 
 @overload
 def vqa(scene: Scene, rng: np.random.Generator, kind: str) -> Question | None: ...
 def vqa(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Question | None:
-    """A question with a short answer.
+    """A question of a kind of VQA_KINDS; without one, of any kind that the scene allows, drawn uniformly.
 
-    Args:
-        kind: one of VQA_KINDS; None for any that the scene allows, drawn uniformly.
-
-    Returns:
-        The question; None if the scene does not allow the kind (relations need two objects clearly apart).
-
-    Raises:
-        LionError: an unknown kind.
+    None if the scene does not allow the kind (relations need two objects clearly apart). Raises: LionError for an
+    unknown kind.
     """
     return _of_kind(_VQA, "question", scene, rng, kind)
 
@@ -105,10 +99,7 @@ def expression(scene: Scene, rng: np.random.Generator, kind: None = None) -> Exp
 @overload
 def expression(scene: Scene, rng: np.random.Generator, kind: str) -> Expression | None: ...
 def expression(scene: Scene, rng: np.random.Generator, kind: str | None = None) -> Expression | None:
-    """A referring expression: "unique" (by category alone), "attribute", "relation" or "ordinal".
-
-    Args, returns and raises as :func:`vqa`, with EXPRESSION_KINDS.
-    """
+    """A referring expression: "unique" (by category only), "attribute", "relation" or "ordinal"; as :func:`vqa`."""
     return _of_kind(_EXPRESSIONS, "expression", scene, rng, kind)
 
 
@@ -132,25 +123,20 @@ def pope(scene: Scene, rng: np.random.Generator, flavour: str, positive: bool | 
 
     Args:
         flavour: how an absent category is drawn: "random" of all, "popular" of the most frequent, "adversarial" of
-            those that co-occur most with the present ones.
+            those that co-occur most with the present ones. Raises: LionError for another one.
         positive: whether the answer is yes; None to draw it.
-
-    Raises:
-        LionError: an unknown flavour.
     """
     if flavour not in POPE_FLAVOURS:
         raise LionError(f"unknown POPE flavour {flavour!r}; choose one of {', '.join(POPE_FLAVOURS)}")
     present = tags(scene)
     positive = chance(rng, 0.5) if positive is None else positive
     if positive:
-        category = pick(rng, present)
+        categories = present
     elif flavour == "random":
-        category = pick(rng, absent(present))
-    elif flavour == "popular":
-        category = pick(rng, popular_absent(present)[:_POPULAR])
+        categories = absent(present)
     else:
-        category = pick(rng, likely_absent(present)[:_LIKELY])
-    name = Name(category)
+        categories = popular_absent(present)[:_POPULAR] if flavour == "popular" else likely_absent(present)[:_LIKELY]
+    name = Name(pick(rng, categories))
     return ask(scene, rng, f"pope-{flavour}", templates.POPE, yes_or_no(positive), tuple(denoted(scene, name)), name)
 
 
@@ -199,7 +185,7 @@ def absent_name(scene: Scene, rng: np.random.Generator) -> tuple[Name, tuple[int
 
 
 def choose_name(scene: Scene, rng: np.random.Generator, index: int) -> Name:
-    """A name that denotes one object alone: mostly the shortest."""
+    """A name that denotes this object only: mostly the shortest."""
     names = unique_names(scene, index)
     return names[0] if chance(rng, 0.7) else pick(rng, names)
 
@@ -295,9 +281,8 @@ def apart(scene: Scene) -> list[tuple[int, int, list[str]]]:
 def relation(scene: Scene, rng: np.random.Generator, *, plain: bool = False) -> Question | None:
     """ "is the cat to the left of the dog?", or "is the cat above or below the dog?" a third of the time.
 
-    Args:
-        plain: only objects that their category denotes uniquely, and twice as often the second form (for the first
-            part of a curriculum).
+    `plain`: only objects that their category denotes uniquely, and twice as often the second form (for the first part
+    of a curriculum).
     """
     pairs = apart(scene)
     if plain:

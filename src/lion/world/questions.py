@@ -78,14 +78,9 @@ class TestQuestion:
 
 
 def test_questions(name: str, n: int = 1000, *, split: str = "test") -> list[TestQuestion]:
-    """The first `n` frozen questions of a set; kinds take turns, and so do yes and no in the POPE sets.
+    """The first `n` frozen questions of a set of QUESTION_SETS; kinds alternate, as do yes and no in the POPE sets.
 
-    Args:
-        name: one of QUESTION_SETS: a task, or "pope-random", "pope-popular", "pope-adversarial" (of the task VQA).
-        split: "test", or "val" for choosing recipes.
-
-    Raises:
-        LionError: an unknown set or split.
+    `split` is "test", or "val" for choosing recipes. Raises: LionError for an unknown set or split.
     """
     if name not in QUESTION_SETS:
         raise LionError(f"unknown question set {name!r}; choose one of {', '.join(QUESTION_SETS)}")

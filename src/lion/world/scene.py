@@ -95,11 +95,9 @@ class _Spot(NamedTuple):
 
 
 def scene(split: str, index: int, *, seed: int = 0, max_objects: int | None = None) -> Scene:
-    """Scene number `index` of a split.
+    """Scene number `index`, from 0, of the split "train", "val" or "test"; scenes do not depend on one another.
 
     Args:
-        split: "train", "val" or "test".
-        index: any number >= 0; scenes do not depend on one another.
         seed: gives another world with the same statistics.
         max_objects: None for the usual two to six; k for one to k objects (for a curriculum; these are other scenes).
 

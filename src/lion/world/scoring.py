@@ -11,27 +11,21 @@ from lion.world.vocabulary import CATEGORIES, COLOURS, plural
 
 CATEGORY_FORMS = {form: category for category in CATEGORIES for form in (category, plural(category))}
 COLOUR_FORMS = {colour: colour for colour in COLOURS}
-_OVERLAPS = (0.5, 0.75)
 
 
 def score_answers(
     name: str, texts: Sequence[str], answers: Sequence[str], metas: Sequence[Mapping[str, Any]], shown: Sequence[Scene]
 ) -> dict[str, Estimate]:
-    """The scores of a set of questions, by name.
+    """The scores, by name, of the model's `texts` for the questions of a task or of one of POPE_TASKS.
 
-    Args:
-        name: a task or one of POPE_TASKS.
-        texts: the model's answers.
-        answers: the correct answers.
-        metas: for REC and REG the true `box`; for VQA and dialog the `kind` of each question, if kinds are to be scored
-            separately, too.
-        shown: the scenes.
+    `metas` holds, for REC and REG, the true `box`; for VQA and dialog the `kind` of each question, if kinds are to be
+    scored separately, too.
     """
     if name in POPE_TASKS:
         return pope(texts, answers)
     match Task(name):
         case Task.REC:
-            return rec(texts, [meta["box"] for meta in metas], _OVERLAPS)
+            return rec(texts, [meta["box"] for meta in metas], (0.5, 0.75))
         case Task.REG:
             pairs = zip(shown, metas, strict=True)
             targets = [next(obj for obj in scene.objects if obj.box == meta["box"]) for scene, meta in pairs]

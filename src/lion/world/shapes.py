@@ -1,4 +1,8 @@
-"""Flat shapes as polygons, in any unit with y down: the alphabet in which icons and backgrounds are written."""
+"""Flat shapes as polygons, in any unit with y down, of which icons and backgrounds are made.
+
+An icon is a list of layers, painted in order in a square of about 100 units. Layers of the silhouette have an outline;
+details do not and lie inside it. Each icon is scaled so that its outline fills the object's box.
+"""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +17,7 @@ class Layer(NamedTuple):
 
     points: Polygon
     tone: str
+    """"base", "light" or "dark" (of the object's colour) or one of the fixed tones of `draw`."""
     edge: bool = True
     """Whether it belongs to the silhouette, which has an outline."""
 

@@ -37,18 +37,11 @@ def write(
     pixels: int = 256,
     progress: Callable[[], None] | None = None,
 ) -> Path:
-    """Write the first `size` scenes of a split under `out`, which may already hold other splits.
+    """Write the first `size` scenes of a split to the folder `out`, which may already hold other splits.
 
-    An interrupted run is resumed by a call with the same arguments.
+    An interrupted run is resumed by a call with the same arguments. `progress` is called after each picture.
 
-    Args:
-        progress: called after each picture.
-
-    Returns:
-        The folder, as a path.
-
-    Raises:
-        LionError: `size` below 1, an unknown split, `pixels` out of range, or a folder that holds something else.
+    Raises: LionError for `size` below 1, an unknown split, `pixels` out of range, or a folder that holds other files.
     """
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")

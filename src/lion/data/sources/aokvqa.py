@@ -5,6 +5,8 @@ from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
+_META = ("question_id", "image_id", "difficult_direct_answer")
+
 
 @DatasetInfo(
     "aokvqa",
@@ -27,11 +29,6 @@ def aokvqa(reader: AnnotationReader) -> None:
                 answers=() if hidden else texts(row["direct_answers"], "direct answers"),
                 choices=choices,
                 correct=None if hidden else index(row["correct_choice_idx"], choices, "correct_choice_idx"),
-                meta={
-                    "question_id": number,
-                    "image_id": row["image_id"],
-                    "difficult_direct_answer": row["difficult_direct_answer"],
-                    "rationales": row.get("rationales", []),
-                },
+                meta={**{key: row[key] for key in _META}, "rationales": row.get("rationales", [])},
             )
             reader.add(record)

@@ -1,6 +1,6 @@
 """Captioning: COCO Caption, Flickr30K and TextCaps; one record per picture with all its reference captions.
 
-COCO and Flickr30K are scored on Andrej Karpathy's splits; his `train` includes `restval`, as everybody trains on it.
+COCO and Flickr30K are scored on Andrej Karpathy's splits; his `train` includes `restval`, as is usual.
 """
 
 from pathlib import Path, PurePosixPath

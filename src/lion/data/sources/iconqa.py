@@ -21,8 +21,8 @@ _HOW_TO_COUNT = re.compile(r"^\s*Count\b[^.?!]*\bby\b[^.?!]*[.?!]\s+(?=\S)", re.
 def iconqa(reader: AnnotationReader) -> None:
     """`problems.json` with `pid_splits.json`, or, without them, `iconqa/<split>/choose_txt/<pid>/data.json`.
 
-    Pictures are `iconqa/<split>/choose_txt/<pid>/image.png`. Questions come without a first sentence that says how to
-    count. `meta`: `grade`, `label`, `skills` (of `pid2skills.json`).
+    Pictures are `iconqa/<split>/choose_txt/<pid>/image.png`. A first sentence on how to count is removed from
+    questions. `meta`: `grade`, `label`, `skills` (of `pid2skills.json`).
     """
     file = reader.find("problems.json")
     if file is None:

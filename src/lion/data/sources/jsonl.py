@@ -32,8 +32,7 @@ _COLUMNS = frozenset({"image", "caption", "question", "answer"})
 def read(path: Path, *, skip_bad: bool = False) -> Dataset:
     """The records of a JSONL or CSV file; see the top of this file. Ids are the lines, counted from 1.
 
-    Raises:
-        LionError: the file is missing or holds nothing, or a line is bad; names the line and the fix.
+    Raises: LionError if the file is missing or holds nothing, or a line is bad; names the line and the fix.
     """
     if not path.is_file():
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
@@ -100,8 +99,7 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
     if regional := [task for task in tasks if task in (Task.REC, Task.REG)]:
         first, *also = regional
         phrase = row["expression"]
-        answers = (phrase,)
-        yield Record(ident, picture, first, expression=phrase, box=box, answers=answers, tags=tags, also=tuple(also))
+        yield Record(ident, picture, first, expression=phrase, box=box, answers=(phrase,), tags=tags, also=tuple(also))
 
 
 def _are_texts(values: Any) -> bool:

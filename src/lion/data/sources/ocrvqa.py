@@ -28,5 +28,4 @@ def ocrvqa(reader: AnnotationReader) -> None:
             meta = {"key": key, **{name: book.get(name) for name in ("title", "authorName", "genre")}}
             for place, (question, answer) in enumerate(zip(book["questions"], book["answers"], strict=True)):
                 question, answers = text(question, "question"), (text(answer, "answer"),)
-                record = Record(f"{key}_{place}", picture, Task.VQA, question, answers=answers, meta=meta)
-                reader.add(record)
+                reader.add(Record(f"{key}_{place}", picture, Task.VQA, question, answers=answers, meta=meta))

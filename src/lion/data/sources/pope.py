@@ -26,6 +26,5 @@ def pope(reader: AnnotationReader) -> None:
                 raise LionError(f"its label {row['label']!r} is neither yes nor no")
             picture = reader.image(f"val2014/{row['image']}")
             meta = {"question_id": row["question_id"], "image": row["image"]}
-            question = text(row["text"], "text")
-            answers = (row["label"],)
+            question, answers = text(row["text"], "text"), (row["label"],)
             reader.add(Record(str(row["question_id"]), picture, Task.VQA, question, answers=answers, meta=meta))

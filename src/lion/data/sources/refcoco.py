@@ -52,19 +52,14 @@ def _add_records(reader: AnnotationReader, refs: str) -> None:
                 annotation = entry(annotations, row["ann_id"], "annotation")
                 image = entry(images, row["image_id"], "image")
                 size = (image["width"], image["height"])
-                meta = {
-                    "ref_id": row["ref_id"],
-                    "ann_id": row["ann_id"],
-                    "image_id": row["image_id"],
-                    "category": entry(categories, row["category_id"], "category")["name"],
-                    "raw": sentence.get("raw"),
-                }
+                category = entry(categories, row["category_id"], "category")["name"]
+                ids = {key: row[key] for key in ("ref_id", "ann_id", "image_id")}
+                meta = {**ids, "category": category, "raw": sentence.get("raw")}
                 # The ref's own file_name has a suffix that no picture has. The second place is REFER's own.
                 picture = reader.image(*(f"{place}/{image['file_name']}" for place in _PICTURES))
                 expression = text(sentence["sent"], "sent")
                 record = region_record(sentence["sent_id"], picture, expression, annotation["bbox"], size, meta)
-                record = replace(record, answers=expressions)
-                reader.add(record)
+                reader.add(replace(record, answers=expressions))
 
 
 def _unpickle(reader: AnnotationReader, file: Path) -> Any:

@@ -33,8 +33,7 @@ def visual_genome(reader: AnnotationReader) -> None:
             bbox = tuple(region[key] for key in ("x", "y", "width", "height"))
             size = (image["width"], image["height"])
             meta = {"region_id": region["region_id"], "image_id": number}
-            record = region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta)
-            reader.add(record)
+            reader.add(region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta))
 
 
 def _questions(reader: AnnotationReader) -> None:

@@ -5,7 +5,7 @@ from lion.data.record import Record
 from lion.prompts import Task
 
 VERDICTS = ("false", "true")
-"""A label is a place in it."""
+"""A label is an index into it."""
 
 
 @DatasetInfo(

@@ -85,11 +85,8 @@ class WorldSource:
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
 
-@lru_cache(maxsize=1 << 16)
-def _scene(split: str, number: int) -> Scene:
-    """Cached, since laying a scene out takes as long as generating its text, and a run draws each many times."""
-    return scene(split, number)
-
+_scene = lru_cache(maxsize=1 << 16)(scene)
+"""Cached, since laying a scene out takes as long as generating its text, and a run draws each many times."""
 
 _NEUTRAL = ("in", "the", "image", "do", "you", "see", "can", "there")
 _DROPPABLE = frozenset((*_NEUTRAL, "is", "are", "a", "an", "any"))

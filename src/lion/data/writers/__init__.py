@@ -51,16 +51,11 @@ def write_as(
     pixels: int = 256,
     progress: Callable[[], None] | None = None,
 ) -> Path:
-    """Write `size` scenes of the world's `split` with their texts as the dataset `name`, to OUT/name.
+    """Write `size` scenes of the world's `split` with their texts as the dataset `name`, to the folder OUT/name.
 
-    Args:
-        progress: called after each picture.
+    The folder appears whole or not at all. `progress` is called after each picture.
 
-    Returns:
-        The folder OUT/name, whole or not there.
-
-    Raises:
-        LionError: an unknown name or split, `size` below 1, `pixels` out of range, or a folder that exists.
+    Raises: LionError for an unknown name or split, `size` below 1, `pixels` out of range, or a folder that exists.
     """
     if name not in FORMATS:
         raise LionError(f"the world cannot be written as {name!r}; choose one of {', '.join(FORMATS)}")

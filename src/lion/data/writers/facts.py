@@ -21,7 +21,7 @@ from lion.world.vocabulary import COLOURS, NUMBERS, SIZES, WORLD_VERSION
 
 CAPTIONS = 5
 """References of a picture, as COCO has."""
-_ANSWERS: tuple[tuple[str, ...], ...] = (("yes", "no"), NUMBERS, COLOURS, ("left", "right"), ("above", "below"), SIZES)
+ANSWERS: tuple[tuple[str, ...], ...] = (("yes", "no"), NUMBERS, COLOURS, ("left", "right"), ("above", "below"), SIZES)
 """Short answers by kind."""
 
 
@@ -76,7 +76,7 @@ class Album:
         return self._questions(Task.VQA, generate)
 
     def pope(self, flavour: str) -> list[Fact]:
-        """One POPE question for each scene, yes and no by turns."""
+        """One POPE question for each scene, alternating yes and no."""
 
         def generate(number: int, now: Scene) -> Question:
             return pope(now, self.rng("pope", flavour, number), flavour, positive=number % 2 == 0)
@@ -167,16 +167,11 @@ def _fact(one: TestQuestion) -> Fact:
 
 def options(rng: np.random.Generator, answer: str, most: int, *, exactly: bool = False) -> list[str]:
     """The answer among up to `most` choices of its kind, shuffled; `exactly` fills up with answers of other kinds."""
-    alike = next((group for group in _ANSWERS if answer in group), ())
+    alike = next((group for group in ANSWERS if answer in group), ())
     wrong = shuffled(rng, [other for other in alike if other != answer])
     if exactly:
-        wrong += shuffled(rng, [other for group in _ANSWERS for other in group if other not in (answer, *wrong)])
+        wrong += shuffled(rng, [other for group in ANSWERS for other in group if other not in (answer, *wrong)])
     return shuffled(rng, [answer, *wrong[: most - 1]])
-
-
-def short_answers() -> list[str]:
-    """All short answers of the world."""
-    return [answer for group in _ANSWERS for answer in group]
 
 
 def coco_name(part: str, number: int) -> str:
@@ -184,7 +179,7 @@ def coco_name(part: str, number: int) -> str:
     return f"{part}/COCO_{part}_{number:012d}.jpg"
 
 
-def info(description: str, year: int) -> dict[str, Any]:
+def info(description: str) -> dict[str, Any]:
     """The head of files in COCO's style."""
     note = f"{description}, drawn: the LION world, version {WORLD_VERSION}"
-    return {"description": note, "url": "", "version": "1.0", "year": year, "contributor": "", "date_created": ""}
+    return {"description": note, "url": "", "version": "1.0", "year": 2026, "contributor": "", "date_created": ""}

@@ -9,7 +9,6 @@ from lion.world.language import apart, choose_name, relation_truth
 from lion.world.templates import SIDES
 from lion.world.vocabulary import NUMBERS
 
-_LICENSE = {"url": "", "name": ""}
 _BY_KIND = {"exists": "is there a", "count": "how many", "colour": "what color is the", "relation": "is the"}
 
 
@@ -39,7 +38,11 @@ def _vqa(album: Album, prefix: str, title: str, extra: dict[str, Any]) -> None:
                 for place, answer in enumerate(given, start=1)
             ],
             "image_id": fact.number,
-            "answer_type": _answer_type(fact.answer),
+            "answer_type": "yes/no"
+            if fact.answer in ("yes", "no")
+            else "number"
+            if fact.answer in NUMBERS
+            else "other",
             "question_id": ident,
         }
         if extra:
@@ -47,7 +50,7 @@ def _vqa(album: Album, prefix: str, title: str, extra: dict[str, Any]) -> None:
             row["confidence"] = 5
             del row["multiple_choice_answer"]
         annotations.append(row)
-    head = {"info": info(title, 2026), "license": _LICENSE, "data_subtype": part, "data_type": "mscoco"}
+    head = {"info": info(title), "license": {"url": "", "name": ""}, "data_subtype": part, "data_type": "mscoco"}
     table = {**head, "task_type": "Open-Ended", "questions": questions}
     album.json(f"{prefix}OpenEnded_mscoco_{part}_questions.json", table)
     album.json(f"{prefix}mscoco_{part}_annotations.json", {**head, **extra, "annotations": annotations})
@@ -56,16 +59,12 @@ def _vqa(album: Album, prefix: str, title: str, extra: dict[str, Any]) -> None:
 def _ten_answers(answer: str) -> list[str]:
     """What ten people would type: numbers as digits, and some as words.
 
-    Official scoring turns a predicted "two" into "2", but leaves unanimous references alone: against ten "two" it would
-    count as wrong.
+    Official scoring turns a predicted "two" into "2", but does not change unanimous references: against ten "two" it
+    would count as wrong.
     """
     if answer not in NUMBERS:
         return [answer] * 10
     return [str(NUMBERS.index(answer))] * 6 + [answer] * 4
-
-
-def _answer_type(answer: str) -> str:
-    return "yes/no" if answer in ("yes", "no") else "number" if answer in NUMBERS else "other"
 
 
 def gqa(album: Album) -> None:

@@ -89,7 +89,7 @@ def _instances(scenes: dict[int, Scene], pixels: int) -> dict[str, Any]:
         for place, obj in enumerate(now.objects)
     ]
     return {
-        "info": info("RefCOCO", 2026),
+        "info": info("RefCOCO"),
         "images": images,
         "licenses": [{"url": "", "id": 1, "name": ""}],
         "annotations": annotations,

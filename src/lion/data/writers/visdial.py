@@ -1,8 +1,9 @@
 """The drawn world as VisDial: dialogs of three to five rounds, each answer among 100 options."""
 
+from itertools import chain
 from typing import Any
 
-from lion.data.writers.facts import Album, coco_name, short_answers
+from lion.data.writers.facts import ANSWERS, Album, coco_name
 from lion.random import below, shuffled
 from lion.world.language import caption
 from lion.world.relations import Name
@@ -19,7 +20,7 @@ def visdial(album: Album) -> None:
     """
     dialogs = album.dialogs()
     given = dict.fromkeys(fact.answer for rounds in dialogs for fact in rounds)
-    near = list(dict.fromkeys([*given, *short_answers()]))
+    near = list(dict.fromkeys([*given, *chain.from_iterable(ANSWERS)]))
     names = [str(Name(category, colour, size)) for size in SIZES for colour in COLOURS for category in CATEGORIES]
     questions: dict[str, int] = {}
     answers: dict[str, int] = {}
