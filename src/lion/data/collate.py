@@ -28,8 +28,6 @@ def collate(samples: Sequence[Sample], processor: LionProcessor) -> dict[str, Te
         answers=[sample.answer for sample in samples],
         too_long="truncate",
     )
-    pixels = [
-        sample.image if isinstance(sample.image, np.ndarray) else processor.image_processor.resize(sample.image)
-        for sample in samples
-    ]
+    images, resize = [sample.image for sample in samples], processor.image_processor.resize
+    pixels = [image if isinstance(image, np.ndarray) else resize(image) for image in images]
     return {"pixels": torch.from_numpy(np.stack(pixels)), **words}

@@ -68,7 +68,6 @@ class AnnotationReader:
     """Reads the annotation files of one split: finds files and pictures, checks and collects records.
 
     Args:
-        info: the dataset.
         folder: DIR, see the top of this file.
         split: one of the dataset's splits.
         skip_bad: leave bad records out and list them in `Dataset.skipped`, instead of stopping at the first.

@@ -24,7 +24,6 @@ class RecordSource:
     Records without an answer, as splits for public contests have them, are not drawn.
 
     Args:
-        dataset: the records.
         weights: mixing weight of each task; empty: the tasks of `among`, by the number of records that serve them.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         augment: random flips and crops.

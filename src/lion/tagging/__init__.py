@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL.Image import Image
 
 if TYPE_CHECKING:
-    from lion.tagging.configuration_ram import RamConfig as RamConfig
-    from lion.tagging.modeling_ram import RamModel as RamModel
-    from lion.tagging.policy import TagPolicy as TagPolicy
-    from lion.tagging.ram_tagger import RamTagger as RamTagger
-    from lion.tagging.tag_cache import TagCache as TagCache
-    from lion.tagging.tag_file import TagFile as TagFile
-    from lion.tagging.tag_file import TagRow as TagRow
-    from lion.tagging.tag_file import write_tags as write_tags
+    from lion.tagging.configuration_ram import RamConfig
+    from lion.tagging.modeling_ram import RamModel
+    from lion.tagging.policy import TagPolicy
+    from lion.tagging.ram_tagger import RamTagger
+    from lion.tagging.tag_cache import TagCache
+    from lion.tagging.tag_file import TagFile, TagRow, write_tags
 
 _MODULES = {
     "RamConfig": "configuration_ram",
@@ -30,7 +28,9 @@ _MODULES = {
     "TagRow": "tag_file",
     "write_tags": "tag_file",
 }
-__all__ = ["Tagger", *_MODULES]
+__all__ = [
+    "RamConfig", "RamModel", "RamTagger", "TagCache", "TagFile", "TagPolicy", "TagRow", "Tagger", "write_tags",
+]  # fmt: skip
 
 
 class Tagger(Protocol):

@@ -25,9 +25,6 @@ from lion.tagging.modeling_ram import RamModel
 from lion.tagging.policy import TagPolicy, best_f1_thresholds
 from lion.tagging.tag_cache import TagCache
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 _FIX = "name a folder or Hub id that RamTagger.save_pretrained wrote"
 
 
@@ -43,8 +40,8 @@ def preprocess(images: Sequence[ImageSource], side: int) -> Tensor:
 def normalize(squashed: np.ndarray) -> Tensor:
     """uint8 (B, S, S, 3) to ImageNet-normalised float32 (B, 3, S, S)."""
     pixels = torch.from_numpy(squashed).permute(0, 3, 1, 2).float().div(255)
-    mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
-    return (pixels - mean) / std
+    mean, std = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+    return (pixels - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
 
 
 class RamTagger:
@@ -104,12 +101,9 @@ class RamTagger:
             ) from error
         model, report = loaded
         for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-            if report[problem]:
-                names = ", ".join(str(name) for name in sorted(report[problem])[:3])
-                raise LionError(
-                    f"{name_or_path}: weights have {len(report[problem])} {problem.replace('_', ' ')} ({names}, ...); "
-                    "they belong to another configuration"
-                )
+            if keys := sorted(report[problem]):
+                found = f"{len(keys)} {problem.replace('_', ' ')} ({', '.join(map(str, keys[:3]))}, ...)"
+                raise LionError(f"{name_or_path}: weights have {found}; they belong to another configuration")
         return cls(model.to(device), policy=policy, batch_size=batch_size, cache=cache)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -123,9 +117,8 @@ class RamTagger:
     def fingerprint(self) -> str:
         """A hash of weights, precision and shape, 32 hexadecimal digits; not of policy, thresholds and tag names."""
         config = self.model.config
-        shape = {name: getattr(config, name) for name in RamConfig.__annotations__}
-        for name in ("thresholds", "tag_policy", "vision_config"):
-            del shape[name]
+        names = RamConfig.__annotations__.keys() - {"thresholds", "tag_policy", "vision_config"}
+        shape = {name: getattr(config, name) for name in names}
         swin = {name: getattr(config.vision_config, name) for name in SwinConfig.__annotations__}
         digest = hashlib.blake2b(json.dumps([shape, swin], sort_keys=True).encode(), digest_size=16)
         update_with_tensors(digest, self.model.state_dict())

@@ -18,7 +18,7 @@ _SMOOTH = 2
 
 
 class _Canvas:
-    """A picture to be painted in unit coordinates, twice as large as wanted and reduced at the end."""
+    """A picture painted in unit coordinates at twice the size, to be reduced at the end."""
 
     def __init__(self, pixels: int) -> None:
         self.side = pixels * _SMOOTH
@@ -37,9 +37,6 @@ class _Canvas:
 
     def rect(self, x1: float, y1: float, x2: float, y2: float, colour: Rgb) -> None:
         self.fill([(x1, y1), (x2, y1), (x2, y2), (x1, y2)], colour)
-
-    def done(self) -> Image.Image:
-        return self.picture.reduce(_SMOOTH)
 
 
 class _Recorder(_Canvas):
@@ -74,7 +71,7 @@ def _painted(theme: str, variant: int, pixels: int) -> Image.Image:
     canvas = _Canvas(pixels)
     rng = stream("lion-world-background", theme, variant)
     _PAINTERS[theme](canvas, rng)
-    return canvas.done()
+    return canvas.picture.reduce(_SMOOTH)
 
 
 _cached = lru_cache(maxsize=64)(_painted)

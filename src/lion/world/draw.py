@@ -83,13 +83,14 @@ def _tone_map(category: str, long_side: int) -> Image.Image:
     scale = long_side / max(x2 - x1, y2 - y1)
     picture = Image.new("P", (round((x2 - x1) * scale), round((y2 - y1) * scale)))
     pen = ImageDraw.Draw(picture)
-    for layer in layers:
-        points = [((x - x1) * scale, (y - y1) * scale) for x, y in layer.points]
+    scaled = [
+        layer._replace(points=[((x - x1) * scale, (y - y1) * scale) for x, y in layer.points]) for layer in layers
+    ]
+    for layer in scaled:
         if layer.edge:
-            _paint_edge(pen, points, _OUTLINE * scale)
-    for layer in layers:
-        points = [((x - x1) * scale, (y - y1) * scale) for x, y in layer.points]
-        pen.polygon(points, fill=_TONES.index(layer.tone) + 1)
+            _paint_edge(pen, layer.points, _OUTLINE * scale)
+    for layer in scaled:
+        pen.polygon(layer.points, fill=_TONES.index(layer.tone) + 1)
     return picture
 
 

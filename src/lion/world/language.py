@@ -154,11 +154,9 @@ def noisy_tags(scene: Scene, rng: np.random.Generator, *, drop: float = 0.1, add
             co-occur most with the present ones, half from all.
     """
     true = tags(scene)
-    out = {tag for tag in true if not chance(rng, drop)}
-    for _ in true:
-        if chance(rng, add):
-            out.add(_absent_category(scene, rng))
-    return sorted(out)
+    kept = {tag for tag in true if not chance(rng, drop)}
+    added = {_absent_category(scene, rng) for _ in true if chance(rng, add)}
+    return sorted(kept | added)
 
 
 def _absent_category(scene: Scene, rng: np.random.Generator) -> str:

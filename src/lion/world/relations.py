@@ -64,16 +64,9 @@ def clear_relations(one: SceneObject, other: SceneObject) -> list[str]:
 
 def related(scene: Scene, name: Name, relation: str, anchor: int) -> int | None:
     """The one object of this name that has the relation to `anchor`, if all others clearly have not; else None."""
-    found: list[int] = []
-    for i in denoted(scene, name):
-        if i == anchor:
-            continue
-        truth = holds(scene.objects[i], relation, scene.objects[anchor])
-        if truth is None:
-            return None
-        if truth:
-            found.append(i)
-    return found[0] if len(found) == 1 else None
+    others = [i for i in denoted(scene, name) if i != anchor]
+    truths = [holds(scene.objects[i], relation, scene.objects[anchor]) for i in others]
+    return others[truths.index(True)] if truths.count(True) == 1 and None not in truths else None
 
 
 def rank(scene: Scene, indices: list[int], target: int, side: str) -> int | None:

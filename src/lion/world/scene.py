@@ -118,11 +118,8 @@ def scene(split: str, index: int, *, seed: int = 0, max_objects: int | None = No
     else:
         count = between(rng, 1, max_objects)
     kinds = _draw_kinds(rng, theme, count, split)
-    spots = None
-    while spots is None:
-        spots = _layout(rng, kinds, split)
-        if spots is None:  # too crowded: make one object smaller and lay out anew
-            kinds = _shrink(rng, kinds)
+    while (spots := _layout(rng, kinds, split)) is None:  # too crowded: make one object smaller and lay out anew
+        kinds = _shrink(rng, kinds)
     placed = sorted(zip(kinds, spots, strict=True), key=lambda pair: pair[1].y + pair[1].h)
     objects = tuple(
         SceneObject(*kind, Box(s.x / GRID, s.y / GRID, (s.x + s.w) / GRID, (s.y + s.h) / GRID), chance(rng, 0.5))
@@ -149,10 +146,10 @@ def _draw_kinds(rng: np.random.Generator, theme: str, count: int, split: str) ->
             colour = twin.colour if chance(rng, 0.4) else draw_colour(rng, twin.category, split)
             kind = _Kind(twin.category, colour, size)
         else:
-            if kinds and chance(rng, _PARTNER):
-                category = PARTNERS[pick(rng, kinds).category]
-            else:
-                category = weighted(rng, CATEGORIES, theme_weights(theme))
+            paired = kinds and chance(rng, _PARTNER)
+            category = (
+                PARTNERS[pick(rng, kinds).category] if paired else weighted(rng, CATEGORIES, theme_weights(theme))
+            )
             kind = _Kind(category, draw_colour(rng, category, split), size)
         if kind not in kinds:
             kinds.append(kind)

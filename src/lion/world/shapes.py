@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 Point = tuple[float, float]
 Polygon = list[Point]
+_STEPS = 8  # points of a smooth curve from one given point to the next
 
 
 class Layer(NamedTuple):
@@ -49,25 +50,14 @@ def rect(x1: float, y1: float, x2: float, y2: float, radius: float = 0) -> Polyg
     return [point for cx, cy, start in corners for point in ellipse(cx, cy, r, r, start, start + 90)]
 
 
-def blob(*points: Point, steps: int = 8) -> Polygon:
+def blob(*points: Point) -> Polygon:
     """A smooth closed curve through `points` (Catmull-Rom)."""
-    n = len(points)
-    return [
-        _spline(points[i - 1], points[i], points[(i + 1) % n], points[(i + 2) % n], step / steps)
-        for i in range(n)
-        for step in range(steps)
-    ]
+    return _splines(points[-1], *points, *points[:2])
 
 
-def curve(*points: Point, steps: int = 8) -> Polygon:
+def curve(*points: Point) -> Polygon:
     """A smooth open curve through `points`."""
-    padded = (points[0], *points, points[-1])
-    out = [
-        _spline(padded[i], padded[i + 1], padded[i + 2], padded[i + 3], step / steps)
-        for i in range(len(points) - 1)
-        for step in range(steps)
-    ]
-    return [*out, points[-1]]
+    return [*_splines(points[0], *points, points[-1]), points[-1]]
 
 
 def band(points: Sequence[Point], width: float, taper: float = 1.0) -> Polygon:
@@ -106,6 +96,12 @@ def _cap(centre: Point, start: Point) -> Polygon:
         (centre[0] + radius * math.cos(first - math.pi * i / 6), centre[1] + radius * math.sin(first - math.pi * i / 6))
         for i in range(1, 6)
     ]
+
+
+def _splines(*points: Point) -> Polygon:
+    """The curve from the second point to the last but one, without its end."""
+    fours = zip(points, points[1:], points[2:], points[3:], strict=False)
+    return [_spline(*four, step / _STEPS) for four in fours for step in range(_STEPS)]
 
 
 def _spline(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:

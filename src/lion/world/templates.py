@@ -180,6 +180,5 @@ def _wordings() -> list[Wording]:
 
 def all_templates() -> list[str]:
     """Every template of this module."""
-    wordings = _wordings()
-    phrases = [phrase for side in SIDES.values() for phrase in side]
-    return [template for wording in wordings for template in (*wording.trained, *wording.held_out)] + phrases
+    groups = [*((*wording.trained, *wording.held_out) for wording in _wordings()), *SIDES.values()]
+    return [template for group in groups for template in group]

@@ -64,8 +64,8 @@ def write(
                 progress()
     images = [{"id": i, "file_name": f"{split}/{i:06d}.png", "width": pixels, "height": pixels} for i in range(size)]
     categories = [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, 1)]
-    table = {"images": images, "annotations": coco, "categories": categories}
-    atomic_write_json(root / "annotations" / f"{split}.json", table)
+    tables = {"images": images, "annotations": coco, "categories": categories}
+    atomic_write_json(root / "annotations" / f"{split}.json", tables)
     os.replace(unfinished, folder / "metadata.jsonl")
     return root
 

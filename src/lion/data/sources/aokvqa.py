@@ -5,8 +5,6 @@ from lion.data.record import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 
-_META = ("question_id", "image_id", "difficult_direct_answer")
-
 
 @DatasetInfo(
     "aokvqa",
@@ -21,6 +19,7 @@ def aokvqa(reader: AnnotationReader) -> None:
         with reader.record(file, ident(row, "question_id"), "question"):
             number, choices = text(row["question_id"], "question_id"), texts(row["choices"], "choices")
             hidden = reader.split == "test"
+            meta = {key: row[key] for key in ("question_id", "image_id", "difficult_direct_answer")}
             record = Record(
                 number,
                 reader.image(f"{reader.split}2017/{row['image_id']:012d}.jpg"),
@@ -29,6 +28,6 @@ def aokvqa(reader: AnnotationReader) -> None:
                 answers=() if hidden else texts(row["direct_answers"], "direct answers"),
                 choices=choices,
                 correct=None if hidden else index(row["correct_choice_idx"], choices, "correct_choice_idx"),
-                meta={**{key: row[key] for key in _META}, "rationales": row.get("rationales", [])},
+                meta={**meta, "rationales": row.get("rationales", [])},
             )
             reader.add(record)

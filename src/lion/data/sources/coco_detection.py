@@ -1,6 +1,6 @@
 """COCO's detection format, yours or COCO's own: boxes with categories, as REC and REG with the category's name.
 
-Where a picture has several objects of a category, its name denotes none of them, and the boxes serve REG alone.
+Where a picture has several objects of a category, its name denotes none of them, and the boxes serve REG only.
 """
 
 from collections import Counter

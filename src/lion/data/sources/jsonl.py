@@ -78,7 +78,9 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
     if tags is not None and not _are_texts(tags):
         raise LionError(f'tags: {json.dumps(tags)} is no list of texts, as in ["dog", "beach"]')
     try:
-        box = _box(row)
+        box = Box(*row["box"]) if row.get("box") else None
+        if box and box != box.clamp():
+            raise LionError(f"{row['box']} reaches outside the picture; divide pixels by its width and height")
     except (LionError, TypeError) as error:
         raise LionError(f"box: {error} (a box is x1,y1,x2,y2 in the unit square)") from error
     tasks = _tasks(row)
@@ -116,10 +118,3 @@ def _tasks(row: Mapping[str, Any]) -> list[Task]:
     if row.get("expression") and row.get("box"):
         tasks += [Task.REC, Task.REG]
     return tasks
-
-
-def _box(row: Mapping[str, Any]) -> Box | None:
-    box = Box(*row["box"]) if row.get("box") else None
-    if box and box != box.clamp():
-        raise LionError(f"{row['box']} reaches outside the picture; divide pixels by its width and height")
-    return box

@@ -1,4 +1,4 @@
-"""LLaVA's instruction format: conversations between "human" and "gpt" about a picture; your own may be written so too.
+"""LLaVA's instruction format: conversations between "human" and "gpt" about a picture; also for your own.
 
 A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<image>` in the first human turn.
 """

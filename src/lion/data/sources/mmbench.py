@@ -38,11 +38,9 @@ def mmbench(reader: AnnotationReader) -> int:
     One record per row, rotations included; the official number counts questions. `meta`: `index`, `question_index` (the
     same for all rotations), `category`, `l2_category`, `ability`.
     """
-    file = reader.file(
-        f"MMBench_{reader.split.upper()}_EN.tsv",
-        f"mmbench_{reader.split}_20230712.tsv",
-        f"mmbench_{reader.split}_en.tsv",
-    )
+    split = reader.split
+    names = (f"MMBench_{split.upper()}_EN.tsv", f"mmbench_{split}_20230712.tsv", f"mmbench_{split}_en.tsv")
+    file = reader.file(*names)
     csv.field_size_limit(1 << 30)  # a cell holds a picture
     try:
         rows = list(csv.DictReader(io.StringIO(reader.text(file), newline=""), delimiter="\t", strict=True))
@@ -56,7 +54,7 @@ def mmbench(reader: AnnotationReader) -> int:
     for row in rows:
         with reader.record(file, row["index"], "row"):
             number = int(row["index"])
-            reader.add(_record(row, number, _picture(row["image"] or "", cells, pictures), reader.split != "test"))
+            reader.add(_record(row, number, _picture(row["image"] or "", cells, pictures), split != "test"))
     return len({record.meta["question_index"] for record in reader.records})
 
 

@@ -50,7 +50,7 @@ def _entries(reader: AnnotationReader, file: Path, key: str) -> Iterator[Any]:
     for image in reader.json(file):
         rows: list[Any] = []
         with reader.record(file, ident(image, "id"), "image"):
-            rows = image[key]
+            rows = list(image[key])
         yield from rows
 
 

@@ -29,7 +29,6 @@ class WorldSource:
     Args:
         image_processor: resizes the images to the model's input size.
         split: "train" or "val" (or "test", for an evaluation).
-        scenes: number of scenes.
         tasks: mixing weight of each task.
         pixels: side of the drawn picture before the resize.
         tags: noise of the tags, or None for prompts without tags.
@@ -108,14 +107,12 @@ def instruction_and_answer(
     The last part also has `about`, the indices of the objects referred to, except for captions, which refer to all.
 
     Args:
-        shown: the scene.
-        task: any.
         rng: draws content and wording.
         decimals: decimals of boxes in text.
         bare: the phrase, the question or the box without an instruction around it; phrases are then without spatial
             terms ("the red cat", not "the second cat from the left").
-        placed: ask about positions where the scene allows it. VQA: the relation of two objects, each named by its
-            category alone. REC: a phrase with a relation or an ordinal (unless bare).
+        placed: about positions where the scene allows it. VQA: the relation of two objects, each named by its
+            category only. REC: a phrase with a relation or an ordinal (unless bare).
         word_dropout: probability that a word of the instruction, slots aside, is dropped; half of the questions are
             varied, too, at half this probability (:func:`vary_question`).
     """
@@ -145,8 +142,7 @@ def vary_question(question: str, rng: np.random.Generator, share: float) -> str:
     since only such instructions contain it (``docs/log.md``).
 
     Args:
-        question: as a template gives it.
-        rng: draws.
+        question: an unvaried one.
         share: probability of dropping each droppable word, and of inserting a neutral one before each word.
     """
     while True:
@@ -181,7 +177,7 @@ def _referents(question: language.Question) -> tuple[int, ...]:
 _CHANGE_OF_SUBJECT = 0.5
 """Share of dialogs that change their subject, with the target round after the change.
 
-The world's own dialogs keep theirs, so that a question's position predicts its kind; a model trained on those alone
+The world's own dialogs keep theirs, so that a question's position predicts its kind; a model trained on those only
 answers "is there a kite?" after "what color is it?" with a colour (``docs/log.md``).
 """
 

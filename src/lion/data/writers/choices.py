@@ -7,6 +7,7 @@ import io
 
 from lion.data.sources.mmbench import ABILITIES, LETTERS, ROTATION
 from lion.data.writers.facts import Album, Fact, options
+from lion.world.vocabulary import SPLITS
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CATEGORIES = {
@@ -66,9 +67,7 @@ def iconqa(album: Album) -> None:
         folder = f"iconqa_data/iconqa/{album.split}/choose_txt/{pid}"
         album.draw(fact.scene, f"{folder}/image.png")
         album.json(f"{folder}/data.json", problems[pid])
-    splits = {
-        f"choose_txt_{split}": list(problems) if split == album.split else [] for split in ("train", "val", "test")
-    }
+    splits = {f"choose_txt_{split}": list(problems) if split == album.split else [] for split in SPLITS}
     album.json("iconqa_data/problems.json", problems)
     album.json("iconqa_data/pid_splits.json", splits)
     album.json("iconqa_data/pid2skills.json", skills)

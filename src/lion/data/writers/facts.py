@@ -159,9 +159,7 @@ class Album:
 
 
 def _fact(one: TestQuestion) -> Fact:
-    target = None
-    if one.task == Task.REC:
-        target = next(place for place, obj in enumerate(one.scene.objects) if obj.box == one.box)
+    target = [obj.box for obj in one.scene.objects].index(one.box) if one.task == Task.REC and one.box else None
     return Fact(one.scene_index, one.scene, one.kind, one.expression or one.question or "", one.answer, target)
 
 

@@ -45,9 +45,8 @@ def visdial(album: Album) -> None:
         relevance = [float(place == entries[chosen]["gt_index"]) for place in range(_OPTIONS)]
         dense.append({"image_id": number, "round_id": chosen + 1, "gt_relevance": relevance})
         folder = f"VisualDialog_{album.split}2018"
-        album.draw(
-            now, coco_name("train2014", number) if album.split == "train" else f"{folder}/{folder}_{number:012d}.jpg"
-        )
+        name = coco_name("train2014", number) if album.split == "train" else f"{folder}/{folder}_{number:012d}.jpg"
+        album.draw(now, name)
     data = {"dialogs": rows, "answers": list(answers), "questions": list(questions)}
     part = "train" if album.split == "train" else f"{album.split}2018"
     album.json(f"visdial_1.0_{album.split}.json", {"version": "1.0", "data": data, "split": part})
