@@ -33,7 +33,7 @@ def source(tmp_path):
     return make
 
 
-def said(source, task, index=0):
+def draw(source, task, index=0):
     return source.sample(source.indices(task)[index], task, np.random.default_rng(0))
 
 
@@ -51,20 +51,20 @@ def test_each_line_serves_the_tasks_it_has_everything_for(source):
 
 def test_samples_say_what_the_line_says(source):
     own = source(*LINES, decimals=2)
-    assert said(own, Task.CAPTION).answer == "a dog"
-    assert "what is it?" in said(own, Task.VQA).instruction and said(own, Task.VQA).tags == ("dog",)
-    dialog = said(own, Task.DIALOG)
+    assert draw(own, Task.CAPTION).answer == "a dog"
+    assert "what is it?" in draw(own, Task.VQA).instruction and draw(own, Task.VQA).tags == ("dog",)
+    dialog = draw(own, Task.DIALOG)
     assert dialog.instruction.index("a dog") < dialog.instruction.index("is it red?") and dialog.answer == "no"
-    assert said(own, Task.REC).answer == "[0.10,0.20,0.50,0.90]" and "the dog" in said(own, Task.REC).instruction
-    assert "[0.10,0.20,0.50,0.90]" in said(own, Task.REG).instruction and said(own, Task.REG).answer == "the dog"
-    assert said(own, Task.REC).image.size == (40, 20)
-    assert said(own, Task.REC, 1).id == "own.jsonl:5:rec"
+    assert draw(own, Task.REC).answer == "[0.10,0.20,0.50,0.90]" and "the dog" in draw(own, Task.REC).instruction
+    assert "[0.10,0.20,0.50,0.90]" in draw(own, Task.REG).instruction and draw(own, Task.REG).answer == "the dog"
+    assert draw(own, Task.REC).image.size == (40, 20)
+    assert draw(own, Task.REC, 1).id == "own.jsonl:5:rec"
 
 
 def test_weights_choose_tasks_and_flips_move_the_written_box(source):
     own = source(*LINES, weights={Task.REC: 3.0}, augment=Augment(flip=1), decimals=2)
     assert own.tasks == {Task.REC: 3.0}
-    sample = said(own, Task.REC)
+    sample = draw(own, Task.REC)
     assert parse_boxes(sample.answer).boxes[0] == sample.meta["box"] == Box(0.5, 0.2, 0.9, 0.9)
 
 
@@ -120,12 +120,12 @@ def test_a_table_of_questions(tmp_path):
     assert (caption.answers, caption.task) == (("a dog",), Task.CAPTION)
     (tmp_path / "OWN.CSV").write_text(table)
     assert len(read(tmp_path / "OWN.CSV").records) == 2
-    for damaged, says in (
+    for damaged, message in (
         ('"image,caption\na.png,x', r"own\.csv line \d: unexpected end of data"),
         ("image,caption\na.png,a dog,too many", r"own\.csv line 2: it has more cells than the first line has columns"),
     ):
         (tmp_path / "own.csv").write_text(damaged)
-        with pytest.raises(LionError, match=says):
+        with pytest.raises(LionError, match=message):
             read(tmp_path / "own.csv")
     (tmp_path / "own.csv").write_text("image,label\na.png,dog\n")
     with pytest.raises(LionError, match=r"own\.csv: unknown column label; known are answer, caption, image, question"):

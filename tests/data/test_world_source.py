@@ -43,7 +43,7 @@ def test_a_sample_is_a_pure_function_and_its_box_is_an_object(task):
             text = sample.answer if task == Task.REC else sample.instruction
             written = parse_boxes(text).boxes[0]
             assert written.iou(sample.meta["box"]) > 0.8
-            assert sample.meta["box"] in [thing.box for thing in sample.meta["scene"].objects]
+            assert sample.meta["box"] in [obj.box for obj in sample.meta["scene"].objects]
 
 
 def test_pictures_are_what_the_model_would_see_and_are_drawn_once(cache):
@@ -120,8 +120,8 @@ def test_a_varied_question_is_never_a_held_out_wording():
         assert len(found) > 2000 and not any(is_held_out(question) for question in found)
 
 
-def test_dialogs_turn_to_another_subject():
-    """A dialog's question about colour or place that names its thing comes after a turn alone."""
+def test_dialogs_change_their_subject():
+    """A dialog's question about colour or place that names its object occurs only after a change of subject."""
     turned, rounds = 0, 0
     for number in range(400):
         text, _, meta = instruction_and_answer(scene("train", number), Task.DIALOG, rng(number))
@@ -134,10 +134,10 @@ def test_dialogs_turn_to_another_subject():
 
 def test_a_question_for_an_absent_object_is_about_none():
     words = rng()
-    said = [instruction_and_answer(scene("train", index), Task.VQA, words, 2) for index in range(300)]
-    absent = [meta for _, answer, meta in said if (meta["kind"], answer) == ("exists", "no")]
+    made = [instruction_and_answer(scene("train", index), Task.VQA, words, 2) for index in range(300)]
+    absent = [meta for _, answer, meta in made if (meta["kind"], answer) == ("exists", "no")]
     assert absent and not any(meta["about"] for meta in absent)
-    assert all(meta["about"] for _, answer, meta in said if (meta["kind"], answer) == ("exists", "yes"))
+    assert all(meta["about"] for _, answer, meta in made if (meta["kind"], answer) == ("exists", "yes"))
 
 
 def test_bare_phrases_name_and_do_not_place():

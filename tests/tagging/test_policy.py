@@ -1,4 +1,4 @@
-"""From scores to tags: what each policy says, and thresholds of best F1 checked against trying all of them."""
+"""From scores to tags: the tags of each policy, and thresholds of best F1 checked against trying all of them."""
 
 import json
 

@@ -22,8 +22,8 @@ class Unclear(Exception):
     """The text has no clear answer in the scene."""
 
 
-def centre(thing: SceneObject) -> tuple[float, float]:
-    return (thing.box.x1 + thing.box.x2) / 2, (thing.box.y1 + thing.box.y2) / 2
+def centre(obj: SceneObject) -> tuple[float, float]:
+    return (obj.box.x1 + obj.box.x2) / 2, (obj.box.y1 + obj.box.y2) / 2
 
 
 def fitting(scene: Scene, phrase: str) -> list[SceneObject]:
@@ -35,9 +35,9 @@ def fitting(scene: Scene, phrase: str) -> list[SceneObject]:
     others = [word for word in words if word != noun]
     assert all(word in COLOURS or word in SIZES for word in others), phrase
     return [
-        thing
-        for thing in scene.objects
-        if category in ("object", thing.category) and all(word in (thing.colour, thing.size) for word in others)
+        obj
+        for obj in scene.objects
+        if category in ("object", obj.category) and all(word in (obj.colour, obj.size) for word in others)
     ]
 
 
@@ -60,9 +60,9 @@ def stands(one: SceneObject, side: str, other: SceneObject) -> bool:
 def refer(scene: Scene, text: str) -> SceneObject:
     """The object that a referring expression denotes; Unclear if it is not exactly one by clear margins."""
     if found := re.fullmatch(rf"(.+?)(?: that is)? {SIDE} the (.+)", text):
-        thing, side, anchor = found.groups()
+        obj, side, anchor = found.groups()
         other = only(scene, anchor)
-        candidates = [one for one in fitting(scene, thing) if one is not other]
+        candidates = [one for one in fitting(scene, obj) if one is not other]
         true = [one for one in candidates if stands(one, side, other)]
         if len(true) != 1:
             raise Unclear(f"{len(true)} objects stand so")
@@ -80,12 +80,12 @@ def ranked(scene: Scene, text: str, word: str) -> SceneObject:
     backwards = side.group(0) in ("right", "lowest", "bottom")
     noun = re.search(r"\b(" + "|".join((*CATEGORIES, "object")) + r")\b", text)
     assert noun
-    things = sorted(fitting(scene, noun.group(0)), key=lambda one: centre(one)[along], reverse=backwards)
+    objects = sorted(fitting(scene, noun.group(0)), key=lambda one: centre(one)[along], reverse=backwards)
     place = {"second": 1, "third": 2}.get(word, 0)
-    gaps = [abs(centre(things[place])[along] - centre(one)[along]) for one in things if one is not things[place]]
+    gaps = [abs(centre(objects[place])[along] - centre(one)[along]) for one in objects if one is not objects[place]]
     if not gaps or min(gaps) < RANK_MARGIN:
         raise Unclear("neighbours too close")
-    return things[place]
+    return objects[place]
 
 
 def answer(scene: Scene, question: str, history: Sequence[tuple[str, str]] = ()) -> str:
@@ -124,9 +124,9 @@ def named(scene: Scene, phrase: str, history: Sequence[tuple[str, str]]) -> Scen
 
 
 def last_named(scene: Scene, history: Sequence[tuple[str, str]]) -> str:
-    """What "it" or "they" stand for: the last thing asked for that was there."""
-    for asked, _ in reversed(history):
-        text = re.sub(r"\?$| in the image", "", asked)
+    """The phrase that "it" or "they" refer to: the last one of a question that denotes a present object."""
+    for question, _ in reversed(history):
+        text = re.sub(r"\?$| in the image", "", question)
         opening = r"is there|do you see|can you see|are there|what about|how many|what is the number of|and"
         found = re.match(rf"(?:and )?(?:{opening}) (.+)", text)
         if found and not re.search(rf"\bit\b|{SIDE}", text):
@@ -136,14 +136,14 @@ def last_named(scene: Scene, history: Sequence[tuple[str, str]]) -> str:
     raise Unclear("nothing to refer to")
 
 
-def about_them(text: str, things: list[SceneObject]) -> str:
+def about_them(text: str, objects: list[SceneObject]) -> str:
     if found := re.search(r"\b(left|right)\b", text):
-        things = sorted(things, key=lambda one: centre(one)[0], reverse=found.group(1) == "right")
-        if centre(things[1])[0] - centre(things[0])[0] < RANK_MARGIN and found.group(1) == "left":
+        objects = sorted(objects, key=lambda one: centre(one)[0], reverse=found.group(1) == "right")
+        if centre(objects[1])[0] - centre(objects[0])[0] < RANK_MARGIN and found.group(1) == "left":
             raise Unclear("neighbours too close")
-        return things[0].colour
+        return objects[0].colour
     if "same" in text:
-        values = {one.colour if "color" in text else one.size for one in things}
+        values = {one.colour if "color" in text else one.size for one in objects}
         return "yes" if len(values) == 1 else "no"
     colour = next(word for word in text.split() if word in COLOURS)
-    return "yes" if all(one.colour == colour for one in things) else "no"
+    return "yes" if all(one.colour == colour for one in objects) else "no"

@@ -1,4 +1,4 @@
-"""Pictures: ink fills boxes exactly, things stay visible and readable, any size works, and it is fast."""
+"""Pictures: ink fills boxes exactly, objects stay visible and readable, any size works, and it is fast."""
 
 import time
 from dataclasses import replace
@@ -19,12 +19,12 @@ from lion.world.scene import BACKGROUNDS
 from lion.world.vocabulary import ASPECT
 
 
-def ink_mask(thing: SceneObject, pixels: int = 256) -> Image.Image:
+def ink_mask(obj: SceneObject, pixels: int = 256) -> Image.Image:
     """How much of each pixel the object covers, ignoring nearer objects: an "L" picture, 255 where it is opaque."""
     mask = Image.new("L", (pixels, pixels))
-    left, top, right, bottom = (round(edge * pixels) for edge in thing.box.xyxy())
-    sprite = _sprite(thing.category, thing.colour, right - left, bottom - top).getchannel("A")
-    mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite, (left, top))
+    left, top, right, bottom = (round(edge * pixels) for edge in obj.box.xyxy())
+    sprite = _sprite(obj.category, obj.colour, right - left, bottom - top).getchannel("A")
+    mask.paste(sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if obj.mirrored else sprite, (left, top))
     return mask
 
 
@@ -35,22 +35,22 @@ def pixels_of(picture: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("index", range(40))
 def test_ink_touches_its_box(index):
     one = scene("test", index)
-    for thing in one.objects:
-        alone = replace(one, objects=(thing,))
+    for obj in one.objects:
+        alone = replace(one, objects=(obj,))
         changed = np.abs(pixels_of(render(alone)) - pixels_of(render(replace(one, objects=())))).max(axis=2) > 24
         ys, xs = np.nonzero(changed)
         ink = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-        assert np.abs(np.array(ink) - np.array(thing.box.to_pixel(256, 256).xyxy())).max() <= 1.5, thing
+        assert np.abs(np.array(ink) - np.array(obj.box.to_pixel(256, 256).xyxy())).max() <= 1.5, obj
 
 
 def test_every_object_is_mostly_visible():
     hidden = 0
     for index in range(300):
         covered = np.zeros((128, 128), bool)
-        for thing in reversed(scene("train", index).objects):
-            ink = np.asarray(ink_mask(thing, 128)) > 127
+        for obj in reversed(scene("train", index).objects):
+            ink = np.asarray(ink_mask(obj, 128)) > 127
             visible = (ink & ~covered).sum() / ink.sum()
-            assert visible >= 0.65, (index, thing)
+            assert visible >= 0.65, (index, obj)
             hidden += visible < 0.99
             covered |= ink
     assert hidden > 60, "occlusion does occur"

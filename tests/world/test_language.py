@@ -42,41 +42,41 @@ def val():
 def test_a_caption_names_everything_once_from_left_to_right(one, rng):
     text = caption(one, rng)
     assert one.theme in text
-    said = re.findall(rf"(?:({'|'.join(SIZES)}) )?({'|'.join(COLOURS)}) ({'|'.join(CATEGORIES)})\b", text)
-    ordered = sorted(one.objects, key=lambda thing: (thing.box.x1 + thing.box.x2) / 2)
-    assert [(colour, category) for _, colour, category in said] == [(t.colour, t.category) for t in ordered]
-    assert [size for size, _, _ in said] in ([t.size for t in ordered], [""] * len(ordered))
+    named = re.findall(rf"(?:({'|'.join(SIZES)}) )?({'|'.join(COLOURS)}) ({'|'.join(CATEGORIES)})\b", text)
+    ordered = sorted(one.objects, key=lambda obj: (obj.box.x1 + obj.box.x2) / 2)
+    assert [(colour, category) for _, colour, category in named] == [(t.colour, t.category) for t in ordered]
+    assert [size for size, _, _ in named] in ([t.size for t in ordered], [""] * len(ordered))
 
 
 @given(ANY_SCENE, SEEDS, st.sampled_from(VQA_KINDS))
 def test_answers_are_true(one, rng, kind):
-    asked = vqa(one, rng, kind)
-    if asked is None:
+    question = vqa(one, rng, kind)
+    if question is None:
         assert kind in ("colour", "relation")
         return
-    assert asked.kind == kind and not asked.needs_history
-    assert oracle.answer(one, asked.question) == asked.answer, asked
+    assert question.kind == kind and not question.needs_history
+    assert oracle.answer(one, question.question) == question.answer, question
 
 
 def test_a_first_lesson_in_relations_names_things_by_category_alone(val):
-    said = [(one, relation(one, stream("plain", one.id), plain=True)) for one in val[:400]]
-    said = [(one, asked) for one, asked in said if asked]
-    assert len(said) > 200
-    for one, asked in said:
-        assert not set(asked.question.rstrip("?").split()) & {*COLOURS, *SIZES}
-        assert oracle.answer(one, asked.question) == asked.answer
-    sides = sum(asked.answer in OPPOSITE for _, asked in said)
-    assert sides / len(said) == pytest.approx(2 / 3, abs=0.1)
+    questions = [(one, relation(one, stream("plain", one.id), plain=True)) for one in val[:400]]
+    questions = [(one, question) for one, question in questions if question]
+    assert len(questions) > 200
+    for one, question in questions:
+        assert not set(question.question.rstrip("?").split()) & {*COLOURS, *SIZES}
+        assert oracle.answer(one, question.question) == question.answer
+    sides = sum(question.answer in OPPOSITE for _, question in questions)
+    assert sides / len(questions) == pytest.approx(2 / 3, abs=0.1)
 
 
 @given(ANY_SCENE, SEEDS, st.sampled_from(EXPRESSION_KINDS))
 def test_expressions_denote_one_object_clearly(one, rng, kind):
-    said = expression(one, rng, kind)
-    if said is None:
+    phrase = expression(one, rng, kind)
+    if phrase is None:
         assert kind != "attribute"
         return
-    assert said.kind == kind
-    assert oracle.refer(one, said.text) is one.objects[said.target], said
+    assert phrase.kind == kind
+    assert oracle.refer(one, phrase.text) is one.objects[phrase.target], phrase
 
 
 @given(ANY_SCENE, SEEDS)
@@ -91,24 +91,24 @@ def test_dialogs_are_true_round_by_round(one, rng):
     assert 3 <= len(rounds) <= 5
     assert not rounds[0].needs_history
     history: list[tuple[str, str]] = []
-    for asked in rounds:
-        assert oracle.answer(one, asked.question, history) == asked.answer, (history, asked)
-        assert asked.needs_history == bool(re.search(r"\b(it|its|they|them|one)\b", asked.question))
-        history.append((asked.question, asked.answer))
+    for question in rounds:
+        assert oracle.answer(one, question.question, history) == question.answer, (history, question)
+        assert question.needs_history == bool(re.search(r"\b(it|its|they|them|one)\b", question.question))
+        history.append((question.question, question.answer))
 
 
 @given(ANY_SCENE)
 def test_a_description_denotes_its_object(one):
-    for index, thing in enumerate(one.objects):
-        assert describe(one, index) == f"{thing.size} {thing.colour} {thing.category}"
-        assert oracle.only(one, describe(one, index)) is thing
+    for index, obj in enumerate(one.objects):
+        assert describe(one, index) == f"{obj.size} {obj.colour} {obj.category}"
+        assert oracle.only(one, describe(one, index)) is obj
 
 
 @given(ANY_SCENE, SEEDS, st.sampled_from(POPE_FLAVOURS), st.booleans())
 def test_pope_flavours(one, rng, flavour, positive):
-    asked = pope(one, rng, flavour, positive)
-    category = re.fullmatch(r"is there an? (\w+) in the image\?", asked.question).group(1)
-    assert asked.answer == ("yes" if positive else "no")
+    question = pope(one, rng, flavour, positive)
+    category = re.fullmatch(r"is there an? (\w+) in the image\?", question.question).group(1)
+    assert question.answer == ("yes" if positive else "no")
     assert (category in tags(one)) == positive
     if not positive and flavour == "popular":
         assert category in popular_absent(tags(one))[:8]
@@ -119,7 +119,7 @@ def test_pope_flavours(one, rng, flavour, positive):
 @given(ANY_SCENE, SEEDS)
 def test_tags(one, rng):
     true = tags(one)
-    assert true == sorted({thing.category for thing in one.objects})
+    assert true == sorted({obj.category for obj in one.objects})
     assert noisy_tags(one, rng, drop=0, add=0) == true
     assert noisy_tags(one, rng, drop=1, add=0) == []
     assert set(true) < set(noisy_tags(one, rng, drop=0, add=1)) <= set(CATEGORIES)
@@ -141,10 +141,10 @@ def test_answers_are_balanced(val):
     for one in val:
         rng = stream("balance", one.id)
         for kind in VQA_KINDS:
-            if asked := vqa(one, rng, kind):
-                answers[kind][asked.answer] += 1
-        for asked in dialog(one, rng):
-            answers[f"dialog {asked.kind}"][asked.answer] += 1
+            if question := vqa(one, rng, kind):
+                answers[kind][question.answer] += 1
+        for question in dialog(one, rng):
+            answers[f"dialog {question.kind}"][question.answer] += 1
     commonest = {kind: max(counts.values()) / sum(counts.values()) for kind, counts in answers.items()}
     assert 0.47 < commonest["exists"] < 0.53
     assert commonest["count"] < 0.3
@@ -157,20 +157,20 @@ def test_answers_are_balanced(val):
 
 
 def test_a_question_tells_little_about_its_answer():
-    """A guesser that knows the commonest answer to each question of 3,000 train scenes stays near chance on val."""
+    """A baseline that knows the commonest answer to each question of 3,000 train scenes stays near chance on val."""
     learnt = defaultdict(Counter)
     for index in range(3000):
         one, rng = scene("train", index), stream("blind", index)
         for kind in ("exists", "count"):
-            asked = vqa(one, rng, kind)
-            learnt[_core(asked.question)][asked.answer] += 1
+            question = vqa(one, rng, kind)
+            learnt[_core(question.question)][question.answer] += 1
     right, total = Counter(), Counter()
     for index in range(1000):
         one, rng = scene("val", index), stream("blind", index)
         for kind, default in (("exists", "yes"), ("count", "zero")):
-            asked = vqa(one, rng, kind)
-            guess = learnt[_core(asked.question)].most_common(1)
-            right[kind] += asked.answer == (guess[0][0] if guess else default)
+            question = vqa(one, rng, kind)
+            guess = learnt[_core(question.question)].most_common(1)
+            right[kind] += question.answer == (guess[0][0] if guess else default)
             total[kind] += 1
     assert right["exists"] / total["exists"] < 0.6
     assert right["count"] / total["count"] < 0.45
@@ -184,26 +184,26 @@ def _core(question: str) -> str:
 def test_half_of_what_is_absent_is_tempting(val):
     tempting = total = 0
     for index, one in enumerate(val):
-        asked = vqa(one, stream("tempting", index), "exists")
-        if asked.answer == "no":
+        question = vqa(one, stream("tempting", index), "exists")
+        if question.answer == "no":
             total += 1
-            category = next(c for c in CATEGORIES if re.search(rf"\b({c}|{plural(c)})\b", asked.question))
-            plain = not any(re.search(rf"\b{colour}\b", asked.question) for colour in COLOURS)
+            category = next(c for c in CATEGORIES if re.search(rf"\b({c}|{plural(c)})\b", question.question))
+            plain = not any(re.search(rf"\b{colour}\b", question.question) for colour in COLOURS)
             tempting += category in tags(one) or (plain and category in likely_absent(tags(one))[:4])
     assert 0.45 < tempting / total < 0.75
 
 
 def test_relations_are_mostly_needed(val):
-    said = [expression(one, stream("needed", one.id), "relation") for one in val[:500]]
-    found = [each for each in said if each]
+    made = [expression(one, stream("needed", one.id), "relation") for one in val[:500]]
+    found = [each for each in made if each]
     assert len(found) > 480
     assert sum(each.redundant for each in found) / len(found) < 0.4
 
 
 def everything_said(one, rng) -> list[str]:
     """One text of each kind."""
-    asked = [vqa(one, rng, kind) for kind in VQA_KINDS] + [pope(one, rng, flavour) for flavour in POPE_FLAVOURS]
-    rounds = [each for each in asked if each] + list(dialog(one, rng))
+    questions = [vqa(one, rng, kind) for kind in VQA_KINDS] + [pope(one, rng, flavour) for flavour in POPE_FLAVOURS]
+    rounds = [each for each in questions if each] + list(dialog(one, rng))
     phrases = [each.text for kind in EXPRESSION_KINDS if (each := expression(one, rng, kind))]
     texts = [text for each in rounds for text in (each.question, each.answer)]
     return [*texts, *phrases, caption(one, rng), *(describe(one, i) for i in range(len(one.objects)))]

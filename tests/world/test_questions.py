@@ -1,4 +1,4 @@
-"""The frozen sets: unchanged by hash, as many as asked, mixed as promised, true."""
+"""The frozen sets: unchanged by hash, of the right number, mixed as promised, true."""
 
 from collections import Counter
 
@@ -34,11 +34,11 @@ def test_sets_are_prefixes_of_themselves(name):
 
 def test_slices_are_large_enough_to_be_reported():
     for name in (Task.VQA, Task.DIALOG, Task.REC, Task.REG):
-        asked = test_questions(name, 400)
-        assert 0.1 < sum(one.held_out_pair for one in asked) / 400 < 0.4
-        assert 0.4 < sum(one.held_out_instruction is not None for one in asked) / 400 < 0.6
+        questions = test_questions(name, 400)
+        assert 0.1 < sum(one.held_out_pair for one in questions) / 400 < 0.4
+        assert 0.4 < sum(one.held_out_instruction is not None for one in questions) / 400 < 0.6
         if name != Task.REG:
-            assert 0.3 < sum(one.held_out_wording for one in asked) / 400 < 0.6
+            assert 0.3 < sum(one.held_out_wording for one in questions) / 400 < 0.6
     val = [one for name in QUESTION_SETS for one in test_questions(name, 50, split="val")]
     assert not any(one.held_out_pair or one.held_out_wording or one.held_out_instruction is not None for one in val)
 

@@ -30,17 +30,17 @@ def sample():
 @given(ANY_SCENE)
 def test_a_scene_is_sound(one):
     assert one.theme in THEMES
-    assert [thing.box.y2 for thing in one.objects] == sorted(thing.box.y2 for thing in one.objects), "back to front"
-    looks = {(thing.category, thing.colour, thing.size) for thing in one.objects}
+    assert [obj.box.y2 for obj in one.objects] == sorted(obj.box.y2 for obj in one.objects), "back to front"
+    looks = {(obj.category, obj.colour, obj.size) for obj in one.objects}
     assert len(looks) == len(one.objects), "no two objects are alike"
-    for thing in one.objects:
-        box = thing.box
+    for obj in one.objects:
+        box = obj.box
         assert 0 <= box.x1 < box.x2 <= 1 and 0 <= box.y1 < box.y2 <= 1
         long = max(box.x2 - box.x1, box.y2 - box.y1) * 256
-        assert {"small": 32 <= long <= 44, "medium": 56 <= long <= 70, "large": 84 <= long <= 104}[thing.size]
+        assert {"small": 32 <= long <= 44, "medium": 56 <= long <= 70, "large": 84 <= long <= 104}[obj.size]
         assert all(edge * 128 == int(edge * 128) for edge in box.xyxy())
         shape = (box.x2 - box.x1) / (box.y2 - box.y1)
-        assert shape == pytest.approx(ASPECT[thing.category], rel=0.07)
+        assert shape == pytest.approx(ASPECT[obj.category], rel=0.07)
 
 
 @given(st.sampled_from(SPLITS), st.integers(0, 10**6), st.integers(1, 6))
@@ -65,7 +65,7 @@ def test_the_fingerprint_sees_every_change():
 
 @given(ANY_SCENE)
 def test_splits_are_disjoint_by_construction(one):
-    residue = round(sum(thing.box.x1 for thing in one.objects) * 128) % 4
+    residue = round(sum(obj.box.x1 for obj in one.objects) * 128) % 4
     assert residue in {"train": (0, 1), "val": (2,), "test": (3,)}[one.split]
 
 
@@ -77,28 +77,28 @@ def test_no_scene_occurs_twice(sample):
 
 def test_held_out_pairs_appear_in_test_only(sample):
     for split, scenes in sample.items():
-        things = [thing for one in scenes for thing in one.objects]
-        share = sum(HELD_OUT.get(thing.category) == thing.colour for thing in things) / len(things)
+        objects = [obj for one in scenes for obj in one.objects]
+        share = sum(HELD_OUT.get(obj.category) == obj.colour for obj in objects) / len(objects)
         assert 0.2 < share < 0.25 if split == "test" else share == 0
-    seen = {(thing.category, thing.colour) for one in sample["test"] for thing in one.objects if thing.held_out}
+    seen = {(obj.category, obj.colour) for one in sample["test"] for obj in one.objects if obj.held_out}
     assert seen == set(HELD_OUT.items())
     assert 12 <= len(HELD_OUT) <= 16
 
 
 def test_everything_appears_often_in_train(sample):
-    things = [thing for one in sample["train"] for thing in one.objects]
+    objects = [obj for one in sample["train"] for obj in one.objects]
     for values, attribute, least in ((CATEGORIES, "category", 0.02), (COLOURS, "colour", 0.1), (SIZES, "size", 0.25)):
-        counts = Counter(getattr(thing, attribute) for thing in things)
-        assert all(counts[value] > least * len(things) for value in values), counts
-    pairs = {(thing.category, thing.colour) for thing in things}
+        counts = Counter(getattr(obj, attribute) for obj in objects)
+        assert all(counts[value] > least * len(objects) for value in values), counts
+    pairs = {(obj.category, obj.colour) for obj in objects}
     assert len(pairs) == len(CATEGORIES) * len(COLOURS) - len(HELD_OUT)
     assert set(Counter(len(one.objects) for one in sample["train"])) == {2, 3, 4, 5, 6}
 
 
 def test_things_that_go_together_do(sample):
     for theme, preferred in THEMES.items():
-        things = [thing.category for one in sample["train"] if one.theme == theme for thing in one.objects]
-        assert sum(category in preferred for category in things) / len(things) > 0.7
+        objects = [obj.category for one in sample["train"] if one.theme == theme for obj in one.objects]
+        assert sum(category in preferred for category in objects) / len(objects) > 0.7
     present = {category: sum(category in kinds for kinds in map(_kinds, sample["train"])) for category in CATEGORIES}
     ranks = []
     for category in CATEGORIES:
@@ -128,4 +128,4 @@ def test_wrong_arguments_are_named(call):
 
 
 def _kinds(one):
-    return {thing.category for thing in one.objects}
+    return {obj.category for obj in one.objects}

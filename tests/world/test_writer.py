@@ -23,8 +23,8 @@ def test_everything_is_written(tmp_path):
     for index, row in enumerate(rows):
         now = scene("test", index, seed=3)
         assert Image.open(root / "test" / row["file_name"]).tobytes() == render(now, 64).tobytes()
-        assert row["objects"]["category"] == [thing.category for thing in now.objects]
-        assert row["objects"]["bbox"] == [list(thing.box.to_pixel(64, 64).xywh()) for thing in now.objects]
+        assert row["objects"]["category"] == [obj.category for obj in now.objects]
+        assert row["objects"]["bbox"] == [list(obj.box.to_pixel(64, 64).xywh()) for obj in now.objects]
         assert {one["kind"] for one in row["pope"]} == {"pope-random", "pope-popular", "pope-adversarial"}
         assert row["captions"] and row["questions"] and row["expressions"] and row["dialog"] and row["tags"]
     coco = json.loads((root / "annotations" / "test.json").read_text())

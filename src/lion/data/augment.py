@@ -37,9 +37,7 @@ class Augment:
     ) -> tuple[Image.Image, Box | None]:
         """The RGB picture and its unit box, both changed or both as they were.
 
-        Args:
-            words: all text of the sample, instruction and answer.
-            rng: one draw for the flip, four for a crop.
+        `words` is all text of the sample, instruction and answer; `rng` gives one number for the flip, four for a crop.
         """
         if self.flip and rng.random() < self.flip and not _SIDES.search(words):
             image, box = ImageOps.mirror(image), box and box.flip_horizontal()

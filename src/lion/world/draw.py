@@ -115,7 +115,6 @@ def _palette(colour: str) -> bytes:
     own = {"base": base, "light": blend(base, (255, 255, 255), 0.45), "dark": blend(base, _NIGHT, 0.24)}
     outline = blend(base, _NIGHT, 0.74)
     if colour == "white":
-        own["dark"], outline = (206, 210, 220), (86, 88, 108)
-        own["light"] = (255, 255, 255)
+        own["light"], own["dark"], outline = (255, 255, 255), (206, 210, 220), (86, 88, 108)
     rows = [outline, *(own.get(tone) or FIXED_TONES[tone] for tone in _TONES[1:])]
     return bytes((*outline, 0)) + b"".join(bytes((*row, 255)) for row in rows)

@@ -19,7 +19,7 @@ import lion.world.language as language
 from lion.atomic import atomic_write
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.prompts import HELD_OUT_INSTRUCTIONS, Task, instruction
+from lion.prompts import HELD_OUT_INSTRUCTIONS, INSTRUCTION_FIELDS, Task, instruction
 from lion.random import below, chance, stream
 from lion.world.dialog import dialog
 from lion.world.draw import drawing_hash
@@ -52,9 +52,9 @@ class TestQuestion:
     history: tuple[tuple[str, str], ...] = ()
     needs_history: bool = False
     held_out_pair: bool = False
-    """Whether it is about an object in a held-out colour (captions: whether the scene has one)."""
+    """It is about an object in a held-out colour (captions: the scene has one)."""
     held_out_wording: bool = False
-    """Whether question or expression has a held-out wording."""
+    """The question or expression has a held-out wording."""
     held_out_instruction: int | None = None
     """Index of the held-out instruction; None for the default instruction."""
 
@@ -65,15 +65,10 @@ class TestQuestion:
 
     def instruction(self, decimals: int = 3) -> str:
         """The instruction for the model, without tags; `decimals` as the processor's `box_decimals`."""
+        fields = {name: getattr(self, name) for name in INSTRUCTION_FIELDS[self.task]}
+        held_out = self.held_out_instruction
         return instruction(
-            self.task,
-            question=self.question,
-            expression=self.expression,
-            box=self.box if self.task == Task.REG else None,
-            history=self.history,
-            template=self.held_out_instruction or 0,
-            decimals=decimals,
-            held_out=self.held_out_instruction is not None,
+            self.task, template=held_out or 0, decimals=decimals, held_out=held_out is not None, **fields
         )
 
 

@@ -300,12 +300,12 @@ CASES = [
 by_name = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
-def fails(case, folder, *said, skip=0):
-    """Reading stops with one line that says these things; with skip_bad it goes on without `skip` records."""
+def fails(case, folder, *parts, skip=0):
+    """Reading stops with one line that holds these parts; with skip_bad it goes on without `skip` records."""
     with pytest.raises(LionError) as error:
         case.read(folder)
     message = str(error.value)
-    assert "\n" not in message and all(each in message for each in said), message
+    assert "\n" not in message and all(each in message for each in parts), message
     if skip:
         loaded = case.read(folder, skip_bad=True)
         assert len(loaded.records) == case.count - skip and loaded.skipped

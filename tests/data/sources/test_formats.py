@@ -1,4 +1,4 @@
-"""Every annotation file of the format samples loads and says what it says.
+"""Every annotation file of the format samples loads with the right content.
 
 Those that may be redistributed lie in tests/golden/formats (NOTICE names their sources); the others are read from
 ../shared/formats where that folder is. Pictures are not part of the samples, so where they would be is taken as given

@@ -53,12 +53,12 @@ def test_every_format_reads_back_with_pictures(written, name, split):
 
 @pytest.mark.parametrize("name", ["okvqa", "vqav2", "gqa", "aokvqa", "iconqa"])
 def test_questions_of_the_test_split_are_the_frozen_ones(written, name):
-    asked = test_questions("vqa", SIZE)
+    frozen = test_questions("vqa", SIZE)
     found = records(written(name))
-    assert [record.question for record in found] == [one.question for one in asked]
-    assert all(one.answer in record.answers for record, one in zip(found, asked, strict=True))
+    assert [record.question for record in found] == [one.question for one in frozen]
+    assert all(one.answer in record.answers for record, one in zip(found, frozen, strict=True))
     if name in ("aokvqa", "iconqa"):
-        assert [record.choices[record.correct] for record in found] == [one.answer for one in asked]
+        assert [record.choices[record.correct] for record in found] == [one.answer for one in frozen]
         assert all(len(set(record.choices)) == len(record.choices) >= 2 for record in found)
 
 
@@ -74,10 +74,10 @@ def test_numbers_are_typed_as_people_do(written, name):
 @pytest.mark.parametrize("name", ["refcoco", "refcoco+", "refcocog"])
 def test_expressions_are_the_frozen_ones_and_boxes_exact(written, name):
     kinds = ("unique", "attribute") if name == "refcoco+" else ("unique", "attribute", "relation", "ordinal")
-    asked = [one for one in test_questions("rec", 4 * SIZE) if one.kind in kinds][:SIZE]
+    frozen = [one for one in test_questions("rec", 4 * SIZE) if one.kind in kinds][:SIZE]
     found = {record.expression: record for record in records(written(name))}
-    assert set(found) == {one.expression for one in asked}
-    for one in asked:
+    assert set(found) == {one.expression for one in frozen}
+    for one in frozen:
         assert found[one.expression].box == one.box
         assert found[one.expression].meta["category"] in tags(one.scene)
     folder = written(name)[0]
@@ -104,17 +104,17 @@ def test_sentences_for_one_thing_share_a_ref(written):
 
 
 def test_captions_are_five_a_picture(written):
-    asked = test_questions("caption", SIZE)
+    frozen = test_questions("caption", SIZE)
     for name in ("coco-caption", "flickr30k", "textcaps"):
         found = records(written(name))
-        assert [record.answers[0] for record in found] == [one.answer for one in asked]
+        assert [record.answers[0] for record in found] == [one.answer for one in frozen]
         assert all(len(record.answers) == 5 for record in found)
 
 
 def test_dialogs_are_the_frozen_ones_among_100_options(written):
-    asked = test_questions("dialog", 5 * SIZE)
+    frozen = test_questions("dialog", 5 * SIZE)
     found = records(written("visdial"))
-    for record, one in zip(found, asked, strict=False):
+    for record, one in zip(found, frozen, strict=False):
         assert (record.question, record.answers, record.history) == (one.question, (one.answer,), one.history)
         assert len(set(record.choices)) == 100 and record.choices[record.correct] == one.answer
     relevant = [record for record in found if "gt_relevance" in record.meta]
@@ -124,9 +124,9 @@ def test_dialogs_are_the_frozen_ones_among_100_options(written):
 
 def test_pope_is_balanced_and_the_frozen_one(written):
     for flavour, dataset in written("pope")[1].items():
-        asked = test_questions(f"pope-{flavour}", SIZE)
+        frozen = test_questions(f"pope-{flavour}", SIZE)
         assert [(record.question, record.answers) for record in dataset.records] == [
-            (one.question, (one.answer,)) for one in asked
+            (one.question, (one.answer,)) for one in frozen
         ]
         assert [record.answers[0] for record in dataset.records].count("yes") == SIZE / 2
 
@@ -135,11 +135,11 @@ def test_statements_are_true_when_they_say_so(written):
     sides = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "higher": (1, -1), "below": (1, 1), "lower": (1, 1)}
     for record in records(written("vsr")):
         shown = scene("test", int(record.image.stem))
-        said = record.question.removesuffix(".")
+        statement = record.question.removesuffix(".")
         axis, sign = next(where for word, where in sides.items() if word in record.meta["relation"].split())
         subject, anchor = (
-            [thing for thing in shown.objects if set(name.split()) <= {thing.size, thing.colour, thing.category, "the"}]
-            for name in said.replace("is " + record.meta["relation"], "|").split("|")
+            [obj for obj in shown.objects if set(name.split()) <= {obj.size, obj.colour, obj.category, "the"}]
+            for name in statement.replace("is " + record.meta["relation"], "|").split("|")
         )
         assert len(subject) == len(anchor) == 1
         gap = (subject[0].box.center[axis] - anchor[0].box.center[axis]) * sign
@@ -149,7 +149,7 @@ def test_statements_are_true_when_they_say_so(written):
 
 def test_mmbench_turns_its_options_and_keeps_the_answer(written):
     folder, parts = written("mmbench")
-    asked = {one.scene_index: one for one in test_questions("vqa", SIZE)}
+    frozen = {one.scene_index: one for one in test_questions("vqa", SIZE)}
     by_question = {}
     for record in parts["dev"].records:
         by_question.setdefault(record.meta["question_index"], []).append(record)
@@ -159,7 +159,7 @@ def test_mmbench_turns_its_options_and_keeps_the_answer(written):
         assert len(turns) == len(first)
         for k, record in enumerate(turns):
             assert record.choices == first[k:] + first[:k]
-            assert record.choices[record.correct] == asked[number].answer
+            assert record.choices[record.correct] == frozen[number].answer
     rows = list(csv.DictReader((folder / "mmbench" / "MMBench_DEV_EN.tsv").open(newline=""), delimiter="\t"))
     assert len(rows[-1]["image"]) < 10 < len(base64.b64decode(rows[0]["image"]))
 

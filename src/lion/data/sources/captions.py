@@ -141,8 +141,7 @@ def _plain(reader: AnnotationReader, file: Path, folder: str) -> None:
 
 
 def _add(reader: AnnotationReader, id: object, references: Any, *pictures: str) -> None:
-    picture = reader.image(*pictures)
-    answers = texts(references, "reference captions")
+    picture, answers = reader.image(*pictures), texts(references, "reference captions")
     reader.add(Record(str(id), picture, Task.CAPTION, answers=answers, meta={"image_id": id}))
 
 

@@ -69,7 +69,7 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
     if unknown := sorted(set(row) - _KEYS):
         raise LionError(f"unknown key {unknown[0]}; known are {', '.join(sorted(_KEYS))}")
     row = {key: value for key, value in row.items() if not (isinstance(value, str) and not value.strip())}
-    for key in _TEXTS & row.keys():
+    for key in sorted(_TEXTS & row.keys()):
         if not isinstance(row[key], str | None):
             raise LionError(f"{key}: {json.dumps(row[key])} is no text; put it in quotes")
     history, tags = row.get("history") or [], row.get("tags")

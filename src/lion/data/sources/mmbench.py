@@ -63,16 +63,11 @@ def _record(row: dict[str, str], number: int, picture: bytes, answered: bool) ->
     choices = tuple(cell for cell in cells if cell)
     if len(choices) < 2 or any(cells[len(choices) :]):
         raise LionError("it needs two options or more, without a gap between them")
-    if row["l2-category"] not in ABILITIES:
-        raise LionError(f"its l2-category {row['l2-category']!r} is none of {', '.join(ABILITIES)}")
+    level = row["l2-category"]
+    if level not in ABILITIES:
+        raise LionError(f"its l2-category {level!r} is none of {', '.join(ABILITIES)}")
     correct = index(LETTERS.find(row["answer"].strip() or "?"), choices, "answer") if answered else None
-    meta = {
-        "index": number,
-        "question_index": number % ROTATION,
-        "category": row["category"],
-        "l2_category": row["l2-category"],
-        "ability": ABILITIES[row["l2-category"]],
-    }
+    category = {"category": row["category"], "l2_category": level, "ability": ABILITIES[level]}
     return Record(
         str(number),
         picture,
@@ -82,7 +77,7 @@ def _record(row: dict[str, str], number: int, picture: bytes, answered: bool) ->
         choices=choices,
         correct=correct,
         hint=(row.get("hint") or "").strip() or None,
-        meta=meta,
+        meta={"index": number, "question_index": number % ROTATION, **category},
     )
 
 

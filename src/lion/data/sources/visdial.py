@@ -1,7 +1,6 @@
 """VisDial v1.0: dialogs about COCO pictures, in which each round's answer is ranked among 100 options."""
 
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text
@@ -82,10 +81,11 @@ def _round(
 
 def _relevance(reader: AnnotationReader) -> dict[tuple[int, int], list[float]]:
     """Relevance of the 100 options by (image id, round from 1)."""
-    file = reader.find(f"visdial_1.0_{reader.split}_dense_annotations.json")
     out: dict[tuple[int, int], list[float]] = {}
-    for row in reader.json(file) if file else ():
-        with reader.record(file or Path(), ident(row, "image_id"), "dialog"):
+    if not (file := reader.find(f"visdial_1.0_{reader.split}_dense_annotations.json")):
+        return out
+    for row in reader.json(file):
+        with reader.record(file, ident(row, "image_id"), "dialog"):
             if len(row["gt_relevance"]) != _OPTIONS:
                 raise LionError(f"its gt_relevance has {len(row['gt_relevance'])} numbers, not {_OPTIONS}")
             if not all(type(value) in (int, float) and 0 <= value < inf for value in row["gt_relevance"]):

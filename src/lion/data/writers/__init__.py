@@ -15,12 +15,10 @@ from lion.data.writers.facts import Album
 from lion.errors import LionError
 from lion.world.vocabulary import SPLITS
 
-Writer = Callable[[Album], None]
-
 _LIKE_VQA = {"train": "train", "val": "val", "test": "val"}
 _AS_NAMED = {"train": "train", "val": "val", "test": "test"}
 _UNC = {"train": "train", "val": "val", "test": "testA, testB"}
-FORMATS: Mapping[str, tuple[Writer, Mapping[str, str]]] = {
+FORMATS: Mapping[str, tuple[Callable[[Album], None], Mapping[str, str]]] = {
     "aokvqa": (choices.aokvqa, _LIKE_VQA),
     "coco-caption": (captions.coco_caption, _AS_NAMED),
     "flickr30k": (captions.flickr30k, _AS_NAMED),
