@@ -585,3 +585,13 @@ def test_unknown_names_and_splits_are_told_what_there_is(tmp_path):
 
 def test_every_dataset_reads_one_split_by_the_same_call():
     assert set(READERS) >= {case.name for case in CASES}
+
+
+def test_questions_that_are_no_list_are_a_bad_image(folder):
+    question = {"image_id": 2, "qa_id": 7, "question": "what?", "answer": "a cat"}
+    folder.put("question_answers.json", [{"id": 1, "qas": True}, {"id": 2, "qas": [question]}])
+    folder.pictures("VG_100K/2.jpg")
+    dataset = read("visual-genome", folder.path, "questions", skip_bad=True)
+    assert [name for name, _ in dataset.skipped] == ["1"] and [record.id for record in dataset.records] == ["7"]
+    with pytest.raises(LionError, match="image 1: it is not built as in the original"):
+        read("visual-genome", folder.path, "questions")
