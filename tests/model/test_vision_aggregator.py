@@ -1,11 +1,12 @@
-"""The Vision Aggregator beside torch's own attention, and its start: the stream passes through."""
+"""The Vision Aggregator beside torch's own attention, and the MLP after it."""
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lion.model import VisionAggregatorConfig
-from lion.model.vision_aggregator import Attention, VisionAggregator
+from lion.model.vision_aggregator import MLP, Attention, VisionAggregator
 
 CONFIG = VisionAggregatorConfig(num_attention_heads=4, intermediate_size=24)
 
@@ -36,3 +37,10 @@ def test_each_block_reads_the_next_tap():
 def test_a_width_that_heads_do_not_divide_is_refused():
     with pytest.raises(ValueError, match="width 18 is not a multiple of num_attention_heads=4"):
         Attention(18, CONFIG)
+
+
+def test_the_mlp_goes_through_four_times_the_width():
+    mlp, tokens = MLP(6, 5), torch.randn(2, 3, 6)
+    golden = functional.gelu(tokens @ mlp.input.weight.T + mlp.input.bias) @ mlp.output.weight.T + mlp.output.bias
+    torch.testing.assert_close(mlp(tokens), golden)
+    assert mlp.input.out_features == 24

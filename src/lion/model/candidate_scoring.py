@@ -12,8 +12,6 @@ B prompts, K candidates of a prompt, L packed sequences of a prompt in one pass,
 D width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -53,21 +51,6 @@ class _Pass:
     """Which of its prompt's candidates a token belongs to."""
 
 
-def check_candidates(candidates: Candidates, prompts: int) -> None:
-    """Check that each of so many prompts has candidates, and each candidate a token.
-
-    Raises:
-        ValueError: candidates of more or fewer prompts.
-        LionError: a prompt without candidates, a candidate without tokens.
-    """
-    if len(candidates) != prompts:
-        raise ValueError(f"candidates for {len(candidates)} rows and {prompts} prompts; give a list for each")
-    for row, answers in enumerate(candidates):
-        if not answers or not all(map(len, answers)):
-            lack = "has no candidates" if not answers else "has a candidate without tokens"
-            raise LionError(f"row {row} {lack}; give each prompt answers that end in </s>")
-
-
 @torch.no_grad()
 def negative_log_likelihoods(
     language_model: LionLanguageModel,
@@ -79,7 +62,17 @@ def negative_log_likelihoods(
     """For each prompt the (K,) negative log-likelihoods of its candidates in nats, in their order, in float32.
 
     Summed over a candidate's tokens, with no division by their number. B and K are at least 1; K may differ.
+
+    Raises:
+        ValueError: candidates of more or fewer prompts.
+        LionError: a prompt without candidates, a candidate without tokens.
     """
+    if len(candidates) != len(inputs_BND):
+        raise ValueError(f"candidates for {len(candidates)} rows and {len(inputs_BND)} prompts; give a list for each")
+    for row, answers in enumerate(candidates):
+        if not answers or not all(map(len, answers)):
+            lack = "has no candidates" if not answers else "has a candidate without tokens"
+            raise LionError(f"row {row} {lack}; give each prompt answers that end in </s>")
     encoded = language_model.encoder(inputs_embeds=inputs_BND, attention_mask=mask_BN, task_levels=task_levels_B)
     cross_attention_cache = DynamicCache()
     # Equal candidates are scored once, or rounding would tell them apart.

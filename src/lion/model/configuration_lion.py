@@ -5,9 +5,7 @@ B batch, P patches + CLS (257 at 224 px), Q queries (32), T text tokens, N = Q +
 reads, V vision width (1408), D language-model width (2048 XL, 4096 XXL), H adapter bottleneck (64).
 """
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 from transformers import InstructBlipQFormerConfig, InstructBlipVisionConfig, PreTrainedConfig, T5Config
 
@@ -28,14 +26,6 @@ class VisionAggregatorConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
 
-_PARTS: dict[str, type[PreTrainedConfig]] = {
-    "vision_config": InstructBlipVisionConfig,
-    "qformer_config": InstructBlipQFormerConfig,
-    "aggregator_config": VisionAggregatorConfig,
-    "text_config": T5Config,
-}
-
-
 class LionConfig(PreTrainedConfig):
     """Everything :class:`LionForConditionalGeneration` needs to build itself.
 
@@ -47,7 +37,12 @@ class LionConfig(PreTrainedConfig):
 
     model_type = "lion"
     is_encoder_decoder = True
-    sub_configs = _PARTS
+    sub_configs = {  # noqa: RUF012
+        "vision_config": InstructBlipVisionConfig,
+        "qformer_config": InstructBlipQFormerConfig,
+        "aggregator_config": VisionAggregatorConfig,
+        "text_config": T5Config,
+    }
     keys_to_ignore_at_inference = ["past_key_values", "qformer_hidden_states", "aggregator_hidden_states"]  # noqa: RUF012
     """Outputs that transformers' Trainer does not collect when it evaluates."""
 
@@ -77,7 +72,7 @@ class LionConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs: Any) -> None:
-        for name, kind in _PARTS.items():
+        for name, kind in self.sub_configs.items():
             part = getattr(self, name)
             if not isinstance(part, PreTrainedConfig):
                 setattr(self, name, kind(**(part or {})))
@@ -96,17 +91,17 @@ class LionConfig(PreTrainedConfig):
             raise ValueError(f"taps={self.taps} must name vision blocks between 1 and {depth} (counted from 1)")
 
     @classmethod
-    def flan_t5_xl(cls) -> LionConfig:
+    def flan_t5_xl(cls) -> Self:
         """The released LION with FLAN-T5-XL (4.1 B parameters)."""
         return cls._released(d_model=2048, d_ff=5120, num_heads=32)
 
     @classmethod
-    def flan_t5_xxl(cls) -> LionConfig:
+    def flan_t5_xxl(cls) -> Self:
         """The released LION with FLAN-T5-XXL (12.4 B parameters)."""
         return cls._released(d_model=4096, d_ff=10240, num_heads=64)
 
     @classmethod
-    def mini(cls, vocab_size: int, qformer_vocab_size: int, soft_prompt_token_id: int) -> LionConfig:
+    def mini(cls, vocab_size: int, qformer_vocab_size: int, soft_prompt_token_id: int) -> Self:
         """lion-mini: the bundled model of the drawn world (4.7 M parameters, 128 px, 64 patches).
 
         Vocabulary sizes come from the tokenizers that are trained with it.
@@ -131,7 +126,7 @@ class LionConfig(PreTrainedConfig):
         )
 
     @classmethod
-    def tiny(cls, vocab_size: int = 512, qformer_vocab_size: int = 512, soft_prompt_token_id: int = 411) -> LionConfig:
+    def tiny(cls, vocab_size: int = 512, qformer_vocab_size: int = 512, soft_prompt_token_id: int = 411) -> Self:
         """A debugging size (under 1 M parameters, milliseconds on a CPU) with every mechanism of the real one."""
         return cls._small(
             width=32,
@@ -150,23 +145,16 @@ class LionConfig(PreTrainedConfig):
         )
 
     @classmethod
-    def _released(cls, **text: int) -> LionConfig:
+    def _released(cls, **text: int) -> Self:
         text_config = _t5(vocab_size=32128, d_kv=64, num_layers=24, **text)
         return cls(qformer_config=InstructBlipQFormerConfig(vocab_size=30523), text_config=text_config)
 
     @classmethod
     def _small(
-        cls,
-        *,
-        width: int,
-        heads: int,
-        vision: dict[str, Any],
-        qformer: dict[str, Any],
-        text: dict[str, Any],
-        **own: Any,
-    ) -> LionConfig:
-        """All parts of one width and number of heads, and a T5 without dropout: a model that sees fresh samples at
-        every step has nothing to regularise."""
+        cls, width: int, heads: int, vision: dict[str, Any], qformer: dict[str, Any], text: dict[str, Any], **own: Any
+    ) -> Self:
+        """All parts of one width and number of heads. T5 has no dropout: with fresh samples at every step there is
+        nothing to regularise."""
         shape = {"hidden_size": width, "num_attention_heads": heads}
         return cls(
             vision_config=InstructBlipVisionConfig(**shape, **vision, initializer_range=0.02),

@@ -22,7 +22,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class LionImageProcessor(BaseImageProcessor):
     """Squash to S x S (bicubic, the aspect ratio is not kept), divide by 255, normalise with CLIP's constants.
 
-    Boxes in the unit square survive the squash unchanged, which is why LION speaks of them so.
+    Boxes in the unit square survive the squash unchanged.
 
     Source: released evaluation transform; equal to it bit for bit up to PIL's own resize (``docs/numerics.md``).
     """
@@ -55,7 +55,7 @@ class LionImageProcessor(BaseImageProcessor):
         return (pixels - mean) / std
 
     def __call__(self, images: Image.Image | Sequence[Image.Image], **kwargs: Any) -> BatchFeature:
-        """One picture or several to ``pixel_values`` (B, 3, S, S); other keyword arguments of transformers are moot.
+        """One picture or several to ``pixel_values`` (B, 3, S, S); keyword arguments of transformers are ignored.
 
         Raises: LionError if they are no PIL images.
         """

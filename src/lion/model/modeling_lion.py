@@ -15,11 +15,9 @@ B batch, P patches + CLS (257), Q queries (32), T text tokens, N = Q + P + T, V 
 width (2048 XL, 4096 XXL).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
-from typing import Any, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -27,14 +25,13 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils.generic import can_return_tuple
 
-from lion.model.candidate_scoring import Candidates, check_candidates, negative_log_likelihoods
+from lion.model.candidate_scoring import Candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel, OwnStartValues
-from lion.model.mlp import MLP
 from lion.model.modeling_outputs import LionImageFeatures, LionOutput, VisualFeatures
 from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
-from lion.model.vision_aggregator import Attention, FeedForward, VisionAggregator
+from lion.model.vision_aggregator import MLP, Attention, FeedForward, VisionAggregator
 from lion.model.vision_encoder import VisionEncoder
 
 FROZEN = ("vision_encoder", "language_model")
@@ -84,7 +81,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
     _keep_in_fp32_modules_strict = ALWAYS_FLOAT32
     _no_split_modules = ["AdaptedT5Block", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer", "VisionAggregator"]  # noqa: RUF012
     accepts_loss_kwargs = False
-    """For transformers' Trainer: the loss is the batch's mean whatever it is told, so accumulation has to divide it."""
+    """For transformers' Trainer: the loss is always the batch's mean, so gradient accumulation has to divide it."""
 
     def __init__(self, config: LionConfig) -> None:
         super().__init__(config)
@@ -133,9 +130,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         qformer_attention_mask: Tensor | None = None,
         vision: VisualFeatures | None = None,
     ) -> LionImageFeatures:
-        """Steps 1 to 3: the visual tokens, which depend on the instruction too, since the Q-Former reads it.
-
-        Args: those of :class:`LionInputs`.
+        """Steps 1 to 3: the visual tokens. Arguments: :class:`LionInputs`; the Q-Former reads the instruction.
 
         Raises:
             ValueError: both or neither of ``pixel_values`` and ``vision``; no instruction for the Q-Former.
@@ -242,12 +237,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
 
     @torch.no_grad()
     def generate(self, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
-        """Answers as ids.
-
-        Args:
-            pixel_values: or ``vision``, see :class:`LionInputs`.
-            **kwargs: the other :class:`LionInputs`, and any of transformers' generation arguments (beams, sampling,
-                streamers, ...).
+        """Answers as ids. Arguments: :class:`LionInputs`, and those of transformers' ``generate`` (beams, ...).
 
         Raises:
             ValueError: as :meth:`forward`; an argument that is none of these.
@@ -286,7 +276,6 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         Source: how InstructBLIP ranks VisDial's answers (LAVIS ``predict_class``): sums, no length normalisation.
         """
         inputs_embeds, mask, _ = self.embed(**inputs)
-        check_candidates(candidates, len(inputs_embeds))
         levels = inputs["task_levels"]
         assert levels is not None
         return negative_log_likelihoods(self.language_model, inputs_embeds, mask, levels, candidates)
@@ -304,9 +293,9 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         self.language_model.lm_head = value
 
     def component_parameters(self, component: str) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters of one component of :data:`FROZEN` or :data:`TRAINABLE`; together they are all.
+        """Names and parameters of one component of :data:`FROZEN` or :data:`TRAINABLE`.
 
-        Adapters and routers live inside the language model's blocks but are components of their own.
+        Adapters and routers, inside the language model's blocks, are components of their own.
 
         Raises:
             ValueError: unknown component.
@@ -317,7 +306,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             if component_of(name) == component:
                 yield name, parameter
 
-    def train(self, mode: bool = True) -> LionForConditionalGeneration:
+    def train(self, mode: bool = True) -> Self:
         """Training mode, except for the ViT, which always runs in evaluation mode as released."""
         super().train(mode)
         self.vision_encoder.eval()

@@ -3,10 +3,9 @@
 B batch, P patches + CLS, Q queries, V vision width, D language-model width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -28,24 +27,21 @@ class VisualFeatures:
     def __len__(self) -> int:
         return self.last_BPV.shape[0]
 
-    def row(self, index: int) -> VisualFeatures:
+    def row(self, index: int) -> Self:
         """One picture of the batch, in memory of its own."""
         return self.map(lambda tensor: tensor[index : index + 1].clone())
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> VisualFeatures:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Apply ``change`` to each tensor (pick rows, move, repeat)."""
-        return VisualFeatures(
-            change(self.last_BPV), None if self.aggregated_BPD is None else change(self.aggregated_BPD)
-        )
+        aggregated = self.aggregated_BPD
+        return type(self)(change(self.last_BPV), None if aggregated is None else change(aggregated))
 
-    @staticmethod
-    def concatenate(looks: Iterable[VisualFeatures]) -> VisualFeatures:
+    @classmethod
+    def concatenate(cls, looks: Iterable[Self]) -> Self:
         """Join batches, in order."""
         looks = list(looks)
         aggregated = [look.aggregated_BPD for look in looks if look.aggregated_BPD is not None]
-        return VisualFeatures(
-            torch.cat([look.last_BPV for look in looks]), torch.cat(aggregated) if aggregated else None
-        )
+        return cls(torch.cat([look.last_BPV for look in looks]), torch.cat(aggregated) if aggregated else None)
 
 
 @dataclass

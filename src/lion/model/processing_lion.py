@@ -23,13 +23,16 @@ TooLong = Literal["error", "truncate"]
 
 
 def is_readable(text: str) -> bool:
-    """Whether a tokenizer can read it: no bytes that were not UTF-8, no halves of a letter."""
+    """Whether a tokenizer can read it: no surrogates, which stand for bytes that were not UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _check_readable(prompt: str) -> None:
+def _prompt(instruction: str, tags: Sequence[str] | None) -> str:
+    """Tag prompt + instruction. Raises: LionError if it is not readable text."""
+    prompt = instruction if tags is None else tag_prompt(tags) + instruction
     if not is_readable(prompt):
         raise LionError("the instruction or one of its tags is not readable text; write it in UTF-8")
+    return prompt
 
 
 def _check_count(what: str, count: int, instructions: int) -> None:
@@ -148,31 +151,25 @@ class LionProcessor(ProcessorMixin):
                 raise LionError(f"instruction {row} is empty; ask something")
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
-            prompts.append(instruction if row_tags is None else tag_prompt(row_tags) + instruction)
-            _check_readable(prompts[-1])
+            prompts.append(_prompt(instruction, row_tags))
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
             if len(row_ids) > limit:
                 ids[row] = self._shortened(instructions[row], rows_tags[row], too_long, limit)
-        padded = self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
-        return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
+        return dict(self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt"))
 
     def prompt_length(self, instruction: str, tags: Sequence[str] | None) -> int:
         """Tokens of a prompt as T5 reads it. Raises: LionError if it is not readable text."""
-        prompt = instruction if tags is None else tag_prompt(tags) + instruction
-        _check_readable(prompt)
-        return len(self.tokenizer(prompt)["input_ids"])
+        return len(self.tokenizer(_prompt(instruction, tags))["input_ids"])
 
     def instruction_length(self, instruction: str) -> int:
         """Tokens of an instruction as the Q-Former reads it."""
         return len(self.qformer_tokenizer(instruction)["input_ids"])
 
     def fitting_tags(self, instruction: str, tags: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
-        """The first tags, as many as fit beside the instruction. Raises: as :meth:`prompt_length`.
+        """The first tags, as many as fit beside the instruction into ``limit`` tokens; by default the budget.
 
-        Args:
-            instruction, tags: of one prompt.
-            limit: of its tokens; None for the budget.
+        Raises: as :meth:`prompt_length`.
         """
         limit = self.max_text_tokens if limit is None else limit
         if self.prompt_length(instruction, tags) <= limit:
@@ -194,22 +191,23 @@ class LionProcessor(ProcessorMixin):
         return prefix + ids[-room:]
 
     def _encode_instructions(self, instructions: list[str], too_long: TooLong, limit: int) -> dict[str, Tensor]:
-        """The Q-Former's reading; its tokenizer has its own count, so its limit is checked too."""
-        encoded = self.qformer_tokenizer(instructions)
-        longest = max(len(ids) for ids in encoded["input_ids"])
+        """The Q-Former's input; its tokenizer has its own count, so its limit is checked too."""
+        tokenizer = self.qformer_tokenizer
+        ids = tokenizer(instructions)["input_ids"]
+        longest = max(map(len, ids))
         if longest > limit:
             if too_long == "error":
                 raise LionError(f"the instruction has {longest} Q-Former tokens and the limit is {limit}; shorten it")
-            self.qformer_tokenizer.truncation_side = "left"
-            encoded = self.qformer_tokenizer(instructions, truncation=True, max_length=limit)
-        padded = self.qformer_tokenizer.pad(
-            {"input_ids": encoded["input_ids"]}, padding_side="right", return_tensors="pt"
-        )
-        return {"qformer_input_ids": padded["input_ids"], "qformer_attention_mask": padded["attention_mask"]}
+            tokenizer.truncation_side = "left"
+            ids = tokenizer(instructions, truncation=True, max_length=limit)["input_ids"]
+        padded = tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
+        return {f"qformer_{name}": tensor for name, tensor in padded.items()}
 
     def encode_answers(self, answers: Sequence[str]) -> Tensor:
-        """Answers as labels, (B, A), -100 on padding; too long ones lose their end. Raises: LionError if one is no
-        readable text."""
+        """Answers as labels, (B, A), -100 on padding; too long ones lose their end.
+
+        Raises: LionError if one is not readable text.
+        """
         for row, answer in enumerate(answers):
             if not is_readable(answer):
                 raise LionError(f"answer {row} is not readable text; write it in UTF-8")
@@ -251,11 +249,5 @@ class LionProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         """Tensors the model reads."""
-        return [
-            *self.image_processor.model_input_names,
-            "input_ids",
-            "attention_mask",
-            "qformer_input_ids",
-            "qformer_attention_mask",
-            "task_levels",
-        ]
+        text = ["input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask", "task_levels"]
+        return [*self.image_processor.model_input_names, *text]

@@ -1,7 +1,7 @@
-"""The Vision Aggregator: fuses ViT features of several depths into fine-grained, spatially aware tokens.
+"""The Vision Aggregator fuses ViT features of several depths; the MLP carries the result to the language model.
 
 Two blocks of self-attention, cross-attention and feed-forward. The stream is the deepest tap; each block
-cross-attends one shallower tap. B batch, P patches + CLS, V vision width.
+cross-attends one shallower tap. B batch, P patches + CLS, V vision width, D language-model width.
 """
 
 from collections.abc import Sequence
@@ -89,3 +89,16 @@ class VisionAggregator(nn.Module):
     def forward(self, taps_BPV: Sequence[Tensor]) -> Tensor:
         """One (B, P, V) map per tap to (B, P, V)."""
         return self.norm(self.fuse(taps_BPV))
+
+
+class MLP(nn.Module):
+    """Fused tokens (B, P, V) to (B, P, D) through 4V, exact GELU. Source: paper section 3.1; ``adapter_proj``."""
+
+    def __init__(self, vision_width: int, language_width: int) -> None:
+        super().__init__()
+        self.input = nn.Linear(vision_width, 4 * vision_width)
+        self.activation = nn.GELU()
+        self.output = nn.Linear(4 * vision_width, language_width)
+
+    def forward(self, fused_BPV: Tensor) -> Tensor:
+        return self.output(self.activation(self.input(fused_BPV)))

@@ -57,7 +57,7 @@ class VisionEncoder(nn.Module):
 def sincos_positions(patches_per_side: int, width: int, cells_per_side: int | None = None) -> Tensor:
     """Fixed 2-D position code of unit variance for a grid of cells over the picture, row by row, (cells, V).
 
-    A start value for a small ViT's learnt positions: from random ones lion-mini did not learn to place things
+    A start value for a small ViT's learnt positions: from random ones lion-mini did not learn positions
     (``docs/log.md``). Half of the channels code the row, half the column, in units of a patch.
 
     Args:
