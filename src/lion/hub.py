@@ -1,7 +1,5 @@
 """Model repositories of the Hugging Face Hub: the form of their ids, downloads, and the errors of damaged files."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoTokenizer, InstructBlipQFormerConfig, InstructBlipVisionConfig, T5Config
 
-from lion.convert.key_map import translate
+from lion.convert.key_map import join, our_name
 from lion.model import (
     LionConfig,
     LionForConditionalGeneration,
@@ -84,6 +84,15 @@ def released_weights() -> dict[str, Tensor]:
     return fill_state_dict(shapes, salt=read_json("config.json")["salt"], alias=aliases)
 
 
+def golden_weights() -> dict[str, Tensor]:
+    """The golden weights under our names, biases fused and router rows stacked."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in released_weights().items():
+        if ours := our_name(name):
+            groups.setdefault(ours, {})[name] = tensor
+    return {ours: join(ours, parts) for ours, parts in groups.items()}
+
+
 def model(visual_inputs: str = "both") -> LionForConditionalGeneration:
     """Ours with the golden weights.
 
@@ -91,7 +100,7 @@ def model(visual_inputs: str = "both") -> LionForConditionalGeneration:
     (stage 1) and the region adapter behind the aggregator (stage 2), and our router keeps its start values.
     """
     ours = LionForConditionalGeneration(config(visual_inputs)).eval()
-    weights = translate(released_weights())
+    weights = golden_weights()
     if visual_inputs != "both":
         weights = {name: tensor for name, tensor in weights.items() if ".router." not in name}
     if visual_inputs == "qformer":

@@ -1,6 +1,6 @@
-"""Checkpoints on disk. Import from the file itself, so that whoever only looks for a folder does not load torch:
+"""Checkpoints on disk. Import from the file itself: to find a folder loads no torch.
 
-* `finding`: a model's name to its folder (path, Hub id, the bundled lion-mini), and what kind of model it holds;
+* `finding`: a model's name to its folder (path, Hub id, the bundled lion-mini), and the kind of model it holds;
 * `device`: where a model is computed and in which dtype;
 * `loading`: model, processor and tagger; `parts`: one component in a folder of its own;
 * `tensors`: safetensors files by tensor; `info`: sizes from headers alone;

@@ -1,4 +1,4 @@
-"""What this machine can hold and compute: devices, dtypes, free memory and disk."""
+"""Devices of this machine, the dtype to compute in, free memory and disk."""
 
 from __future__ import annotations
 
@@ -77,10 +77,8 @@ def free_memory(device: torch.device) -> int | None:
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":
         return None
-    limits = []
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) * 1024)
+    lines = _read("/proc/meminfo").splitlines()
+    limits = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     # A container may have less than the machine. The page cache counts as its use, but is released under pressure.
     limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
     if limit.isdigit() and used.isdigit():

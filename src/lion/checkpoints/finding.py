@@ -1,9 +1,7 @@
-"""From a model's name to its folder: a path, a Hub id or the bundled lion-mini; and which kind of model it holds.
+"""From a model's name to its folder (a path, a Hub id or the bundled lion-mini), and the kind of model it holds.
 
 Only a Hub id (``owner/name``) uses the network. Finding a folder imports neither torch nor transformers.
 """
-
-from __future__ import annotations
 
 import json
 import os

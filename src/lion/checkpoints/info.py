@@ -1,6 +1,4 @@
-"""What a checkpoint is made of, read from its configuration and file headers; no weight is loaded."""
-
-from __future__ import annotations
+"""Sizes of a checkpoint's components, from its configuration and file headers; no weight is loaded."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +10,15 @@ import torch
 
 from lion.checkpoints.finding import find_checkpoint
 from lion.checkpoints.record import read_record
-from lion.checkpoints.tensors import DTYPES, StoredTensor, open_folder
+from lion.checkpoints.tensors import (
+    DTYPES,
+    OTHER_SHAPE,
+    StoredTensor,
+    open_folder,
+    own_tensors,
+    shape_difference,
+    shapes_of,
+)
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
@@ -63,12 +69,11 @@ def model_info(model: str | Path | None = None) -> ModelInfo:
     folder, name = find_checkpoint(model)
     tensors = open_folder(folder, name)
     by_component: dict[str, list[StoredTensor]] = {component: [] for component in (*FROZEN, *TRAINABLE)}
-    for key in _parameters(folder, name, {key: tensor.shape for key, tensor in tensors.items()}):
+    for key in _parameters(folder, name, tensors):
         by_component[component_of(key)].append(tensors[key])
     components = tuple(_component(part, stored, part in TRAINABLE) for part, stored in by_component.items())
-    tagger = folder / "tagger"
-    tagger_row = tagger_info(tagger, f"{name}/tagger") if tagger.is_dir() else None
-    return ModelInfo(name, components, tagger_row, read_record(folder) or {})
+    tagger = tagger_info(folder / "tagger", f"{name}/tagger") if (folder / "tagger").is_dir() else None
+    return ModelInfo(name, components, tagger, read_record(folder) or {})
 
 
 def tagger_info(folder: Path, name: str) -> ComponentInfo:
@@ -80,7 +85,7 @@ def tagger_info(folder: Path, name: str) -> ComponentInfo:
     return _component("tagger", open_folder(folder, name).values(), False)
 
 
-def _parameters(folder: Path, name: str, stored: dict[str, tuple[int, ...]]) -> list[str]:
+def _parameters(folder: Path, name: str, stored: dict[str, StoredTensor]) -> list[str]:
     """Names of the model's parameters; buffers such as running statistics are stored beside them.
 
     Raises: LionError unless names and shapes in the files are exactly those of the configuration.
@@ -90,18 +95,9 @@ def _parameters(folder: Path, name: str, stored: dict[str, tuple[int, ...]]) -> 
             model = LionForConditionalGeneration(LionConfig.from_pretrained(folder, local_files_only=True))
     except LOAD_ERRORS as error:
         raise LionError(f"'{name}': its config.json does not describe a LION model ({error}); save it again") from error
-    parameters = [key for key, _ in model.named_parameters()]
-    buffers = [key for key, _ in model.named_buffers()]
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items() if key in {*parameters, *buffers}}
-    wrong = sorted(key for key in stored.keys() | expected.keys() if stored.get(key) != expected.get(key))
-    if wrong:
-        key = wrong[0]
-        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise LionError(
-            f"'{name}' holds weights of another shape than its config.json: {key} is {stored.get(key, 'missing')}, not "
-            f"{expected.get(key, 'wanted')}{more}; use the config.json the weights were saved with"
-        )
-    return parameters
+    if difference := shape_difference(shapes_of(stored), shapes_of(own_tensors(model))):
+        raise LionError(OTHER_SHAPE.format(name, difference))
+    return [key for key, _ in model.named_parameters()]
 
 
 def _component(name: str, tensors: Iterable[StoredTensor], trained: bool) -> ComponentInfo:

@@ -3,9 +3,6 @@
 Weights must fit the configuration exactly: what transformers would re-initialise with a warning is an error here.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 
 from lion.checkpoints.device import default_dtype, find_device
 from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger
+from lion.checkpoints.tensors import OTHER_SHAPE, and_more, shape_difference
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -42,10 +40,7 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
 
 
 def load_processor(folder: Path, name: str) -> LionProcessor:
-    """The processor beside a model's weights.
-
-    Raises: LionError if there is none, or it cannot be read.
-    """
+    """The processor beside a model's weights. Raises: LionError if there is none, or it cannot be read."""
     try:
         return LionProcessor.from_pretrained(folder, local_files_only=True)
     except LionError:
@@ -81,17 +76,11 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
         )
     except LOAD_ERRORS as error:
         raise LionError(f"cannot load '{name}': {first_line(error)}; save or copy the checkpoint again") from error
-    if mismatched := sorted(report["mismatched_keys"]):
-        key, stored, expected = mismatched[0]
-        raise LionError(
-            f"'{name}' holds weights of another shape than its config.json: {key} is {tuple(stored)}, not "
-            f"{tuple(expected)}{_and_more(mismatched)}; use the config.json the weights were saved with"
-        )
+    if mismatched := report["mismatched_keys"]:
+        stored = {key: tuple(shape) for key, shape, _ in mismatched}
+        expected = {key: tuple(shape) for key, _, shape in mismatched}
+        raise LionError(OTHER_SHAPE.format(name, shape_difference(stored, expected)))
     for verb, keys in (("lacks", report["missing_keys"]), ("has no use for", report["unexpected_keys"])):
         if keys:
-            raise LionError(f"'{name}' {verb} {min(keys)}{_and_more(keys)}; its weights do not fit its config.json")
+            raise LionError(f"'{name}' {verb} {min(keys)}{and_more(keys)}; its weights do not fit its config.json")
     return model
-
-
-def _and_more(keys: Sized) -> str:
-    return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""

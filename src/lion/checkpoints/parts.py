@@ -4,15 +4,13 @@ A part's folder looks like a model's (config.json, model.safetensors with LION's
 alone; a whole model's folder serves as the folder of any of its parts.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from lion.checkpoints.tensors import open_folder
+from lion.checkpoints.tensors import open_folder, own_tensors
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import LionConfig, LionForConditionalGeneration
@@ -28,17 +26,16 @@ _SHAPED_BY = {
 
 
 def save_part(module: nn.Module, config: LionConfig, component: str, out: Path) -> None:
-    """Write `module`, trained on its own, as the component of that name.
+    """Write `module`, trained on its own, as a component of a LION of that configuration.
 
     Args:
-        module: what the LION model holds under that attribute; adapters inside it are left out, they are components
-            of their own.
-        config: the LION model it is to be part of.
+        module: what the model holds under that attribute; adapters inside it, components of their own, are left out.
+        config: of the model it is to be part of.
         component: its name, such as `vision_encoder`.
         out: an existing folder.
     """
     config.save_pretrained(out)
-    tensors = {f"{component}.{name}": tensor for name, tensor in _own_tensors(module).items()}
+    tensors = {f"{component}.{name}": tensor for name, tensor in own_tensors(module).items()}
     chosen = {name: t.detach().cpu().contiguous() for name, t in tensors.items() if component_of(name) == component}
     save_file(chosen, out / "model.safetensors", metadata={"format": "pt"})
 
@@ -50,25 +47,16 @@ def load_part(model: LionForConditionalGeneration, component: str, folder: Path)
         LionError: the folder has no weights, lacks a tensor of the component, or its part has another shape.
     """
     _check_config(model.config, component, folder)
-    target = {name: tensor for name, tensor in _own_tensors(model).items() if component_of(name) == component}
+    target = {name: tensor for name, tensor in own_tensors(model).items() if component_of(name) == component}
     stored = open_folder(folder)
     if missing := sorted(set(target) - set(stored)):
         raise LionError(f"{folder} holds no {component}: {missing[0]} is missing ({len(missing)} of {len(target)})")
     with torch.no_grad():
         for name, tensor in target.items():
             if tensor.shape != stored[name].shape:
-                raise LionError(
-                    f"{folder}: {name} is {stored[name].shape} and the model wants {tuple(tensor.shape)}; "
-                    "it is a part of another model"
-                )
+                shapes = f"{stored[name].shape} and the model's {tuple(tensor.shape)}"
+                raise LionError(f"{folder}: {name} is {shapes}; it is a part of another model")
             tensor.copy_(stored[name].read())
-
-
-def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers, a tied tensor once, under its first name."""
-    state = module.state_dict()
-    first = {name for name, _ in module.named_parameters()} | {name for name, _ in module.named_buffers()}
-    return {name: tensor for name, tensor in state.items() if name in first}
 
 
 def _check_config(config: LionConfig, component: str, folder: Path) -> None:
@@ -83,6 +71,6 @@ def _check_config(config: LionConfig, component: str, folder: Path) -> None:
     for key in sorted(set(theirs) | set(ours)):
         if key not in ("dtype", "transformers_version", "vocab_size") and theirs.get(key) != ours.get(key):
             raise LionError(
-                f"{folder}: its {component} has {key}={theirs.get(key)} and the model wants {ours.get(key)}; "
+                f"{folder}: its {component} has {key}={theirs.get(key)} and the model {ours.get(key)}; "
                 "train the part for this model, or choose another `model`"
             )

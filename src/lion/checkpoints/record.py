@@ -1,7 +1,5 @@
 """The record of a finished training run, which lies beside the model it made."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

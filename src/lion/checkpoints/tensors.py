@@ -1,15 +1,13 @@
 """Safetensors files by tensor: names, shapes and dtypes from the headers, values only of the tensors that are read."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from lion.errors import LionError
 from lion.hub import LOAD_ERRORS
@@ -28,6 +26,10 @@ DTYPES = {
 }
 """Safetensors' dtype names."""
 
+OTHER_SHAPE = (
+    "'{}' holds weights of another shape than its config.json: {}; use the config.json the weights were saved with"
+)
+
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -42,15 +44,38 @@ class StoredTensor:
     """Reads its values, memory-mapped."""
 
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of tensors by name."""
+
+
+def shapes_of(tensors: Mapping[str, Tensor | StoredTensor]) -> Shapes:
+    """Shapes by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def shape_difference(found: Shapes, expected: Shapes) -> str:
+    """The first tensor of another shape than expected, in words, and how many more there are; empty if there is none."""
+    wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    if not wrong:
+        return ""
+    name = wrong[0]
+    return f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'absent')}{and_more(wrong)}"
+
+
+def and_more(names: Sized) -> str:
+    """What follows the first of several names in a message."""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers, a tied tensor once, under its first name."""
+    state = module.state_dict()
+    first = {name for name, _ in module.named_parameters()} | {name for name, _ in module.named_buffers()}
+    return {name: tensor for name, tensor in state.items() if name in first}
+
+
 def open_safetensors(file: Path, name: str | None = None) -> dict[str, StoredTensor]:
-    """The tensors of one file by name.
-
-    Args:
-        file: the file.
-        name: what messages call it; the path unless given.
-
-    Raises: LionError if it is damaged or no safetensors file.
-    """
+    """The tensors of one file by name. Raises: LionError, with ``name`` or the path, if it is damaged."""
     try:
         opened = safe_open(file, framework="pt")
         tensors = {}

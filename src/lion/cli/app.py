@@ -17,7 +17,6 @@ import typer
 from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.chat import chat
 from lion.cli.convert import conversion
-from lion.cli.convert_ram import ram
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
@@ -50,7 +49,6 @@ for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
 app.command(epilog=recipes())(train)
 app.add_typer(evaluation, name="eval")
-conversion.command()(ram)
 app.add_typer(conversion, name="convert")
 
 USER, OURS, INTERRUPTED = 2, 1, 130

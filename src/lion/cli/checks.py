@@ -13,14 +13,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lion.checkpoints.device import (
-    LARGE,
-    default_dtype,
-    find_device,
-    free_disk,
-    free_memory,
-    multiplies_bfloat16,
-)
+from lion.checkpoints.device import LARGE, default_dtype, find_device, free_disk, free_memory, multiplies_bfloat16
 from lion.errors import LionError, first_line
 
 if TYPE_CHECKING:

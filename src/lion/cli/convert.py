@@ -1,19 +1,22 @@
-"""``lion convert``: released checkpoints into folders that every other command reads."""
+"""``lion convert``: the released LION and RAM into folders that every other command reads."""
 
 from __future__ import annotations
 
+import json as json_module
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lion.cli.options import Debug
+from lion.cli.options import Debug, Json
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.convert.plan import Plan
+    from lion.convert.ram import RamReport
 
 conversion = typer.Typer(help="Convert released checkpoints.", no_args_is_help=True)
 
@@ -99,3 +102,45 @@ def _write(plan: Plan, out: Path) -> None:
             write_plan(plan, out, advance)
     except OSError as error:
         raise LionError(f"cannot write {out}: {error.strerror or error}; name another folder, or make room") from error
+
+
+@conversion.command()
+def ram(
+    source: Annotated[Path, typer.Argument(metavar="CKPT", help="The checkpoint, ram_swin_large_14m.pth.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder; MODEL/tagger gives a LION its tagger.")],
+    tags: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Other tags, one a line. (default: the 4,585 released ones)")
+    ] = None,
+    thresholds: Annotated[Path | None, typer.Option(metavar="FILE", help="A threshold a line, one per tag.")] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(metavar="PIXELS", help="Side of the pictures it sees. (default: the checkpoint's, 384)"),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Convert a released RAM checkpoint: Swin, tag head, tags and thresholds.
+
+    Nothing in the file is run, and OUT appears whole or not at all.
+    """
+    with Meter("converting"):
+        quiet_libraries(debug)
+        from lion.convert.ram import convert_ram
+
+        report = convert_ram(source, out, tags=tags, thresholds=thresholds, image_size=image_size)
+    if json:
+        print(json_module.dumps(asdict(report)))
+    else:
+        _print_ram(report)
+    if report.unknown:
+        names = ", ".join(report.unknown[:3]) + (", ..." if len(report.unknown) > 3 else "")
+        say("note", f"left behind {len(report.unknown)} tensors that RAM is not known to have: {names}")
+
+
+def _print_ram(report: RamReport) -> None:
+    print(f"{report.out}: a tagger of {report.parameters:,} numbers, {report.tags:,} tags, {report.image_size} px")
+    print(f"  ours      {report.filled} tensors, each filled once")
+    left = f"{report.captioning} of the captioning half and {report.rebuilt} buffers left"
+    print(f"  released  {report.used} used, {left}")
+    if report.interpolated:
+        print(f"  resized   {report.interpolated} bias tables, for pictures of another size than the checkpoint's")

@@ -1,7 +1,5 @@
 """The model card of a converted LION: its inputs, its use, and that it was not evaluated."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,11 +59,13 @@ _STAGE = (
     "**This checkpoint reads {visual} alone** (`visual_inputs: {name}`): it is one of the stages before the last. What "
     "its stage did not train holds start values.\n"
 )
+_TAGGER = "The tagger is in `tagger/`."
+_NO_TAGGER = "It came without a tagger: prompts hold no tags unless you give them."
 _VISUAL = {"qformer": "Q-Former tokens", "aggregator": "Vision Aggregator tokens"}
 
 
 def model_card(name: str, plan: Plan) -> str:
-    """The card as Markdown. Local inputs are named by their last part: their folders exist on one machine only."""
+    """The card as Markdown. Of local inputs only the last part is named: their folders exist on one machine only."""
     visual = plan.config.visual_inputs
     types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in plan.tensors})
     stored = types[0] if len(types) == 1 else "bfloat16; adapters, routers and connector norms as float32"
@@ -77,11 +77,7 @@ def model_card(name: str, plan: Plan) -> str:
         variant="" if visual == "both" else _STAGE.format(visual=_VISUAL[visual], name=visual),
         sources="\n".join(_sources(plan)),
         made=f"{made}, lion at {commit() or 'a release'}",
-        tagger=(
-            "The tagger is in `tagger/`."
-            if plan.inputs.ram
-            else "It came without a tagger: prompts hold no tags unless you give them."
-        ),
+        tagger=_TAGGER if plan.inputs.ram else _NO_TAGGER,
     )
 
 

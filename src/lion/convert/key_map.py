@@ -133,82 +133,69 @@ MAY_START: dict[str, tuple[str, ...]] = {
     "aggregator": (r"qformer\.", r".*\.mixture\.(image_adapter|router)\."),
 }
 
-_PATTERNS = tuple(
-    (re.compile("^" + re.escape(released).replace(re.escape("{n}"), r"(?P<n>\d+)")), ours) for released, ours in TABLE
-)
+
+def compile_table(table: Iterable[tuple[str, str]]) -> list[tuple[re.Pattern[str], str]]:
+    """Rows for :func:`renamed`: the pattern of a released name, where ``{n}`` is a number, and what replaces it."""
+    return [(re.compile(re.sub(r"\\{(\w)\\}", r"(?P<\1>\\d+)", re.escape(name))), ours) for name, ours in table]
+
+
+def renamed(released: str, rows: Iterable[tuple[re.Pattern[str], str]]) -> str | None:
+    """Our name of a released tensor; None if no row matches its beginning."""
+    for pattern, ours in rows:
+        if match := pattern.match(released):
+            return ours.format(**match.groupdict()) + released[match.end() :]
+    return None
+
+
+_ROWS, _BLIP_ROWS = compile_table(TABLE), compile_table(BLIP_TABLE)
 
 
 def our_name(released: str) -> str | None:
-    """Our name of a released tensor; None for a redundant one.
+    """Our name of a tensor of LION; None for a redundant one.
+
+    EVA's and FLAN-T5's own checkpoints have LION's names without ``visual_encoder.`` and ``t5_model.``.
 
     Raises:
         LionError: the name is not LION's.
     """
     if released in REDUNDANT:
         return None
-    for pattern, ours in _PATTERNS:
-        match = pattern.match(released)
-        if match:
-            name = ours.format(**match.groupdict()) + released[match.end() :]
-            for inside, replacement in _MIXTURE:
-                name = name.replace(inside, replacement)
-            return name
-    raise LionError(f"{released!r} is not a tensor of LION; is this its checkpoint?")
-
-
-def our_name_of_vit(released: str) -> str | None:
-    """Our name of a tensor of ``eva_vit_g.pth``, which names them as LION does but for the prefix."""
-    return our_name(f"visual_encoder.{released}")
-
-
-def our_name_of_t5(released: str) -> str | None:
-    """Our name of a tensor of a transformers FLAN-T5, which names them as LION does but for the prefix."""
-    return our_name(f"t5_model.{released}")
+    name = renamed(released, _ROWS)
+    if name is None:
+        raise LionError(f"{released!r} is not a tensor of LION; is this its checkpoint?")
+    for inside, replacement in _MIXTURE:
+        name = name.replace(inside, replacement)
+    return name
 
 
 def our_name_of_blip(released: str) -> str | None:
-    """Our name of a tensor of a transformers BLIP-2 or InstructBLIP; raises as :func:`our_name`."""
+    """Our name of a tensor of a transformers BLIP-2 or InstructBLIP; as :func:`our_name`."""
     if released == "qformer.embeddings.position_ids":
         return None
-    for prefix, ours in BLIP_TABLE:
-        if released.startswith(prefix):
-            return ours + released.removeprefix(prefix)
-    raise LionError(f"{released!r} is no tensor of BLIP's ViT or Q-Former")
-
-
-def translate(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Released tensors under our names, biases fused and router rows stacked.
-
-    Raises:
-        LionError: an unknown name, or half of a pair that is stored as one tensor here.
-    """
-    groups: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in released.items():
-        ours = our_name(name)
-        if ours is not None:
-            groups.setdefault(ours, {})[name] = tensor
-    return {ours: join(ours, parts) for ours, parts in groups.items()}
+    name = renamed(released, _BLIP_ROWS)
+    if name is None:
+        raise LionError(f"{released!r} is no tensor of BLIP's ViT or Q-Former")
+    return name
 
 
 def join(ours: str, parts: Mapping[str, Tensor]) -> Tensor:
-    """The tensor of ours that released tensors, by their names, make up: nearly always the only one itself.
+    """The parameter that released tensors (by their names) make up: nearly always there is one, unchanged.
 
     Raises:
         LionError: half of a pair is missing.
     """
     if ours.endswith("qkv.bias") and not next(iter(parts)).endswith("qkv.bias"):
-        query, value = _both(ours, parts, ("q_bias", "v_bias"))
+        query, value = _both(ours, parts, "q_bias", "v_bias")
         return torch.cat([query, torch.zeros_like(value), value])
     if ours.endswith("router.gates"):
         # Released: one (levels, D) matrix per adapter; ours: (levels, adapters, D).
-        return torch.stack(_both(ours, parts, ("router_ratio1", "router_ratio2")), dim=1)
+        return torch.stack(_both(ours, parts, "router_ratio1", "router_ratio2"), dim=1)
     (tensor,) = parts.values()
     return tensor
 
 
-def _both(ours: str, parts: Mapping[str, Tensor], names: Iterable[str]) -> list[Tensor]:
+def _both(ours: str, parts: Mapping[str, Tensor], *names: str) -> list[Tensor]:
     known = {name.rsplit(".", 1)[-1]: tensor for name, tensor in parts.items()}
-    missing = [name for name in names if name not in known]
-    if missing:
+    if missing := [name for name in names if name not in known]:
         raise LionError(f"the checkpoint lacks {', '.join(missing)} of {ours}")
     return [known[name] for name in names]

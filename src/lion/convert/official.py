@@ -3,8 +3,6 @@
 Tensors are copied one by one into shards; the folder appears under its name when all of it is written.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +34,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] = la
     """Write model, configuration, processor, tagger, model card and report.
 
     Args:
-        plan: the model.
+        plan: of `plan_official`.
         out: a folder that does not exist yet, or is empty; it appears whole or not at all.
         progress: called after each tensor with its number of bytes.
 

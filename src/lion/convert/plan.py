@@ -1,4 +1,4 @@
-"""What a conversion of the released LION will write: which tensors of the inputs make up each parameter of ours.
+"""The plan of a conversion: which tensors of the released checkpoints make up each parameter of ours.
 
 1. Open ``--lion``: its tensors tell the configuration (XL or XXL; both kinds of visual input, or one of them).
 2. Frozen parts that it lacks come from ``--vit`` (EVA, or a BLIP-2 / InstructBLIP) and ``--llm`` (FLAN-T5).
@@ -6,8 +6,6 @@
 
 Only file headers are read; `official.py` writes.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -20,15 +18,7 @@ import torch
 from torch import Tensor
 
 from lion.checkpoints.tensors import StoredTensor
-from lion.convert.key_map import (
-    LEFT_BEHIND,
-    MAY_START,
-    join,
-    our_name,
-    our_name_of_blip,
-    our_name_of_t5,
-    our_name_of_vit,
-)
+from lion.convert.key_map import LEFT_BEHIND, MAY_START, join, our_name, our_name_of_blip
 from lion.convert.report import KeyRow, KeyStatus, Report
 from lion.convert.sources import Source, open_source
 from lion.convert.start_values import start_values
@@ -80,7 +70,6 @@ class Plan:
 
     inputs: Inputs
     llm: str
-    """The language model, by default that of the released size."""
     config: LionConfig
     dtype: torch.dtype
     tensors: tuple[OutputTensor, ...]
@@ -97,7 +86,7 @@ def plan_official(inputs: Inputs, *, config: LionConfig | None = None, dtype: to
 
     Args:
         inputs: the checkpoints.
-        config: the shapes of a LION that is neither the released XL nor XXL.
+        config: of a LION that is neither the released XL nor XXL.
         dtype: ``bfloat16`` or ``float32``; adapters, routers and our own norms are float32 either way.
 
     Raises:
@@ -107,11 +96,12 @@ def plan_official(inputs: Inputs, *, config: LionConfig | None = None, dtype: to
     lion = open_source(inputs.lion)
     visual_inputs = _visual_inputs(lion)
     width = _width(lion)
+    preset, default_llm = PRESETS.get(width, (None, None))
     if config is None:
-        if width not in PRESETS:
+        if preset is None:
             raise LionError(f"'{lion.label}' is {width} wide, neither XL (2048) nor XXL (4096); give --config")
-        config = PRESETS[width][0]()
-    llm = inputs.llm or (PRESETS[width][1] if width in PRESETS else None)
+        config = preset()
+    llm = inputs.llm or default_llm
     if llm is None:
         raise LionError("no default language model for a LION of this size; give --llm")
     config.visual_inputs = visual_inputs
@@ -127,14 +117,10 @@ def plan_official(inputs: Inputs, *, config: LionConfig | None = None, dtype: to
 
 
 class WeightMapping:
-    """Parameters of ours, mapped to tensors of the inputs; an input added earlier takes precedence.
+    """Parameters of ours (shapes by name), mapped to tensors of the inputs; an earlier input takes precedence."""
 
-    Args:
-        shapes: shape of every parameter of ours by name.
-    """
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.shapes = dict(shapes)
+    def __init__(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        self.shapes = shapes
         self.readers: dict[str, Callable[[], Tensor]] = {}
         self.rows: list[KeyRow] = []
 
@@ -145,10 +131,7 @@ class WeightMapping:
     def add(self, role: str, source: Source, rename: Rename) -> None:
         """Map the tensors of an input to parameters that are not mapped yet; every tensor gets a row of the report.
 
-        Args:
-            role: ``lion``, ``vit``, ``blip`` or ``llm``; selects the list of tensors that may be left behind.
-            source: the input.
-            rename: its key map.
+        ``role`` is ``lion``, ``vit``, ``blip`` or ``llm``, ``rename`` the key map.
 
         Raises: LionError if a tensor has another shape than the parameter, or is not of a floating-point dtype.
         """
@@ -212,7 +195,7 @@ def _read(label: str, ours: str, parts: Mapping[str, StoredTensor]) -> Tensor:
 
 
 def _add_frozen(mapping: WeightMapping, inputs: Inputs, llm: str) -> None:
-    """Add the frozen parts that the LION checkpoint lacks; inputs that are not needed are not opened."""
+    """Add the frozen parts that the LION checkpoint lacks; other inputs are not opened."""
     if mapping.lacks(r"vision_encoder\."):
         if inputs.vit is None:
             raise LionError(
@@ -223,9 +206,9 @@ def _add_frozen(mapping: WeightMapping, inputs: Inputs, llm: str) -> None:
         if any(name.startswith("vision_model.") for name in vit.tensors):
             mapping.add("blip", vit, our_name_of_blip)
         else:
-            mapping.add("vit", vit, our_name_of_vit)
+            mapping.add("vit", vit, lambda name: our_name(f"visual_encoder.{name}"))
     if mapping.lacks(r"language_model\.(?!.*\.mixture\.)"):
-        mapping.add("llm", open_source(llm), our_name_of_t5)
+        mapping.add("llm", open_source(llm), lambda name: our_name(f"t5_model.{name}"))
 
 
 def _output_tensors(config: LionConfig, mapping: WeightMapping, dtype: torch.dtype) -> tuple[OutputTensor, ...]:
@@ -239,22 +222,14 @@ def _output_tensors(config: LionConfig, mapping: WeightMapping, dtype: torch.dty
     def read(name: str) -> Tensor:
         return mapping.readers[name]() if name in mapping.readers else initial_values()[name]
 
-    return tuple(
-        OutputTensor(
-            name,
-            shape,
-            torch.float32 if any(re.search(pattern, name) for pattern in ALWAYS_FLOAT32) else dtype,
-            partial(read, name),
-        )
-        for name, shape in mapping.shapes.items()
-    )
+    def stored(name: str) -> torch.dtype:
+        return torch.float32 if any(re.search(pattern, name) for pattern in ALWAYS_FLOAT32) else dtype
+
+    return tuple(OutputTensor(name, shape, stored(name), partial(read, name)) for name, shape in mapping.shapes.items())
 
 
 def read_config(path: str | Path) -> LionConfig:
-    """A LION configuration from a file.
-
-    Raises: LionError if it is none.
-    """
+    """A LION configuration from a file. Raises: LionError if it is none."""
     try:
         fields = json.loads(Path(path).read_text("utf-8"))
         if fields.get("model_type") == LionConfig.model_type:

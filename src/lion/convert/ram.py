@@ -4,8 +4,7 @@ The configuration is derived from the shapes of the tensors. Nothing is written 
 once, with finite values.
 """
 
-from __future__ import annotations
-
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch.nn import functional
 from transformers import SwinConfig
 
 from lion.atomic import atomic_directory
+from lion.checkpoints.tensors import shape_difference, shapes_of
 from lion.convert.ram_key_map import CAPTIONING, REBUILT, our_names, translate
 from lion.convert.sources import AGAIN, open_file
 from lion.errors import LionError
@@ -29,7 +29,7 @@ _TABLE = "relative_position_bias_table"
 
 @dataclass(frozen=True, slots=True)
 class RamReport:
-    """Counts of the released tensors by use, and of ours."""
+    """The tagger that was written, and counts of tensors, ours and the released ones by use."""
 
     source: str
     out: str
@@ -92,9 +92,9 @@ def convert_ram(
             RamTagger(model).save_pretrained(folder)
     except OSError as error:
         raise LionError(f"cannot write {out}: {error.strerror or error}; name another folder") from error
-    captioning = [name for name in released if name.startswith(CAPTIONING)]
-    rebuilt = [name for name in released if name.endswith(REBUILT)]
-    used = [name for name in released if our_names(name) and not name.endswith(REBUILT)]
+    captioning = {name for name in released if name.startswith(CAPTIONING)}
+    rebuilt = {name for name in released if name.endswith(REBUILT)}
+    used = {name for name in released if our_names(name)} - rebuilt
     return RamReport(
         source=str(source),
         out=str(out),
@@ -105,27 +105,23 @@ def convert_ram(
         used=len(used),
         captioning=len(captioning),
         rebuilt=len(rebuilt),
-        unknown=tuple(sorted(released.keys() - {*captioning, *rebuilt, *used})),
+        unknown=tuple(sorted(released.keys() - captioning - rebuilt - used)),
         interpolated=interpolated,
     )
 
 
 def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, image_size: int | None) -> RamConfig:
     """The configuration that the tensors have the shapes of; settings that no shape shows are as released."""
-    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
-        found = shapes.get(key)
-        if found is None or len(found) != dimensions:
-            problem = "lacks" if found is None else f"has another shape {found} of"
+        if key not in state or state[key].ndim != dimensions:
+            problem = f"has another shape {tuple(state[key].shape)} of" if key in state else "lacks"
             raise LionError(f"{name} {problem} {key}; it is no checkpoint of a RAM tagger (ram_swin_large_14m.pth)")
-        return found
+        return tuple(state[key].shape)
 
-    def count(pattern: str) -> int:
-        number = 0
-        while any(key.startswith(pattern.format(number)) for key in shapes):
-            number += 1
-        return number
+    def length(pattern: str) -> int:
+        """Of the list of modules that the keys number from 0."""
+        return next(n for n in itertools.count() if not any(key.startswith(pattern.format(n)) for key in state))
 
     labels, label_width = shape("label_embed", 2)
     if labels != len(vocabulary.names):
@@ -134,8 +130,8 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
             "(Tag2Text, RAM++), or give its list with --tags FILE"
         )
     width, _, patch, _ = shape("swin.embeddings.patch_embeddings.projection.weight", 4)
-    stages = count("swin.encoder.layers.{}.")
-    depths = [count(f"swin.encoder.layers.{stage}.blocks.{{}}.") for stage in range(stages)]
+    stages = length("swin.encoder.layers.{}.")
+    depths = [length(f"swin.encoder.layers.{stage}.blocks.{{}}.") for stage in range(stages)]
     block = "swin.encoder.layers.{}.blocks.0."
     tables = [shape(block.format(stage) + f"attention.relative_position_bias.{_TABLE}", 2) for stage in range(stages)]
     window, step = (isqrt(tables[0][0]) + 1) // 2, patch * 2 ** (stages - 1)
@@ -158,7 +154,7 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
         vision_config=swin,
         label_width=label_width,
         hidden_size=head_width,
-        num_hidden_layers=count("layers.{}."),
+        num_hidden_layers=length("layers.{}."),
         intermediate_size=feed_forward,
     )
 
@@ -183,13 +179,10 @@ def _fit_windows(state: dict[str, Tensor], window: int) -> int:
     return resized
 
 
-def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str) -> None:
+def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
     """Raise LionError unless the tensors are exactly those of the model, and finite."""
-    for key in sorted(wanted.keys() | state.keys()):
-        found = tuple(state[key].shape) if key in state else "missing"
-        expected = tuple(wanted[key].shape) if key in wanted else "not wanted"
-        if found != expected:
-            raise LionError(f"{name}: {key} is {found}, not {expected}; the file mixes sizes or is cut down, {AGAIN}")
+    if difference := shape_difference(shapes_of(state), shapes_of(expected)):
+        raise LionError(f"{name}: {difference}; the file mixes sizes or is cut down, {AGAIN}")
     for key, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.isfinite().all():
             raise LionError(f"{name}: {key} holds values that are no finite numbers; {AGAIN}")

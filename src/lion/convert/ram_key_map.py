@@ -4,13 +4,11 @@ A row is the beginning of a released name and what replaces it; ``{n}`` and ``{m
 One row is not one to one: the released Swin stacks query, key and value in one tensor, transformers' has three.
 """
 
-from __future__ import annotations
-
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
+from lion.convert.key_map import compile_table, renamed
 from lion.errors import LionError
 
 _BLOCK, _OUR_BLOCK = "visual_encoder.layers.{n}.blocks.{m}.", "swin.encoder.layers.{n}.blocks.{m}."
@@ -52,22 +50,18 @@ CAPTIONING = ("tag_encoder.", "text_decoder.")
 REBUILT = ("relative_position_index", "attn_mask")
 """Index and mask buffers of Swin, which follow from its shape."""
 
-_PATTERNS = tuple(
-    (re.compile(re.sub(r"\\{(\w)\\}", r"(?P<\1>\\d+)", re.escape(released))), ours) for released, ours in TABLE
-)
+_ROWS = compile_table(TABLE)
 
 
 def our_names(released: str) -> list[str]:
-    """The one name, or the three of a stacked tensor, that a released tensor has here; none if it is not in the table.
+    """Our name of a released tensor, or the three of a stacked one; none if it is not in the table.
 
-    Files from before the tag head got its name call it ``vision_multi``.
+    Older files call the tag head ``vision_multi``.
     """
-    name = released.replace("vision_multi.", "tagging_head.", 1)
-    for pattern, ours in _PATTERNS:
-        if match := pattern.match(name):
-            found = ours.format(**match.groupdict()) + name[match.end() :]
-            return [found.replace("[qkv]", letter) for letter in "qkv"] if "[qkv]" in found else [found]
-    return []
+    found = renamed(released.replace("vision_multi.", "tagging_head.", 1), _ROWS)
+    if found is None:
+        return []
+    return [found.replace("[qkv]", letter) for letter in "qkv"] if "[qkv]" in found else [found]
 
 
 def translate(released: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,6 @@
 """The report of a conversion: a row for every key of the inputs and of the model, and the check that none is lost."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,7 +42,7 @@ class KeyRow:
     """Name of the parameter; empty for a tensor that is not part of LION."""
 
     def __str__(self) -> str:
-        names = " -> ".join(name for name in (self.released, self.ours) if name)
+        names = " -> ".join(filter(None, (self.released, self.ours)))
         return f"{self.status:<11}  {names}" + (f"  [{self.source}]" if self.source else "")
 
 
@@ -77,16 +74,15 @@ class Report:
         """Raise LionError if a parameter is missing, or an input holds a tensor that is not part of LION."""
         if missing := self.of(KeyStatus.MISSING):
             raise LionError(
-                f"the inputs lack {_some(row.ours for row in missing)} of LION; see --dry-run for every key, "
+                f"the inputs lack {_some([row.ours for row in missing])} of LION; see --dry-run for every key, "
                 "and give a whole checkpoint"
             )
         if unknown := self.of(KeyStatus.UNKNOWN):
             raise LionError(
-                f"'{unknown[0].source}' holds what is no part of LION: {_some(row.released for row in unknown)}; "
+                f"'{unknown[0].source}' holds what is no part of LION: {_some([row.released for row in unknown])}; "
                 "see --dry-run for every key, and check that it is the right file"
             )
 
 
-def _some(names: Iterable[str]) -> str:
-    first, more = (listed := list(names))[:2], len(listed) - 2
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -5,8 +5,6 @@ Hub id of either. Files are memory-mapped, so that they do not count as this pro
 is run.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import warnings
@@ -31,12 +29,7 @@ TEXTS = ("*.json", "*.model", "*.txt")
 """Configurations and tokenizers in a Hub repository."""
 SAFE_WEIGHTS, TORCH_WEIGHTS = ("*.safetensors",), ("*.pth", "*.pt", "*.bin")
 
-KNOWN_WEIGHTS = (
-    "model.safetensors.index.json",
-    "model.safetensors",
-    "pytorch_model.bin.index.json",
-    "pytorch_model.bin",
-)
+WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 """Weights of a folder in order of preference; those in .json are an index of shards."""
 
 
@@ -45,7 +38,7 @@ class Source:
     """An opened input."""
 
     label: str
-    """The path or Hub id as the user gave it, for messages."""
+    """The path or Hub id as given, for messages."""
     tensors: Mapping[str, StoredTensor]
 
 
@@ -89,16 +82,14 @@ def find(source: str | Path, patterns: Sequence[str]) -> Path:
 
 
 def weights_file(found: Path, name: str) -> Path:
-    """The file with the weights, or their index, in a folder that `find` returned; a file is returned unchanged.
+    """The file with the weights, or their index, in what `find` returned.
 
     Raises: LionError if a folder holds no weights, or several files none of which has a known name.
     """
     if found.is_file():
         return found
-    for known in KNOWN_WEIGHTS:
-        if (found / known).is_file():
-            return found / known
-    files = sorted(path for path in found.iterdir() if path.suffix in SUFFIXES)
+    files = [found / known for known in WEIGHTS if (found / known).is_file()]
+    files = files[:1] or sorted(path for path in found.iterdir() if path.suffix in SUFFIXES)
     if len(files) == 1:
         return files[0]
     if not files:

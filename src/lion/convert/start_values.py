@@ -1,7 +1,5 @@
 """Initial values of parameters that a checkpoint of stage 1 or 2 does not hold, as for training the next stage."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,15 +18,15 @@ def start_values(config: LionConfig, names: Iterable[str]) -> dict[str, Tensor]:
 
     Only the components that contain them are allocated (the largest, a Q-Former, takes 740 MB).
     """
-    wanted = set(names)
+    names = set(names)
     with torch.device("meta"):
         model = LionForConditionalGeneration(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        for component in sorted({_component(name) for name in wanted}):
+        for component in sorted({_component(name) for name in names}):
             module = model.get_submodule(component).to_empty(device="cpu")
             _initialise(module, _owner(model, component))
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if name in wanted}
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if name in names}
 
 
 def _component(name: str) -> str:

@@ -4,8 +4,6 @@ The library's writer needs a whole shard in memory. The format can be streamed: 
 header, the header (dtype, shape and offsets of each tensor), then the values.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,13 +21,12 @@ SHARD_BYTES = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class OutputTensor:
-    """A tensor to be written."""
+    """A tensor to be written; ``read`` gives its values in any floating-point dtype."""
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
     read: Callable[[], Tensor]
-    """Its values, in any floating-point dtype."""
 
     @property
     def parameters(self) -> int:
