@@ -26,8 +26,7 @@ def bundled_folder() -> Path:
 def find_checkpoint(model: str | Path | None) -> tuple[Path, str]:
     """The folder of a LION model, downloaded from the Hub if necessary, and its name in messages.
 
-    Args:
-        model: folder, Hub id or ``lion-mini``; None for the bundled model.
+    ``model`` is a folder, a Hub id or ``lion-mini``; None is the bundled model.
 
     Raises: LionError if there is no such model, or it is not a LION checkpoint.
     """

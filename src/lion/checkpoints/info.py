@@ -28,14 +28,12 @@ from lion.tagging import RamConfig
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """One component of the model, or the tagger."""
+    """One component of the model, or the tagger: sizes and dtypes (safetensors' names) as stored."""
 
     name: str
     parameters: int
     bytes: int
-    """As stored."""
     dtypes: tuple[str, ...]
-    """As stored, in safetensors' names."""
     trained: bool
     """Whether any stage of LION's tuning trains it."""
 
@@ -48,7 +46,7 @@ class ModelInfo:
     components: tuple[ComponentInfo, ...]
     tagger: ComponentInfo | None
     record: dict[str, Any]
-    """The run that made it: recipe, scores, hardware, commit; empty if the folder holds no record."""
+    """Of the run that made it (see `record`); may be empty."""
 
     @property
     def parameters(self) -> int:

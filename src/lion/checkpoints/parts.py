@@ -43,8 +43,7 @@ def save_part(module: nn.Module, config: LionConfig, component: str, out: Path) 
 def load_part(model: LionForConditionalGeneration, component: str, folder: Path) -> None:
     """Copy one component's weights out of a part's or a model's folder into `model`.
 
-    Raises:
-        LionError: the folder has no weights, lacks a tensor of the component, or its part has another shape.
+    Raises: LionError if the folder has no weights, lacks a tensor of the component, or its part has another shape.
     """
     _check_config(model.config, component, folder)
     target = {name: tensor for name, tensor in own_tensors(model).items() if component_of(name) == component}
@@ -68,7 +67,7 @@ def _check_config(config: LionConfig, component: str, folder: Path) -> None:
     except LOAD_ERRORS as error:
         raise LionError(f"{folder}/config.json is damaged ({first_line(error)}); train or copy it again") from error
     theirs, ours = (getattr(c, name).to_diff_dict() for c in (stored, config))
-    for key in sorted(set(theirs) | set(ours)):
+    for key in sorted(theirs.keys() | ours.keys()):
         if key not in ("dtype", "transformers_version", "vocab_size") and theirs.get(key) != ours.get(key):
             raise LionError(
                 f"{folder}: its {component} has {key}={theirs.get(key)} and the model {ours.get(key)}; "

@@ -54,7 +54,7 @@ def shapes_of(tensors: Mapping[str, Tensor | StoredTensor]) -> Shapes:
 
 
 def shape_difference(found: Shapes, expected: Shapes) -> str:
-    """The first tensor of another shape than expected, in words, and how many more there are; empty if there is none."""
+    """In words the first tensor of another shape than expected, and how many more there are; empty if all are alike."""
     wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if not wrong:
         return ""

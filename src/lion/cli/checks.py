@@ -30,7 +30,6 @@ class Check:
     """Result of one check; the fields are the keys of ``lion doctor --json``."""
 
     what: str
-    """What was checked."""
     state: Literal["ok", "missing", "problem"]
     """``missing``: some commands do not work; ``problem``: none does, or the model does not."""
     found: str
@@ -38,7 +37,7 @@ class Check:
 
 
 def packages() -> Iterator[Check]:
-    """Python and every required package, with the command that installs one that is missing or too old."""
+    """Python and every required package, with the command that installs a missing or old one."""
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     try:
         from packaging.requirements import Requirement
@@ -134,7 +133,7 @@ def model(name: str | None, use_network: bool) -> Iterator[Check]:
 
 
 def _weights(folder: Path, name: str) -> Check:
-    """A model on this machine: the memory of its weights, as they would be loaded, against what is free."""
+    """A model on this machine: the memory of its loaded weights against the free memory."""
     import torch
 
     from lion.checkpoints.finding import is_tagger
@@ -179,9 +178,8 @@ def hub() -> Check:
         fix = "check the network and its proxy (HTTPS_PROXY), or name a mirror (HF_ENDPOINT)"
         return Check("Hub", "problem", f"{constants.ENDPOINT} is out of reach: {first_line(error)}", fix)
     if status >= 400:
-        return Check(
-            "Hub", "problem", f"{constants.ENDPOINT} answers {status}", "try later, or name a mirror (HF_ENDPOINT)"
-        )
+        fix = "try later, or name a mirror (HF_ENDPOINT)"
+        return Check("Hub", "problem", f"{constants.ENDPOINT} answers {status}", fix)
     return Check("Hub", "ok", f"{constants.ENDPOINT} answers")
 
 

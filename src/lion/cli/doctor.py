@@ -27,20 +27,19 @@ def doctor(
 
     The network is not used unless --hub is given. Exit code 2 if there is a problem.
     """
-    problems = 0
+    code = 0
     for check in _run(model, hub, debug):
-        problems += check.state == "problem"
         _print(check, json)
-    raise typer.Exit(2 if problems else 0)
+        if check.state == "problem":
+            code = 2
+    raise typer.Exit(code)
 
 
 def _run(model: str | None, hub: bool, debug: bool) -> Iterator[Check]:
     """All checks in turn; those after the packages need the packages."""
-    complete = True
-    for check in checks.packages():
-        complete = complete and check.state != "problem"
-        yield check
-    if not complete:
+    installed = [*checks.packages()]
+    yield from installed
+    if any(check.state == "problem" for check in installed):
         return
     if broken := checks.broken():
         yield broken

@@ -1,4 +1,4 @@
-"""``lion info``: what a checkpoint is made of."""
+"""``lion info``: a checkpoint's components and their sizes."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def _print(found: ModelInfo) -> None:
     sizes = f"{_size(4 * found.parameters)} in float32, {_size(2 * found.parameters)} in bfloat16"
     print(f"\nmemory of the weights: {sizes}")
     for name, tasks in _presets().items():
-        alike = {words: [task for task in tasks if tasks[task] == words] for words in tasks.values()}
-        for words, of in alike.items():
-            print(f"decoding {name}{'' if len(alike) == 1 else ', ' + ' '.join(of)}: {words}")
+        by_words = {words: [task for task in tasks if tasks[task] == words] for words in tasks.values()}
+        for words, of in by_words.items():
+            print(f"decoding {name}{'' if len(by_words) == 1 else ', ' + ' '.join(of)}: {words}")
     for key in ("name", "steps", "seconds", "hardware", "commit", "versions", "scores", "decoding"):
         if key in found.record:
             print(f"{_RECORD.get(key, key)}: {_plain(found.record[key])}")
 
 
 _RECORD = {"name": "recipe", "scores": "scores on the run's own validation samples", "decoding": "their decoding"}
-"""Labels of a finished run's facts that are not called by their keys."""
+"""Labels of a record's keys."""
 
 
 def _presets() -> dict[str, dict[str, str]]:

@@ -1,8 +1,8 @@
 """Names of the released LION's tensors beside ours, as one readable table.
 
-A row is a pattern on the released name and what replaces it; ``{n}`` stands for a layer number that carries over.
-Exactly one row must match a name. Two rows are not one to one: the released ViT keeps query and value biases apart and
-has no key bias, while ours (transformers' fused form) has one bias with zeros in the middle.
+A row is the beginning of a released name and what replaces it; ``{n}`` is a layer number that carries over. Exactly one
+row matches a name. The released ViT keeps query and value biases apart and has no key bias, while ours (transformers'
+fused form) has one bias with zeros in the middle.
 """
 
 import re
@@ -125,8 +125,8 @@ LEFT_BEHIND: dict[str, tuple[str, ...]] = {
     "llm": (r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.",),  # in old T5 files; unused
 }
 
-# What may be missing and then gets its start value, by what the language model of the checkpoint read (our names). The
-# one-adapter checkpoints of stages 1 and 2 hold what their stage trained and nothing of the other's.
+# What may be missing and is then initialised, by visual inputs (our names): the one-adapter checkpoints of stages 1 and
+# 2 hold what their stage trained and nothing of the other's.
 MAY_START: dict[str, tuple[str, ...]] = {
     "both": (),
     "qformer": (r"vision_aggregator\.", r"mlp\.", r".*\.mixture\.(region_adapter|router)\."),
@@ -155,8 +155,7 @@ def our_name(released: str) -> str | None:
 
     EVA's and FLAN-T5's own checkpoints have LION's names without ``visual_encoder.`` and ``t5_model.``.
 
-    Raises:
-        LionError: the name is not LION's.
+    Raises: LionError if it is not LION's.
     """
     if released in REDUNDANT:
         return None
@@ -179,11 +178,7 @@ def our_name_of_blip(released: str) -> str | None:
 
 
 def join(ours: str, parts: Mapping[str, Tensor]) -> Tensor:
-    """The parameter that released tensors (by their names) make up: nearly always there is one, unchanged.
-
-    Raises:
-        LionError: half of a pair is missing.
-    """
+    """The parameter that released tensors, most often one, make up. Raises: LionError if half of a pair is missing."""
     if ours.endswith("qkv.bias") and not next(iter(parts)).endswith("qkv.bias"):
         query, value = _both(ours, parts, "q_bias", "v_bias")
         return torch.cat([query, torch.zeros_like(value), value])

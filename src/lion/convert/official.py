@@ -1,7 +1,4 @@
-"""Writes a planned conversion (`plan.py`) as a folder that `LionForConditionalGeneration.from_pretrained` reads.
-
-Tensors are copied one by one into shards; the folder appears under its name when all of it is written.
-"""
+"""Writes a planned conversion (`plan.py`), tensor by tensor, as a folder for `from_pretrained`."""
 
 import os
 from collections.abc import Callable
@@ -38,9 +35,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] = la
         out: a folder that does not exist yet, or is empty; it appears whole or not at all.
         progress: called after each tensor with its number of bytes.
 
-    Raises:
-        LionError: a tensor is missing or unknown, a value is not finite, tokenizers do not fit the weights, or the disk
-            is too full.
+    Raises: LionError if tensors are missing, unknown or not finite, tokenizers do not fit, or the disk is too full.
     """
     plan.report.check()
     target = Path(os.path.expanduser(out)).resolve()  # the disk that a link leads to
@@ -57,10 +52,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] = la
 
 
 def build_processor(llm: str, bert: str, config: LionConfig) -> LionProcessor:
-    """The processor of the released LION: 128 tokens of text, boxes with three decimals.
-
-    Raises: LionError if a tokenizer is absent, or is not the one the weights were trained with.
-    """
+    """The processor of the released LION. Raises: LionError if a tokenizer is absent, or does not fit the weights."""
     text, instruction = _tokenizer(llm, "--llm"), _tokenizer(bert, "--bert")
     # transformers silently makes an empty tokenizer from a wrong folder; its special tokens and size show that.
     soft = text.convert_tokens_to_ids(SOFT_TOKEN)

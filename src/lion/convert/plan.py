@@ -1,6 +1,6 @@
 """The plan of a conversion: which tensors of the released checkpoints make up each parameter of ours.
 
-1. Open ``--lion``: its tensors tell the configuration (XL or XXL; both kinds of visual input, or one of them).
+1. The tensors of ``--lion`` show the configuration (XL or XXL; both kinds of visual input, or one of them).
 2. Frozen parts that it lacks come from ``--vit`` (EVA, or a BLIP-2 / InstructBLIP) and ``--llm`` (FLAN-T5).
 3. Each parameter gets source tensors of the right shape, or an initial value where a stage left it out, or an error.
 
@@ -89,9 +89,8 @@ def plan_official(inputs: Inputs, *, config: LionConfig | None = None, dtype: to
         config: of a LION that is neither the released XL nor XXL.
         dtype: ``bfloat16`` or ``float32``; adapters, routers and our own norms are float32 either way.
 
-    Raises:
-        LionError: an input is absent, damaged or of another size. Missing and unknown tensors do not raise here, but in
-            ``plan.report.check()``.
+    Raises: LionError if an input is absent, damaged or of another size; ``plan.report.check()`` raises for missing and
+        unknown tensors.
     """
     lion = open_source(inputs.lion)
     visual_inputs = _visual_inputs(lion)
@@ -172,7 +171,7 @@ class WeightMapping:
             self.rows.append(KeyRow(status if len(parts) == 1 else KeyStatus.JOINED, label, name, ours))
 
     def finish(self, visual_inputs: str) -> list[str]:
-        """Add a row for each parameter without a tensor; returns the names of those that may be initialised."""
+        """Add a row for each parameter without a tensor; returns those that may be initialised."""
         lacking = [name for name in self.shapes if name not in self.readers]
         initialised = [name for name in lacking if _matches(MAY_START[visual_inputs], name)]
         self.rows += [KeyRow(KeyStatus.STARTED, ours=name) for name in initialised]
@@ -241,11 +240,11 @@ def read_config(path: str | Path) -> LionConfig:
 
 def _visual_inputs(lion: Source) -> str:
     """Which visual tokens the checkpoint's language model was trained with."""
-    qformer = any(name.startswith("Qformer.") for name in lion.tensors)
-    aggregator = any(name.startswith("fusion_adapter.") for name in lion.tensors)
-    if not qformer and not aggregator:
+    prefixes = {name.split(".", 1)[0] for name in lion.tensors}
+    kinds = [kind for kind, prefix in (("qformer", "Qformer"), ("aggregator", "fusion_adapter")) if prefix in prefixes]
+    if not kinds:
         raise LionError(f"'{lion.label}' holds neither Q-Former nor Vision Aggregator; it is no LION checkpoint")
-    return "both" if qformer and aggregator else "qformer" if qformer else "aggregator"
+    return "both" if len(kinds) == 2 else kinds[0]
 
 
 def _width(lion: Source) -> int:

@@ -1,7 +1,6 @@
-"""The released RAM checkpoint to a tagger folder: `convert_ram`.
+"""The released RAM checkpoint to a tagger folder, whose configuration is derived from the shapes of the tensors.
 
-The configuration is derived from the shapes of the tensors. Nothing is written unless every tensor of ours was filled,
-once, with finite values.
+Nothing is written unless every tensor of ours was filled, once, with finite values.
 """
 
 import itertools
@@ -40,13 +39,13 @@ class RamReport:
     filled: int
     """Tensors of ours."""
     used: int
-    """Released tensors that they were filled from."""
+    """Released tensors that they were filled from; the three below were left behind."""
     captioning: int
-    """Released tensors of the captioning half, left behind."""
+    """Of the captioning half."""
     rebuilt: int
-    """Released index and mask buffers, which follow from the shapes."""
+    """Index and mask buffers, which follow from the shapes."""
     unknown: tuple[str, ...]
-    """All other released tensors, left behind; the known checkpoints have none."""
+    """All others; the known checkpoints have none."""
     interpolated: int
     """Bias tables resized for another image size than the checkpoint's."""
 
@@ -67,8 +66,7 @@ def convert_ram(
         tags, thresholds: files with an entry a line, for a RAM with other tags than the 4,585 released ones.
         image_size: side in pixels of the tagger's input, by default the checkpoint's (384).
 
-    Raises:
-        LionError: no such file, a damaged one, one of another model or size, or `out` cannot be written.
+    Raises: LionError if the file is absent, damaged or of another model or size, or `out` cannot be written.
     """
     target = Path(os.path.expanduser(out))
     if target.exists():
@@ -111,7 +109,7 @@ def convert_ram(
 
 
 def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, image_size: int | None) -> RamConfig:
-    """The configuration that the tensors have the shapes of; settings that no shape shows are as released."""
+    """The configuration that gives these shapes; settings without influence on a shape are as released."""
 
     def shape(key: str, dimensions: int) -> tuple[int, ...]:
         if key not in state or state[key].ndim != dimensions:
@@ -160,10 +158,9 @@ def _configure(state: Mapping[str, Tensor], vocabulary: Vocabulary, name: str, i
 
 
 def _fit_windows(state: dict[str, Tensor], window: int) -> int:
-    """Resize, in the dictionary, relative position bias tables of another window than `window`; returns how many.
+    """Resize relative position bias tables of other windows in place; returns how many.
 
-    A table, ((2w - 1)^2, heads), is interpolated bicubically as an image of relative positions; centre and corners keep
-    their values.
+    A table, ((2w - 1)^2, heads), is interpolated bicubically as an image; centre and corners keep their values.
     """
     side, resized = 2 * window - 1, 0
     for key, table in state.items():

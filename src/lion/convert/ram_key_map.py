@@ -67,8 +67,7 @@ def our_names(released: str) -> list[str]:
 def translate(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The released tensors that tag, under our names; all others are left out.
 
-    Raises:
-        LionError: two of them have one name here, or a stacked one does not come apart in three.
+    Raises: LionError if two of them have one name here, or a stacked one does not come apart in three.
     """
     state: dict[str, Tensor] = {}
     for name, tensor in released.items():

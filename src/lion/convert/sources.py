@@ -1,8 +1,7 @@
 """Opens the inputs of a conversion without reading them: names, shapes and dtypes at once, values on demand.
 
 An input is a file (``.pth``, ``.bin``, ``.safetensors``), a folder as transformers saves it (sharded or not), or the
-Hub id of either. Files are memory-mapped, so that they do not count as this process's own memory, and no code in them
-is run.
+Hub id of either. Files are memory-mapped (not this process's own memory), and no code in them is run.
 """
 
 import json
@@ -43,10 +42,7 @@ class Source:
 
 
 def open_source(source: str | Path) -> Source:
-    """Open an input's weights.
-
-    Raises: LionError if there are none, or they are damaged, hold code, or lack a shard.
-    """
+    """Open an input. Raises: LionError if it has no weights, or they are damaged, hold code, or lack a shard."""
     name = str(source)
     found = find(source, (*TEXTS, *SAFE_WEIGHTS))
     if found.is_dir() and not Path(os.path.expanduser(source)).exists() and not any(found.rglob("*.safetensors")):
@@ -124,8 +120,8 @@ def open_file(file: Path, name: str) -> dict[str, StoredTensor]:
     if file.suffix == ".safetensors":
         return open_safetensors(file, name)
     try:
-        # torch.load maps files writable, which reserves memory for all of it, and XXL is larger than that. Fake tensors
-        # know the offsets of their values in the file, and a read-only mapping reserves nothing.
+        # torch.load would map the file writable and so reserve memory for all of it. Fake tensors know the offsets of
+        # their values, and a read-only mapping reserves nothing.
         with ZipFile(file) as entries:
             packed = any(entry.compress_type != ZIP_STORED for entry in entries.infolist())
         with FakeTensorMode():

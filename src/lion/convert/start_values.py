@@ -36,7 +36,7 @@ def _component(name: str) -> str:
 
 
 def _owner(model: Any, component: str) -> Any:
-    """The nearest `PreTrainedModel` around a component, whose `_init_weights` applies."""
+    """The nearest `PreTrainedModel` around a component: its `_init_weights` applies."""
     parts = component.split(".")
     above = [model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts))]
     return next(module for module in reversed(above) if isinstance(module, PreTrainedModel))

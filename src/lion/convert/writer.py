@@ -35,7 +35,7 @@ class OutputTensor:
 
     @property
     def bytes(self) -> int:
-        """Its size in the file."""
+        """Size in the file."""
         return self.parameters * self.dtype.itemsize
 
 
@@ -45,9 +45,9 @@ def write_sharded(
     shard_bytes: int = SHARD_BYTES,
     progress: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Write tensors to files of at most ``shard_bytes``, and the index of several, all named as by transformers.
+    """Write tensors to files of at most ``shard_bytes`` (a larger tensor gets its own), named as by transformers.
 
-    A tensor larger than a shard gets one of its own. ``progress`` is called after each tensor with its bytes.
+    Several files get an index. ``progress`` is called after each tensor with its bytes.
     """
     split = split_shards(tensors, shard_bytes)
     if split.is_sharded:

@@ -1,12 +1,11 @@
-"""Negative log-likelihoods of given answers under the language model, each prompt encoded once for all of them.
+"""Negative log-likelihoods of candidate answers under the language model; each prompt is encoded once.
 
-The encoder runs once; the decoder reads the candidates teacher-forced, in several passes where they are many. A
-prompt's cross-attention keys and values are computed in the first pass and cached for the others, and not repeated for
-its candidates (:class:`~lion.model.language_model.SharedCrossAttention`).
+The decoder reads the candidates teacher-forced, in several passes where they are many. A prompt's cross-attention keys
+and values are computed in the first pass and shared by all its candidates
+(:class:`~lion.model.language_model.SharedCrossAttention`).
 
-Short candidates are packed: several stand behind each other in one decoder sequence, and a block-diagonal causal mask
-keeps each from attending to the others. This is exact, since T5 has relative positions only, and hardly any padding is
-computed.
+Short candidates are packed: several form one decoder sequence, under a block-diagonal causal mask. This is exact, since
+T5 has relative positions only, and hardly any padding is computed.
 
 B prompts, K candidates of a prompt, L packed sequences of a prompt in one pass, T tokens of a sequence, N input tokens,
 D width.
@@ -27,28 +26,22 @@ Candidates = Sequence[Sequence[Sequence[int]]]
 """For each prompt, for each of its candidates: the token ids, ``</s>`` last."""
 
 TOKENS_PER_SEQUENCE = 48
-"""T: long enough for several candidates, short enough that the masked part of the attention costs little. A longer
-candidate makes all sequences as long as itself."""
+"""T: several candidates, yet little masked attention. A longer candidate makes all sequences as long as itself."""
 
 TOKENS_PER_PASS = 2048
-"""Most decoder tokens of one pass, B * L * T, but at least one sequence of each prompt; bounds the memory for logits
-and attention."""
+"""Most decoder tokens of one pass, B * L * T (but at least one sequence of each prompt): bounds the memory."""
 
-IGNORED = -100
-"""Label of padding."""
-
-PADDING = -1
-"""Candidate index of padding."""
+IGNORED, PADDING = -100, -1
+"""Label and candidate index of padding."""
 
 
 @dataclass
 class _Pass:
-    """Packed candidates of every prompt, those of a prompt together; each tensor (B * L, T)."""
+    """Packed candidates, those of a prompt together, and for each token the index of its candidate; all (B * L, T)."""
 
     decoder_input_ids: Tensor
     labels: Tensor
     candidate_indices: Tensor
-    """Which of its prompt's candidates a token belongs to."""
 
 
 @torch.no_grad()
@@ -59,9 +52,7 @@ def negative_log_likelihoods(
     task_levels_B: Tensor,
     candidates: Candidates,
 ) -> list[Tensor]:
-    """For each prompt the (K,) negative log-likelihoods of its candidates in nats, in their order, in float32.
-
-    Summed over a candidate's tokens, with no division by their number. B and K are at least 1; K may differ.
+    """For each prompt the (K,) float32 negative log-likelihoods of its candidates in nats, summed over their tokens.
 
     Raises:
         ValueError: candidates of more or fewer prompts.

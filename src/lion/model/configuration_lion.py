@@ -29,8 +29,7 @@ class VisionAggregatorConfig(PreTrainedConfig):
 class LionConfig(PreTrainedConfig):
     """Everything :class:`LionForConditionalGeneration` needs to build itself.
 
-    Raises:
-        ValueError: a tap lies outside the vision encoder, or ``visual_inputs`` is not one of :data:`VISUAL_INPUTS`.
+    Raises: ValueError if a tap lies outside the vision encoder, or ``visual_inputs`` is not in :data:`VISUAL_INPUTS`.
 
     Source: paper, section 3; released ``config`` values recorded in ``tests/golden/lion_tiny/config.json``.
     """
@@ -102,10 +101,7 @@ class LionConfig(PreTrainedConfig):
 
     @classmethod
     def mini(cls, vocab_size: int, qformer_vocab_size: int, soft_prompt_token_id: int) -> Self:
-        """lion-mini: the bundled model of the drawn world (4.7 M parameters, 128 px, 64 patches).
-
-        Vocabulary sizes come from the tokenizers that are trained with it.
-        """
+        """lion-mini, the bundled model of the drawn world: 4.7 M parameters, 128 px, 64 patches."""
         return cls._small(
             width=128,
             heads=4,

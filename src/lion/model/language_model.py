@@ -20,8 +20,8 @@ KEPT_IN_FLOAT32 = (r".+\.DenseReluDense\.wo",)
 class SharedCrossAttention(T5LayerCrossAttention):
     """T5's cross-attention for several answers to one prompt, whose keys and values exist once for all of them.
 
-    No answer token sees another one here, so a prompt's answers may stand behind each other in one long row. Where
-    there is one answer to a prompt, as in training and generation, this is T5's own layer, whose parts it takes over.
+    Answer tokens do not attend to each other here, so a prompt's answers may form one long row. With one answer to a
+    prompt, as in training and generation, this is T5's own layer.
     """
 
     def __init__(self, layer: T5LayerCrossAttention) -> None:
@@ -45,9 +45,8 @@ class SharedCrossAttention(T5LayerCrossAttention):
 class AdaptedT5Block(T5Block):
     """A T5 block whose feed-forward runs beside the mixture: ``O = h + FFN(norm(h)) + mixture(h, levels)``.
 
-    transformers' block keeps its attention (the decoder's goes into :class:`SharedCrossAttention`); its last layer
-    becomes the identity, so that its output is h, the feed-forward's un-normalised input, which both the feed-forward
-    and the mixture read.
+    transformers' block keeps its attention (the decoder's becomes a :class:`SharedCrossAttention`); its last layer
+    becomes the identity, so that it returns h, the feed-forward's un-normalised input.
     """
 
     def __init__(self, config: T5Config, first: bool, layer_idx: int, bottleneck: int) -> None:
@@ -97,9 +96,7 @@ class AdaptedT5Stack(OwnStartValues, T5Stack):
 
 
 class LionLanguageModel(OwnStartValues, T5ForConditionalGeneration):
-    """FLAN-T5 with adapters installed; ``task_levels`` (B,) is a required argument of ``forward`` and ``generate``.
-
-    ``forward`` is T5's: what it does not know it hands to its stacks, and they to their blocks.
+    """FLAN-T5 with adapters; ``task_levels`` (B,) is a required argument of ``forward`` (T5's) and ``generate``.
 
     Source: paper section 3.3; released ``modeling_t5`` with ``lion_adapters``: logits come from an own ``lm_head``.
     """

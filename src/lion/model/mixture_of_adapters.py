@@ -43,10 +43,8 @@ class MixtureOfAdapters(nn.Module):
     """``sum_k G_k^t * adapter_k(h)`` for each row's own task level t, with no softmax and no hidden state.
 
     Computed in its own precision: beside a half-precision language model it stays float32 (as released), and so does
-    the residual stream that its output joins.
-
-    Levels are an argument, never module state: a batch may mix them, and gradient checkpointing recomputes with the
-    levels of its own batch.
+    the residual stream that its output joins. Levels are an argument, never module state: a batch may mix them, and
+    gradient checkpointing recomputes with the levels of its own batch.
 
     Source: paper section 3.3; released ``AdapterRouter`` (``adapters.0`` is the region adapter, ``adapters.1`` the
     image adapter), which reads the level of the first row only.

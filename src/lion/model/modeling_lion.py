@@ -60,14 +60,11 @@ class LionInputs(TypedDict, total=False):
     qformer_attention_mask: Tensor | None
     """(B, T')."""
     task_levels: Tensor | None
-    """(B,) values of :class:`~lion.model.task_level.TaskLevel`; required."""
+    """(B,) values of :class:`~lion.model.task_level.TaskLevel`, which a batch may mix; required."""
 
 
 class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMixin):
-    """The whole model; see the numbered path at the top of this file.
-
-    ``task_levels`` (B,) names each row's :class:`~lion.model.task_level.TaskLevel`; a batch may mix them.
-    """
+    """The whole model; see the numbered path at the top of this file."""
 
     config_class = LionConfig
     base_model_prefix = "lion"
@@ -100,7 +97,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Start values as published: zero where a path must begin by adding nothing (adapters: language_model.py)."""
+        """Start values as published; the aggregator begins by adding nothing (adapters: language_model.py)."""
         super()._init_weights(module)
         std = self.config.initializer_range
         match module:
@@ -132,8 +129,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
     ) -> LionImageFeatures:
         """Steps 1 to 3: the visual tokens. Arguments: :class:`LionInputs`; the Q-Former reads the instruction.
 
-        Raises:
-            ValueError: both or neither of ``pixel_values`` and ``vision``; no instruction for the Q-Former.
+        Raises: ValueError for both or neither of ``pixel_values`` and ``vision``; no instruction for the Q-Former.
         """
         if vision is None and pixel_values is not None:
             vision = self.look(pixel_values)
@@ -154,12 +150,9 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         )
 
     def embed(self, **inputs: Unpack[LionInputs]) -> tuple[Tensor, Tensor, LionImageFeatures]:
-        """Steps 1 to 4.
+        """Steps 1 to 4: the language model's input ``[Q | P | T]`` (B, N, D), its mask (B, N) and the visual tokens.
 
-        Returns: what the language model reads, ``[Q | P | T]`` (B, N, D); its mask (B, N); the visual tokens.
-
-        Raises:
-            ValueError: as :meth:`forward`, but for labels.
+        Raises: ValueError as :meth:`forward`, but for labels.
         """
         input_ids, attention_mask = inputs.pop("input_ids", None), inputs.pop("attention_mask", None)
         if input_ids is None or attention_mask is None:
@@ -203,8 +196,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             decoder_attention_mask: (B, A); by default the released choice, ``labels != -100``.
             **kwargs: of T5's forward.
 
-        Raises:
-            ValueError: no picture, prompt or task levels; levels, pictures or labels that do not match the rows.
+        Raises: ValueError if pictures, prompt or task levels are missing, or they or the labels do not match the rows.
         """
         # Named one by one, not as **LionInputs: transformers' Trainer drops the columns that this signature lacks.
         inputs_embeds, mask, features = self.embed(
@@ -239,8 +231,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
     def generate(self, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
         """Answers as ids. Arguments: :class:`LionInputs`, and those of transformers' ``generate`` (beams, ...).
 
-        Raises:
-            ValueError: as :meth:`forward`; an argument that is none of these.
+        Raises: ValueError as :meth:`forward`, and for an argument that is none of these.
         """
         inputs = LionInputs(pixel_values=pixel_values)
         inputs.update({name: kwargs.pop(name) for name in LionInputs.__annotations__ if name in kwargs})  # type: ignore[typeddict-item]
@@ -260,14 +251,12 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         """How likely each prompt's candidate answers are; picture and prompt are encoded once for all of them.
 
         Args:
-            candidates: for each of the B rows one or more answers as token ids, ``</s>`` last; their number may differ
-                from row to row, and duplicates are fine.
+            candidates: for each of the B rows K >= 1 answers as token ids, ``</s>`` last; K may differ.
             **inputs: see :class:`LionInputs`.
 
         Returns:
-            For each row (K,) float32: each candidate's negative log-likelihood in nats, summed over its tokens with
-            ``</s>``, in the given order. Divide by the number of ids for a mean. Equal to what :meth:`forward` gives
-            one by one, in evaluation mode.
+            For each row (K,) float32: the negative log-likelihoods in nats, summed over a candidate's tokens with
+            ``</s>``; equal to what :meth:`forward` gives one by one in evaluation mode.
 
         Raises:
             LionError: a row without candidates, a candidate without tokens.
@@ -297,8 +286,7 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
 
         Adapters and routers, inside the language model's blocks, are components of their own.
 
-        Raises:
-            ValueError: unknown component.
+        Raises: ValueError for an unknown component.
         """
         if component not in FROZEN + TRAINABLE:
             raise ValueError(f"unknown component {component!r}; one of {', '.join(FROZEN + TRAINABLE)}")

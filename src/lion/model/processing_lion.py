@@ -71,17 +71,14 @@ class LionProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Self:
-        """As transformers' own, which takes T5's tokenizer twice, in silence, where BERT's is missing or damaged.
+        """As transformers' own, which silently loads T5's tokenizer twice where BERT's is missing or damaged.
 
-        Raises:
-            LionError: it did.
+        Raises: LionError if it did.
         """
         processor: Self = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         if processor.tokenizer.get_vocab() == processor.qformer_tokenizer.get_vocab():
-            raise LionError(
-                f"'{pretrained_model_name_or_path}' lacks the folder qformer_tokenizer, or it is damaged; save or copy "
-                "the checkpoint again"
-            )
+            lack = f"'{pretrained_model_name_or_path}' lacks the folder qformer_tokenizer, or it is damaged"
+            raise LionError(f"{lack}; save or copy the checkpoint again")
         return processor
 
     def __call__(
@@ -108,14 +105,13 @@ class LionProcessor(ProcessorMixin):
             too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
                 released training did. Tags are always shortened first, from the last, and the soft token never cut.
             max_text_tokens: budget of this batch; None for the processor's.
-            return_tensors, padding: for callers of transformers' processors; PyTorch's, padded, are all there is.
+            return_tensors, padding: as transformers' processors have them; only these values are supported.
 
         Returns:
             ``pixel_values`` (B, 3, S, S), ``input_ids`` and ``attention_mask`` (B, T), ``qformer_input_ids`` and
             ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` (B, A).
 
-        Raises:
-            LionError: an instruction is empty, too long, no text or holds the soft token; counts do not match.
+        Raises: LionError if an instruction is empty, too long, no text or holds the soft token; counts do not match.
         """
         if return_tensors not in ("pt", None) or padding is not True:
             raise LionError('a batch is PyTorch\'s and padded: return_tensors="pt", padding=True, or leave them out')
@@ -167,10 +163,7 @@ class LionProcessor(ProcessorMixin):
         return len(self.qformer_tokenizer(instruction)["input_ids"])
 
     def fitting_tags(self, instruction: str, tags: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
-        """The first tags, as many as fit beside the instruction into ``limit`` tokens; by default the budget.
-
-        Raises: as :meth:`prompt_length`.
-        """
+        """The first tags that fit beside the instruction into ``limit`` tokens (the budget by default)."""
         limit = self.max_text_tokens if limit is None else limit
         if self.prompt_length(instruction, tags) <= limit:
             return tuple(tags)

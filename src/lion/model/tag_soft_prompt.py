@@ -8,11 +8,7 @@ from torch import Tensor, nn
 
 
 class TagSoftPrompt(nn.Module):
-    """Replaces the embedding at the placeholder token by a learnt D-vector.
-
-    Args:
-        width: D.
-        token_id: id of the placeholder (``<extra_id_0>``).
+    """Replaces the embedding at the placeholder ``token_id`` (``<extra_id_0>``) by a learnt vector of ``width`` D.
 
     Source: paper section 3.2; released ``soft_prompt_hint``.
     """
@@ -23,11 +19,9 @@ class TagSoftPrompt(nn.Module):
         self.vector = nn.Parameter(torch.zeros(width))
 
     def forward(self, embeddings_BTD: Tensor, input_ids_BT: Tensor) -> Tensor:
-        """Splice the vector into each row that carries the tag prompt; rows without tags have no slot and stay.
+        """Put the vector into the slot of each row with a tag prompt; embeddings (B, T, D), ids (B, T) to (B, T, D).
 
-        Raises:
-            ValueError: a row holds two or more slots (its own text contains the placeholder): the released code
-                then fills all of them or fails with a shape error.
+        Raises: ValueError if a row holds two or more slots (its own text contains the placeholder).
         """
         slots_BT = input_ids_BT == self.token_id
         crowded = (slots_BT.sum(dim=1) > 1).nonzero().flatten().tolist()

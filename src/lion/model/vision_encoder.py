@@ -1,4 +1,4 @@
-"""The frozen Vision Encoder: a ViT that hands out the outputs of named blocks ("taps"), un-normalised.
+"""The frozen Vision Encoder: a ViT that returns the un-normalised outputs of chosen blocks ("taps").
 
 B batch, P patches + CLS, V vision width, S image side in pixels.
 """
@@ -13,11 +13,11 @@ from lion.nn.stem import ConvolutionalStem
 
 
 class VisionEncoder(nn.Module):
-    """ViT whose chosen block outputs are kept, and no others.
+    """ViT that returns the outputs of chosen blocks.
 
     Args:
         config: shape of the ViT; EVA ViT-g/14 with 39 blocks in the paper.
-        taps: block numbers to keep, counted from 1 (the released code counts from 0: 38, 28, 18).
+        taps: block numbers, counted from 1 (the released code counts from 0: 38, 28, 18).
         patch_stem: ``linear`` or ``convolutional``.
 
     Source: paper section 3.1; released ``eva_vit``: pre-LayerNorm blocks, no final norm on what is handed out.
@@ -37,8 +37,7 @@ class VisionEncoder(nn.Module):
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, S, S) normalised pixels to one (B, P, V) map per tap, in the order of ``taps``.
 
-        Raises:
-            ValueError: the picture is not S x S (positions are not interpolated: the paper works at one size).
+        Raises: ValueError unless pictures are S x S (positions are not interpolated: the paper works at one size).
         """
         side = self.vit.config.image_size
         if tuple(pixel_values.shape[1:]) != (3, side, side):
@@ -57,13 +56,13 @@ class VisionEncoder(nn.Module):
 def sincos_positions(patches_per_side: int, width: int, cells_per_side: int | None = None) -> Tensor:
     """Fixed 2-D position code of unit variance for a grid of cells over the picture, row by row, (cells, V).
 
-    A start value for a small ViT's learnt positions: from random ones lion-mini did not learn positions
+    A start value for a small ViT's learnt positions: from random ones lion-mini did not learn to locate
     (``docs/log.md``). Half of the channels code the row, half the column, in units of a patch.
 
     Args:
-        patches_per_side: how many patches the side of the picture has.
+        patches_per_side: of the picture.
         width: V, a multiple of 4.
-        cells_per_side: how many cells; as many as patches by default. Other cells are coded where their middles lie.
+        cells_per_side: of the grid, by default one cell a patch; coded are the middles of the cells.
     """
     quarter, side = width // 4, cells_per_side or patches_per_side
     frequencies = 1.0 / (100.0 ** (torch.arange(quarter) / quarter))
