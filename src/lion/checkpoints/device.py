@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 LARGE = 4 * 10**9
 """Bytes of weights from which a CPU that multiplies bfloat16 keeps them in it: half the memory, and faster."""
 
-_FLOAT32_MEMORY = 2.4
-"""Free memory for float32 weights as a multiple of their bytes in half precision: twice that, and working memory."""
-
-_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
-"""CPU capabilities with bfloat16 products, on x86 (two) and Arm."""
-
 
 def find_device(name: str | None) -> torch.device:
     """The device of that name; of None or ``auto`` the GPU if there is one, else the CPU.
@@ -51,7 +45,8 @@ def default_dtype(folder: Path, device: torch.device) -> torch.dtype:
     if stored == "float32" or (device.type == "cpu" and size < LARGE):
         return torch.float32
     slow = device.type == "cpu" and not multiplies_bfloat16(device)
-    return torch.float32 if slow and _FLOAT32_MEMORY * size < (free_memory(device) or 0) else torch.bfloat16
+    float32_memory = 2.4 * size  # twice the bytes in half precision, and working memory
+    return torch.float32 if slow and float32_memory < (free_memory(device) or 0) else torch.bfloat16
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -66,7 +61,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in _BFLOAT16)
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # x86 (two) and Arm
 
 
 def free_memory(device: torch.device) -> int | None:

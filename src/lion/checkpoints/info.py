@@ -10,15 +10,7 @@ import torch
 
 from lion.checkpoints.finding import find_checkpoint
 from lion.checkpoints.record import read_record
-from lion.checkpoints.tensors import (
-    DTYPES,
-    OTHER_SHAPE,
-    StoredTensor,
-    open_folder,
-    own_tensors,
-    shape_difference,
-    shapes_of,
-)
+from lion.checkpoints.tensors import DTYPES, OTHER_SHAPE, StoredTensor, open_folder, own_tensors, shape_difference
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
@@ -93,7 +85,7 @@ def _parameters(folder: Path, name: str, stored: dict[str, StoredTensor]) -> lis
             model = LionForConditionalGeneration(LionConfig.from_pretrained(folder, local_files_only=True))
     except LOAD_ERRORS as error:
         raise LionError(f"'{name}': its config.json does not describe a LION model ({error}); save it again") from error
-    if difference := shape_difference(shapes_of(stored), shapes_of(own_tensors(model))):
+    if difference := shape_difference(stored, own_tensors(model)):
         raise LionError(OTHER_SHAPE.format(name, difference))
     return [key for key, _ in model.named_parameters()]
 

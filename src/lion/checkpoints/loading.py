@@ -12,7 +12,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 
 from lion.checkpoints.device import default_dtype, find_device
 from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger
-from lion.checkpoints.tensors import OTHER_SHAPE, and_more, shape_difference
+from lion.checkpoints.tensors import OTHER_SHAPE, and_more
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -76,10 +76,10 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
         )
     except LOAD_ERRORS as error:
         raise LionError(f"cannot load '{name}': {first_line(error)}; save or copy the checkpoint again") from error
-    if mismatched := report["mismatched_keys"]:
-        stored = {key: tuple(shape) for key, shape, _ in mismatched}
-        expected = {key: tuple(shape) for key, _, shape in mismatched}
-        raise LionError(OTHER_SHAPE.format(name, shape_difference(stored, expected)))
+    if mismatched := sorted(report["mismatched_keys"]):
+        key, stored, expected = mismatched[0]
+        difference = f"{key} is {tuple(stored)}, not {tuple(expected)}{and_more(mismatched)}"
+        raise LionError(OTHER_SHAPE.format(name, difference))
     for verb, keys in (("lacks", report["missing_keys"]), ("has no use for", report["unexpected_keys"])):
         if keys:
             raise LionError(f"'{name}' {verb} {min(keys)}{and_more(keys)}; its weights do not fit its config.json")

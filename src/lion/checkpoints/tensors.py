@@ -44,22 +44,14 @@ class StoredTensor:
     """Reads its values, memory-mapped."""
 
 
-Shapes = Mapping[str, tuple[int, ...]]
-"""Of tensors by name."""
-
-
-def shapes_of(tensors: Mapping[str, Tensor | StoredTensor]) -> Shapes:
-    """Shapes by name."""
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def shape_difference(found: Shapes, expected: Shapes) -> str:
+def shape_difference(found: Mapping[str, Tensor | StoredTensor], expected: Mapping[str, Tensor]) -> str:
     """In words the first tensor of another shape than expected, and how many more there are; empty if all are alike."""
-    wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    ours, theirs = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (expected, found))
+    wrong = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if not wrong:
         return ""
     name = wrong[0]
-    return f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'absent')}{and_more(wrong)}"
+    return f"{name} is {theirs.get(name, 'missing')}, not {ours.get(name, 'absent')}{and_more(wrong)}"
 
 
 def and_more(names: Sized) -> str:

@@ -28,11 +28,6 @@ class StoredAs(StrEnum):
     fp32 = "fp32"
 
 
-@conversion.callback()
-def _convert() -> None:
-    """Convert released checkpoints."""
-
-
 @conversion.command()
 def official(
     lion: Annotated[str, typer.Option(metavar="CKPT", help="The released LION, whole or only what was trained.")],

@@ -1,7 +1,5 @@
 """``lion doctor``: checks of the installation, each with its fix."""
 
-from __future__ import annotations
-
 import json as json_module
 from collections.abc import Iterator
 from dataclasses import asdict

@@ -20,9 +20,6 @@ from lion.hub import LOAD_ERRORS
 from lion.model import LionConfig, LionForConditionalGeneration, LionImageProcessor, LionProcessor
 from lion.prompts import SOFT_TOKEN
 
-REPORT = "conversion.txt"
-"""The report's name in the folder that is written."""
-
 SPARE_BYTES = 100_000_000
 """Disk space for tokenizers and the file system, beside the weights."""
 
@@ -47,7 +44,7 @@ def write_plan(plan: Plan, out: str | Path, progress: Callable[[int], None] = la
         _write_configs(folder, plan.config, plan.dtype)
         processor.save_pretrained(folder)
         atomic_write(folder / "README.md", model_card(target.name, plan))
-        atomic_write(folder / REPORT, plan.report.text())
+        atomic_write(folder / "conversion.txt", plan.report.text())
         write_sharded(folder, plan.tensors, progress=progress)
 
 

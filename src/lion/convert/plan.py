@@ -37,9 +37,6 @@ PRESETS: Mapping[int, tuple[Callable[[], LionConfig], str]] = {
 }
 """Configuration and language model of the released sizes, by the language model's width."""
 
-FLOATING = ("F64", "F32", "F16", "BF16")
-"""Dtypes that are converted; those of quantised weights are not."""
-
 _FIX = {
     "lion": "give --config if this LION is neither the released XL nor XXL",
     "vit": "give EVA ViT-g/14 for 224 pixels (eva_vit_g.pth)",
@@ -154,7 +151,7 @@ class WeightMapping:
 
     def _map(self, role: str, label: str, ours: str, parts: dict[str, StoredTensor]) -> None:
         for name, part in parts.items():
-            if part.dtype not in FLOATING:
+            if part.dtype not in ("F64", "F32", "F16", "BF16"):
                 raise LionError(f"'{label}': {name} holds no floating-point numbers; give unquantised weights")
         try:
             shape = tuple(join(ours, {name: torch.empty(p.shape, device="meta") for name, p in parts.items()}).shape)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import SwinConfig
 
 from lion.atomic import atomic_directory
-from lion.checkpoints.tensors import shape_difference, shapes_of
+from lion.checkpoints.tensors import shape_difference
 from lion.convert.ram_key_map import CAPTIONING, REBUILT, our_names, translate
 from lion.convert.sources import AGAIN, open_file
 from lion.errors import LionError
@@ -178,7 +178,7 @@ def _fit_windows(state: dict[str, Tensor], window: int) -> int:
 
 def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
     """Raise LionError unless the tensors are exactly those of the model, and finite."""
-    if difference := shape_difference(shapes_of(state), shapes_of(expected)):
+    if difference := shape_difference(state, expected):
         raise LionError(f"{name}: {difference}; the file mixes sizes or is cut down, {AGAIN}")
     for key, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.isfinite().all():

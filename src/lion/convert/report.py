@@ -31,15 +31,12 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One tensor of an input, or one parameter that no input holds."""
+    """A tensor of an input (``released`` in ``source``), the parameter of ours it makes up, or a parameter without one."""
 
     status: KeyStatus
     source: str = ""
-    """The input that holds it; empty where none does."""
     released: str = ""
-    """Its name there; empty where no input holds it."""
     ours: str = ""
-    """Name of the parameter; empty for a tensor that is not part of LION."""
 
     def __str__(self) -> str:
         names = " -> ".join(filter(None, (self.released, self.ours)))

@@ -52,13 +52,11 @@ class LionInputs(TypedDict, total=False):
     vision: VisualFeatures | None
     """The result of :meth:`LionForConditionalGeneration.look`, instead of ``pixel_values``."""
     input_ids: Tensor | None
-    """Tag prompt + instruction, (B, T), right-padded; required."""
     attention_mask: Tensor | None
-    """(B, T), 0 on padding; required."""
+    """Tag prompt + instruction, right-padded, and its mask, both (B, T); required."""
     qformer_input_ids: Tensor | None
-    """The bare instruction in BERT's tokens, (B, T'); unread where ``visual_inputs`` is ``aggregator``."""
     qformer_attention_mask: Tensor | None
-    """(B, T')."""
+    """The bare instruction in BERT's tokens and its mask, (B, T'); unread where ``visual_inputs`` is ``aggregator``."""
     task_levels: Tensor | None
     """(B,) values of :class:`~lion.model.task_level.TaskLevel`, which a batch may mix; required."""
 

@@ -61,12 +61,7 @@ class LionImageFeatures(BaseModelOutputWithPooling):
 
 @dataclass
 class LionOutput(Seq2SeqLMOutput):
-    """The language model's output (loss, logits, ...) and the visual tokens that it read.
-
-    Attributes:
-        qformer_hidden_states: (B, Q, D); None where ``visual_inputs`` is ``aggregator``.
-        aggregator_hidden_states: (B, P, D); None where ``visual_inputs`` is ``qformer``.
-    """
+    """The language model's output (loss, logits, ...) and the visual tokens as in :class:`LionImageFeatures`."""
 
     qformer_hidden_states: Tensor | None = None
     aggregator_hidden_states: Tensor | None = None
