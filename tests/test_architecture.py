@@ -32,7 +32,7 @@ HEAVY = {"torch", "transformers", "numpy", "PIL", "pydantic", "accelerate"}
 
 
 def layer(module: Path) -> str:
-    """The part of the house a file belongs to: ``lion/model/qformer.py`` to ``model``, ``lion/boxes.py`` to ``boxes``."""
+    """The part of the house a file belongs to: ``lion/nn/stem.py`` to ``nn``, ``lion/boxes.py`` to ``boxes``."""
     return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

@@ -1,14 +1,14 @@
-"""Errors in one line: ours for a mistake of the user's, which says what to do about it, and those of libraries."""
+"""Errors in one line: ours for a user's mistake, with its fix, and those of other libraries."""
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says first, shortened: theirs go over many lines."""
+    """The first line of an error of another library, cut to 160 characters."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return line if len(line) <= 160 else line[:157] + "..."
 
 
 class LionError(ValueError):
-    """Something the user can mend: a wrong path, an empty question, a box outside the picture.
+    """A mistake that the user can correct: a wrong path, an empty question, a box outside the picture.
 
     The command line prints the message alone and ends with exit code 2; from Python it is an ordinary ``ValueError``.
     A broken promise between our own modules is an ``assert``, not this.

@@ -1,4 +1,4 @@
-"""What a measured number has to name: the hardware, the commit and the versions that gave it."""
+"""Hardware, commit and library versions, which a measured number is reported with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def hardware(device: torch.device) -> str:
-    """What ran, in words: the GPU's name, or threads and cores of the CPU."""
+    """The GPU's name, or threads and cores of the CPU."""
     import torch
 
     if device.type == "cuda":

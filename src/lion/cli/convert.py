@@ -50,7 +50,7 @@ def official(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="config.json of a LION that is neither XL nor XXL.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of every key.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would become of every key.")] = False,
     debug: Debug = False,
 ) -> None:
     """Convert the authors' LION. Each input is a local path or a Hub id (owner/name, or owner/name/file.pth).

@@ -31,7 +31,7 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A tensor of an input (``released`` in ``source``), the parameter of ours it makes up, or a parameter without one."""
+    """A tensor of an input and the parameter it makes up, or a parameter that no input holds."""
 
     status: KeyStatus
     source: str = ""

@@ -2,7 +2,7 @@
 
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-# Not from the top: up to 5.17 or so, what stands there under this name without torchvision is a dummy.
+# Not from the top level: up to transformers 5.17, the name there is a dummy without torchvision.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
