@@ -1,10 +1,9 @@
 """The processes that share an evaluation or a training run, as started by torchrun or `accelerate launch`."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import torch
 from torch import distributed
@@ -25,7 +24,7 @@ class Processes:
     rank: int = 0
 
     @classmethod
-    def launched(cls, join: bool = True) -> Processes:
+    def launched(cls, join: bool = True) -> Self:
         """The launcher's, one where there is no launcher; `join` makes them a process group, for `wait`.
 
         Raises:

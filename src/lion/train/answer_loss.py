@@ -1,7 +1,5 @@
 """The language-model loss: cross entropy of the answer, averaged per sample. B batch, A answer tokens, W vocabulary."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

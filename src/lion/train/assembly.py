@@ -1,7 +1,5 @@
 """The LION model that a recipe starts from, and the processor that goes with it."""
 
-from __future__ import annotations
-
 import torch
 
 from lion.checkpoints.loading import load_model, load_processor

@@ -1,7 +1,5 @@
 """The micro-batches of a process, in order; built ahead by worker processes where the recipe sets some."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from typing import Any

@@ -4,8 +4,6 @@ Models of lion-mini's size leave most of a second core idle: two side by side ta
 then trains in a process of its own, which saves a checkpoint and ends when this process stops or dies.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -3,8 +3,6 @@
 Its fields are `chain`, a list of recipes, and `questions`, how many test questions of each set the last model answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,8 +11,6 @@ The position in the data is the step itself: every batch is a function of it. On
 checkpoint resume exactly, since shards and random states are each one's own.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import shutil

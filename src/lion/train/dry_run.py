@@ -1,7 +1,5 @@
 """What a recipe would do, without doing it: what trains, how much memory, how long a step takes."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

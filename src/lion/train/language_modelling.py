@@ -3,8 +3,6 @@
 The three stages differ in data, visual inputs and trainable components alone, and the stage table holds those.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property

@@ -1,7 +1,5 @@
 """A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl (an object a line), TensorBoard curves; and `Watch`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

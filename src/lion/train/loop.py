@@ -4,8 +4,6 @@ It knows nothing of LION: the objective brings model, data and loss (objective.p
 functions of the step's number, so the state of a run is the checkpoint's and nothing else.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence

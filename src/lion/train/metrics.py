@@ -4,8 +4,6 @@ Reading a number makes the host wait until the device has computed it, and an ex
 other; both once in some steps let the host run ahead.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

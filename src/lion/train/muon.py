@@ -7,8 +7,6 @@ instructions for it multiply some ninety times slower than float32.
 K matrices of one shape, R rows, C columns; R <= C, else transposed.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any

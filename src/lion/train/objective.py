@@ -6,12 +6,11 @@ class of a stage. An objective holds no state that training changes: batch(step,
 recipe's seed and its two arguments, so a killed run resumes from the step number alone.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +30,11 @@ class Batch:
     tasks: Sequence[str] = ()
     bad: Sequence[BadSample] = ()
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""
         return replace(self, tensors={name: t.to(device, non_blocking=True) for name, t in self.tensors.items()})
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Self:
         """The same batch in page-locked memory, for copies to a GPU in the background; called by the DataLoader."""
         return replace(self, tensors={name: t.pin_memory() for name, t in self.tensors.items()})
 

@@ -4,8 +4,6 @@ accelerate finds device and processes. Precision is torch's own autocast: accele
 lives, but the runs of a chain may differ.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 

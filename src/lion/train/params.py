@@ -1,7 +1,5 @@
 """Freezing by component, the optimizers with their parameter groups, and the tensors that training changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A training run from recipe to exported model; `train` reads as the table of contents."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -6,8 +6,6 @@ ready-made (ViT, language model, tagger, Q-Former). Imports no torch, so that a 
 refers to ``train/mini``, where lion-mini's parts are made, by strings that :func:`resolve` imports.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass

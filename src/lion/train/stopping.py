@@ -1,7 +1,5 @@
 """Stopping a run from outside: the first Ctrl-C or SIGTERM becomes a request that the loop meets with a checkpoint."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

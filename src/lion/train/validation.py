@@ -4,8 +4,6 @@ On the drawn world these are the first frozen questions of the val split (never 
 samples of the sources that you hold out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -14,8 +14,6 @@ resemble them. Both kinds of visual tokens are taken as square grids over the pi
 B batch, M objects, N grid cells, D the language model's width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ later scenes are as noisy as visual tokens will be: duplicate object tokens, bac
 the instruction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -14,8 +14,6 @@ signal:
 B batch, M object tokens, T text tokens, D width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

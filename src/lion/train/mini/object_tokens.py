@@ -8,8 +8,6 @@ can be pulled towards object tokens later (``alignment.py``).
 B batch, M object tokens, D width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

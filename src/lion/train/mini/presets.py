@@ -1,7 +1,5 @@
 """Models from scratch: the processor and the model that a recipe's `model` names where `init` names no checkpoint."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -7,8 +7,6 @@ each of stages 1 and 2 (``docs/log.md``). lion-mini's stages start from the resu
 B batch, S image side, T instruction tokens.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

@@ -9,8 +9,6 @@ premise to the letter. Answers alone teach it too slowly what an instruction ref
 B batch, M object tokens, T text tokens, A answer tokens, D width.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

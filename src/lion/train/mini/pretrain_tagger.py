@@ -5,8 +5,6 @@ embeddings: from scratch, the tag head alone takes long to learn which tokens to
 itself starts from a pretrained Swin and distils CLIP's image features. B batch, N tags.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

@@ -11,8 +11,6 @@ unrecognised (``docs/log.md``).
 B batch, P patches, V vision width, W phrases.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -6,8 +6,6 @@ lower case, so that a question may start with a capital.
 Both have FLAN-T5's and BERT's special tokens at the places the released model expects them to be used.
 """
 
-from __future__ import annotations
-
 import string
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Scenes for the pretraining objectives, which take scenes rather than tasks: pure functions of the step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

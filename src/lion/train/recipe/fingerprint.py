@@ -1,7 +1,5 @@
 """Whether two recipes train the same model: the hash by which a run knows its own checkpoints and record."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any

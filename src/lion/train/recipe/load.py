@@ -3,8 +3,6 @@
 `load("mini-stage1", ["steps=100", "optimizer.lr=1e-3"])` gives a validated recipe.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 Checked before torch is imported. `load.py` reads the files, `fingerprint.py` tells whether two recipes train the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
