@@ -9,9 +9,18 @@ from pydantic import BaseModel
 
 from lion.atomic import atomic_write
 from lion.data.tag_noise import TagNoise
-from lion.train.recipe import SHIPPED, DatasetData, JsonlData, Recipe, WorldData
 from lion.train.recipe.fingerprint import MAY_CHANGE
-from lion.train.recipe.schema import RENAMED, RENAMED_VALUES, SECTIONS, RecordData
+from lion.train.recipe.schema import (
+    RENAMED,
+    RENAMED_VALUES,
+    SECTIONS,
+    SHIPPED,
+    DatasetData,
+    JsonlData,
+    Recipe,
+    RecordData,
+    WorldData,
+)
 from lion.train.stages import STAGES, Options, Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"

@@ -20,7 +20,7 @@ from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.train.dry_run import Plan
-    from lion.train.recipe import Recipe
+    from lion.train.recipe.schema import Recipe
 
 INTERRUPTED = 130
 
@@ -52,7 +52,7 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.chain_file import load_chain
+    from lion.train.recipe.load import load_chain
 
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)

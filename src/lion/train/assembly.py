@@ -6,7 +6,7 @@ from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 from lion.train.stages import PRESET_MODEL, PRESET_PROCESSOR, resolve
 
 

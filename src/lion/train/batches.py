@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lion.errors import LionError
 from lion.train.objective import Batch, Objective
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 from lion.train.stopping import SIGNALS
 
 

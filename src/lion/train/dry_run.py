@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lion.train import params
 from lion.train.parallel import autocast, compute_dtype, make_accelerator
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 from lion.train.run import make_objective
 
 _ADAMW_BYTES = 4 + 2 * 4

@@ -22,7 +22,7 @@ from lion.train.metrics import NORM, Step, StepMetrics
 from lion.train.objective import Batch, Objective
 from lion.train.parallel import autocast
 from lion.train.params import train_mode
-from lion.train.recipe import OptimizerSettings, Recipe
+from lion.train.recipe.schema import OptimizerSettings, Recipe
 from lion.train.stopping import RESUMES, Stopped, stop_request
 
 

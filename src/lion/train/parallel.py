@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lion.checkpoints.device import multiplies_bfloat16
 from lion.distributed import BARRIER_TIMEOUT
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 
 
 def make_accelerator() -> Accelerator:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lion.train.muon import Muon
 from lion.train.objective import NamedParameters
-from lion.train.recipe import OptimizerSettings
+from lion.train.recipe.schema import OptimizerSettings
 
 Components = Mapping[str, NamedParameters]
 UNDECAYED = frozenset({"router", "tag_soft_prompt"})

@@ -23,7 +23,8 @@ from lion.train.loop import Run, fit
 from lion.train.metrics import StepMetrics
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
-from lion.train.recipe import Recipe, fingerprint
+from lion.train.recipe.fingerprint import fingerprint
+from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
 

@@ -15,7 +15,7 @@ import numpy as np
 from lion.boxes import Box, format_box
 from lion.data.sources.world import instruction_and_answer
 from lion.prompts import Task, tag_prompt
-from lion.train.recipe import WorldData
+from lion.train.recipe.schema import WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import COLOURS, Scene, scene
 

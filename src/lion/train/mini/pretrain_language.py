@@ -10,7 +10,7 @@ B batch, M object tokens, T text tokens, A answer tokens, D width.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from lion.checkpoints.parts import save_part
-from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
@@ -31,8 +30,8 @@ from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
 from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
 from lion.train.mini.presets import preset_config, world_processor
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe, WorldData
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import scene
 from lion.world.scoring import score_answers
@@ -123,7 +122,7 @@ def _any_level(mask: Tensor) -> Tensor:
 class PretrainLanguage(Objective):
     """The objective of stage ``pretrain-t5``."""
 
-    unused_parameters = True  # the heads of what a batch does not ask for
+    unused_parameters = True  # a head without a label in the batch
     decoding = str(_DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
@@ -184,7 +183,7 @@ class PretrainLanguage(Objective):
         total = answers.total + sum(grounding.values())
         return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in grounding.items()}})
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Scores of generated answers on scenes of the val split."""
         assert isinstance(model, GroundedLanguageModel) and self.recipe.validation is not None
         scores: dict[str, float] = {}

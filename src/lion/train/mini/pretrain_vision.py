@@ -12,23 +12,21 @@ B batch, P patches, V vision width, W phrases.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from lion.checkpoints.parts import save_part
-from lion.data.sample import BadSample
 from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
-from lion.train.log import Watch
 from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.vocabulary import held_out_pair
 
@@ -102,7 +100,7 @@ class PhraseClassifier(nn.Module):
 
 
 class PretrainVision(Objective):
-    """The objective of stage ``pretrain-vit``; see :class:`lion.train.objective.Objective`."""
+    """The objective of stage ``pretrain-vit``."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -110,10 +108,8 @@ class PretrainVision(Objective):
         self.config = preset_config(recipe.model, processor)
         self.image_processor = processor.image_processor
         self.worlds = WorldBatches(recipe, self.image_processor)
+        self.sources = self.worlds.sources
         self.phrases = known_phrases()
-
-    def prepare(self, watch: Watch | None = None) -> None:
-        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return PhraseClassifier(self.config)
@@ -137,18 +133,15 @@ class PretrainVision(Objective):
         logits_BW = model(batch.tensors["pixel_values"])
         return Loss(mil_loss(logits_BW, batch.tensors["labels"], batch.tensors["mask"]) / 10)
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
-        rows, truths = [], []
         device = next(model.parameters()).device
-        for scenes, pictures in self.worlds.validation(batch_size=100):
-            rows.append(model(self.image_processor.normalize(pictures).to(device)).float().cpu())
-            truths.append(multi_hot([*map(phrases_of, scenes)], self.phrases))
-        score_NW, truth_NW = torch.cat(rows), torch.cat(truths)
+        normalize = self.image_processor.normalize
+        scenes, score_NW = self.worlds.predictions(lambda pictures: model(normalize(pictures).to(device)))
+        truth_NW = multi_hot([*map(phrases_of, scenes)], self.phrases)
         lengths = torch.tensor([len(phrase) for phrase in self.phrases])
-        names = {1: "category_ap", 2: "colour_category_ap", 3: "size_colour_category_ap"}
         scores = {}
-        for length, name in names.items():
+        for length, name in enumerate(("category_ap", "colour_category_ap", "size_colour_category_ap"), start=1):
             chosen = lengths == length
             pairs = (score_NW[:, chosen].reshape(-1, 1).numpy(), truth_NW[:, chosen].reshape(-1, 1).bool().numpy())
             scores[name] = round(float(average_precision(*pairs)[0]), 4)

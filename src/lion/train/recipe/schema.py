@@ -13,7 +13,7 @@ from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.prompts import Task
-from lion.train.stages import STAGES, Options, Setting, Stage
+from lion.train.stages import STAGES, Options, Stage
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 """Folder of the recipes in the package."""
@@ -31,8 +31,6 @@ RENAMED = {
 RENAMED_VALUES = {"symbols": "object_tokens"}
 """Values by the names that earlier versions gave them; defaults, so that fingerprints do not hold them."""
 
-PIXELS = 256
-"""Default side of drawn pictures."""
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
 _Weights = dict[str, Annotated[float, Field(gt=0)]]
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -64,7 +62,7 @@ class WorldData(Source):
 
     source: Literal["world"] = Field(description="this kind of source")
     scenes: int = Field(gt=0, description="number of train scenes; their pictures are drawn once and kept in the cache")
-    pixels: int = Field(default=PIXELS, ge=32, description="side of the drawn picture, before the model's own resize")
+    pixels: int = Field(default=256, ge=32, description="side of the drawn picture, before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="sampling weight of each task; one left out is not sampled")
     tags: TagNoise | None = Field(default=None, description="tags in prompts, and their noise; null: no tags")
     word_dropout: _Share = Field(
@@ -196,9 +194,8 @@ class Recipe(Section):
     def _contradictions(self) -> Iterator[str]:
         """What does not fit together, each as the setting and what to do about it."""
         row, tasks = self.row, ", ".join(sorted(self.row.tasks))
-        for setting, name in self._set_and_not_always_read():
-            if setting in row.unread:
-                yield f"{name}: {self.stage} does not read it; leave it out"
+        for name in self._changed_but_unread():
+            yield f"{name}: {self.stage} does not read it; leave it out"
         for name, source in self._sources():
             if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
                 yield f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {tasks}"
@@ -220,27 +217,24 @@ class Recipe(Section):
         if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
             yield "validation.data: name a source of held-out samples"
 
-    def _sources(self) -> Iterator[tuple[str, Data]]:
+    def _sources(self) -> list[tuple[str, Data]]:
         """All sources with their dotted names, held-out ones last."""
-        yield from ((f"data.{number}", source) for number, source in enumerate(self.data))
         held_out = self.validation.data if self.validation else ()
-        yield from ((f"validation.data.{number}", source) for number, source in enumerate(held_out))
+        return [
+            *((f"data.{number}", source) for number, source in enumerate(self.data)),
+            *((f"validation.data.{number}", source) for number, source in enumerate(held_out)),
+        ]
 
-    def _set_and_not_always_read(self) -> Iterator[tuple[Setting, str]]:
-        """Settings that only some stages read and that differ from their defaults, with their dotted names."""
-        for number, source in enumerate(self.data):
-            if source.tasks:
-                yield Setting.TASKS, f"data.{number}.tasks"
-            if isinstance(source, WorldData) and source.tags is not None:
-                yield Setting.TAGS, f"data.{number}.tags"
-            if isinstance(source, WorldData) and source.word_dropout:
-                yield Setting.WORD_DROPOUT, f"data.{number}.word_dropout"
-            if isinstance(source, WorldData) and source.pixels != PIXELS:
-                yield Setting.PIXELS, f"data.{number}.pixels"
-        if self.homogeneous_batches:
-            yield Setting.HOMOGENEOUS_BATCHES, "homogeneous_batches"
-        if self.validation and self.validation.data:
-            yield Setting.VALIDATION_DATA, "validation.data"
+    def _changed_but_unread(self) -> Iterator[str]:
+        """Dotted names of settings that the stage does not read and that differ from their defaults."""
+        sections: list[tuple[str, str, Section]] = [("", "", self)]
+        sections += [("data.N.", f"data.{number}.", source) for number, source in enumerate(self.data)]
+        if self.validation:
+            sections.append(("validation.", "validation.", self.validation))
+        for pattern, prefix, section in sections:
+            for name, field in type(section).model_fields.items():
+                if pattern + name in self.row.unread and getattr(section, name) != field.default:
+                    yield prefix + name
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
