@@ -1,14 +1,12 @@
-"""Checkpoints of a run in progress: what trains, the optimizer, random states and the step; safetensors and JSON only.
-
-A checkpoint is a folder `step-0000200` that appears whole or not at all:
+"""Checkpoints of a run in progress, in safetensors and JSON: a folder `step-0000200` that appears whole or not at all.
 
     trained.safetensors      parameters that train and their modules' buffers
     optimiser.safetensors    the optimizers' state as `parameter name/key`
     state.json               step, samples, seconds, the recipe's fingerprint
     random-<rank>.safetensors and .json   states of the random generators of torch, numpy and Python in each process
 
-The position in the data is the step itself: every batch is a function of it. Only as many processes as wrote a
-checkpoint resume exactly, since shards and random states are each one's own.
+The step is also the position in the data, as every batch is a function of it. A checkpoint is resumed by as many
+processes as wrote it, since each has its own shards and random states.
 """
 
 import json
@@ -37,7 +35,7 @@ Optimizers = Sequence[torch.optim.Optimizer]
 
 @dataclass
 class Progress:
-    """How far a run is; the JSON part of a checkpoint."""
+    """Progress of a run; `state.json` of a checkpoint."""
 
     fingerprint: str
     step: int = 0
@@ -58,7 +56,7 @@ class CheckpointFolder:
         return sorted(self.folder.glob("step-*"))
 
     def save(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
-        """Write a checkpoint (every process calls this; the main one writes), then delete all but the newest `keep`."""
+        """Write a checkpoint, then delete all but the newest `keep`. Every process has to call this; the main one writes."""
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
         if not accelerator.is_main_process:
             return
@@ -78,9 +76,9 @@ class CheckpointFolder:
         Raises:
             LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
         """
-        if not self.all():
+        if not (checkpoints := self.all()):
             return Progress(fingerprint)
-        newest = self.all()[-1]
+        newest = checkpoints[-1]
         with _whole(newest):
             progress = Progress(**json.loads((newest / "state.json").read_text()))
         if progress.fingerprint != fingerprint:
@@ -110,13 +108,11 @@ def _whole(checkpoint: Path) -> Iterator[None]:
 
 def optimizer_state(optimizers: Optimizers) -> dict[str, Tensor]:
     """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
-    state = {}
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            for name, parameter in zip(group["names"], group["params"], strict=True):
-                for key, value in optimizer.state.get(parameter, {}).items():
-                    state[f"{name}/{key}"] = torch.as_tensor(value)
-    return state
+    return {
+        f"{name}/{key}": torch.as_tensor(value)
+        for optimizer, _, name, parameter in _parameters(optimizers)
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) -> None:
@@ -125,15 +121,20 @@ def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) ->
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
         by_name.setdefault(name, {})[key] = value
+    for optimizer, group, name, parameter in _parameters(optimizers):
+        on_device = group.get("fused") or group.get("capturable")
+        optimizer.state[parameter] = {
+            key: value.to(parameter.device) if value.ndim or on_device else value
+            for key, value in by_name.get(name, {}).items()
+        }
+
+
+def _parameters(optimizers: Optimizers) -> Iterator[tuple[torch.optim.Optimizer, dict[str, Any], str, nn.Parameter]]:
+    """(optimizer, parameter group, name, parameter) of every parameter."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                values = by_name.get(name, {})
-                on_device = group.get("fused") or group.get("capturable")
-                optimizer.state[parameter] = {
-                    key: value.to(parameter.device) if value.ndim or on_device else value
-                    for key, value in values.items()
-                }
+                yield optimizer, group, name, parameter
 
 
 def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,21 +1,23 @@
 """The training loop: batches in, optimizer steps out, with validation, log and checkpoints on the way.
 
-It knows nothing of LION: the objective brings model, data and loss (objective.py). Learning rate and batches are
-functions of the step's number, so the state of a run is the checkpoint's and nothing else.
+It is independent of LION: the objective brings model, data and loss (objective.py). Learning rate and batches are
+functions of the step's number, so that a checkpoint holds the whole state of a run.
 """
 
 import math
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
-from lion.train.batches import micro_batches
+from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
 from lion.train.metrics import NORM, Step, StepMetrics
@@ -23,12 +25,12 @@ from lion.train.objective import Batch, Objective
 from lion.train.parallel import autocast
 from lion.train.params import train_mode
 from lion.train.recipe.schema import OptimizerSettings, Recipe
-from lion.train.stopping import RESUMES, Stopped, stop_request
+from lion.train.stopping import RESUMES, SIGNALS, Stopped, stop_request
 
 
 @dataclass
 class Run:
-    """Everything the loop works with; made by run.py."""
+    """A run's state, made by run.py."""
 
     recipe: Recipe
     objective: Objective
@@ -50,7 +52,7 @@ class Run:
         return self.accelerator.unwrap_model(self.model)
 
     def report(self, step: int, row: Mapping[str, Any]) -> None:
-        """Show the caller how far the run is."""
+        """Call `watch`, in the main process."""
         if self.watch and self.accelerator.is_main_process:
             self.watch(self.recipe.name, step, self.recipe.steps, row)
 
@@ -70,8 +72,9 @@ def fit(run: Run) -> bool:
     Returns: whether a signal to stop arrived during the last step, too late to stop before it.
 
     Raises:
-        LionError: a loss or gradient norm is NaN or infinite; no checkpoint holds anything of such a step.
-        Stopped: after a signal, with a checkpoint saved.
+        LionError: a loss or gradient norm is NaN or infinite (names step and samples; no checkpoint holds such a
+            step), or a batch has no usable sample.
+        Stopped: after a signal; the steps until then are saved.
     """
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:
@@ -107,6 +110,47 @@ def fit(run: Run) -> bool:
     return stopping or (alone and stop.received)
 
 
+def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
+    """This process's micro-batches from step `first` (from 0) on. Raises: LionError if one cannot be built."""
+    addresses = [
+        (step, micro * accelerator.num_processes + accelerator.process_index)
+        for step in range(first, recipe.steps)
+        for micro in range(recipe.gradient_accumulation)
+    ]
+    loader: DataLoader[Any] = DataLoader(
+        _MicroBatches(objective),
+        sampler=addresses,
+        batch_size=None,
+        num_workers=recipe.workers,
+        pin_memory=accelerator.device.type == "cuda",
+        worker_init_fn=_ignore_signals,
+        generator=torch.Generator(),  # its own, or starting the loader would advance the run's random state
+    )
+    for batch in loader:
+        if isinstance(batch, LionError):
+            raise batch
+        yield batch
+
+
+class _MicroBatches(Dataset[Batch | LionError]):
+    """Micro-batches by (step, shard); errors are returned, since raised in a worker they would carry its traceback."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+
+    def __getitem__(self, address: tuple[int, int]) -> Batch | LionError:
+        try:
+            return self.objective.batch(*address)
+        except LionError as error:
+            return error
+
+
+def _ignore_signals(worker: int) -> None:
+    """Ctrl-C reaches the workers as well, but without them the loop could not end its step and save."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def validate(run: Run) -> None:
     """Score on held-out samples, in the main process alone, leaving random states as they were."""
     if run.accelerator.is_main_process:
@@ -115,9 +159,11 @@ def validate(run: Run) -> None:
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
             run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
-        words = {} if run.objective.decoding is None else {"decoding": run.objective.decoding}
-        seconds = round(time.monotonic() - started, 2)
-        run.log.write("validation", run.progress.step, {**run.scores, **words, "seconds": seconds})
+        row: dict[str, Any] = dict(run.scores)
+        if run.objective.decoding:
+            row["decoding"] = run.objective.decoding
+        row["seconds"] = round(time.monotonic() - started, 2)
+        run.log.write("validation", run.progress.step, row)
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 
@@ -145,9 +191,9 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
 
 
 def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
-    """Forward and backward of one micro-batch; gradients are exchanged between processes with the last one only."""
+    """Forward and backward of one micro-batch; processes average their gradients with the last one."""
     batch = batch.to(run.accelerator.device)
-    exchange: AbstractContextManager[Any] = nullcontext() if last else run.accelerator.no_sync(run.model)
+    exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
     with exchange, autocast(run.accelerator.device, run.dtype):
         loss = run.objective.loss(run.model, batch)
         run.accelerator.backward(loss.total / run.recipe.gradient_accumulation)
