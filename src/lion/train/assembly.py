@@ -15,12 +15,12 @@ def find_processor(recipe: Recipe) -> LionProcessor:
 
     Raises: LionError if the folder of `init.model` holds none, or a damaged one.
     """
+    folders = recipe.init_folders
     for part in ("model", "language_model"):
-        folder = recipe.init_folder(part)
-        if folder is not None and (folder / "processor_config.json").is_file():
-            return load_processor(folder, str(folder))
-    if recipe.init_folder("model") is not None:
-        raise LionError(f"{recipe.init_folder('model')} holds no processor; save one beside the model")
+        if part in folders and (folders[part] / "processor_config.json").is_file():
+            return load_processor(folders[part], str(folders[part]))
+    if "model" in folders:
+        raise LionError(f"{folders['model']} holds no processor; save one beside the model")
     processor: LionProcessor = resolve(PRESET_PROCESSOR)(recipe.model)
     return processor
 
@@ -30,13 +30,13 @@ def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalG
 
     Raises: LionError if a folder's weights do not fit.
     """
-    if (whole := recipe.init_folder("model")) is not None:
+    folders = recipe.init_folders
+    if whole := folders.get("model"):
         model = load_model(whole, str(whole), torch.float32)
     else:
         model = resolve(PRESET_MODEL)(recipe.model, processor)
     model.config.visual_inputs = recipe.row.visual_inputs
-    for part in recipe.init:
-        folder = recipe.init_folder(part)
-        if part not in ("model", "tagger") and folder is not None:
+    for part, folder in folders.items():
+        if part not in ("model", "tagger"):
             load_part(model, part, folder)
     return model

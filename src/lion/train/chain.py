@@ -108,7 +108,7 @@ def _ready(waiting: Sequence[Recipe], running: Sequence[Recipe]) -> list[Recipe]
     missing = {recipe.folder for recipe in running}
     ready = []
     for recipe in waiting:
-        # Not `init_folder`, which takes the bundled model for a `lion-mini` that is still to be trained.
+        # Not `init_folders`, which takes the bundled model for a `lion-mini` that is still to be trained.
         if not missing & {recipe.root / folder for folder in recipe.init.values()}:
             ready.append(recipe)
         missing.add(recipe.folder)

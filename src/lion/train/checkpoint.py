@@ -56,7 +56,7 @@ class CheckpointFolder:
         return sorted(self.folder.glob("step-*"))
 
     def save(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
-        """Write a checkpoint, then delete all but the newest `keep`. Every process has to call this; the main one writes."""
+        """Write a checkpoint (every process calls this; the main one writes), then delete all but the newest `keep`."""
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
         if not accelerator.is_main_process:
             return

@@ -44,8 +44,8 @@ def dry_run(recipe: Recipe) -> RunEstimate:
     Raises:
         LionError: as `train` would, for all that does not depend on earlier runs.
     """
-    folders = {part: recipe.init_folder(part) for part in recipe.init}
-    missing = tuple(dict.fromkeys(folder for folder in folders.values() if folder and not folder.is_dir()))
+    folders = recipe.init_folders
+    missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
     startable = recipe.model_copy(update={"init": present})
     objective, accelerator = make_objective(startable), make_accelerator()

@@ -136,9 +136,10 @@ class LanguageModelling(Objective):
         assert isinstance(model, LionForConditionalGeneration)
         model.save_pretrained(out)
         self.processor.save_pretrained(out)
-        folder = self.recipe.init_folder("tagger") or self.recipe.init_folder("model")
-        if folder is not None and (folder / "tagger").is_dir():
-            folder = folder / "tagger"  # it came with a whole model
-        if folder is not None and folder != self.recipe.init_folder("model"):
+        folders = self.recipe.init_folders
+        tagger = folders.get("tagger") or folders.get("model")
+        if tagger and (tagger / "tagger").is_dir():
+            tagger = tagger / "tagger"  # it came with a whole model
+        if tagger and tagger != folders.get("model"):
             log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
-            shutil.copytree(folder, out / "tagger", ignore=log)
+            shutil.copytree(tagger, out / "tagger", ignore=log)

@@ -163,9 +163,7 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
 
 def check_init(recipe: Recipe) -> None:
     """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
-    for part in recipe.init:
-        folder = recipe.init_folder(part)
-        assert folder is not None
+    for part, folder in recipe.init_folders.items():
         if not folder.is_dir():
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
         taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]

@@ -16,7 +16,7 @@ def test_a_shipped_chain_takes_each_part_from_a_recipe_before(name):
     made = set()
     for recipe in load_chain(name, override.split()[5:]).recipes:
         for part in recipe.init:
-            assert recipe.init_folder(part) in made or str(recipe.init[part]) == BUNDLED
+            assert recipe.init_folders[part] in made or str(recipe.init[part]) == BUNDLED
         made.add(recipe.folder)
 
 

@@ -69,7 +69,7 @@ def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
     assert prerequisite.startswith("# Prerequisite: ") and command.split() == ["#", "Run:", "lion", "train", name]
     assert override.startswith(f"# Override:     lion train {name} ")
     other = load(name, override.split()[5:])
-    assert all(other.init_folder(part) == recipe.init_folder(part) for part in recipe.init), (
+    assert all(other.init_folders[part] == recipe.init_folders[part] for part in recipe.init), (
         "what it needs is elsewhere"
     )
 

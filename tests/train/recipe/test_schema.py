@@ -143,11 +143,11 @@ def test_options_are_those_of_the_stage():
 def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_its_name(tmp_path):
     """A run that writes into a folder of that name does not take itself for it."""
     recipe = parse({**BASE, "root": tmp_path, "out": "lion-mini", "init": {"tagger": "lion-mini"}})
-    packaged = recipe.init_folder("tagger")
+    packaged = recipe.init_folders["tagger"]
     assert (packaged / "tagger").is_dir()
     recipe.folder.mkdir()
-    assert recipe.init_folder("tagger") == packaged
-    assert recipe.model_copy(update={"out": Path("else")}).init_folder("tagger") == tmp_path / "lion-mini"
+    assert recipe.init_folders["tagger"] == packaged
+    assert recipe.model_copy(update={"out": Path("else")}).init_folders["tagger"] == tmp_path / "lion-mini"
 
 
 @pytest.mark.parametrize("name", RECIPES)

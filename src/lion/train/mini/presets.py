@@ -42,9 +42,9 @@ def world_processor(name: str) -> LionProcessor:
 def preset_model(name: str, processor: LionProcessor) -> LionForConditionalGeneration:
     """The preset's model with random weights, its queries initialised as a grid over the picture.
 
-    Each query starts as the position code of its cell, as the ViT's positions do: from random queries, learning to
-    tell one place from another takes long (``docs/log.md``). Queries that form no square grid, or whose width is not
-    the ViT's, stay random. Raises: LionError for an unknown name.
+    Each query starts as the position code of its cell, as random ones learn slowly to tell places apart
+    (``docs/log.md``); queries that form no square grid, or whose width is not the ViT's, stay random. Raises: LionError
+    for an unknown name.
     """
     model = LionForConditionalGeneration(preset_config(name, processor))
     queries, vision = model.qformer.queries, model.config.vision_config

@@ -1,8 +1,8 @@
 """Pretraining of lion-mini's connectors: visual tokens are pulled towards the object tokens of what they show.
 
-The paper's Q-Former comes pretrained (BLIP-2's); this stands in for it, and does the same for the aggregator. Only the
-alignment loss (``alignment.py``) is used, without running the language model: a step costs a good third of one step
-each of stages 1 and 2 (``docs/log.md``). lion-mini's stages start from the result.
+In place of the paper's pretrained Q-Former (BLIP-2's), and for the aggregator, too. The alignment loss
+(``alignment.py``) does not run the language model: a step costs a third of one step each of stages 1 and 2
+(``docs/log.md``). lion-mini's stages start from the result.
 
 B batch, S image side, T instruction tokens.
 """
@@ -36,18 +36,15 @@ class AlignedConnectors(nn.Module):
         super().__init__()
         self.lion, self.alignment = lion, alignment
 
-    def forward(
-        self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, targets: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, pixel_values: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The loss of each connector's tokens, `qformer` and `mlp`.
 
         Args:
             pixel_values: (B, 3, S, S).
-            input_ids, attention_mask: instructions in BERT's tokens, (B, T).
-            targets: what `AlignmentLoss.tensors` made.
+            batch: instructions in BERT's tokens (B, T), and what `AlignmentLoss.tensors` made.
         """
-        features = self.lion.get_image_features(pixel_values, input_ids, attention_mask)
-        terms = self.alignment.terms(features, targets, self.lion.language_model.shared)
+        features = self.lion.get_image_features(pixel_values, batch["input_ids"], batch["attention_mask"])
+        terms = self.alignment.terms(features, batch, self.lion.language_model.shared)
         return {component: objects + background for component, (objects, background) in terms.items()}
 
 
@@ -92,9 +89,7 @@ class PretrainConnectors(Objective):
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The sum of both connectors' losses."""
-        given = batch.tensors
-        pixels = self.processor.image_processor.normalize(given["pixels"])
-        losses = model(pixels, given["input_ids"], given["attention_mask"], given)
+        losses = model(self.processor.image_processor.normalize(batch.tensors["pixels"]), batch.tensors)
         return Loss(torch.stack([*losses.values()]).sum(), {name: loss.detach() for name, loss in losses.items()})
 
     def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:

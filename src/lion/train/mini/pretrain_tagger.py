@@ -1,8 +1,7 @@
 """Training of lion-mini's tagger in the drawn world: which categories a picture shows.
 
-RAM's tagging loss, with its focusing off (24 tags need none), and a MIL loss of the image tokens against the label
-embeddings: from scratch, the tag head alone takes long to learn which tokens to attend to (``docs/log.md``). RAM
-itself starts from a pretrained Swin and distils CLIP's image features. B batch, N tags.
+RAM's tagging loss without its focusing (24 tags need none), and a MIL loss of the image tokens against the label
+embeddings: from scratch, the tag head alone learns slowly which tokens to attend to (``docs/log.md``). B batch, N tags.
 """
 
 from collections.abc import Mapping
@@ -39,8 +38,7 @@ class PretrainTagger(Objective):
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
-        # LION's resize instead of RamTagger's, so that both models share one picture cache; both score alike
-        # (docs/log.md).
+        # LION's resize instead of RamTagger's: the picture cache is shared, and scores are alike (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
         self.sources = self.worlds.sources
 
@@ -52,10 +50,8 @@ class PretrainTagger(Objective):
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        return Batch(
-            {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)},
-            [each.id for each in scenes],
-        )
+        tensors = {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)}
+        return Batch(tensors, [scene.id for scene in scenes])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]

@@ -1,18 +1,18 @@
 """Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: what a picture shows, not where.
 
 The text of a picture lists its objects ("small red cat", "large blue bus"). Each such phrase, and its shorter forms
-"red cat" and "cat", is scored against all patches; a MIL loss (``mil_loss.py``, sigmoid as in SigLIP) says whether the
-picture shows it. No boxes, no masks, no order: the same supervision as the paper's ViT had.
+"red cat" and "cat", is scored against all patches with a MIL loss (``mil_loss.py``, sigmoid as in SigLIP), without
+boxes, masks or order: the same supervision as the paper's ViT had.
 
-Unseen combinations are not negatives: that no training picture shows a red boat does not make "boat" false of red
-objects. Labelled 0 for all of them, it becomes a rule that red objects are no boats, and objects of unseen colours go
-unrecognised (``docs/log.md``).
+Combinations that no training picture shows are masked, not negative: with "boat" labelled 0 for every red object the
+encoder learns that red objects are no boats, and does not recognise objects of unseen colours (``docs/log.md``).
 
 B batch, P patches, V vision width, W phrases.
 """
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -42,11 +42,9 @@ def phrases_of(scene: Scene) -> set[Phrase]:
 def known_phrases() -> list[Phrase]:
     """Every phrase that the train split can show; held-out colour-category pairs are no labels at all."""
     phrases: list[Phrase] = [(category,) for category in CATEGORIES]
-    for category in CATEGORIES:
-        for colour in COLOURS:
-            if not held_out_pair(category, colour):
-                phrases.append((colour, category))
-                phrases += [(size, colour, category) for size in SIZES]
+    for category, colour in product(CATEGORIES, COLOURS):
+        if not held_out_pair(category, colour):
+            phrases += [(colour, category), *((size, colour, category) for size in SIZES)]
     return phrases
 
 

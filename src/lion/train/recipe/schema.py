@@ -171,13 +171,14 @@ class Recipe(Section):
         """The folder that the run writes to."""
         return self.root / self.out
 
-    def init_folder(self, part: str) -> Path | None:
-        """The folder that `part` is taken from, or None where the recipe names none."""
-        if part not in self.init:
-            return None
-        folder = self.root / self.init[part]
-        bundled = str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir())
-        return bundled_folder() if bundled else folder
+    @property
+    def init_folders(self) -> dict[str, Path]:
+        """Folders that the parts under `init` are taken from; `lion-mini`: the bundled one where there is no other."""
+        folders = {part: self.root / path for part, path in self.init.items()}
+        for part, folder in folders.items():
+            if str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir()):
+                folders[part] = bundled_folder()
+        return folders
 
     @field_validator("options", mode="before")
     @classmethod
@@ -204,9 +205,9 @@ class Recipe(Section):
             if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
                 apart = "another file" if source.source == "jsonl" else "another split, such as split: val"
                 yield f"{name}: data trains on these very records; hold out {apart}"
-        folders = [(f"init.{part}", folder) for part in self.init if (folder := self.init_folder(part))]
-        paths = [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
-        for name, path in folders + paths:
+        paths = [(f"init.{part}", folder) for part, folder in self.init_folders.items()]
+        paths += [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
+        for name, path in paths:
             if self.folder.resolve() in (path.resolve(), *path.resolve().parents):
                 yield f"out: {name} is read from {path}, where the run would write; choose another folder"
         for field, names, known in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
