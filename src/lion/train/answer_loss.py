@@ -15,12 +15,12 @@ IGNORED = -100
 class AnswerLoss:
     """Mean over samples of the mean over each sample's answer tokens, and the same for each task.
 
-    Per sample first, so that long captions do not outweigh one-word answers, as in a token mean they would.
+    Per sample first, so that long captions do not outweigh one-word answers.
 
     Args:
         coordinate_ids: token of each coordinate in order (0.00, 0.01, ...), for soft labels.
-        width: standard deviation, in coordinates, of soft labels: a coordinate's label is spread over its neighbours,
-            so that an error of 0.01 costs less than one of 0.5; 0 for hard labels, as in the paper.
+        width: standard deviation, in coordinates, of soft labels, with which an error of 0.01 costs less than one of
+            0.5; 0 for hard labels, as in the paper.
     """
 
     def __init__(self, coordinate_ids: Tensor | None = None, width: float = 0.0) -> None:

@@ -85,11 +85,11 @@ def _side_by_side(
                 for recipe in starting:
                     check_init(recipe)
                     make_objective(recipe).prepare(watch)  # here, since two processes must not draw the same pictures
-                    if stop.received:
+                    if stop.is_set():
                         break
                     waiting.remove(recipe)
                     running.append(_RunProcess(recipe, restart, threads, prepare, watch))
-                if stop.received:
+                if stop.is_set():
                     raise Stopped(f"stopped; {RESUMES}")
                 sent = connection.wait([run.pipe for run in running], timeout=1.0)
                 for run in [run for run in running if run.pipe in sent]:

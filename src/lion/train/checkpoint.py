@@ -44,12 +44,12 @@ class Progress:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
 class CheckpointFolder:
-    """The checkpoints of one run."""
+    """The checkpoints of one run, of which the newest `keep` stay."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder = folder
-        self.keep = keep
+    folder: Path
+    keep: int
 
     def all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
@@ -58,7 +59,7 @@ class Run:
 
 
 def learning_rate(settings: OptimizerSettings, steps: int, step: int) -> float:
-    """Rate at step `step` (from 0): linear warm-up, constant, then a linear or cosine decay to zero at `steps`."""
+    """Rate at step `step` (from 0): linear warm-up, constant, then linear or cosine decay to zero at `steps`."""
     if step < settings.warmup:
         return settings.lr * (step + 1) / settings.warmup
     fall = max(min(round(settings.decay * steps), steps - settings.warmup), 1)
@@ -95,19 +96,19 @@ def fit(run: Run) -> bool:
             last = step == recipe.steps
             validating = recipe.validation is not None and (last or step % recipe.validation.every == 0)
             saving = last or step % recipe.checkpoint.every == 0
-            stopping = alone and stop.received
+            stopping = alone and stop.is_set()
             if validating or saving or stopping or run.metrics.due():
-                stopping = _read(run, stop.received)
+                stopping = _read(run, stop.is_set())
             if validating:
                 validate(run)
-                stopping = stopping or (alone and stop.received)
+                stopping = stopping or (alone and stop.is_set())
             progress.seconds += time.monotonic() - started
             if saving or stopping:
                 run.log.flush()
                 run.checkpoints.save(run.accelerator, run.bare_model, run.optimizers, progress)
             if stopping and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}")
-    return stopping or (alone and stop.received)
+    return stopping or (alone and stop.is_set())
 
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
@@ -118,9 +119,9 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         for micro in range(recipe.gradient_accumulation)
     ]
     loader: DataLoader[Any] = DataLoader(
-        _MicroBatches(objective),
-        sampler=addresses,
+        addresses,  # type: ignore[arg-type]  # any sequence will do
         batch_size=None,
+        collate_fn=partial(_batch_or_error, objective),
         num_workers=recipe.workers,
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=_ignore_signals,
@@ -132,17 +133,12 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         yield batch
 
 
-class _MicroBatches(Dataset[Batch | LionError]):
-    """Micro-batches by (step, shard); errors are returned, since raised in a worker they would carry its traceback."""
-
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
-
-    def __getitem__(self, address: tuple[int, int]) -> Batch | LionError:
-        try:
-            return self.objective.batch(*address)
-        except LionError as error:
-            return error
+def _batch_or_error(objective: Objective, address: tuple[int, int]) -> Batch | LionError:
+    """The micro-batch of (step, shard); an error is returned, since raised in a worker it would carry its traceback."""
+    try:
+        return objective.batch(*address)
+    except LionError as error:
+        return error
 
 
 def _ignore_signals(worker: int) -> None:

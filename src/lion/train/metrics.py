@@ -1,7 +1,6 @@
-"""Losses and gradient norms of steps: they stay on the device for some steps and are then read all at once.
+"""Losses and gradient norms, which are read from the device every few steps.
 
-Reading a number makes the host wait until the device has computed it, and an exchange makes processes wait for each
-other; both once in some steps let the host run ahead.
+Reading a number makes the host wait for the device, and an exchange makes processes wait for each other.
 """
 
 import math
@@ -55,12 +54,7 @@ class Reading(NamedTuple):
 
 
 class StepMetrics:
-    """The steps since the last reading.
-
-    Args:
-        terms: every name that `Loss.per_task` can hold.
-        accelerator: gives device and processes.
-    """
+    """The steps since the last reading; `terms` are the names that `Loss.per_task` can hold."""
 
     def __init__(self, terms: Sequence[str], accelerator: Accelerator) -> None:
         self.accelerator, self.steps = accelerator, list[Step]()
@@ -74,8 +68,7 @@ class StepMetrics:
     def read(self, stop: bool) -> Reading:
         """Read the steps; every process has to call this after the same one.
 
-        Args:
-            stop: whether this process has received a signal to stop.
+        `stop`: whether this process has received a signal to stop.
 
         Raises:
             LionError: a loss or gradient norm of this process is NaN or infinite; names the step and its samples.
@@ -119,6 +112,4 @@ class StepMetrics:
 
 def _not_finite(name: str, number: float, step: int, samples: Sequence[str]) -> LionError:
     shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-    return LionError(
-        f"step {step}: the {name} is {number}; lower optimizer.lr, or look at the batch's samples: {shown}"
-    )
+    return LionError(f"step {step}: the {name} is {number}; lower optimizer.lr, or check the batch's samples: {shown}")

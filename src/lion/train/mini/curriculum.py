@@ -22,6 +22,7 @@ _FEW = 3
 """Most objects in a scene at the end of the phase with few objects."""
 GROUNDING_TASKS = frozenset({Task.REC, Task.REG, Task.VQA})
 """Tasks of the grounding phase, in which instructions are bare, and what is learnt is which object they refer to."""
+_scene = lru_cache(maxsize=1 << 16)(scene)
 _MOST_TOKENS = 24
 """Most object tokens of a scene."""
 _COPIES = 2
@@ -95,7 +96,9 @@ class Curriculum:
             word_dropout=self.data.word_dropout,
         )
         most = most_objects(done, self.options.curriculum_few_objects)
-        return difficulty, [self._example(_scene(index, most), difficulty, rng) for index in indices]
+        return difficulty, [
+            self._example(_scene("train", index, max_objects=most), difficulty, rng) for index in indices
+        ]
 
     def validation_example(self, shown: Scene, task: Task, rng: np.random.Generator) -> Example:
         """An example on a given scene, as noisy as at the end of a run."""
@@ -122,11 +125,6 @@ def most_objects(done: float, few_first: float) -> int | None:
 def _noise_level(done: float) -> float:
     """0 until the model can match words (0.35 of the run), then a linear rise to 1 at 0.6."""
     return min(max((done - 0.35) / 0.25, 0.0), 1.0)
-
-
-@lru_cache(maxsize=1 << 16)
-def _scene(index: int, most: int | None) -> Scene:
-    return scene("train", index, max_objects=most)
 
 
 def _omitted(

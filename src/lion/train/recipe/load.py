@@ -72,19 +72,14 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
     if not isinstance(entries, list) or not entries:
         raise LionError(f"chain: {entries!r} is no list of recipes; write chain: [mini-stage1, mini-stage2]")
     named = [_entry_settings(recipe, entry) for entry in entries]
-    for text in sorted(overrides, key=_is_for_one):  # those for all first
-        name, _, rest = text.partition(":") if _is_for_one(text) else (None, "", text)
+    addressed = [text.partition(":") if ":" in text.split("=", 1)[0] else (None, "", text) for text in overrides]
+    for name, _, text in sorted(addressed, key=lambda parts: parts[0] is not None):  # those for all first
         if name is not None and name not in dict(named):
-            raise LionError(f"{text}: the chain's recipes are {', '.join(dict(named))}")
+            raise LionError(f"{name}:{text}: the chain's recipes are {', '.join(dict(named))}")
         for its_name, settings in named:
             if name in (None, its_name):
-                override(settings, rest)
+                override(settings, text)
     return Chain(tuple(parse(settings, name) for name, settings in named), questions)
-
-
-def _is_for_one(override: str) -> bool:
-    """Whether an override is of the form `NAME:key=value`."""
-    return ":" in override.split("=", 1)[0]
 
 
 def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.prompts import Task
-from lion.train.stages import STAGES, Options, Stage
+from lion.train.stages import STAGES, Options, Section, Share, Stage
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 """Folder of the recipes in the package."""
@@ -33,13 +33,6 @@ RENAMED_VALUES = {"symbols": "object_tokens"}
 
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
 _Weights = dict[str, Annotated[float, Field(gt=0)]]
-_Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """Settings of a recipe that belong together: frozen, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Source(Section):
@@ -65,7 +58,7 @@ class WorldData(Source):
     pixels: int = Field(default=256, ge=32, description="side of the drawn picture, before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="sampling weight of each task; one left out is not sampled")
     tags: TagNoise | None = Field(default=None, description="tags in prompts, and their noise; null: no tags")
-    word_dropout: _Share = Field(
+    word_dropout: Share = Field(
         default=0.0,
         description="chance that a word of the instruction around question, expression or box is left out; half of the "
         "questions have words left out and inserted, too, at half that chance",
@@ -81,7 +74,7 @@ class RecordData(Source):
     flip: float = Field(
         default=0.0, ge=0, le=1, description="chance to mirror a picture whose text says no left or right"
     )
-    crop: _Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
+    crop: Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
     tags_from: Path | None = Field(default=None, description="file of `lion tag --out` with the tags; null: no tags")
     skip_bad: bool = Field(default=False, description="list bad records in bad_samples.jsonl and go on; false: stop")
 
@@ -110,7 +103,7 @@ class OptimizerSettings(Section):
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
     muon: float = Field(default=0.0, ge=0, description="hidden matrices by Muon, at this multiple of lr (0: by AdamW)")
-    betas: tuple[_Share, _Share] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
     decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which lr falls to zero")
