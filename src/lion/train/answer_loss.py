@@ -8,9 +8,6 @@ from transformers import PreTrainedTokenizerBase
 from lion.errors import LionError
 from lion.train.objective import Batch, Loss
 
-IGNORED = -100
-"""Label of padding."""
-
 
 class AnswerLoss:
     """Mean over samples of the mean over each sample's answer tokens, and the same for each task.
@@ -48,7 +45,7 @@ class AnswerLoss:
             same_BAC = labels_BA[..., None] == self.ids
             spread_BA = -(self.weights[same_BAC.int().argmax(-1)] * logs_BAW[..., self.ids]).sum(-1)
             losses_BA = torch.where(same_BAC.any(-1), spread_BA, losses_BA)
-        real_BA = labels_BA != IGNORED
+        real_BA = labels_BA != -100  # the label of padding
         return (losses_BA * real_BA).sum(1) / real_BA.sum(1).clamp(min=1)
 
 

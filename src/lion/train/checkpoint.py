@@ -73,8 +73,7 @@ class CheckpointFolder:
     def resume(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, fingerprint: str) -> Progress:
         """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
 
-        Raises:
-            LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
+        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged.
         """
         if not (checkpoints := self.all()):
             return Progress(fingerprint)

@@ -41,8 +41,7 @@ class RunEstimate:
 def dry_run(recipe: Recipe) -> RunEstimate:
     """Build the model and time one step on this machine; writes nothing and needs no earlier run.
 
-    Raises:
-        LionError: as `train` would, for all that does not depend on earlier runs.
+    Raises: LionError as `train` would, for all that does not depend on earlier runs.
     """
     folders = recipe.init_folders
     missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))

@@ -66,12 +66,9 @@ class StepMetrics:
         return slow or self.steps[-1].number % READ_EVERY == 0
 
     def read(self, stop: bool) -> Reading:
-        """Read the steps; every process has to call this after the same one.
+        """Read the steps; every process has to call this after the same one. `stop`: whether this one has to stop.
 
-        `stop`: whether this process has received a signal to stop.
-
-        Raises:
-            LionError: a loss or gradient norm of this process is NaN or infinite; names the step and its samples.
+        Raises: LionError that names step and samples if a loss or gradient norm of this process is NaN or infinite.
         """
         table, device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
         bad = [(step.number, bad) for step in self.steps for bad in step.bad]

@@ -83,13 +83,10 @@ class Objective(ABC):
 
     @abstractmethod
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """Micro-batch `shard` of step `step` (both from 0), on CPU: a pure function of (seed, step, shard).
+        """Micro-batch `shard` (of gradient_accumulation x processes) of step `step`, both from 0, on CPU.
 
-        A step has gradient_accumulation x processes shards. Called in worker processes if the recipe sets some, so an
-        objective has to be picklable.
-
-        Raises:
-            LionError: no usable sample.
+        Called in worker processes if the recipe sets some, so an objective has to be picklable and must not touch the
+        model here. Raises: LionError if there is no usable sample.
         """
 
     @abstractmethod

@@ -37,7 +37,6 @@ class Validator:
     """Generates answers and scores them.
 
     Args:
-        processor: the model's.
         samples: val questions of each task; of the held-out sources as many in all, none twice.
         tasks: tasks evaluated on the drawn world; empty without a world source.
         tags: noise of the tags in the prompts; None for prompts without tags.

@@ -30,11 +30,7 @@ _MINUS_INFINITY = -1e9
 
 
 class AlignmentLoss:
-    """An auxiliary loss, see :class:`lion.train.language_modelling.AuxiliaryLoss`.
-
-    Raises:
-        LionError: the tokenizer splits coordinates into several pieces, as FLAN-T5's does.
-    """
+    """An :class:`lion.train.language_modelling.AuxiliaryLoss`. Raises: LionError as :class:`ObjectTokenizer`."""
 
     targets = ("object_ids", "object_boxes", "background_ids")
 
@@ -98,10 +94,7 @@ def covered_cells(boxes_BM4: Tensor, cells: int) -> Tensor:
     """Which cells of a square grid, row by row, each box covers: (B, M, N), at least one.
 
     Covered are cells whose centre lies in the box or at most a quarter of a cell outside it, and the cell of the box's
-    centre.
-
-    Raises:
-        ValueError: that many cells form no square.
+    centre. Raises: ValueError if that many cells form no square.
     """
     side = round(cells**0.5)
     if side * side != cells:

@@ -22,13 +22,13 @@ _FEW = 3
 """Most objects in a scene at the end of the phase with few objects."""
 GROUNDING_TASKS = frozenset({Task.REC, Task.REG, Task.VQA})
 """Tasks of the grounding phase, in which instructions are bare, and what is learnt is which object they refer to."""
-_scene = lru_cache(maxsize=1 << 16)(scene)
 _MOST_TOKENS = 24
 """Most object tokens of a scene."""
 _COPIES = 2
 """Most object tokens of one object: the two kinds of visual tokens will repeat it, too."""
 _OMITTED = 0.3
 """Probability that an object that the question is about, and a tag names, has no object token."""
+_scene = lru_cache(maxsize=1 << 16)(scene)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class Curriculum:
         edges = np.cumsum(weights) / weights.sum()
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
         indices = [int(rng.random() * self.data.scenes) for _ in range(size)]
+        most = most_objects(done, self.options.curriculum_few_objects)
+        scenes = [_scene("train", index, max_objects=most) for index in indices]
         difficulty = Difficulty(
             task,
             noise_level=_noise_level(done),
@@ -95,10 +97,7 @@ class Curriculum:
             placed=rng.random() < (0.4 if grounding or task == Task.REC else 0.15),
             word_dropout=self.data.word_dropout,
         )
-        most = most_objects(done, self.options.curriculum_few_objects)
-        return difficulty, [
-            self._example(_scene("train", index, max_objects=most), difficulty, rng) for index in indices
-        ]
+        return difficulty, [self._example(shown, difficulty, rng) for shown in scenes]
 
     def validation_example(self, shown: Scene, task: Task, rng: np.random.Generator) -> Example:
         """An example on a given scene, as noisy as at the end of a run."""

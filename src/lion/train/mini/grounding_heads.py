@@ -111,8 +111,7 @@ class GroundingHeads(nn.Module):
         are encoded as colours are.
 
         Args:
-            encoded_BMD: the encoder's output at the object tokens.
-            first_BTD: its first block's output at the text.
+            encoded_BMD, first_BTD: the encoder's output at the object tokens, its first block's at the text.
             embedding: the language model's.
             batch: holds what :class:`GroundingTargets` made.
         """

@@ -15,11 +15,7 @@ from lion.world import Scene
 
 
 class WorldBatches:
-    """Batches of scenes and of their pictures from a recipe's one world source.
-
-    Raises:
-        LionError: the recipe has another kind of source, or more than one.
-    """
+    """Scenes and their pictures from a recipe's world source. Raises: LionError if it has other or several sources."""
 
     def __init__(self, recipe: Recipe, image_processor: LionImageProcessor) -> None:
         data = recipe.data[0]

@@ -54,8 +54,7 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
     A chain file holds `chain`, a list of names or `{recipe: NAME, with: {key: value}}`, and `questions`. An override
     holds for every recipe of the chain, or, as `NAME:key=value`, for the one called NAME.
 
-    Raises:
-        LionError: the file is no chain of this form, or as :func:`load`.
+    Raises: LionError if the file is no chain of this form, or as :func:`load`.
     """
     fields = read(recipe)
     if "chain" not in fields:
