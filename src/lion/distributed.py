@@ -44,10 +44,10 @@ class Processes:
         """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
-    def device(self, wanted: str | None) -> str | None:
-        """The device of this process: with several processes its own GPU, unless another kind of device is wanted."""
-        if self.count == 1 or wanted not in (None, "cuda") or not torch.cuda.is_available():
-            return wanted
+    def device(self, requested: str | None) -> str | None:
+        """The device of this process: with several processes its own GPU, unless another kind is requested."""
+        if self.count == 1 or requested not in (None, "cuda") or not torch.cuda.is_available():
+            return requested
         return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
 
     def wait(self) -> None:

@@ -40,10 +40,10 @@ def train_chain(
     prepare: Callable[[], None] = lambda: None,
     watch: Watch | None = None,
 ) -> Iterator[Done]:
-    """Train the recipes that have not finished, and yield each as it is done.
+    """Train the recipes that have not finished, each after those it needs, and yield each as it is done.
 
     Args:
-        chain: recipes, each after those it needs.
+        chain: recipes in an order that can be trained.
         restart: discard earlier runs.
         at_once: how many may train at a time.
         prepare: called first in every new process; has to be importable.

@@ -145,8 +145,8 @@ def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    twister = dict(np.random.get_state(legacy=False))
-    twister["state"] = {key: np.asarray(value).tolist() for key, value in twister["state"].items()}
+    twister: Any = np.random.get_state(legacy=False)
+    twister["state"]["key"] = twister["state"]["key"].tolist()
     return tensors, {"python": random.getstate(), "numpy": twister}
 
 
@@ -156,6 +156,4 @@ def _set_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -
         torch.cuda.set_rng_state(tensors["cuda"])
     version, internal, gauss = plain["python"]
     random.setstate((version, tuple(internal), gauss))
-    twister = dict(plain["numpy"])
-    twister["state"] = {**twister["state"], "key": np.array(twister["state"]["key"], dtype=np.uint32)}
-    np.random.set_state(twister)
+    np.random.set_state(plain["numpy"])

@@ -22,7 +22,6 @@ class RunEstimate:
     trained: dict[str, int]
     """Number of parameters of each component that trains."""
     frozen: int
-    """Number of parameters that do not train."""
     memory_bytes: int
     """Weights, gradients and optimizer state in fp32; activations come on top."""
     seconds_per_step: float
@@ -39,10 +38,7 @@ class RunEstimate:
 
 
 def dry_run(recipe: Recipe) -> RunEstimate:
-    """Build the model and time one step on this machine; writes nothing and needs no earlier run.
-
-    Raises: LionError as `train` would, for all that does not depend on earlier runs.
-    """
+    """Build the model and time one step here; writes nothing. Raises: LionError as `train`, missing runs aside."""
     folders = recipe.init_folders
     missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}

@@ -73,8 +73,7 @@ def fit(run: Run) -> bool:
     Returns: whether a signal to stop arrived during the last step, too late to stop before it.
 
     Raises:
-        LionError: a loss or gradient norm is NaN or infinite (names step and samples; no checkpoint holds such a
-            step), or a batch has no usable sample.
+        LionError: a loss or gradient norm is NaN or infinite (no checkpoint holds such a step), or no sample is usable.
         Stopped: after a signal; the steps until then are saved.
     """
     recipe, progress = run.recipe, run.progress
@@ -155,11 +154,9 @@ def validate(run: Run) -> None:
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
             run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
-        row: dict[str, Any] = dict(run.scores)
-        if run.objective.decoding:
-            row["decoding"] = run.objective.decoding
-        row["seconds"] = round(time.monotonic() - started, 2)
-        run.log.write("validation", run.progress.step, row)
+        decoding = {"decoding": run.objective.decoding} if run.objective.decoding else {}
+        seconds = round(time.monotonic() - started, 2)
+        run.log.write("validation", run.progress.step, {**run.scores, **decoding, "seconds": seconds})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 

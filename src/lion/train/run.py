@@ -148,10 +148,7 @@ def finish(run: Run) -> dict[str, Any]:
 
 
 def finished(recipe: Recipe) -> dict[str, Any] | None:
-    """The record of this recipe's finished run, or None.
-
-    Raises: LionError if the folder holds the finished run of another recipe, or a damaged record.
-    """
+    """The record of this recipe's finished run, or None. Raises: LionError if it is another recipe's, or damaged."""
     record = read_record(recipe.folder)
     if record is not None and record.get("fingerprint") != fingerprint(recipe):
         raise LionError(

@@ -107,14 +107,13 @@ class Stage:
 
 _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
-_WHOLE = ("model", "tagger", "vision_encoder", "language_model")
-_LION_PARTS = (*_WHOLE, *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
+_ALL_PARTS = ("vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
 _MIXED_SOURCES = frozenset({Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA})
 _SCENES_ALONE = _MIXED_SOURCES | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(
     Stage,
     objective="lion.train.language_modelling:LanguageModelling",
-    init=_LION_PARTS,
+    init=("model", "tagger", *_ALL_PARTS),
     options=LanguageModellingOptions,
 )
 

@@ -29,7 +29,6 @@ from lion.world.scoring import score_answers
 DECODING = DecodingPreset(num_beams=1, max_new_tokens=96)
 """Faster than the pipeline's default preset, and named beside the scores."""
 _BATCH = 100
-_POPE = "pope-adversarial"
 
 
 @dataclass
@@ -78,7 +77,7 @@ class Validator:
     def _world(self) -> dict[str, list[Sample]]:
         """The frozen val questions as samples, by set; drawn once a run."""
         pictures: dict[int, np.ndarray] = {}
-        sets = [str(task) for task in self.tasks] + ([_POPE] if Task.VQA in self.tasks else [])
+        sets = [str(task) for task in self.tasks] + (["pope-adversarial"] if Task.VQA in self.tasks else [])
         return {name: list(self._questions(name, pictures)) for name in sets}
 
     def _questions(self, name: str, pictures: dict[int, np.ndarray]) -> Iterator[Sample]:

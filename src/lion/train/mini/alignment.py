@@ -68,13 +68,12 @@ class AlignmentLoss:
         ids_BM7, background_B17 = batch["object_ids"], batch["background_ids"]
         wanted_BMD = embed_object_tokens(ids_BM7, embedding).detach().float()
         background_B1D = embed_object_tokens(background_B17, embedding).detach().float()
-        aggregator, qformer = output.aggregator_hidden_states, output.qformer_hidden_states
-        grids = {"mlp": None if aggregator is None else aggregator[:, 1:], "qformer": qformer}  # without the CLS
+        grids = {"mlp": output.aggregator_hidden_states, "qformer": output.qformer_hidden_states}
         terms = {}
         for component, tokens_BND in grids.items():
             if tokens_BND is None:
                 continue
-            grid_BND = tokens_BND.float()
+            grid_BND = (tokens_BND[:, 1:] if component == "mlp" else tokens_BND).float()  # without the CLS
             covered_BMN = covered_cells(batch["object_boxes"], grid_BND.shape[1]) & (ids_BM7[..., :1] > 0)
             distance_BMN = torch.cdist(wanted_BMD, grid_BND).square() / wanted_BMD.shape[-1]
             usable_BMN = assign_cells(covered_BMN, distance_BMN.detach())

@@ -73,7 +73,7 @@ class GroundingTargets:
 
         Names in tags and in a scene as text have neither role; both precede the question and end in a bracket.
         """
-        labels, mask = torch.zeros(len(ids), 2), torch.zeros(len(ids), 2)
+        labels, mask = torch.zeros(2, len(ids), 2)
         start = max((place for place, piece in enumerate(ids) if piece == self.bracket), default=0)
         relation = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
         if relation is not None:

@@ -22,10 +22,7 @@ _CORNERS = 4
 
 
 class ObjectTokenizer:
-    """Turns words and boxes into the language model's token ids; :func:`embed_object_tokens` makes the vectors.
-
-    Raises: LionError if the tokenizer splits coordinates of so many decimals into several pieces, as FLAN-T5's does.
-    """
+    """Words and boxes to token ids. Raises: LionError if the tokenizer splits coordinates, as FLAN-T5's does."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, decimals: int) -> None:
         self.coordinates: list[int] = coordinate_ids(tokenizer, decimals).tolist()

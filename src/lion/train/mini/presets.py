@@ -24,10 +24,7 @@ def preset_config(name: str, processor: LionProcessor) -> LionConfig:
 
 
 def world_processor(name: str) -> LionProcessor:
-    """The preset's processor: the world's words, the preset's image size, boxes with two decimals.
-
-    Raises: LionError for an unknown name.
-    """
+    """The preset's processor: the world's words, boxes with two decimals. Raises: LionError for an unknown name."""
     words = vocabulary()
     tokenizer, qformer_tokenizer = t5_tokenizer(words), bert_tokenizer(words)
     processor = LionProcessor(

@@ -37,8 +37,6 @@ from lion.world.scoring import score_answers
 
 _DECODING = DecodingPreset(num_beams=1, max_new_tokens=80)
 _WAVES = 16
-_OCTAVES = 4.5
-_SLOW = 4
 _POSITION_STD = 0.5
 """Of the initial relative position biases; with T5's 0.09, word order is not learnt for thousands of steps."""
 
@@ -48,8 +46,8 @@ def fourier(values: Tensor) -> Tensor:
 
     The slowest, which alone separate left from right, weigh double.
     """
-    frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES) * math.pi / 2
-    weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
+    frequencies = 2 ** torch.linspace(0, 4.5, _WAVES) * math.pi / 2
+    weights = torch.where(torch.arange(_WAVES) < 4, 2.0, 1.0)
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
 

@@ -1,4 +1,4 @@
-"""Whether two recipes train the same model: the hash by which a run knows its own checkpoints and record."""
+"""The hash of a recipe by which a run recognises its own checkpoints and record."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
 
-Checked before torch is imported. `load.py` reads the files, `fingerprint.py` tells whether two recipes train the same.
+Checked before torch is imported. `load.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
 """
 
 from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="sourc
 
 
 class OptimizerSettings(Section):
-    """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, decay to zero."""
+    """AdamW, optionally with Muon, and the learning rate over time: linear warm-up, constant, decay to zero."""
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
     muon: float = Field(default=0.0, ge=0, description="hidden matrices by Muon, at this multiple of lr (0: by AdamW)")
