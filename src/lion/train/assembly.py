@@ -26,7 +26,7 @@ def find_processor(recipe: Recipe) -> LionProcessor:
 
 
 def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
-    """The model of `init.model`, or a fresh one, with the parts under `init`. Raises: LionError if weights do not fit."""
+    """The model of `init.model`, or a fresh one, with the parts of `init`. Raises: LionError if weights do not fit."""
     folders = recipe.init_folders
     if whole := folders.get("model"):
         model = load_model(whole, str(whole), torch.float32)
