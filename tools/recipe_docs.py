@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from lion.atomic import atomic_write
 from lion.data.tag_noise import TagNoise
-from lion.train.recipe import SHIPPED, DatasetData, JsonlData, Recipe, WorldData
+from lion.train.recipe import schema as recipes
 from lion.train.recipe.fingerprint import MAY_CHANGE
-from lion.train.recipe.schema import RENAMED, RENAMED_VALUES, SECTIONS, RecordData
+from lion.train.recipe.schema import RENAMED, RENAMED_VALUES, SECTIONS, SHIPPED, Recipe
 from lion.train.stages import STAGES, Options, Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
@@ -115,9 +115,9 @@ def _stage_table() -> str:
 def _sections() -> list[tuple[str, str, type[BaseModel]]]:
     """(title, prefix of the settings' dotted names, schema) of every table."""
     data: list[tuple[str, str, type[BaseModel]]] = [
-        ("`data`: the drawn world", "data.N.", WorldData),
-        ("`data`, `validation.data`: your own pictures", "data.N.", JsonlData),
-        ("`data`, `validation.data`: a dataset", "data.N.", DatasetData),
+        ("`data`: the drawn world", "data.N.", recipes.WorldData),
+        ("`data`, `validation.data`: your own pictures", "data.N.", recipes.JsonlData),
+        ("`data`, `validation.data`: a dataset", "data.N.", recipes.DatasetData),
     ]
     options = {stage.options for stage in STAGES.values()} - {Options}
     return [
@@ -126,7 +126,7 @@ def _sections() -> list[tuple[str, str, type[BaseModel]]]:
         *(
             (f"`{prefix[:-1]}`", prefix, model)
             for prefix, model in SECTIONS.items()
-            if model not in (Recipe, WorldData)
+            if model not in (Recipe, recipes.WorldData)
         ),
         *((f"`options` of {_code(_stages_of(model))}", "options.", model) for model in sorted(options, key=_stages_of)),
     ]
@@ -151,7 +151,7 @@ def _read_by(setting: str, model: type[BaseModel]) -> list[str]:
     if issubclass(model, Options):
         return _stages_of(model)
     unread = {name for name, stage in STAGES.items() if setting in stage.unread}
-    if issubclass(model, RecordData):  # a stage that reads none for validation trains on none
+    if issubclass(model, recipes.RecordData):  # a stage that reads none for validation trains on none
         unread |= {name for name, stage in STAGES.items() if Setting.VALIDATION_DATA in stage.unread}
     if model is TagNoise:
         unread |= {name for name, stage in STAGES.items() if Setting.TAGS in stage.unread}

@@ -1,10 +1,9 @@
 """The processes that share an evaluation or a training run, as started by torchrun or `accelerate launch`."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import torch
 from torch import distributed
@@ -25,7 +24,7 @@ class Processes:
     rank: int = 0
 
     @classmethod
-    def launched(cls, join: bool = True) -> Processes:
+    def launched(cls, join: bool = True) -> Self:
         """The launcher's, one where there is no launcher; `join` makes them a process group, for `wait`.
 
         Raises:
@@ -45,10 +44,10 @@ class Processes:
         """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
-    def device(self, wanted: str | None) -> str | None:
-        """The device of this process: with several processes its own GPU, unless another kind of device is wanted."""
-        if self.count == 1 or wanted not in (None, "cuda") or not torch.cuda.is_available():
-            return wanted
+    def device(self, requested: str | None) -> str | None:
+        """The device of this process: with several processes its own GPU, unless another kind is requested."""
+        if self.count == 1 or requested not in (None, "cuda") or not torch.cuda.is_available():
+            return requested
         return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
 
     def wait(self) -> None:

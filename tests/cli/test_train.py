@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from lion.data import pictures
-from lion.train.recipe import load, shipped
+from lion.train.recipe.load import load, shipped
 
 
 @pytest.fixture(autouse=True)

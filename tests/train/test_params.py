@@ -8,7 +8,7 @@ import torch
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
 from lion.train import params
 from lion.train.checkpoint import load_optimizer_state, optimizer_state
-from lion.train.recipe import OptimizerSettings
+from lion.train.recipe.schema import OptimizerSettings
 from lion.train.stages import STAGES
 from tests.train.toy import ToyModel
 

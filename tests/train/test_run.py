@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from lion.data.sample import BadSample
 from lion.errors import LionError
-from lion.train import recipe as recipes
 from lion.train.loop import fit, learning_rate
 from lion.train.parallel import make_accelerator
+from lion.train.recipe.schema import OptimizerSettings
 from lion.train.run import last_scores, make_run, train
 from lion.train.stopping import Stopped
 from tests.train.toy import Toy, ToyModel, recipe
@@ -171,14 +171,14 @@ def test_frozen_parts_stay_as_they_were_statistics_included(tmp_path):
 
 def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(tmp_path):
     settings = {"lr": 1.0, "warmup": 2, "decay": 0.4}
-    rates = [learning_rate(recipes.OptimizerSettings(**settings), 10, step) for step in range(11)]
+    rates = [learning_rate(OptimizerSettings(**settings), 10, step) for step in range(11)]
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
-    cosine = [learning_rate(recipes.OptimizerSettings(**settings, shape="cosine"), 10, step) for step in (6, 8, 10)]
+    cosine = [learning_rate(OptimizerSettings(**settings, shape="cosine"), 10, step) for step in (6, 8, 10)]
     assert cosine == pytest.approx([1, 0.5, 0])
-    assert learning_rate(recipes.OptimizerSettings(lr=1.0, decay=0), 10, 9) == 1
-    whole = [learning_rate(recipes.OptimizerSettings(lr=1.0, warmup=2, decay=1), 10, step) for step in (0, 1, 2, 6, 10)]
+    assert learning_rate(OptimizerSettings(lr=1.0, decay=0), 10, 9) == 1
+    whole = [learning_rate(OptimizerSettings(lr=1.0, warmup=2, decay=1), 10, step) for step in (0, 1, 2, 6, 10)]
     assert whole == pytest.approx([0.5, 1, 1, 0.5, 0]), "it falls from where the rise ends"
-    assert learning_rate(recipes.OptimizerSettings(lr=1.0, warmup=10, decay=1), 10, 9) == 1
+    assert learning_rate(OptimizerSettings(lr=1.0, warmup=10, decay=1), 10, 9) == 1
 
     toy = recipe(tmp_path, stage="pretrain-vit", data=[{"source": "world", "scenes": 1}], lr_scale={"heads": 0.5})
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from lion.data import pictures
 from lion.train.chain import train_chain
-from lion.train.chain_file import load_chain
+from lion.train.recipe.load import load_chain
 from lion.train.stages import STAGES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "short_runs.json"

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lion.data.sample import BadSample
-from lion.train import recipe as recipes
 from lion.train.objective import Batch, Loss, Objective
+from lion.train.recipe.load import parse
 
 
 class ToyModel(nn.Module):
@@ -80,4 +80,4 @@ def recipe(out: Path, **fields):
         "checkpoint": {"every": 3},
         "out": str(out),
     }
-    return recipes.parse({**settings, **fields})
+    return parse({**settings, **fields})

@@ -19,8 +19,8 @@ from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.train.dry_run import Plan
-    from lion.train.recipe import Recipe
+    from lion.train.dry_run import RunEstimate
+    from lion.train.recipe.schema import Recipe
 
 INTERRUPTED = 130
 
@@ -52,7 +52,7 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.chain_file import load_chain
+    from lion.train.recipe.load import load_chain
 
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)
@@ -65,10 +65,10 @@ def train(
     from lion.train.stopping import Stopped
 
     if dry_run:
-        from lion.train.dry_run import dry_run as plan_of
+        from lion.train.dry_run import dry_run as estimate_run
 
         for each in chain.recipes:
-            _print_plan(plan_of(each), json)
+            _print_estimate(estimate_run(each), json)
         return
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
@@ -97,19 +97,19 @@ def _score(recipe: Recipe, questions: int, *, anew: bool, json: bool) -> None:
     evaluate([WorldBenchmark("test", questions)], Options(model=str(recipe.folder), json=json), scores)
 
 
-def _print_plan(plan: Plan, as_json: bool) -> None:
+def _print_estimate(run: RunEstimate, as_json: bool) -> None:
     if as_json:
-        print(json_module.dumps({**asdict(plan), "missing": list(map(str, plan.missing)), "hours": plan.hours}))
+        print(json_module.dumps({**asdict(run), "missing": list(map(str, run.missing)), "hours": run.hours}))
         return
-    print(f"{plan.name}: {plan.stage}, {plan.steps:,} steps, {plan.samples:,} samples")
-    for component, count in plan.trained.items():
+    print(f"{run.name}: {run.stage}, {run.steps:,} steps, {run.samples:,} samples")
+    for component, count in run.trained.items():
         print(f"  trains {component:<18} {count:>13,} parameters")
-    print(f"  frozen {'':<18} {plan.frozen:>13,} parameters")
-    print(f"  memory {plan.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimizer; activations on top")
-    unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if plan.hours * 3600 >= s or s == 1)
-    took = f"{plan.hours * 3600 / length:.2g} {unit}"
-    print(f"  time   {took} at {plan.seconds_per_step:.2g} s a step here, validation and pictures aside")
-    for folder in plan.missing:
+    print(f"  frozen {'':<18} {run.frozen:>13,} parameters")
+    print(f"  memory {run.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimizer; activations on top")
+    unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if run.hours * 3600 >= s or s == 1)
+    took = f"{run.hours * 3600 / length:.2g} {unit}"
+    print(f"  time   {took} at {run.seconds_per_step:.2g} s a step here, validation and pictures aside")
+    for folder in run.missing:
         print(f"  first  {folder} has to be trained; random weights stood in for it")
 
 

@@ -1,7 +1,5 @@
 """The language-model loss: cross entropy of the answer, averaged per sample. B batch, A answer tokens, W vocabulary."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,19 +8,16 @@ from transformers import PreTrainedTokenizerBase
 from lion.errors import LionError
 from lion.train.objective import Batch, Loss
 
-IGNORED = -100
-"""Label of padding."""
-
 
 class AnswerLoss:
     """Mean over samples of the mean over each sample's answer tokens, and the same for each task.
 
-    Per sample first, so that long captions do not outweigh one-word answers, as in a token mean they would.
+    Per sample first, so that long captions do not outweigh one-word answers.
 
     Args:
         coordinate_ids: token of each coordinate in order (0.00, 0.01, ...), for soft labels.
-        width: standard deviation, in coordinates, of soft labels: a coordinate's label is spread over its neighbours,
-            so that an error of 0.01 costs less than one of 0.5; 0 for hard labels, as in the paper.
+        width: standard deviation, in coordinates, of soft labels, with which an error of 0.01 costs less than one of
+            0.5; 0 for hard labels, as in the paper.
     """
 
     def __init__(self, coordinate_ids: Tensor | None = None, width: float = 0.0) -> None:
@@ -50,7 +45,7 @@ class AnswerLoss:
             same_BAC = labels_BA[..., None] == self.ids
             spread_BA = -(self.weights[same_BAC.int().argmax(-1)] * logs_BAW[..., self.ids]).sum(-1)
             losses_BA = torch.where(same_BAC.any(-1), spread_BA, losses_BA)
-        real_BA = labels_BA != IGNORED
+        real_BA = labels_BA != -100  # the label of padding
         return (losses_BA * real_BA).sum(1) / real_BA.sum(1).clamp(min=1)
 
 

@@ -4,15 +4,13 @@ Models of lion-mini's size leave most of a second core idle: two side by side ta
 then trains in a process of its own, which saves a checkpoint and ends when this process stops or dies.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
@@ -23,7 +21,7 @@ import torch
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.train.log import Watch
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 from lion.train.run import check_init, finished, make_objective, train
 from lion.train.stopping import RESUMES, Stopped, stop_request
 
@@ -42,10 +40,10 @@ def train_chain(
     prepare: Callable[[], None] = lambda: None,
     watch: Watch | None = None,
 ) -> Iterator[Done]:
-    """Train the recipes that have not finished, and yield each as it is done.
+    """Train the recipes that have not finished, each after those it needs, and yield each as it is done.
 
     Args:
-        chain: recipes, each after those it needs.
+        chain: recipes in an order that can be trained.
         restart: discard earlier runs.
         at_once: how many may train at a time.
         prepare: called first in every new process; has to be importable.
@@ -62,22 +60,24 @@ def train_chain(
         yield from _side_by_side(chain, restart, at_once, prepare, watch)
         return
     for recipe in chain:
-        before = None if restart else finished(recipe)
-        yield recipe, before or train(recipe, restart=restart, watch=watch), before is not None
+        record = None if restart else finished(recipe)
+        yield recipe, record or train(recipe, restart=restart, watch=watch), record is not None
 
 
 def _side_by_side(
     chain: Sequence[Recipe], restart: bool, at_once: int, prepare: Callable[[], None], watch: Watch | None
 ) -> Iterator[Done]:
-    waiting, running = list(chain), dict[Connection, _RunProcess]()
+    """Train each recipe in a process of its own, as soon as the runs it needs have finished and there is room."""
+    waiting, running = list(chain), list[_RunProcess]()
     with stop_request() as stop:
         try:
             while waiting or running:
-                ready = _ready(waiting, running.values())
-                if not restart and (done := [(each, before) for each in ready if (before := finished(each))]):
-                    for recipe, before in done:
-                        waiting.remove(recipe)
-                        yield recipe, before, True
+                ready = _ready(waiting, [run.recipe for run in running])
+                skipped = [] if restart else [(each, record) for each in ready if (record := finished(each))]
+                for recipe, record in skipped:
+                    waiting.remove(recipe)
+                    yield recipe, record, True
+                if skipped:
                     continue  # others may have become ready
                 starting = ready[: at_once - len(running)]
                 # A run that trains alone has all threads: until it ends nothing else can start.
@@ -85,31 +85,30 @@ def _side_by_side(
                 for recipe in starting:
                     check_init(recipe)
                     make_objective(recipe).prepare(watch)  # here, since two processes must not draw the same pictures
-                    if stop.received:
+                    if stop.is_set():
                         break
                     waiting.remove(recipe)
-                    run = _RunProcess(recipe, restart, threads, prepare, watch)
-                    running[run.pipe] = run
-                if stop.received:
+                    running.append(_RunProcess(recipe, restart, threads, prepare, watch))
+                if stop.is_set():
                     raise Stopped(f"stopped; {RESUMES}")
-                for pipe in connection.wait([*running], timeout=1.0):
-                    run = running[pipe]  # type: ignore[index]  # wait returns members of the list it is given
-                    if (record := run.receive()) is not None:
-                        del running[run.pipe]
-                        yield run.recipe, record, False
+                sent = connection.wait([run.pipe for run in running], timeout=1.0)
+                for run in [run for run in running if run.pipe in sent]:
+                    if done := run.receive():
+                        running.remove(run)
+                        yield run.recipe, done, False
         finally:
-            for run in running.values():
+            for run in running:
                 run.process.terminate()
-            for run in running.values():
+            for run in running:
                 run.join()
 
 
-def _ready(waiting: Sequence[Recipe], running: Iterable[_RunProcess]) -> list[Recipe]:
+def _ready(waiting: Sequence[Recipe], running: Sequence[Recipe]) -> list[Recipe]:
     """Recipes that need no output of a run before them in the chain that has not finished."""
-    missing = {run.recipe.folder for run in running}
+    missing = {recipe.folder for recipe in running}
     ready = []
     for recipe in waiting:
-        # Not `init_folder`, which takes the bundled model for a `lion-mini` that is still to be trained.
+        # Not `init_folders`, which takes the bundled model for a `lion-mini` that is still to be trained.
         if not missing & {recipe.root / folder for folder in recipe.init.values()}:
             ready.append(recipe)
         missing.add(recipe.folder)
@@ -143,23 +142,24 @@ class _RunProcess:
     def receive(self) -> Mapping[str, Any] | None:
         """Handle one message; the run's record once it is done. Raises: LionError if the run failed; Stopped."""
         try:
-            message = json.loads(self.pipe.recv_bytes())
+            message: dict[str, Any] = json.loads(self.pipe.recv_bytes())
         except EOFError:
             self.process.join()
             code = self.process.exitcode
             raise LionError(f"{self.recipe.name}: its process ended with code {code}; {RESUMES}") from None
-        if "error" in message:
-            raise LionError(message["error"])
-        if "bug" in message:
-            bug = RuntimeError(f"{self.recipe.name}: {message['bug']}")
-            bug.add_note(message["traceback"])
-            raise bug
-        if "stopped" in message:
-            raise Stopped(message["stopped"])
-        if "step" in message:
-            if self.watch:
-                self.watch(self.recipe.name, message["step"], self.recipe.steps, message["row"])
-            return None
+        match message:
+            case {"step": step, "row": row}:
+                if self.watch:
+                    self.watch(self.recipe.name, step, self.recipe.steps, row)
+                return None
+            case {"stopped": reason}:
+                raise Stopped(reason)
+            case {"error": reason}:
+                raise LionError(reason)
+            case {"bug": reason, "traceback": lines}:
+                bug = RuntimeError(f"{self.recipe.name}: {reason}")
+                bug.add_note(lines)
+                raise bug
         self.process.join()
         record: Mapping[str, Any] = message["done"]
         return record

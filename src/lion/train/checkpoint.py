@@ -1,17 +1,13 @@
-"""Checkpoints of a run in progress: what trains, the optimizer, random states and the step; safetensors and JSON only.
-
-A checkpoint is a folder `step-0000200` that appears whole or not at all:
+"""Checkpoints of a run in progress, in safetensors and JSON: a folder `step-0000200` that appears whole or not at all.
 
     trained.safetensors      parameters that train and their modules' buffers
     optimiser.safetensors    the optimizers' state as `parameter name/key`
     state.json               step, samples, seconds, the recipe's fingerprint
     random-<rank>.safetensors and .json   states of the random generators of torch, numpy and Python in each process
 
-The position in the data is the step itself: every batch is a function of it. Only as many processes as wrote a
-checkpoint resume exactly, since shards and random states are each one's own.
+The step is also the position in the data, as every batch is a function of it. A checkpoint is resumed by as many
+processes as wrote it, since each has its own shards and random states.
 """
-
-from __future__ import annotations
 
 import json
 import random
@@ -39,7 +35,7 @@ Optimizers = Sequence[torch.optim.Optimizer]
 
 @dataclass
 class Progress:
-    """How far a run is; the JSON part of a checkpoint."""
+    """Progress of a run; `state.json` of a checkpoint."""
 
     fingerprint: str
     step: int = 0
@@ -48,12 +44,12 @@ class Progress:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
 class CheckpointFolder:
-    """The checkpoints of one run."""
+    """The checkpoints of one run, of which the newest `keep` stay."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder = folder
-        self.keep = keep
+    folder: Path
+    keep: int
 
     def all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
@@ -77,12 +73,11 @@ class CheckpointFolder:
     def resume(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, fingerprint: str) -> Progress:
         """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
 
-        Raises:
-            LionError: the checkpoint belongs to another recipe, or to another number of processes, or is damaged.
+        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged.
         """
-        if not self.all():
+        if not (checkpoints := self.all()):
             return Progress(fingerprint)
-        newest = self.all()[-1]
+        newest = checkpoints[-1]
         with _whole(newest):
             progress = Progress(**json.loads((newest / "state.json").read_text()))
         if progress.fingerprint != fingerprint:
@@ -112,13 +107,11 @@ def _whole(checkpoint: Path) -> Iterator[None]:
 
 def optimizer_state(optimizers: Optimizers) -> dict[str, Tensor]:
     """Per-parameter state under `name/key`, scalars as 0-d tensors; hyper-parameters come from the recipe."""
-    state = {}
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            for name, parameter in zip(group["names"], group["params"], strict=True):
-                for key, value in optimizer.state.get(parameter, {}).items():
-                    state[f"{name}/{key}"] = torch.as_tensor(value)
-    return state
+    return {
+        f"{name}/{key}": torch.as_tensor(value)
+        for optimizer, _, name, parameter in _parameters(optimizers)
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) -> None:
@@ -127,15 +120,20 @@ def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) ->
     for path, value in state.items():
         name, key = path.rsplit("/", 1)
         by_name.setdefault(name, {})[key] = value
+    for optimizer, group, name, parameter in _parameters(optimizers):
+        on_device = group.get("fused") or group.get("capturable")
+        optimizer.state[parameter] = {
+            key: value.to(parameter.device) if value.ndim or on_device else value
+            for key, value in by_name.get(name, {}).items()
+        }
+
+
+def _parameters(optimizers: Optimizers) -> Iterator[tuple[torch.optim.Optimizer, dict[str, Any], str, nn.Parameter]]:
+    """(optimizer, parameter group, name, parameter) of every parameter."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                values = by_name.get(name, {})
-                on_device = group.get("fused") or group.get("capturable")
-                optimizer.state[parameter] = {
-                    key: value.to(parameter.device) if value.ndim or on_device else value
-                    for key, value in values.items()
-                }
+                yield optimizer, group, name, parameter
 
 
 def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -147,8 +145,8 @@ def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    twister = dict(np.random.get_state(legacy=False))
-    twister["state"] = {key: np.asarray(value).tolist() for key, value in twister["state"].items()}
+    twister: Any = np.random.get_state(legacy=False)
+    twister["state"]["key"] = twister["state"]["key"].tolist()
     return tensors, {"python": random.getstate(), "numpy": twister}
 
 
@@ -158,6 +156,4 @@ def _set_random_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -
         torch.cuda.set_rng_state(tensors["cuda"])
     version, internal, gauss = plain["python"]
     random.setstate((version, tuple(internal), gauss))
-    twister = dict(plain["numpy"])
-    twister["state"] = {**twister["state"], "key": np.array(twister["state"]["key"], dtype=np.uint32)}
-    np.random.set_state(twister)
+    np.random.set_state(plain["numpy"])

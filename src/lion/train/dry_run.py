@@ -1,30 +1,27 @@
-"""What a recipe would do, without doing it: what trains, how much memory, how long a step takes."""
-
-from __future__ import annotations
+"""An estimate of a run: the parameters that train, memory, and the time of a step."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lion.train import params
 from lion.train.parallel import autocast, compute_dtype, make_accelerator
-from lion.train.recipe import Recipe
-from lion.train.run import make_objective
+from lion.train.params import train_mode
+from lion.train.recipe.schema import Recipe
+from lion.train.run import build_model, make_objective
 
 _ADAMW_BYTES = 4 + 2 * 4
 """Per trained number: its gradient and AdamW's two averages, in fp32 (Muon keeps one: this is the most)."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The outcome of a dry run."""
+class RunEstimate:
+    """What a run would train, and at what cost."""
 
     name: str
     stage: str
     trained: dict[str, int]
     """Number of parameters of each component that trains."""
     frozen: int
-    """Number of parameters that do not train."""
     memory_bytes: int
     """Weights, gradients and optimizer state in fp32; activations come on top."""
     seconds_per_step: float
@@ -40,21 +37,15 @@ class Plan:
         return self.seconds_per_step * self.steps / 3600
 
 
-def dry_run(recipe: Recipe) -> Plan:
-    """Build the model and time one step on this machine; nothing is written, and no earlier run is needed.
-
-    Raises:
-        LionError: as `train` would, for all that does not depend on earlier runs.
-    """
-    folders = {part: recipe.init_folder(part) for part in recipe.init}
-    missing = tuple(dict.fromkeys(folder for folder in folders.values() if folder and not folder.is_dir()))
+def dry_run(recipe: Recipe) -> RunEstimate:
+    """Build the model and time one step here; writes nothing. Raises: LionError as `train`, missing runs aside."""
+    folders = recipe.init_folders
+    missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
     startable = recipe.model_copy(update={"init": present})
     objective, accelerator = make_objective(startable), make_accelerator()
-    model = objective.build()
-    components = objective.trainable(model)
-    params.freeze_all_but(model, components)
-    params.train_mode(model.to(accelerator.device))
+    model, components = build_model(objective, accelerator.device)
+    train_mode(model)
     trained = {part: sum(parameter.numel() for _, parameter in named) for part, named in components.items()}
     total = sum(parameter.numel() for parameter in model.parameters())
     batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(2)]
@@ -66,7 +57,7 @@ def dry_run(recipe: Recipe) -> Plan:
         loss.item()
         seconds = time.monotonic() - started
     samples_per_step = recipe.gradient_accumulation * recipe.batch_size * accelerator.num_processes
-    return Plan(
+    return RunEstimate(
         name=recipe.name,
         stage=recipe.stage,
         trained=trained,

@@ -1,13 +1,10 @@
 """The objective of stages 1 to 3: generate the answer to an instruction about a picture (paper, section 3.3).
 
-The three stages differ in data, visual inputs and trainable components alone, and the stage table holds those.
+The stages differ in data, visual inputs and trainable components, which the stage table holds.
 """
 
-from __future__ import annotations
-
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +22,8 @@ from lion.model import LionForConditionalGeneration, LionOutput
 from lion.tagging import TagFile
 from lion.train.answer_loss import AnswerLoss, coordinate_ids
 from lion.train.assembly import build_model, find_processor
-from lion.train.log import Watch
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
 from lion.train.stages import AUXILIARY_LOSSES, LanguageModellingOptions, resolve
 from lion.train.validation import DECODING, Validator
 
@@ -51,47 +47,60 @@ class LanguageModelling(Objective):
     decoding = str(DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.processor = find_processor(recipe)
         assert isinstance(recipe.options, LanguageModellingOptions)
-        self.options = recipe.options
-        width, decimals = self.options.soft_coordinates, self.processor.box_decimals
+        self.recipe, self.processor = recipe, find_processor(recipe)
+        width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
-        weights = {name: getattr(self.options, name) for name in AUXILIARY_LOSSES}
         self.auxiliary: dict[str, tuple[float, AuxiliaryLoss]] = {
-            name: (weight, resolve(AUXILIARY_LOSSES[name])(self.processor))
-            for name, weight in weights.items()
-            if weight
+            name: (weight, resolve(reference)(self.processor))
+            for name, reference in AUXILIARY_LOSSES.items()
+            if (weight := getattr(recipe.options, name))
         }
-        self.sources = [(self._source(data), data.weight) for data in recipe.data]
-        self.held_out = (
-            [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
-        )
         self.terms = (*sorted(recipe.row.tasks), *self.auxiliary)
-        self.mixture = Mixture(self.sources, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
+        train = [(self._source(data), data.weight) for data in recipe.data]
+        self.mixture = Mixture(train, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
+        held_out = [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
+        self.sources = [source for source, _ in [*train, *held_out]]
+        if recipe.validation:
+            worlds = [data for data in recipe.data if isinstance(data, WorldData)]
+            tasks = sorted({task for world in worlds for task in world.tasks})
+            tags = worlds[0].tags if worlds else None
+            self.validator = Validator(self.processor, recipe.validation.samples, tasks, tags, held_out)
 
-    def prepare(self, watch: Watch | None = None) -> None:
-        """Draw the world's pictures."""
-        for source, _ in [*self.sources, *self.held_out]:
-            source.prepare(watch)
+    def _source(self, data: Data) -> Source:
+        decimals = self.processor.box_decimals
+        if isinstance(data, WorldData):
+            return WorldSource(
+                self.processor.image_processor,
+                "train",
+                data.scenes,
+                data.tasks,
+                pixels=data.pixels,
+                tags=data.tags,
+                decimals=decimals,
+                word_dropout=data.word_dropout,
+            )
+        if isinstance(data, JsonlData):
+            dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
+        else:
+            dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
+        tagger = TagFile.read(data.tags_from) if data.tags_from else None
+        augment = Augment(data.flip, data.crop)
+        return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)
 
     def skipped(self) -> list[BadSample]:
         """Bad records of all datasets, held-out ones included."""
-        sources = [source for source, _ in [*self.sources, *self.held_out]]
-        datasets = [source.dataset for source in sources if isinstance(source, RecordSource)]
+        datasets = [source.dataset for source in self.sources if isinstance(source, RecordSource)]
         return [BadSample(f"{each.name}:{ident}", reason) for each in datasets for ident, reason in each.skipped]
 
     def build(self) -> nn.Module:
-        """The model of `init`."""
         return build_model(self.recipe, self.processor)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        """The components of the stage's row."""
         assert isinstance(model, LionForConditionalGeneration)
         return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """Samples of the mixture."""
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
         tensors = collate(samples, self.processor)
         for _, auxiliary in self.auxiliary.values():
@@ -117,48 +126,20 @@ class LanguageModelling(Objective):
             total, parts[name] = total + weight * loss, loss.detach()
         return Loss(total, parts)
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """Scores of answers to frozen val questions and held-out lines of your own."""
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
+        """Scores of answers to frozen val questions of the drawn world and to held-out samples of your own."""
         assert isinstance(model, LionForConditionalGeneration)
-        return self._validator.scores(model, skip)
+        return self.validator.scores(model, skip)
 
     def export(self, model: nn.Module, out: Path) -> None:
-        """A folder that `lion ask --model` understands: model, processor, and the tagger that `init` brings."""
+        """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
         model.save_pretrained(out)
         self.processor.save_pretrained(out)
-        folder = self.recipe.init_folder("tagger") or self.recipe.init_folder("model")
-        if folder is not None and (folder / "tagger").is_dir():
-            folder = folder / "tagger"  # it came with a whole model
-        if folder is not None and folder != self.recipe.init_folder("model"):
+        folders = self.recipe.init_folders
+        tagger = folders.get("tagger") or folders.get("model")
+        if tagger and (tagger / "tagger").is_dir():
+            tagger = tagger / "tagger"  # it came with a whole model
+        if tagger and tagger != folders.get("model"):
             log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
-            shutil.copytree(folder, out / "tagger", ignore=log)
-
-    @cached_property
-    def _validator(self) -> Validator:
-        assert self.recipe.validation is not None
-        worlds = [source for source, _ in self.sources if isinstance(source, WorldSource)]
-        tasks = sorted({task for source in worlds for task in source.tasks})
-        tags = worlds[0].tags if worlds else None
-        return Validator(self.processor, self.recipe.validation.samples, tasks, tags, self.held_out)
-
-    def _source(self, data: WorldData | JsonlData | DatasetData) -> Source:
-        if not isinstance(data, WorldData):
-            if isinstance(data, JsonlData):
-                dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
-            else:
-                dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
-            tagger = TagFile.read(data.tags_from) if data.tags_from else None
-            augment = Augment(data.flip, data.crop)
-            decimals, among = self.processor.box_decimals, self.recipe.row.tasks
-            return RecordSource(dataset, data.tasks, decimals, augment, tagger, among)
-        return WorldSource(
-            self.processor.image_processor,
-            "train",
-            data.scenes,
-            data.tasks,
-            pixels=data.pixels,
-            tags=data.tags,
-            decimals=self.processor.box_decimals,
-            word_dropout=data.word_dropout,
-        )
+            shutil.copytree(tagger, out / "tagger", ignore=log)

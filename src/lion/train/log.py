@@ -1,6 +1,4 @@
-"""A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl (an object a line), TensorBoard curves; and `Watch`."""
-
-from __future__ import annotations
+"""A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl and TensorBoard curves; and its progress."""
 
 import json
 from collections.abc import Mapping
@@ -19,23 +17,18 @@ class Watch(Protocol):
 
 
 class RunLog:
-    """Files of one run, written by the main process. Resuming drops the lines after the checkpoint's step.
+    """Files of one run, from `step` on: later lines of an earlier attempt are dropped.
 
-    Args:
-        folder: the run's folder.
-        step: the step the run starts from.
-        active: False in every process but the main one; then all calls do nothing.
+    `active`: False in every process but the main one; then all calls do nothing.
     """
 
     def __init__(self, folder: Path, step: int, active: bool = True) -> None:
-        self.active = active
+        self.active, self._files = active, dict[str, TextIO]()
         if not active:
             return
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self._files: dict[str, TextIO] = {}
         for name in ("train", "validation", "bad_samples"):
             path = folder / f"{name}.jsonl"
             _keep_up_to(path, step)
@@ -44,36 +37,33 @@ class RunLog:
 
     def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
         """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
-        if not self.active:
-            return
         self._line(name, {"step": step, **values})
-        for key, value in values.items():
+        for key, value in values.items() if self.active else ():
             for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if not isinstance(number, str):
                     self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
 
     def bad_sample(self, step: int, bad: BadSample) -> None:
         """A sample that was skipped, with the reason."""
-        if self.active:
-            self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
+        self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
 
     def flush(self) -> None:
-        """Write out what is buffered, so that a checkpoint is never ahead of the log."""
+        """Flush buffers, so that a checkpoint is never ahead of the log."""
+        for file in self._files.values():
+            file.flush()
         if self.active:
-            for file in self._files.values():
-                file.flush()
             self._curves.flush()
 
     def close(self) -> None:
         """Flush and close."""
+        for file in self._files.values():
+            file.close()
         if self.active:
-            self.flush()
-            for file in self._files.values():
-                file.close()
             self._curves.close()
 
     def _line(self, name: str, row: Mapping[str, Any]) -> None:
-        self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
+        if self.active:
+            self._files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:

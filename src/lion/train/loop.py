@@ -1,36 +1,37 @@
 """The training loop: batches in, optimizer steps out, with validation, log and checkpoints on the way.
 
-It knows nothing of LION: the objective brings model, data and loss (objective.py). Learning rate and batches are
-functions of the step's number, so the state of a run is the checkpoint's and nothing else.
+It is independent of LION: the objective brings model, data and loss (objective.py). Learning rate and batches are
+functions of the step's number, so that a checkpoint holds the whole state of a run.
 """
 
-from __future__ import annotations
-
 import math
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.utils.data import DataLoader
 
-from lion.train.batches import micro_batches
+from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
 from lion.train.metrics import NORM, Step, StepMetrics
 from lion.train.objective import Batch, Objective
 from lion.train.parallel import autocast
 from lion.train.params import train_mode
-from lion.train.recipe import OptimizerSettings, Recipe
-from lion.train.stopping import RESUMES, Stopped, stop_request
+from lion.train.recipe.schema import OptimizerSettings, Recipe
+from lion.train.stopping import RESUMES, SIGNALS, Stopped, stop_request
 
 
 @dataclass
 class Run:
-    """Everything the loop works with; made by run.py."""
+    """A run's state, made by run.py."""
 
     recipe: Recipe
     objective: Objective
@@ -52,13 +53,13 @@ class Run:
         return self.accelerator.unwrap_model(self.model)
 
     def report(self, step: int, row: Mapping[str, Any]) -> None:
-        """Show the caller how far the run is."""
+        """Call `watch`, in the main process."""
         if self.watch and self.accelerator.is_main_process:
             self.watch(self.recipe.name, step, self.recipe.steps, row)
 
 
 def learning_rate(settings: OptimizerSettings, steps: int, step: int) -> float:
-    """Rate at step `step` (from 0): linear warm-up, constant, then a linear or cosine decay to zero at `steps`."""
+    """Rate at step `step` (from 0): linear warm-up, constant, then linear or cosine decay to zero at `steps`."""
     if step < settings.warmup:
         return settings.lr * (step + 1) / settings.warmup
     fall = max(min(round(settings.decay * steps), steps - settings.warmup), 1)
@@ -72,8 +73,8 @@ def fit(run: Run) -> bool:
     Returns: whether a signal to stop arrived during the last step, too late to stop before it.
 
     Raises:
-        LionError: a loss or gradient norm is NaN or infinite; no checkpoint holds anything of such a step.
-        Stopped: after a signal, with a checkpoint saved.
+        LionError: a loss or gradient norm is NaN or infinite (no checkpoint holds such a step), or no sample is usable.
+        Stopped: after a signal; the steps until then are saved.
     """
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:
@@ -94,19 +95,55 @@ def fit(run: Run) -> bool:
             last = step == recipe.steps
             validating = recipe.validation is not None and (last or step % recipe.validation.every == 0)
             saving = last or step % recipe.checkpoint.every == 0
-            stopping = alone and stop.received
+            stopping = alone and stop.is_set()
             if validating or saving or stopping or run.metrics.due():
-                stopping = _read(run, stop.received)
+                stopping = _read(run, stop.is_set())
             if validating:
                 validate(run)
-                stopping = stopping or (alone and stop.received)
+                stopping = stopping or (alone and stop.is_set())
             progress.seconds += time.monotonic() - started
             if saving or stopping:
                 run.log.flush()
                 run.checkpoints.save(run.accelerator, run.bare_model, run.optimizers, progress)
             if stopping and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}")
-    return stopping or (alone and stop.received)
+    return stopping or (alone and stop.is_set())
+
+
+def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
+    """This process's micro-batches from step `first` (from 0) on. Raises: LionError if one cannot be built."""
+    addresses = [
+        (step, micro * accelerator.num_processes + accelerator.process_index)
+        for step in range(first, recipe.steps)
+        for micro in range(recipe.gradient_accumulation)
+    ]
+    loader: DataLoader[Any] = DataLoader(
+        addresses,  # type: ignore[arg-type]  # any sequence will do
+        batch_size=None,
+        collate_fn=partial(_batch_or_error, objective),
+        num_workers=recipe.workers,
+        pin_memory=accelerator.device.type == "cuda",
+        worker_init_fn=_ignore_signals,
+        generator=torch.Generator(),  # its own, or starting the loader would advance the run's random state
+    )
+    for batch in loader:
+        if isinstance(batch, LionError):
+            raise batch
+        yield batch
+
+
+def _batch_or_error(objective: Objective, address: tuple[int, int]) -> Batch | LionError:
+    """The micro-batch of (step, shard); an error is returned, since raised in a worker it would carry its traceback."""
+    try:
+        return objective.batch(*address)
+    except LionError as error:
+        return error
+
+
+def _ignore_signals(worker: int) -> None:
+    """Ctrl-C reaches the workers as well, but without them the loop could not end its step and save."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def validate(run: Run) -> None:
@@ -117,9 +154,9 @@ def validate(run: Run) -> None:
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
             run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
-        words = {} if run.objective.decoding is None else {"decoding": run.objective.decoding}
+        decoding = {"decoding": run.objective.decoding} if run.objective.decoding else {}
         seconds = round(time.monotonic() - started, 2)
-        run.log.write("validation", run.progress.step, {**run.scores, **words, "seconds": seconds})
+        run.log.write("validation", run.progress.step, {**run.scores, **decoding, "seconds": seconds})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 
@@ -147,9 +184,9 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
 
 
 def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
-    """Forward and backward of one micro-batch; gradients are exchanged between processes with the last one only."""
+    """Forward and backward of one micro-batch; processes average their gradients with the last one."""
     batch = batch.to(run.accelerator.device)
-    exchange: AbstractContextManager[Any] = nullcontext() if last else run.accelerator.no_sync(run.model)
+    exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
     with exchange, autocast(run.accelerator.device, run.dtype):
         loss = run.objective.loss(run.model, batch)
         run.accelerator.backward(loss.total / run.recipe.gradient_accumulation)

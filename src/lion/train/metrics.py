@@ -1,10 +1,7 @@
-"""Losses and gradient norms of steps: they stay on the device for some steps and are then read all at once.
+"""Losses and gradient norms, which are read from the device every few steps.
 
-Reading a number makes the host wait until the device has computed it, and an exchange makes processes wait for each
-other; both once in some steps let the host run ahead.
+Reading a number makes the host wait for the device, and an exchange makes processes wait for each other.
 """
-
-from __future__ import annotations
 
 import math
 import time
@@ -57,12 +54,7 @@ class Reading(NamedTuple):
 
 
 class StepMetrics:
-    """The steps since the last reading.
-
-    Args:
-        terms: every name that `Loss.per_task` can hold.
-        accelerator: gives device and processes.
-    """
+    """The steps since the last reading; `terms` are the names that `Loss.per_task` can hold."""
 
     def __init__(self, terms: Sequence[str], accelerator: Accelerator) -> None:
         self.accelerator, self.steps = accelerator, list[Step]()
@@ -74,13 +66,9 @@ class StepMetrics:
         return slow or self.steps[-1].number % READ_EVERY == 0
 
     def read(self, stop: bool) -> Reading:
-        """Read the steps; every process has to call this after the same one.
+        """Read the steps; every process has to call this after the same one. `stop`: whether this one has to stop.
 
-        Args:
-            stop: whether this process has received a signal to stop.
-
-        Raises:
-            LionError: a loss or gradient norm of this process is NaN or infinite; names the step and its samples.
+        Raises: LionError that names step and samples if a loss or gradient norm of this process is NaN or infinite.
         """
         table, device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
         bad = [(step.number, bad) for step in self.steps for bad in step.bad]
@@ -121,6 +109,4 @@ class StepMetrics:
 
 def _not_finite(name: str, number: float, step: int, samples: Sequence[str]) -> LionError:
     shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-    return LionError(
-        f"step {step}: the {name} is {number}; lower optimizer.lr, or look at the batch's samples: {shown}"
-    )
+    return LionError(f"step {step}: the {name} is {number}; lower optimizer.lr, or check the batch's samples: {shown}")

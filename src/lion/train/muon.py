@@ -7,8 +7,6 @@ instructions for it multiply some ninety times slower than float32.
 K matrices of one shape, R rows, C columns; R <= C, else transposed.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,13 +24,7 @@ _ADAMW_SIZE = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, with decoupled weight decay; matrices only.
-
-    Args:
-        groups: parameter groups; each may set its own `lr` and `weight_decay`.
-        lr: the rate, on AdamW's scale.
-        dtype: arithmetic of the orthogonalisation.
-    """
+    """Nesterov momentum, orthogonalised in `dtype`, with decoupled weight decay; for matrices. `lr` as for AdamW."""
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0})
@@ -43,7 +35,11 @@ class Muon(torch.optim.Optimizer):
         """One update of every parameter that has a gradient."""
         assert closure is None, "the loop computes the loss"
         for group in self.param_groups:
-            for same in _by_shape(group["params"]):
+            shapes = defaultdict[torch.Size, list[Tensor]](list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    shapes[parameter.shape].append(parameter)
+            for same in shapes.values():
                 directions = orthogonal(torch.stack([self._momentum(p) for p in same]).to(self.dtype))
                 rate = group["lr"] * _ADAMW_SIZE * max(same[0].shape) ** 0.5
                 for parameter, direction in zip(same, directions, strict=True):
@@ -70,12 +66,3 @@ def orthogonal(matrices_KRC: Tensor) -> Tensor:
         gram_KRR = x_KRC @ x_KRC.mT
         x_KRC = torch.baddbmm(x_KRC, torch.baddbmm(gram_KRR, gram_KRR, gram_KRR, beta=b, alpha=c), x_KRC, beta=a)
     return x_KRC
-
-
-def _by_shape(parameters: Iterable[Tensor]) -> Iterable[list[Tensor]]:
-    """Parameters with gradients, grouped by shape."""
-    shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
-    for parameter in parameters:
-        if parameter.grad is not None:
-            shapes[parameter.shape].append(parameter)
-    return shapes.values()

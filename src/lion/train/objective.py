@@ -1,25 +1,26 @@
-"""What a training run minimises: the one seam between the loop and everything it does not need to know.
+"""The interface between the loop and what a run trains.
 
 The loop (loop.py) knows steps, devices and checkpoints; an objective knows data, model and loss. The three stages of
-LION share one objective (language_modelling.py); each pretraining stage has its own file. The stage table names the
-class of a stage. An objective holds no state that training changes: batch(step, shard) is a pure function of the
-recipe's seed and its two arguments, so a killed run resumes from the step number alone.
-"""
+LION share one (language_modelling.py), each pretraining stage has its own; the stage table (stages.py) names the class.
 
-from __future__ import annotations
+An objective has no state that training changes: `batch(step, shard)` depends on the recipe's seed and its arguments
+alone, so that a killed run resumes from the step number.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from lion.data.sample import BadSample
+from lion.data.sample import BadSample, Source
 from lion.train.log import Watch
 
 NamedParameters = Sequence[tuple[str, nn.Parameter]]
+OnBadSample = Callable[[BadSample], None]
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Batch:
     tasks: Sequence[str] = ()
     bad: Sequence[BadSample] = ()
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""
         return replace(self, tensors={name: t.to(device, non_blocking=True) for name, t in self.tensors.items()})
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Self:
         """The same batch in page-locked memory, for copies to a GPU in the background; called by the DataLoader."""
         return replace(self, tensors={name: t.pin_memory() for name, t in self.tensors.items()})
 
@@ -54,43 +55,47 @@ class Objective(ABC):
     terms: Sequence[str] = ()
     """Every name that `Loss.per_task` can hold, in the order of the log."""
     unused_parameters: bool = False
-    """Whether a batch may leave trained parameters without gradient; finding them costs a walk over every graph."""
+    """Whether a batch may leave some trained parameters without gradient, which data-parallel training has to know."""
     decoding: str | None = None
-    """How validation generates answers, in words that stand beside its scores; None where it generates none."""
+    """The settings by which validation generates answers, logged beside its scores; None where it generates none."""
+    sources: Sequence[Source] = ()
+    """All sources of samples, held-out ones included."""
 
-    def prepare(self, watch: Watch | None = None) -> None:  # noqa: B027  # some have nothing to prepare
-        """Do what is slow and done once, such as filling a cache on disk; called before the first batch."""
+    def prepare(self, watch: Watch | None = None) -> None:
+        """Do slow work that is needed once, such as filling a cache on disk; called before the first batch."""
+        for source in self.sources:
+            source.prepare(watch)
 
     def skipped(self) -> Sequence[BadSample]:
-        """Records that were left out when datasets were read; logged once, at the start of a run."""
+        """Records that were left out when datasets were read; logged at the start of a run."""
         return ()
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The model with its initial weights, on CPU, in fp32. The loop seeds torch before the call."""
+        """The model with its initial weights, on CPU, in fp32. torch is seeded before the call."""
 
     @abstractmethod
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        """The parameters that train: {component: [(name in model.named_parameters(), parameter), ...]}.
+        """The parameters that train, by component, with their names in `model`; all others are frozen.
 
-        The loop freezes all others. `lr_scale` in a recipe refers to components by these names.
+        `lr_scale` in a recipe refers to components by these names.
         """
 
     @abstractmethod
     def batch(self, step: int, shard: int = 0) -> Batch:
         """Micro-batch `shard` (of gradient_accumulation x processes) of step `step`, both from 0, on CPU.
 
-        Called in worker processes where the recipe sets some, so the objective must be picklable and must not touch
-        the model here. Raises: LionError if there is no usable sample.
+        Called in worker processes if the recipe sets some, so an objective has to be picklable and must not touch the
+        model here. Raises: LionError if there is no usable sample.
         """
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """The loss of one micro-batch that is already on the model's device. `model` may be wrapped (DDP): call it."""
+        """The loss of one micro-batch on the model's device. `model` may be wrapped (DDP): call it."""
 
     @abstractmethod
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """Scores on held-out samples; `model` is unwrapped, in eval mode, under no_grad.
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
+        """Scores on held-out samples; the unwrapped model, in eval mode, under no_grad.
 
         `skip` is called with each held-out sample that cannot be used, once a run.
         """

@@ -1,40 +1,32 @@
 """Device, processes and arithmetic of a run.
 
-accelerate finds device and processes. Precision is torch's own autocast: accelerate keeps one as long as the process
-lives, but the runs of a chain may differ.
+Precision is torch's own autocast: accelerate keeps one for the life of a process, but the runs of a chain may differ.
 """
 
-from __future__ import annotations
-
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import parse_flag_from_env
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lion.checkpoints.device import multiplies_bfloat16
 from lion.distributed import BARRIER_TIMEOUT
-from lion.train.recipe import Recipe
+from lion.train.recipe.schema import Recipe
 
 
 def make_accelerator() -> Accelerator:
     """accelerate's handle on device and processes."""
-    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=BARRIER_TIMEOUT)
-    return Accelerator(mixed_precision="no")
+    return Accelerator(mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=BARRIER_TIMEOUT)])
 
 
 def compute_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """The type that the forward pass multiplies in."""
+    """The dtype of the forward pass's products."""
     bfloat16 = recipe.precision == "bf16" or (recipe.precision == "auto" and multiplies_bfloat16(device))
     return torch.bfloat16 if bfloat16 else torch.float32
 
 
-def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """torch's autocast to `dtype`; none for float32."""
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """torch's autocast to `dtype`; disabled for float32."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
 def data_parallel(model: nn.Module, accelerator: Accelerator, unused_parameters: bool) -> nn.Module:

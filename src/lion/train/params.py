@@ -1,7 +1,5 @@
 """Freezing by component, the optimizers with their parameter groups, and the tensors that training changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +8,11 @@ from torch import Tensor, nn
 
 from lion.train.muon import Muon
 from lion.train.objective import NamedParameters
-from lion.train.recipe import OptimizerSettings
+from lion.train.recipe.schema import OptimizerSettings
 
 Components = Mapping[str, NamedParameters]
 UNDECAYED = frozenset({"router", "tag_soft_prompt"})
 """Components without weight decay: a gate's neutral value is 1, a soft prompt's the size of a word's embedding."""
-
 _NOT_INNER = ("embed", "shared", "lm_head", "relative_attention_bias", "position", "queries", "words")
 """Parts of the names of embeddings and output layers, which Muon is not made for."""
 
@@ -31,7 +28,7 @@ def freeze_all_but(model: nn.Module, components: Components) -> None:
 
 
 def train_mode(model: nn.Module) -> None:
-    """Training mode, except for modules whose own parameters are all frozen: their BatchNorm statistics stay."""
+    """Training mode, except for modules whose own parameters are all frozen, so that BatchNorm's statistics stay."""
     model.train()
     for module in model.modules():
         own = list(module.parameters(recurse=False))
@@ -63,20 +60,18 @@ def groups(
     adamw: list[dict[str, Any]] = []
     muon: list[dict[str, Any]] = []
     for component, named in components.items():
-        kinds: dict[str, list[tuple[str, nn.Parameter]]] = {"inner": [], "matrix": [], "vector": []}
-        for name, parameter in named:
-            kinds[_kind(component, name, parameter, settings.muon > 0)].append((name, parameter))
-        for kind, chosen in kinds.items():
+        kinds = [_kind(component, name, parameter, settings.muon > 0) for name, parameter in named]
+        for kind in ("inner", "matrix", "vector"):
+            chosen = [pair for pair, its_kind in zip(named, kinds, strict=True) if its_kind == kind]
+            group = {
+                "params": [parameter for _, parameter in chosen],
+                "names": [name for name, _ in chosen],
+                "component": component,
+                "lr_scale": scales.get(component, 1.0) * (settings.muon if kind == "inner" else 1.0),
+                "weight_decay": 0.0 if kind == "vector" else settings.weight_decay,
+            }
             if chosen:
-                (muon if kind == "inner" else adamw).append(
-                    {
-                        "params": [parameter for _, parameter in chosen],
-                        "names": [name for name, _ in chosen],
-                        "component": component,
-                        "lr_scale": scales.get(component, 1.0) * (settings.muon if kind == "inner" else 1.0),
-                        "weight_decay": 0.0 if kind == "vector" else settings.weight_decay,
-                    }
-                )
+                (muon if kind == "inner" else adamw).append(group)
     return adamw, muon
 
 
@@ -90,14 +85,14 @@ def _kind(component: str, name: str, parameter: nn.Parameter, muon: bool) -> str
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """The tensors that training changes: parameters with gradients, and buffers of their modules (BatchNorm's)."""
-    state = {}
+    state = dict[str, Tensor]()
     for prefix, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False))
         trained = {name: p for name, p in own.items() if p.requires_grad}
         if trained:
             kept = {n: b for n, b in module.named_buffers(recurse=False) if n not in module._non_persistent_buffers_set}
             dot = f"{prefix}." if prefix else ""
-            state.update({dot + name: tensor.detach() for name, tensor in {**trained, **kept}.items()})
+            state |= {dot + name: tensor.detach() for name, tensor in {**trained, **kept}.items()}
     return state
 
 

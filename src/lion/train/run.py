@@ -1,6 +1,4 @@
-"""A training run from recipe to exported model; `train` reads as the table of contents."""
-
-from __future__ import annotations
+"""A training run from recipe to exported model."""
 
 import json
 import os
@@ -12,6 +10,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import nn
 
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json
 from lion.checkpoints.finding import is_tagger
@@ -25,7 +24,8 @@ from lion.train.loop import Run, fit
 from lion.train.metrics import StepMetrics
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
-from lion.train.recipe import Recipe, fingerprint
+from lion.train.recipe.fingerprint import fingerprint
+from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
 
@@ -39,9 +39,9 @@ def train(
         recipe: the validated recipe.
         restart: delete an earlier run in the recipe's folder and begin at step 0.
         objective: instead of the stage's own (tests).
-        watch: is called with the run's progress, in the main process.
+        watch: called with the run's progress, in the main process.
 
-    Returns: the record that also lies in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
+    Returns: the record in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
 
     Raises:
         LionError: initial weights are missing, the folder holds another recipe's run, or the loss is not finite.
@@ -50,9 +50,7 @@ def train(
     check_init(recipe)
     accelerator = make_accelerator()
     if accelerator.is_main_process:
-        _check_folder(recipe.folder)
-        if restart:
-            _delete_run(recipe.folder)
+        _check_folder(recipe.folder, restart)
     accelerator.wait_for_everyone()
     if done := finished(recipe):
         return done
@@ -71,21 +69,18 @@ def train(
     return record
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise LionError if the folder holds files of no run: a run would overwrite them, `restart` delete them."""
+def _check_folder(folder: Path, restart: bool) -> None:
+    """Delete an earlier run in the folder if `restart`. Raises: LionError if the folder holds files of no run."""
+    entries = [*folder.iterdir()] if folder.is_dir() else []
     is_run = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
-    if folder.is_dir() and not is_run and any(entry.name[0] != "." for entry in folder.iterdir()):
+    if not is_run and any(entry.name[0] != "." for entry in entries):
         raise LionError(f"{folder} holds other things than a run; choose another out=FOLDER")
-
-
-def _delete_run(folder: Path) -> None:
-    """Delete an earlier run."""
-    for entry in folder.iterdir() if folder.is_dir() else ():  # the folder itself may be a link to where there is room
+    for entry in entries if restart else ():  # the folder itself may be a link to another disk
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def make_objective(recipe: Recipe) -> Objective:
-    """The objective that the recipe's stage names."""
+    """The objective of the recipe's stage."""
     objective: Objective = resolve(recipe.row.objective)(recipe)
     return objective
 
@@ -93,16 +88,13 @@ def make_objective(recipe: Recipe) -> Objective:
 def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
     """Model, optimizers, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
-    model = objective.build()
-    components = objective.trainable(model)
-    params.freeze_all_but(model, components)
-    model.to(accelerator.device)
+    model, components = build_model(objective, accelerator.device)
     dtype = compute_dtype(recipe, accelerator.device)
     fused = accelerator.device.type == "cuda"
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe))
-    # Takes time, so before recipe.yaml: stopped in between, the folder would hold that alone and count as no run's.
+    # Slow, so before recipe.yaml: stopped in between, the folder would hold that file alone and count as no run's.
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     if accelerator.is_main_process:
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -112,8 +104,16 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 
+def build_model(objective: Objective, device: torch.device) -> tuple[nn.Module, params.Components]:
+    """The objective's model on `device`, and what trains in it; the rest is frozen."""
+    model = objective.build()
+    components = objective.trainable(model)
+    params.freeze_all_but(model, components)
+    return model.to(device), components
+
+
 def finish(run: Run) -> dict[str, Any]:
-    """Export the model into the run's folder, drop the checkpoints and write the record that says it is done."""
+    """Export the model into the run's folder, write the record of the finished run and delete the checkpoints."""
     recipe = run.recipe
     scores = run.scores or last_scores(recipe)
     record = {
@@ -132,13 +132,15 @@ def finish(run: Run) -> dict[str, Any]:
     }
     if run.accelerator.is_main_process:
         run.bare_model.eval()
-        with atomic_directory(recipe.folder / ".export") as folder:
+        exported = recipe.folder / ".export"
+        with atomic_directory(exported) as folder:
             run.objective.export(run.bare_model, folder)
-        for entry in (recipe.folder / ".export").iterdir():
-            if (recipe.folder / entry.name).is_dir():
-                shutil.rmtree(recipe.folder / entry.name)
-            os.replace(entry, recipe.folder / entry.name)
-        (recipe.folder / ".export").rmdir()
+        for entry in exported.iterdir():
+            target = recipe.folder / entry.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            entry.replace(target)
+        exported.rmdir()
         atomic_write_json(recipe.folder / FINISHED, record)
         shutil.rmtree(run.checkpoints.folder, ignore_errors=True)
     run.accelerator.wait_for_everyone()
@@ -146,10 +148,7 @@ def finish(run: Run) -> dict[str, Any]:
 
 
 def finished(recipe: Recipe) -> dict[str, Any] | None:
-    """The record of this very recipe's finished run, or None.
-
-    Raises: LionError if the folder holds the finished run of another recipe, or a damaged record.
-    """
+    """The record of this recipe's finished run, or None. Raises: LionError if it is another recipe's, or damaged."""
     record = read_record(recipe.folder)
     if record is not None and record.get("fingerprint") != fingerprint(recipe):
         raise LionError(
@@ -161,17 +160,13 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
 
 def check_init(recipe: Recipe) -> None:
     """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
-    for part in recipe.init:
-        folder = recipe.init_folder(part)
-        if folder is not None and not folder.is_dir():
+    for part, folder in recipe.init_folders.items():
+        if not folder.is_dir():
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
-        # All others are loaded before the first step; the tagger is only handed on.
-        if part == "tagger" and folder is not None and not any(map(_is_tagger, (folder, folder / "tagger"))):
+        taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]
+        # All other parts are loaded before the first step; the tagger is only copied at the end.
+        if part == "tagger" and not any(is_tagger(each, str(each)) for each in taggers):
             raise LionError(f"{recipe.name}: init.tagger: {folder} holds no finished tagger; train it first")
-
-
-def _is_tagger(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and is_tagger(folder, str(folder))
 
 
 def last_scores(recipe: Recipe) -> dict[str, float]:

@@ -1,12 +1,10 @@
 """The stages of training as a table: what each trains, on which tasks, and which settings of a recipe it reads.
 
-Stage-wise instruction tuning is section 3.3 of the paper: image-level tasks with the Q-Former alone, region-level tasks
-with the aggregator alone, then both with the mixture's router. The pretraining stages make what the paper takes
-ready-made (ViT, language model, tagger, Q-Former). Imports no torch, so that a recipe is checked at once. It alone
-refers to ``train/mini``, where lion-mini's parts are made, by strings that :func:`resolve` imports.
+Stages 1 to 3 are section 3.3 of the paper: image-level tasks with the Q-Former alone, region-level tasks with the
+aggregator alone, then both with the mixture's router. The pretraining stages make what the paper takes ready-made (ViT,
+language model, tagger, Q-Former). Objectives and ``train/mini``, where lion-mini's parts are made, are referred to by
+strings that :func:`resolve` imports, so that a recipe is checked without torch.
 """
-
-from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,24 +22,30 @@ IMAGE_TASKS = frozenset({Task.CAPTION, Task.VQA, Task.DIALOG})
 REGION_TASKS = frozenset({Task.REC, Task.REG})
 
 
-class Options(BaseModel):
-    """Section `options` of a recipe: settings of one stage's objective. This base, without any, is the default."""
+Share = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Section(BaseModel):
+    """Settings of a recipe that belong together: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Options(Section):
+    """Section `options` of a recipe: settings of one stage's objective. This base, without any, is the default."""
 
 
 class LanguageModellingOptions(Options):
     """Options of stages 1 to 3."""
 
-    soft_coordinates: float = Field(
+    soft_coordinates: NonNegative = Field(
         default=0.0,
-        ge=0,
         description="width, in steps of the last decimal, over which the label of a coordinate token is spread "
         "(0: the paper's hard labels); helps a tiny model whose vocabulary has one token per coordinate",
     )
-    alignment: float = Field(
+    alignment: NonNegative = Field(
         default=0.0,
-        ge=0,
         description="weight of a loss that pulls visual tokens towards the object tokens of the drawn objects under "
         "them, beside the paper's language-model loss (0: the paper's loss alone)",
     )
@@ -54,23 +58,18 @@ class PretrainLanguageOptions(Options):
         default="object_tokens",
         description="how a scene is given to the model: one vector per object (a departure from the paper), or as text",
     )
-    soft_coordinates: float = Field(default=0.0, ge=0, description="as in stages 1 to 3")
-    curriculum_grounding: float = Field(
+    soft_coordinates: NonNegative = Field(default=0.0, description="as in stages 1 to 3")
+    curriculum_grounding: Share = Field(
         default=0.0,
-        ge=0,
-        lt=1,
         description="share of the run, at its start, that trains on rec, reg and vqa alone, with the bare question, "
         "expression or box as instruction: every task needs the model to find the object that is referred to",
     )
-    curriculum_few_objects: float = Field(
+    curriculum_few_objects: Share = Field(
         default=0.0,
-        ge=0,
-        lt=1,
         description="share of the run, at its start, in which a scene has at most one object, then two, then three",
     )
-    noise: float = Field(
+    noise: NonNegative = Field(
         default=0.3,
-        ge=0,
         description="largest standard deviation of the noise added to object tokens, as visual tokens will be inexact",
     )
 
@@ -108,14 +107,13 @@ class Stage:
 
 _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
-_WHOLE = ("model", "tagger", "vision_encoder", "language_model")
-_LION_PARTS = (*_WHOLE, *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
+_ALL_PARTS = ("vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
 _MIXED_SOURCES = frozenset({Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA})
 _SCENES_ALONE = _MIXED_SOURCES | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(
     Stage,
     objective="lion.train.language_modelling:LanguageModelling",
-    init=_LION_PARTS,
+    init=("model", "tagger", *_ALL_PARTS),
     options=LanguageModellingOptions,
 )
 

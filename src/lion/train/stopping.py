@@ -1,12 +1,9 @@
-"""Stopping a run from outside: the first Ctrl-C or SIGTERM becomes a request that the loop meets with a checkpoint."""
-
-from __future__ import annotations
+"""Stopping a run by Ctrl-C or SIGTERM: the loop saves a checkpoint first."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 RESUMES = "the same command, without --restart, resumes"
@@ -17,17 +14,10 @@ class Stopped(Exception):
     """The run was stopped by a signal and has saved a checkpoint to resume from."""
 
 
-@dataclass
-class StopRequest:
-    """`received`: whether a signal has arrived."""
-
-    received: bool = False
-
-
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Inside, the first SIGINT or SIGTERM sets `received`, the second one acts as usual; in the main thread alone."""
-    stop = StopRequest()
+def stop_request() -> Iterator[threading.Event]:
+    """Within, the first SIGINT or SIGTERM sets the event, the second one acts as usual; in the main thread alone."""
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -38,7 +28,7 @@ def stop_request() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
-        stop.received = True
+        stop.set()
         restore()
 
     for number in SIGNALS:

@@ -1,12 +1,10 @@
-"""Scores of a model in training: generated answers to held-out questions.
+"""Scores of a model in training, by the answers it generates.
 
-On the drawn world these are the first frozen questions of the val split (never the test split); on your own data,
-samples of the sources that you hold out.
+On the drawn world to the first frozen questions of the val split (never the test split), and to held-out samples of
+your own data.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
-from lion.data.sample import BadSample, Sample, Source
+from lion.data.sample import Sample, Source
 from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
@@ -23,6 +21,7 @@ from lion.pipeline.decoding import DecodingPreset
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.log import log_values
+from lion.train.objective import OnBadSample
 from lion.world import render
 from lion.world.questions import test_questions
 from lion.world.scoring import score_answers
@@ -30,7 +29,6 @@ from lion.world.scoring import score_answers
 DECODING = DecodingPreset(num_beams=1, max_new_tokens=96)
 """Faster than the pipeline's default preset, and named beside the scores."""
 _BATCH = 100
-_POPE = "pope-adversarial"
 
 
 @dataclass
@@ -38,7 +36,6 @@ class Validator:
     """Generates answers and scores them.
 
     Args:
-        processor: the model's.
         samples: val questions of each task; of the held-out sources as many in all, none twice.
         tasks: tasks evaluated on the drawn world; empty without a world source.
         tags: noise of the tags in the prompts; None for prompts without tags.
@@ -52,8 +49,8 @@ class Validator:
     held_out: Sequence[tuple[Source, float]] = ()
     _reported: set[str] = field(default_factory=set)
 
-    def scores(self, model: LionForConditionalGeneration, skip: Callable[[BadSample], None]) -> dict[str, float]:
-        """`set/score` for every set of questions; see `lion.train.objective.Objective.validate`."""
+    def scores(self, model: LionForConditionalGeneration, skip: OnBadSample) -> dict[str, float]:
+        """`set/score` for every set of questions; see :meth:`lion.train.objective.Objective.validate`."""
         scores: dict[str, float] = {}
         for name, samples in self._world.items():
             texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
@@ -68,11 +65,11 @@ class Validator:
         texts: list[str] = []
         for start in range(0, len(samples), _BATCH):
             batch = collate(samples[start : start + _BATCH], self.processor)
-            inputs: dict[str, Any] = {name: tensor.to(model.device) for name, tensor in batch.items()}
-            inputs |= {"do_sample": False, **DECODING.as_kwargs()}
+            inputs: dict[str, Any] = {
+                name: tensor.to(model.device) for name, tensor in batch.items() if name != "labels"
+            }
             pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
-            inputs.pop("labels")
-            ids = model.generate(pixel_values=pixels, **inputs)
+            ids = model.generate(pixel_values=pixels, do_sample=False, **inputs, **DECODING.as_kwargs())
             texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts
 
@@ -80,7 +77,7 @@ class Validator:
     def _world(self) -> dict[str, list[Sample]]:
         """The frozen val questions as samples, by set; drawn once a run."""
         pictures: dict[int, np.ndarray] = {}
-        sets = [str(task) for task in self.tasks] + ([_POPE] if Task.VQA in self.tasks else [])
+        sets = [str(task) for task in self.tasks] + (["pope-adversarial"] if Task.VQA in self.tasks else [])
         return {name: list(self._questions(name, pictures)) for name in sets}
 
     def _questions(self, name: str, pictures: dict[int, np.ndarray]) -> Iterator[Sample]:
@@ -93,21 +90,20 @@ class Validator:
             text = question.instruction(self.processor.box_decimals)
             yield Sample(question.id, pictures[index], question.task, text, question.answer, tags, meta)
 
-    def _own_scores(self, model: LionForConditionalGeneration, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def _own_scores(self, model: LionForConditionalGeneration, skip: OnBadSample) -> dict[str, float]:
         """Scores on your own samples: boxes for REC, CIDEr and others for captions and REG, else exact match."""
         samples, bad = Mixture(self.held_out, ["validation"]).once(self.samples)
         for one in bad:
             if one.id not in self._reported:
+                self._reported.add(one.id)
                 skip(one)
-        self._reported |= {one.id for one in bad}
         texts = self.answers(model, samples)
         scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):
-            rows = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
-            answers, metas = [text for text, _ in rows], [sample.meta for _, sample in rows]
-            references = [meta["answers"] for meta in metas]
+            rows = [(text, sample.meta) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
+            answers, references = [text for text, _ in rows], [meta["answers"] for _, meta in rows]
             if task == Task.REC:
-                found = rec(answers, [meta["box"] for meta in metas])
+                found = rec(answers, [meta["box"] for _, meta in rows])
             elif task in (Task.CAPTION, Task.REG):
                 names = list(map(str, range(len(rows))))
                 found = captions(dict(zip(names, answers, strict=True)), dict(zip(names, references, strict=True)))

@@ -12,7 +12,7 @@ import yaml
 from lion.data import sources
 from lion.data.dataset import Reader
 from lion.data.sources import READERS, DatasetName
-from lion.train import recipe
+from lion.train.recipe.load import parse
 
 PAGE = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
 MODULES = [
@@ -41,4 +41,4 @@ def test_splits_and_numbers_are_those_of_the_reader(name):
 
 def test_the_recipe_of_the_page_is_one():
     (block,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(recipe.parse(yaml.safe_load(block)).data) == 4
+    assert len(parse(yaml.safe_load(block)).data) == 4

@@ -12,7 +12,7 @@ from lion.train.mini.alignment import AlignmentLoss, assign_cells, covered_cells
 from lion.train.mini.object_tokens import embed_object_tokens
 from lion.train.mini.presets import world_processor
 from lion.train.params import freeze_all_but
-from lion.train.recipe import parse
+from lion.train.recipe.load import parse
 
 WORLD = {"source": "world", "scenes": 8, "pixels": 64, "tasks": {"rec": 1}}
 

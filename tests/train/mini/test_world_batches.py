@@ -6,7 +6,7 @@ import pytest
 from lion.errors import LionError
 from lion.train.mini.presets import world_processor
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.recipe import load
+from lion.train.recipe.load import load
 from tests.train.mini.helpers import SHORT
 
 WORLD = "{source: world, scenes: 8}"

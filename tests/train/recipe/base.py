@@ -2,7 +2,8 @@
 
 import yaml
 
-from lion.train.recipe import SHIPPED, shipped
+from lion.train.recipe.load import shipped
+from lion.train.recipe.schema import SHIPPED
 
 BASE = {
     "name": "base",

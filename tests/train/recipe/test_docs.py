@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lion.cli.train import recipes
-from lion.train.recipe import DatasetData, JsonlData, Recipe, WorldData
+from lion.train.recipe.schema import DatasetData, JsonlData, Recipe, WorldData
 from lion.train.stages import STAGES
 from tools.recipe_docs import PAGE, page
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lion.train.chain_file import load_chain
-from lion.train.recipe import fingerprint, parse, shipped
+from lion.train.recipe.fingerprint import fingerprint
+from lion.train.recipe.load import load_chain, parse, shipped
 from lion.train.recipe.schema import RENAMED, RENAMED_VALUES
 from tests.train.recipe.base import BASE
 

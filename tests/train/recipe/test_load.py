@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from lion.errors import LionError
-from lion.train.recipe import SHIPPED, load
+from lion.train.recipe.load import load
+from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import BASE, RECIPES
 
 
@@ -68,11 +69,11 @@ def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
     assert prerequisite.startswith("# Prerequisite: ") and command.split() == ["#", "Run:", "lion", "train", name]
     assert override.startswith(f"# Override:     lion train {name} ")
     other = load(name, override.split()[5:])
-    assert all(other.init_folder(part) == recipe.init_folder(part) for part in recipe.init), (
+    assert all(other.init_folders[part] == recipe.init_folders[part] for part in recipe.init), (
         "what it needs is elsewhere"
     )
 
 
 def test_recipes_are_checked_before_torch_is_imported():
-    code = "import sys, lion.train.chain_file as files; files.load_chain('mini'); assert 'torch' not in sys.modules"
+    code = "import sys, lion.train.recipe.load as files; files.load_chain('mini'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 from lion.errors import LionError
-from lion.train.recipe import load, parse
-from lion.train.recipe.schema import RENAMED, SECTIONS, Section
-from lion.train.stages import STAGES, Options, PretrainLanguageOptions
+from lion.train.recipe.load import load, parse
+from lion.train.recipe.schema import RENAMED, SECTIONS
+from lion.train.stages import STAGES, PretrainLanguageOptions, Section
 from tests.train.recipe.base import BASE, RECIPES
 
 
@@ -143,11 +143,11 @@ def test_options_are_those_of_the_stage():
 def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_its_name(tmp_path):
     """A run that writes into a folder of that name does not take itself for it."""
     recipe = parse({**BASE, "root": tmp_path, "out": "lion-mini", "init": {"tagger": "lion-mini"}})
-    packaged = recipe.init_folder("tagger")
+    packaged = recipe.init_folders["tagger"]
     assert (packaged / "tagger").is_dir()
     recipe.folder.mkdir()
-    assert recipe.init_folder("tagger") == packaged
-    assert recipe.model_copy(update={"out": Path("else")}).init_folder("tagger") == tmp_path / "lion-mini"
+    assert recipe.init_folders["tagger"] == packaged
+    assert recipe.model_copy(update={"out": Path("else")}).init_folders["tagger"] == tmp_path / "lion-mini"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -161,7 +161,7 @@ def models(root: type[BaseModel]) -> set[type[BaseModel]]:
     return {root}.union(*(models(child) for child in root.__subclasses__()))
 
 
-@pytest.mark.parametrize("model", sorted(models(Section) | models(Options), key=lambda model: model.__name__))
+@pytest.mark.parametrize("model", sorted(models(Section), key=lambda model: model.__name__))
 def test_every_field_says_what_it_is(model):
     bare = [name for name, field in model.model_fields.items() if not field.description]
     assert not bare, f"{model.__name__}: {bare}"

@@ -1,20 +1,16 @@
 """Alignment: an auxiliary loss that pulls visual tokens towards the object tokens of what they show.
 
 A departure from the paper, which trains by the language-model loss alone; off unless a recipe gives it a weight
-(`options.alignment`). The released LION does not need it: its Q-Former comes pretrained, and its language model has
-read about the world. lion-mini's language model reads object tokens (``object_tokens.py``), so visual tokens should
-resemble them. Both kinds of visual tokens are taken as square grids over the picture. In each grid:
+(`options.alignment`). lion-mini's language model is pretrained on object tokens (``object_tokens.py``), and visual
+tokens should resemble them. Both kinds of visual tokens are taken as square grids over the picture. In each grid:
 
 1. An object may use the cells that its box covers (:func:`covered_cells`), but one cell belongs to it alone
    (:func:`assign_cells`): a cell shared by two objects would be pulled towards both and describe neither.
-2. Of these cells' tokens, those nearest to the object token are pulled towards it, weighted by a softmax of their
-   distances: which patches of an object show what it is was settled when the Vision Encoder was trained.
+2. The tokens of these cells are pulled towards the object token, weighted by a softmax that favours the nearest.
 3. Tokens of cells that no object covers are pulled, with a smaller weight, towards the token of the background.
 
 B batch, M objects, N grid cells, D the language model's width.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,11 +30,7 @@ _MINUS_INFINITY = -1e9
 
 
 class AlignmentLoss:
-    """The targets of a batch and the loss; an auxiliary loss as `lion.train.language_modelling` describes it.
-
-    Raises:
-        LionError: the tokenizer splits coordinates into several pieces, as FLAN-T5's does.
-    """
+    """An :class:`lion.train.language_modelling.AuxiliaryLoss`. Raises: LionError as :class:`ObjectTokenizer`."""
 
     targets = ("object_ids", "object_boxes", "background_ids")
 
@@ -46,9 +38,9 @@ class AlignmentLoss:
         self.tokenizer = ObjectTokenizer(processor.tokenizer, processor.box_decimals)
 
     def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """The targets of samples, by `scene` in their metas: ids (B, M, 7) and unit boxes (B, M, 4) of the objects.
+        """Ids (B, M, 7) and unit boxes (B, M, 4) of the objects, and ids (B, 1, 7) of the background.
 
-        And ids (B, 1, 7) of the background. Ids are 0 on padding and for pictures that were not drawn (no `scene`).
+        Made of the `scene` in metas; ids are 0 on padding and for pictures that were not drawn, which have none.
         """
         scenes: list[Scene | None] = [meta.get("scene") for meta in metas]
         objects = [scene.objects if scene else () for scene in scenes]
@@ -68,25 +60,20 @@ class AlignmentLoss:
     def terms(
         self, output: LionOutput | LionImageFeatures, batch: Mapping[str, Tensor], embedding: nn.Embedding
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """By the component that makes the tokens (`mlp`, `qformer`): the terms of objects and of the background.
+        """The terms of objects and of the background, by the component that makes the tokens (`mlp`, `qformer`).
 
-        Each is a squared distance, averaged over objects (or cells) and dimensions.
-
-        Args:
-            output: holds the visual tokens, of one kind or both.
-            batch: holds what :meth:`tensors` made.
-            embedding: the language model's.
+        Each is a squared distance, averaged over objects (or cells) and dimensions. `batch` holds what :meth:`tensors`
+        made; `embedding` is the language model's.
         """
         ids_BM7, background_B17 = batch["object_ids"], batch["background_ids"]
         wanted_BMD = embed_object_tokens(ids_BM7, embedding).detach().float()
         background_B1D = embed_object_tokens(background_B17, embedding).detach().float()
-        aggregator, qformer = output.aggregator_hidden_states, output.qformer_hidden_states
-        grids = {"mlp": None if aggregator is None else aggregator[:, 1:], "qformer": qformer}  # without the CLS
+        grids = {"mlp": output.aggregator_hidden_states, "qformer": output.qformer_hidden_states}
         terms = {}
         for component, tokens_BND in grids.items():
             if tokens_BND is None:
                 continue
-            grid_BND = tokens_BND.float()
+            grid_BND = (tokens_BND[:, 1:] if component == "mlp" else tokens_BND).float()  # without the CLS
             covered_BMN = covered_cells(batch["object_boxes"], grid_BND.shape[1]) & (ids_BM7[..., :1] > 0)
             distance_BMN = torch.cdist(wanted_BMD, grid_BND).square() / wanted_BMD.shape[-1]
             usable_BMN = assign_cells(covered_BMN, distance_BMN.detach())
@@ -105,11 +92,8 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 def covered_cells(boxes_BM4: Tensor, cells: int) -> Tensor:
     """Which cells of a square grid, row by row, each box covers: (B, M, N), at least one.
 
-    Covered are cells whose centre lies in the box, or no more than a quarter of a cell outside it, and the cell that
-    holds the centre of the box.
-
-    Raises:
-        ValueError: that many cells form no square.
+    Covered are cells whose centre lies in the box or at most a quarter of a cell outside it, and the cell of the box's
+    centre. Raises: ValueError if that many cells form no square.
     """
     side = round(cells**0.5)
     if side * side != cells:
@@ -126,8 +110,8 @@ def covered_cells(boxes_BM4: Tensor, cells: int) -> Tensor:
 def assign_cells(covered_BMN: Tensor, distance_BMN: Tensor) -> Tensor:
     """Which cells each object may use, (B, M, N): those it covers, except for those that belong to another object.
 
-    Objects take turns, those that cover fewest cells first; each takes, of the cells it covers that are still free, the
-    one whose token is nearest to it. An object that finds none free keeps none.
+    In order of the number of cells that they cover, fewest first, objects take the nearest of their cells that is still
+    free; one without a free cell gets none.
     """
     own_BMN, rows_B = torch.zeros_like(covered_BMN), torch.arange(len(covered_BMN), device=covered_BMN.device)
     for object_B in covered_BMN.sum(-1).argsort(stable=True).T:

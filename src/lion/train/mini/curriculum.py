@@ -1,11 +1,8 @@
 """The curriculum of the language model's pretraining: scenes as object tokens or text, and an instruction on each.
 
 Difficulty rises with the share of the run that is over: at first scenes have few objects and instructions are bare;
-later scenes are as noisy as visual tokens will be: duplicate object tokens, background tokens between them, tags before
-the instruction.
+later the tokens are as noisy as visual tokens will be (duplicates, background tokens), and tags precede instructions.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,47 +14,46 @@ import numpy as np
 from lion.boxes import Box, format_box
 from lion.data.sources.world import instruction_and_answer
 from lion.prompts import Task, tag_prompt
-from lion.train.recipe import WorldData
+from lion.train.recipe.schema import WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import COLOURS, Scene, scene
 
 _FEW = 3
 """Most objects in a scene at the end of the phase with few objects."""
 GROUNDING_TASKS = frozenset({Task.REC, Task.REG, Task.VQA})
-"""Tasks of the grounding phase, in which instructions are bare and all there is to learn is what they refer to."""
+"""Tasks of the grounding phase, in which instructions are bare, and what is learnt is which object they refer to."""
 _MOST_TOKENS = 24
 """Most object tokens of a scene."""
 _COPIES = 2
 """Most object tokens of one object: the two kinds of visual tokens will repeat it, too."""
 _OMITTED = 0.3
-"""Chance that an object that is asked about, and named by a tag, has no object token."""
+"""Probability that an object that the question is about, and a tag names, has no object token."""
+_scene = lru_cache(maxsize=1 << 16)(scene)
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """The settings that the examples of a batch share."""
+    """The settings that the examples of a batch share; see also :func:`instruction_and_answer`."""
 
     task: Task
     noise_level: float = 1.0
-    """How noisy object tokens are, 0 to 1."""
+    """Of object tokens, 0 to 1."""
     background_share: float = 0.0
     """Share of the unused room for tokens that background tokens fill at noise level 1."""
     tagged: bool = False
-    """Whether tags stand before the instruction."""
+    """Whether tags precede the instruction."""
     bare: bool = False
     placed: bool = False
     word_dropout: float = 0.0
-    """All three as :func:`lion.data.sources.world.instruction_and_answer` takes them."""
 
 
 @dataclass(frozen=True)
 class ObjectToken:
-    """An object by its words and box, or the background by its theme alone."""
+    """An object by its words, box and index in the scene, or the background by its theme alone."""
 
     words: tuple[str, ...]
     box: Box | None = None
     object_index: int | None = None
-    """Its index in the scene; None for the background, as is the box."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +65,12 @@ class Example:
     text: str
     answer: str
     meta: Mapping[str, Any]
-    """What the question is about, as :func:`lion.data.sources.world.instruction_and_answer` returns it."""
+    """As :func:`instruction_and_answer` returns it."""
     tokens: Sequence[ObjectToken]
 
 
 class Curriculum:
-    """The examples of a run, by how much of it is over.
-
-    Args:
-        data: scenes, weights of tasks, noise of tags.
-        options: the lengths of the phases, and how scenes are given.
-        decimals: decimals of boxes in text.
-    """
+    """The examples of a run, by the share of it that is over; `decimals` of boxes in text."""
 
     def __init__(self, data: WorldData, options: PretrainLanguageOptions, decimals: int) -> None:
         self.data, self.options, self.decimals = data, options, decimals
@@ -95,6 +85,8 @@ class Curriculum:
         edges = np.cumsum(weights) / weights.sum()
         task = tasks[int(np.searchsorted(edges, rng.random(), side="right"))]
         indices = [int(rng.random() * self.data.scenes) for _ in range(size)]
+        most = most_objects(done, self.options.curriculum_few_objects)
+        scenes = [_scene("train", index, max_objects=most) for index in indices]
         difficulty = Difficulty(
             task,
             noise_level=_noise_level(done),
@@ -105,8 +97,7 @@ class Curriculum:
             placed=rng.random() < (0.4 if grounding or task == Task.REC else 0.15),
             word_dropout=self.data.word_dropout,
         )
-        most = most_objects(done, self.options.curriculum_few_objects)
-        return difficulty, [self._example(_scene(index, most), difficulty, rng) for index in indices]
+        return difficulty, [self._example(shown, difficulty, rng) for shown in scenes]
 
     def validation_example(self, shown: Scene, task: Task, rng: np.random.Generator) -> Example:
         """An example on a given scene, as noisy as at the end of a run."""
@@ -116,9 +107,7 @@ class Curriculum:
     def _example(self, shown: Scene, difficulty: Difficulty, rng: np.random.Generator) -> Example:
         task, ways = difficulty.task, {name: getattr(difficulty, name) for name in ("bare", "placed", "word_dropout")}
         text, answer, meta = instruction_and_answer(shown, task, rng, self.decimals, **ways)
-        tags: Sequence[str] | None = None
-        if difficulty.tagged and self.data.tags is not None:
-            tags = self.data.tags.corrupted(shown, rng)
+        tags = self.data.tags.corrupted(shown, rng) if difficulty.tagged and self.data.tags else None
         tokens: Sequence[ObjectToken] = ()
         if self.options.scene_as == "text":
             text = f"{_in_words(shown, rng)} {text}"
@@ -133,21 +122,16 @@ def most_objects(done: float, few_first: float) -> int | None:
 
 
 def _noise_level(done: float) -> float:
-    """0 until the model can match words (0.35 of the run), then a linear rise to 1 (at 0.6)."""
+    """0 until the model can match words (0.35 of the run), then a linear rise to 1 at 0.6."""
     return min(max((done - 0.35) / 0.25, 0.0), 1.0)
-
-
-@lru_cache(maxsize=1 << 16)
-def _scene(index: int, most: int | None) -> Scene:
-    return scene("train", index, max_objects=most)
 
 
 def _omitted(
     shown: Scene, text: str, meta: Mapping[str, Any], tags: Sequence[str], rng: np.random.Generator
 ) -> Sequence[int]:
-    """Objects without a token although the question asks for them and a tag names them.
+    """Indices of objects that get no token although the question is about them and a tag names them.
 
-    Chosen now and then, as visual tokens miss objects, too: otherwise the model would not learn to read tags.
+    As visual tokens miss objects, too; otherwise the model would not learn to read tags.
     """
     about = meta.get("about", ())
     if meta.get("kind") != "exists" or not about or any(colour in text.split() for colour in COLOURS):

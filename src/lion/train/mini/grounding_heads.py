@@ -1,20 +1,17 @@
 """Grounding heads: auxiliary classifiers on the language model's encoder during pretraining, dropped afterwards.
 
-Trained on answers alone, a small T5 does not learn to resolve which object an instruction refers to: for thousands of
-steps no small change of its weights improves an answer (``docs/log.md``). So three heads give its encoder a direct
-signal:
+Trained on answers alone, a small T5 does not learn in thousands of steps which object an instruction refers to
+(``docs/log.md``). So three heads give its encoder a direct signal:
 
-* `referent`, for each object token: does the instruction refer to this object? Is it the anchor of a comparison, the
-  object that another is compared with?
-* `relation`, for each object token of the referent: does it stand left of the anchor, does it stand above it, and does
-  the relation that the question claims hold?
+* `referent`, for each object token: does the instruction refer to this object? Is it the anchor, the object that
+  another is compared with?
+* `relation`, for each object token of the referent: is it left of the anchor, is it above it, and is the relation in
+  the question true?
 * `role`, for each text token, after the first block: does this word name the referent (before the relation's word) or
   the anchor (behind it)?
 
 B batch, M object tokens, T text tokens, D width.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
@@ -36,11 +33,7 @@ _OPPOSITES = (("left", "right"), ("above", "below"), ("yes", "no"))
 
 
 class GroundingTargets:
-    """Labels and masks of the heads for a batch.
-
-    Args:
-        tokenizer: the language model's, with a piece for each word of the drawn world.
-    """
+    """Labels and masks of the heads; the tokenizer has a piece for each word of the drawn world."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
@@ -49,10 +42,6 @@ class GroundingTargets:
 
     def __call__(self, examples: Sequence[Example], input_ids_BT: Tensor) -> dict[str, Tensor]:
         """For each head `<head>_labels` and `<head>_mask`, 1 where the label is known.
-
-        Args:
-            examples: the batch.
-            input_ids_BT: its text.
 
         Returns: `referent_*` (B, M, 2: referent, anchor), `relation_*` (B, M, 3: :data:`_OPPOSITES`), `role_*`
             (B, T, 2: names the referent, names the anchor).
@@ -80,11 +69,11 @@ class GroundingTargets:
         return targets
 
     def _roles(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Labels (T, 2) and mask of a question: a naming word before the relation's word, one behind it.
+        """Labels (T, 2) and mask of a question: names before the relation's word, names behind it.
 
-        Tags and a scene in words before the question hold naming words, too, with neither role; both end in brackets.
+        Names in tags and in a scene as text have neither role; both precede the question and end in a bracket.
         """
-        labels, mask = torch.zeros(len(ids), 2), torch.zeros(len(ids), 2)
+        labels, mask = torch.zeros(2, len(ids), 2)
         start = max((place for place, piece in enumerate(ids) if piece == self.bracket), default=0)
         relation = next((place for place, piece in enumerate(ids) if piece in self.relations), None)
         if relation is not None:
@@ -102,12 +91,7 @@ def _relation(scene: Scene, referent: int, anchor: int, answer: str) -> tuple[Te
 
 
 class GroundingHeads(nn.Module):
-    """The heads and their losses.
-
-    Args:
-        width: D.
-        tokenizer: the language model's.
-    """
+    """The heads and their losses, with the language model's width and tokenizer."""
 
     opposites: Tensor
 
@@ -123,12 +107,11 @@ class GroundingHeads(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean cross entropies `thing` (referent), `anchor`, `side` (relation), `role`, of heads with a known label.
 
-        The relation head has no weights: it compares with the language model's own words, so that the decoder finds a
-        relation where it finds a colour.
+        The relation head has no weights: it compares with the language model's own word embeddings, so that relations
+        are encoded as colours are.
 
         Args:
-            encoded_BMD: the encoder's output at the object tokens.
-            first_BTD: its first block's output at the text.
+            encoded_BMD, first_BTD: the encoder's output at the object tokens, its first block's at the text.
             embedding: the language model's.
             batch: holds what :class:`GroundingTargets` made.
         """

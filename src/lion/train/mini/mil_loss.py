@@ -17,13 +17,9 @@ def mil_logits(tokens_BPE: Tensor, words_WE: Tensor, scale: Tensor | float, bias
 
 
 def mil_loss(logits_BW: Tensor, labels_BW: Tensor, mask_BW: Tensor | None = None) -> Tensor:
-    """Sigmoid cross entropy, summed over words and averaged over the batch.
+    """Sigmoid cross entropy, summed over words and averaged over the batch; the mask is 0 where a label is unknown.
 
     A sum, because nearly all words are absent and a mean would be dominated by these easy negatives.
-
-    Args:
-        logits_BW, labels_BW: labels are 1 for words that the picture shows.
-        mask_BW: 0 where the label is unknown; None where all are known.
     """
     return functional.binary_cross_entropy_with_logits(logits_BW, labels_BW, mask_BW, reduction="none").sum(1).mean()
 

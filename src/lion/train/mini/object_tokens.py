@@ -2,13 +2,10 @@
 
 The language model is pretrained on scenes given as object tokens instead of pictures. An object token is the sum of the
 language model's own embeddings of an object's words (size, colour, category) and of the four coordinates of its box;
-the token of the background sums the words of the theme. As nothing but the language model defines them, visual tokens
-can be pulled towards object tokens later (``alignment.py``).
+the background's is that of its theme. Later, visual tokens are pulled towards object tokens (``alignment.py``).
 
 B batch, M object tokens, D width.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -25,21 +22,12 @@ _CORNERS = 4
 
 
 class ObjectTokenizer:
-    """Turns words and boxes into token ids; :func:`embed_object_tokens` makes the vectors.
-
-    Args:
-        tokenizer: the language model's.
-        decimals: decimals of its coordinates.
-
-    Raises:
-        LionError: the tokenizer splits coordinates into several pieces, as FLAN-T5's does.
-    """
+    """Words and boxes to token ids. Raises: LionError if the tokenizer splits coordinates, as FLAN-T5's does."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, decimals: int) -> None:
         self.coordinates: list[int] = coordinate_ids(tokenizer, decimals).tolist()
-        self.words = {
-            word: int(tokenizer.convert_tokens_to_ids(f"▁{word}")) for word in (*SIZES, *COLOURS, *CATEGORIES, *THEMES)
-        }
+        words = (*SIZES, *COLOURS, *CATEGORIES, *THEMES)
+        self.words = {word: int(tokenizer.convert_tokens_to_ids(f"▁{word}")) for word in words}
 
     def __call__(self, rows: Sequence[Sequence[tuple[Sequence[str], Box | None]]]) -> Tensor:
         """Rows of (words, box or None) to ids (B, M, 7): three words and four coordinates, 0 where there is none."""

@@ -1,7 +1,5 @@
 """Models from scratch: the processor and the model that a recipe's `model` names where `init` names no checkpoint."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -26,10 +24,7 @@ def preset_config(name: str, processor: LionProcessor) -> LionConfig:
 
 
 def world_processor(name: str) -> LionProcessor:
-    """The preset's processor: the world's words, the preset's image size, boxes with two decimals.
-
-    Raises: LionError for an unknown name.
-    """
+    """The preset's processor: the world's words, boxes with two decimals. Raises: LionError for an unknown name."""
     words = vocabulary()
     tokenizer, qformer_tokenizer = t5_tokenizer(words), bert_tokenizer(words)
     processor = LionProcessor(
@@ -44,9 +39,9 @@ def world_processor(name: str) -> LionProcessor:
 def preset_model(name: str, processor: LionProcessor) -> LionForConditionalGeneration:
     """The preset's model with random weights, its queries initialised as a grid over the picture.
 
-    Each query starts as the position code of its cell, as the ViT's positions do: from random queries, learning to
-    tell one place from another takes long (``docs/log.md``). Queries that form no square grid, or whose width is not
-    the ViT's, stay random. Raises: LionError for an unknown name.
+    Each query starts as the position code of its cell, as random ones learn slowly to tell places apart
+    (``docs/log.md``); queries that form no square grid, or whose width is not the ViT's, stay random. Raises: LionError
+    for an unknown name.
     """
     model = LionForConditionalGeneration(preset_config(name, processor))
     queries, vision = model.qformer.queries, model.config.vision_config

@@ -1,32 +1,28 @@
 """Pretraining of lion-mini's connectors: visual tokens are pulled towards the object tokens of what they show.
 
-The paper's Q-Former comes pretrained (BLIP-2's); this stands in for it, and does the same for the aggregator. Only the
-alignment loss (``alignment.py``) is used, without running the language model: a step costs a good third of one step
-each of stages 1 and 2 (``docs/log.md``). lion-mini's stages start from the result.
+In place of the paper's pretrained Q-Former (BLIP-2's), and for the aggregator, too. The alignment loss
+(``alignment.py``) does not run the language model: a step costs a third of one step each of stages 1 and 2
+(``docs/log.md``). lion-mini's stages start from the result.
 
 B batch, S image side, T instruction tokens.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lion.data.sample import BadSample
 from lion.data.sources.world import instruction_and_answer
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.assembly import build_model, find_processor
-from lion.train.log import Watch
 from lion.train.mini.alignment import AlignmentLoss
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe
 from lion.world import Scene
 
 _TASKS = (Task.CAPTION, Task.VQA, Task.DIALOG)
@@ -40,18 +36,15 @@ class AlignedConnectors(nn.Module):
         super().__init__()
         self.lion, self.alignment = lion, alignment
 
-    def forward(
-        self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, targets: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, pixel_values: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The loss of each connector's tokens, `qformer` and `mlp`.
 
         Args:
             pixel_values: (B, 3, S, S).
-            input_ids, attention_mask: instructions in BERT's tokens, (B, T).
-            targets: what `AlignmentLoss.tensors` made.
+            batch: instructions in BERT's tokens (B, T), and what `AlignmentLoss.tensors` made.
         """
-        features = self.lion.get_image_features(pixel_values, input_ids, attention_mask)
-        terms = self.alignment.terms(features, targets, self.lion.language_model.shared)
+        features = self.lion.get_image_features(pixel_values, batch["input_ids"], batch["attention_mask"])
+        terms = self.alignment.terms(features, batch, self.lion.language_model.shared)
         return {component: objects + background for component, (objects, background) in terms.items()}
 
 
@@ -64,10 +57,8 @@ class PretrainConnectors(Objective):
         self.recipe = recipe
         self.processor = find_processor(recipe)
         self.worlds = WorldBatches(recipe, self.processor.image_processor)
+        self.sources = self.worlds.sources
         self.alignment = AlignmentLoss(self.processor)
-
-    def prepare(self, watch: Watch | None = None) -> None:
-        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return AlignedConnectors(build_model(self.recipe, self.processor), self.alignment)
@@ -92,30 +83,23 @@ class PretrainConnectors(Objective):
         ]
         encoded = self.processor(text=texts, too_long="truncate")
         tensors = {name: encoded[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}
-        tensors |= {
-            "pixels": torch.from_numpy(pictures),
-            **self.alignment.tensors([{"scene": scene} for scene in scenes]),
-        }
+        tensors |= self.alignment.tensors([{"scene": scene} for scene in scenes])
+        tensors["pixels"] = torch.from_numpy(pictures)
         return Batch(tensors, [scene.id for scene in scenes])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The sum of both connectors' losses."""
-        given = batch.tensors
-        pixels = self.processor.image_processor.normalize(given["pixels"])
-        losses = model(pixels, given["input_ids"], given["attention_mask"], given)
+        losses = model(self.processor.image_processor.normalize(batch.tensors["pixels"]), batch.tensors)
         return Loss(torch.stack([*losses.values()]).sum(), {name: loss.detach() for name, loss in losses.items()})
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """The same losses on the val split."""
-        device = next(model.parameters()).device
-        rng = stream("validation")
-        batches = [self._batch(*worlds, rng) for worlds in self.worlds.validation(batch_size=100)]
+        device, rng = next(model.parameters()).device, stream("validation")
+        batches = [self._batch(*worlds, rng) for worlds in self.worlds.validation()]
         losses = [self.loss(model, batch.to(device)).per_task for batch in batches]
         sizes = [len(batch.ids) for batch in batches]
-        return {
-            f"{name}_distance": float(np.average([float(loss[name]) for loss in losses], weights=sizes))
-            for name in losses[0]
-        }
+        means = {name: np.average([float(loss[name]) for loss in losses], weights=sizes) for name in losses[0]}
+        return {f"{name}_distance": float(mean) for name, mean in means.items()}
 
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, AlignedConnectors)

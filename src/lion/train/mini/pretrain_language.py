@@ -1,18 +1,15 @@
 """Pretraining of lion-mini's language model, before it is frozen: instructions on scenes given without pictures.
 
-FLAN-T5 comes to LION able to read; a T5 of two million parameters has to be taught first. It reads a scene as object
-tokens (``object_tokens.py``; a departure from the paper, named in the model card) between tokens of the background,
-then the instruction, and generates the answer. Option ``scene_as: text`` gives the scene in words instead, the paper's
-premise to the letter. Answers alone teach it too slowly what an instruction refers to; hence the grounding heads
+It reads a scene as object tokens (``object_tokens.py``; a departure from the paper, named in the model card) among
+tokens of the background, then the instruction, and generates the answer. Option ``scene_as: text`` gives the scene in
+words instead. From answers alone it learns too slowly what an instruction refers to; hence the grounding heads
 (``grounding_heads.py``).
 
 B batch, M object tokens, T text tokens, A answer tokens, D width.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,7 +17,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from lion.checkpoints.parts import save_part
-from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
@@ -33,19 +29,16 @@ from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
 from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
 from lion.train.mini.presets import preset_config, world_processor
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe, WorldData
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import scene
 from lion.world.scoring import score_answers
 
 _DECODING = DecodingPreset(num_beams=1, max_new_tokens=80)
 _WAVES = 16
-_OCTAVES = 4.5
-_SLOW = 4
 _POSITION_STD = 0.5
-"""Standard deviation of the initial relative position biases; with T5's 0.09 order is not learnt for thousands of
-steps."""
+"""Of the initial relative position biases; with T5's 0.09, word order is not learnt for thousands of steps."""
 
 
 def fourier(values: Tensor) -> Tensor:
@@ -53,24 +46,24 @@ def fourier(values: Tensor) -> Tensor:
 
     The slowest, which alone separate left from right, weigh double.
     """
-    frequencies = 2 ** torch.linspace(0, _OCTAVES, _WAVES) * math.pi / 2
-    weights = torch.where(torch.arange(_WAVES) < _SLOW, 2.0, 1.0)
+    frequencies = 2 ** torch.linspace(0, 4.5, _WAVES) * math.pi / 2
+    weights = torch.where(torch.arange(_WAVES) < 4, 2.0, 1.0)
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
 
 
 class GroundedLanguageModel(nn.Module):
-    """The language model without its adapters, and under ``heads`` the grounding heads, used in pretraining only."""
+    """The language model without its adapters, and the grounding heads."""
 
     def __init__(self, config: LionConfig, coordinates: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         width = config.text_config.d_model
         self.heads = GroundingHeads(width, tokenizer)
-        self._initialise(torch.tensor(coordinates), width)
+        self._initialise(coordinates, width)
 
     @torch.no_grad()
-    def _initialise(self, coordinates: Tensor, width: int) -> None:
+    def _initialise(self, coordinates: Sequence[int], width: int) -> None:
         """Neighbouring coordinates start with similar vectors, in embedding and output layer (``docs/log.md``)."""
         codes = fourier(torch.linspace(0, 1, len(coordinates)))
         smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
@@ -87,7 +80,7 @@ class GroundedLanguageModel(nn.Module):
         """Object tokens and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
         objects_BMD, text_BTD = embed_object_tokens(batch["object_ids"], shared), shared(batch["input_ids"])
-        # Noise like the error of a connector's tokens, of another strength for each scene.
+        # As inexact as a connector's tokens, to a degree that differs between scenes.
         strength_B = batch["noise"] * torch.rand_like(batch["noise"])
         objects_BMD = objects_BMD + strength_B[:, None, None] * torch.randn_like(objects_BMD)
         mask = torch.cat([batch["object_mask"], batch["attention_mask"]], dim=1)
@@ -111,7 +104,7 @@ class GroundedLanguageModel(nn.Module):
 
 
 class _ZeroMixture(nn.Module):
-    """Placeholder of a Mixture-of-Adapters; adds nothing."""
+    """In place of a Mixture-of-Adapters; adds nothing."""
 
     def forward(self, hidden_BTD: Tensor, task_levels_B: Tensor) -> float:
         return 0.0
@@ -125,33 +118,33 @@ def _any_level(mask: Tensor) -> Tensor:
 class PretrainLanguage(Objective):
     """The objective of stage ``pretrain-t5``."""
 
-    unused_parameters = True  # the heads of what a batch does not ask for
+    unused_parameters = True  # a head without a label in the batch
     decoding = str(_DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.options, PretrainLanguageOptions)
-        self.recipe, self.options = recipe, recipe.options
-        self.processor = world_processor(recipe.model)
-        self.config = preset_config(recipe.model, self.processor)
-        self.object_tokenizer = ObjectTokenizer(self.processor.tokenizer, self.processor.box_decimals)
-        self.grounding_targets = GroundingTargets(self.processor.tokenizer)
-        self.terms = (*sorted(recipe.data[0].tasks), "thing", "anchor", "side", "role")
-        coordinates = torch.tensor(self.object_tokenizer.coordinates)
-        self.answer_loss = AnswerLoss(coordinates, self.options.soft_coordinates)
-        if len(recipe.data) != 1 or not isinstance(recipe.data[0], WorldData) or not recipe.data[0].tasks:
-            raise LionError("data: the stage pretrain-t5 learns from exactly one world source, with weights of tasks")
-        if self.options.curriculum_grounding and not set(recipe.data[0].tasks) & GROUNDING_TASKS:
+        self.recipe, self.options, data = recipe, recipe.options, recipe.data[0]
+        if len(recipe.data) != 1 or not isinstance(data, WorldData):
+            raise LionError("data: the stage pretrain-t5 learns from exactly one world source")
+        if self.options.curriculum_grounding and not GROUNDING_TASKS & data.tasks.keys():
             names = ", ".join(sorted(GROUNDING_TASKS))
             raise LionError(
                 f"options.curriculum_grounding: needs one of {names} in data.0.tasks; add one or set it to 0"
             )
-        self.curriculum = Curriculum(recipe.data[0], self.options, self.processor.box_decimals)
+        self.processor = world_processor(recipe.model)
+        self.config = preset_config(recipe.model, self.processor)
+        self.curriculum = Curriculum(data, self.options, self.processor.box_decimals)
+        self.object_tokenizer = ObjectTokenizer(self.processor.tokenizer, self.processor.box_decimals)
+        self.grounding_targets = GroundingTargets(self.processor.tokenizer)
+        coordinates = torch.tensor(self.object_tokenizer.coordinates)
+        self.answer_loss = AnswerLoss(coordinates, self.options.soft_coordinates)
+        self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role")
 
     def build(self) -> nn.Module:
         return GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
-        """Relative position biases apart: plain numbers, they need a higher learning rate than weights."""
+        """Relative position biases apart, as they need a higher learning rate than weights."""
         parts: dict[str, list[tuple[str, nn.Parameter]]] = {"language_model": [], "positions": [], "heads": []}
         for name, parameter in model.named_parameters():
             part = "positions" if "relative_attention_bias" in name else name.split(".", 1)[0]
@@ -159,7 +152,7 @@ class PretrainLanguage(Objective):
         return parts
 
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """One task a batch: text lengths of tasks differ several times, and padding would be most of the work."""
+        """One task a batch, as text lengths of tasks differ by a factor: padding would be most of the work."""
         rng = stream(self.recipe.stage, self.recipe.seed, step, shard)
         difficulty, examples = self.curriculum.batch(step / self.recipe.steps, self.recipe.batch_size, rng)
         return self._collate(examples, self.options.noise * difficulty.noise_level)
@@ -186,14 +179,14 @@ class PretrainLanguage(Objective):
         total = answers.total + sum(grounding.values())
         return Loss(total, {**answers.per_task, **{name: loss.detach() for name, loss in grounding.items()}})
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Scores of generated answers on scenes of the val split."""
         assert isinstance(model, GroundedLanguageModel) and self.recipe.validation is not None
         scores: dict[str, float] = {}
         device = next(model.parameters()).device
+        shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
         for task in self.curriculum.tasks:
             rng = stream("validation", task)
-            shown = [scene("val", index) for index in range(self.recipe.validation.samples)]
             examples = [self.curriculum.validation_example(each, task, rng) for each in shown]
             texts: list[str] = []
             for start in range(0, len(examples), 100):

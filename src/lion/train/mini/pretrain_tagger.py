@@ -1,20 +1,16 @@
 """Training of lion-mini's tagger in the drawn world: which categories a picture shows.
 
-RAM's tagging loss, with its focusing off (24 tags need none), and a MIL loss of the image tokens against the label
-embeddings: from scratch, the tag head alone takes long to learn which tokens to attend to (``docs/log.md``). RAM
-itself starts from a pretrained Swin and distils CLIP's image features. B batch, N tags.
+RAM's tagging loss without its focusing (24 tags need none), and a MIL loss of the image tokens against the label
+embeddings: from scratch, the tag head alone learns slowly which tokens to attend to (``docs/log.md``). B batch, N tags.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
-from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.metrics.average_precision import mean_average_precision
 from lion.model import LionImageProcessor
@@ -23,11 +19,10 @@ from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.loss import asymmetric_loss
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.ram_tagger import normalize
-from lion.train.log import Watch
 from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe
 from lion.world import CATEGORIES, tags
 
 _SCALE, _BIAS = 10.0, -6.0  # of the MIL logits: 64 tokens unlike a label give about -2, one equal to it gives +4
@@ -43,12 +38,9 @@ class PretrainTagger(Objective):
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
-        # LION's resize instead of RamTagger's, so that both models share one picture cache; both score alike
-        # (docs/log.md).
+        # LION's resize instead of RamTagger's: the picture cache is shared, and scores are alike (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
-
-    def prepare(self, watch: Watch | None = None) -> None:
-        self.worlds.prepare(watch)
+        self.sources = self.worlds.sources
 
     def build(self) -> nn.Module:
         return RamModel(self.config)
@@ -58,10 +50,8 @@ class PretrainTagger(Objective):
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         scenes, pictures = self.worlds.batch(step, shard)
-        return Batch(
-            {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)},
-            [each.id for each in scenes],
-        )
+        tensors = {"pixel_values": normalize(pictures), "present": multi_hot([*map(tags, scenes)], CATEGORIES)}
+        return Batch(tensors, [scene.id for scene in scenes])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         output, present_BN = model(batch.tensors["pixel_values"]), batch.tensors["present"]
@@ -71,18 +61,16 @@ class PretrainTagger(Objective):
         mil = mil_loss(mil_logits(tokens_BLE[:, 1:], labels_NE, _SCALE, _BIAS), present_BN)
         return Loss(tagging + mil, {"tagging": tagging.detach(), "matching": mil.detach()})
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Mean average precision on the val split."""
         scores_MN, present_MN = self._scores(model)
         return {"map": mean_average_precision(scores_MN.numpy(), present_MN.bool().numpy()).value}
 
     def _scores(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        """Scores of the val pictures' tags (M, N), and 1 for those present."""
         device = next(model.parameters()).device
-        scores, present = [], []
-        for scenes, pictures in self.worlds.validation(batch_size=100):
-            scores.append(model(normalize(pictures).to(device)).logits.float().sigmoid().cpu())
-            present.append(multi_hot([*map(tags, scenes)], CATEGORIES))
-        return torch.cat(scores), torch.cat(present)
+        scenes, logits_MN = self.worlds.predictions(lambda pictures: model(normalize(pictures).to(device)).logits)
+        return logits_MN.sigmoid(), multi_hot([*map(tags, scenes)], CATEGORIES)
 
     @torch.no_grad()
     def export(self, model: nn.Module, out: Path) -> None:

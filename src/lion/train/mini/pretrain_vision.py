@@ -1,36 +1,32 @@
 """Pretraining of lion-mini's Vision Encoder on coarse image-text pairs: what a picture shows, not where.
 
 The text of a picture lists its objects ("small red cat", "large blue bus"). Each such phrase, and its shorter forms
-"red cat" and "cat", is scored against all patches; a MIL loss (``mil_loss.py``, sigmoid as in SigLIP) says whether the
-picture shows it. No boxes, no masks, no order: the same supervision as the paper's ViT had.
+"red cat" and "cat", is scored against all patches with a MIL loss (``mil_loss.py``, sigmoid as in SigLIP), without
+boxes, masks or order: the same supervision as the paper's ViT had.
 
-Unseen combinations are not negatives: that no training picture shows a red boat does not make "boat" false of red
-objects. Labelled 0 for all of them, it becomes a rule that red objects are no boats, and objects of unseen colours go
-unrecognised (``docs/log.md``).
+Combinations that no training picture shows are masked, not negative: with "boat" labelled 0 for every red object the
+encoder learns that red objects are no boats, and does not recognise objects of unseen colours (``docs/log.md``).
 
 B batch, P patches, V vision width, W phrases.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from lion.checkpoints.parts import save_part
-from lion.data.sample import BadSample
 from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
-from lion.train.log import Watch
 from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
 from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.objective import Batch, Loss, NamedParameters, Objective
-from lion.train.recipe import Recipe
+from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.recipe.schema import Recipe
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.vocabulary import held_out_pair
 
@@ -46,11 +42,9 @@ def phrases_of(scene: Scene) -> set[Phrase]:
 def known_phrases() -> list[Phrase]:
     """Every phrase that the train split can show; held-out colour-category pairs are no labels at all."""
     phrases: list[Phrase] = [(category,) for category in CATEGORIES]
-    for category in CATEGORIES:
-        for colour in COLOURS:
-            if not held_out_pair(category, colour):
-                phrases.append((colour, category))
-                phrases += [(size, colour, category) for size in SIZES]
+    for category, colour in product(CATEGORIES, COLOURS):
+        if not held_out_pair(category, colour):
+            phrases += [(colour, category), *((size, colour, category) for size in SIZES)]
     return phrases
 
 
@@ -104,7 +98,7 @@ class PhraseClassifier(nn.Module):
 
 
 class PretrainVision(Objective):
-    """The objective of stage ``pretrain-vit``; see :class:`lion.train.objective.Objective`."""
+    """The objective of stage ``pretrain-vit``."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -112,10 +106,8 @@ class PretrainVision(Objective):
         self.config = preset_config(recipe.model, processor)
         self.image_processor = processor.image_processor
         self.worlds = WorldBatches(recipe, self.image_processor)
+        self.sources = self.worlds.sources
         self.phrases = known_phrases()
-
-    def prepare(self, watch: Watch | None = None) -> None:
-        self.worlds.prepare(watch)
 
     def build(self) -> nn.Module:
         return PhraseClassifier(self.config)
@@ -139,18 +131,15 @@ class PretrainVision(Objective):
         logits_BW = model(batch.tensors["pixel_values"])
         return Loss(mil_loss(logits_BW, batch.tensors["labels"], batch.tensors["mask"]) / 10)
 
-    def validate(self, model: nn.Module, skip: Callable[[BadSample], None]) -> dict[str, float]:
+    def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Average precision over all (picture, phrase) pairs of the val split, by length of the phrase."""
-        rows, truths = [], []
         device = next(model.parameters()).device
-        for scenes, pictures in self.worlds.validation(batch_size=100):
-            rows.append(model(self.image_processor.normalize(pictures).to(device)).float().cpu())
-            truths.append(multi_hot([*map(phrases_of, scenes)], self.phrases))
-        score_NW, truth_NW = torch.cat(rows), torch.cat(truths)
+        normalize = self.image_processor.normalize
+        scenes, score_NW = self.worlds.predictions(lambda pictures: model(normalize(pictures).to(device)))
+        truth_NW = multi_hot([*map(phrases_of, scenes)], self.phrases)
         lengths = torch.tensor([len(phrase) for phrase in self.phrases])
-        names = {1: "category_ap", 2: "colour_category_ap", 3: "size_colour_category_ap"}
         scores = {}
-        for length, name in names.items():
+        for length, name in enumerate(("category_ap", "colour_category_ap", "size_colour_category_ap"), start=1):
             chosen = lengths == length
             pairs = (score_NW[:, chosen].reshape(-1, 1).numpy(), truth_NW[:, chosen].reshape(-1, 1).bool().numpy())
             scores[name] = round(float(average_precision(*pairs)[0]), 4)

@@ -1,12 +1,9 @@
 """The two tokenizers of lion-mini, made from the world's vocabulary rather than learnt from text.
 
 T5's: one piece a word, one piece a coordinate (``0.00`` to ``1.00``), letters for everything else, so that a box costs
-nine pieces and no text is lost. BERT's, for the Q-Former: words and numbers, letters for everything else. Both read
-lower case, so that a question may start with a capital.
-Both have FLAN-T5's and BERT's special tokens at the places the released model expects them to be used.
+nine pieces and no text is lost. BERT's, for the Q-Former: words and numbers, letters for everything else. Both lower
+the case of letters, and use special tokens as FLAN-T5 and BERT do.
 """
-
-from __future__ import annotations
 
 import string
 from collections.abc import Iterable
@@ -30,11 +27,8 @@ def t5_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     whole = dict.fromkeys([*(f"▁{word}" for word in known), *(word for word in known if word.isalpha())])
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     pieces += [(piece, _WORD_SCORE) for piece in (*whole, *COORDINATES)]
-    pieces += [
-        (piece, _CHARACTER_SCORE if piece.isalnum() else _WORD_SCORE)
-        for piece in ("▁", *_CHARACTERS)
-        if piece not in whole
-    ]
+    single = [piece for piece in ("▁", *_CHARACTERS) if piece not in whole]
+    pieces += [(piece, _CHARACTER_SCORE if piece.isalnum() else _WORD_SCORE) for piece in single]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,6 +1,4 @@
-"""Whether two recipes train the same model: the hash by which a run knows its own checkpoints and record."""
-
-from __future__ import annotations
+"""The hash of a recipe by which a run recognises its own checkpoints and record."""
 
 import hashlib
 import json
@@ -28,8 +26,7 @@ def fingerprint(recipe: Recipe) -> str:
     paths = [path for source in recipe.data for _, path in sorted(source.paths().items())]
     if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]:
         facts["files"] = files
-    folders = {part: recipe.init_folder(part) for part in recipe.init}
-    records = {part: read_record(folder) if folder else None for part, folder in folders.items()}
+    records = {part: read_record(folder) for part, folder in recipe.init_folders.items()}
     earlier_runs = {part: record and record.get("fingerprint") for part, record in records.items()}
     return hashlib.sha256(json.dumps([facts, earlier_runs], sort_keys=True).encode()).hexdigest()[:16]
 

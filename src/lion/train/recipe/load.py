@@ -1,12 +1,11 @@
-"""Reading recipes: shipped names and YAML files, overrides, and one line for whatever is wrong.
+"""Reading recipes and chains of them: shipped names, YAML files and overrides, and one line for whatever is wrong.
 
-`load("mini-stage1", ["steps=100", "optimizer.lr=1e-3"])` gives a validated recipe.
+`load("mini-stage1", ["steps=100", "optimizer.lr=1e-3"])` gives a validated recipe; no torch is imported.
 """
-
-from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,60 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for text in overrides:
         override(fields, text)
     return parse(fields, name=str(fields.get("name", recipe)))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Recipes that run in order."""
+
+    recipes: tuple[Recipe, ...]
+    questions: int = 0
+    """Test questions of each set that the last model answers; 0: none."""
+
+
+def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
+    """The recipes of a chain file (of any other recipe: itself alone), all validated before the first runs.
+
+    A chain file holds `chain`, a list of names or `{recipe: NAME, with: {key: value}}`, and `questions`. An override
+    holds for every recipe of the chain, or, as `NAME:key=value`, for the one called NAME.
+
+    Raises: LionError if the file is no chain of this form, or as :func:`load`.
+    """
+    fields = read(recipe)
+    if "chain" not in fields:
+        return Chain((load(recipe, overrides),))
+    if extra := sorted(set(fields) - {"chain", "questions"}):
+        raise LionError(
+            f"{recipe}: {extra[0]}: a chain file holds `chain` and `questions` alone; put settings under an entry's "
+            "`with`"
+        )
+    questions = fields.get("questions", 0)
+    if not isinstance(questions, int) or questions < 0:
+        raise LionError(f"{recipe}: questions: {questions!r} is not a number of test questions")
+    entries = fields["chain"]
+    if not isinstance(entries, list) or not entries:
+        raise LionError(f"chain: {entries!r} is no list of recipes; write chain: [mini-stage1, mini-stage2]")
+    named = [_entry_settings(recipe, entry) for entry in entries]
+    addressed = [text.partition(":") if ":" in text.split("=", 1)[0] else (None, "", text) for text in overrides]
+    for name, _, text in sorted(addressed, key=lambda parts: parts[0] is not None):  # those for all first
+        if name is not None and name not in dict(named):
+            raise LionError(f"{name}:{text}: the chain's recipes are {', '.join(dict(named))}")
+        for its_name, settings in named:
+            if name in (None, its_name):
+                override(settings, text)
+    return Chain(tuple(parse(settings, name) for name, settings in named), questions)
+
+
+def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]:
+    """The name of an entry's recipe, and its settings with those under `with`, not yet validated."""
+    given: Any = {"recipe": entry} if isinstance(entry, str) else entry
+    known = isinstance(given, dict) and isinstance(given.get("recipe"), str) and not set(given) - {"recipe", "with"}
+    if not known or not isinstance(given.get("with") or {}, dict):
+        raise LionError(f"{chain}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}")
+    settings = read(given["recipe"])
+    for key, value in (given.get("with") or {}).items():
+        set_value(settings, str(key), value)
+    return str(settings.get("name", given["recipe"])), settings
 
 
 def read(recipe: str | Path) -> dict[str, Any]:
@@ -88,16 +141,10 @@ def set_value(fields: dict[str, Any], key: str, value: Any) -> None:
     node: Any = fields
     try:
         for part in path:
-            if isinstance(node, list):
-                node = node[int(part)]
-            else:
-                if node.get(part) is None:
-                    node[part] = {}
-                node = node[part]
-        if isinstance(node, list):
-            node[int(last)] = value
-        else:
-            node[last] = value
+            if isinstance(node, dict) and node.get(part) is None:
+                node[part] = {}
+            node = node[int(part) if isinstance(node, list) else part]
+        node[int(last) if isinstance(node, list) else last] = value
     except (AttributeError, IndexError, TypeError, ValueError):
         raise LionError(f"{key}: the recipe has no such place; lists are counted from 0, as in data.0.scenes") from None
 
@@ -107,8 +154,7 @@ def _first_problem(error: ValidationError) -> str:
 
     A misspelt setting is unknown under one name and may be missing under another; the first says what to do.
     """
-    problems = error.errors()
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     # The union's tag ('world') is part of pydantic's path and not of the file's.
     where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl", *READERS))
     message, given = problem["msg"].removeprefix("Value error, "), problem["input"]

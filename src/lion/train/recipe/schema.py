@@ -1,21 +1,19 @@
 """The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
 
-Checked before torch is imported. `load.py` reads the files, `fingerprint.py` tells whether two recipes train the same.
+Checked before torch is imported. `load.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.prompts import Task
-from lion.train.stages import STAGES, Options, Setting, Stage
+from lion.train.stages import STAGES, Options, Section, Share, Stage
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 """Folder of the recipes in the package."""
@@ -33,17 +31,8 @@ RENAMED = {
 RENAMED_VALUES = {"symbols": "object_tokens"}
 """Values by the names that earlier versions gave them; defaults, so that fingerprints do not hold them."""
 
-PIXELS = 256
-"""Default side of drawn pictures."""
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
 _Weights = dict[str, Annotated[float, Field(gt=0)]]
-_Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """Settings of a recipe that belong together: frozen, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Source(Section):
@@ -66,10 +55,10 @@ class WorldData(Source):
 
     source: Literal["world"] = Field(description="this kind of source")
     scenes: int = Field(gt=0, description="number of train scenes; their pictures are drawn once and kept in the cache")
-    pixels: int = Field(default=PIXELS, ge=32, description="side of the drawn picture, before the model's own resize")
+    pixels: int = Field(default=256, ge=32, description="side of the drawn picture, before the model's own resize")
     tasks: TaskWeights = Field(default={}, description="sampling weight of each task; one left out is not sampled")
     tags: TagNoise | None = Field(default=None, description="tags in prompts, and their noise; null: no tags")
-    word_dropout: _Share = Field(
+    word_dropout: Share = Field(
         default=0.0,
         description="chance that a word of the instruction around question, expression or box is left out; half of the "
         "questions have words left out and inserted, too, at half that chance",
@@ -85,7 +74,7 @@ class RecordData(Source):
     flip: float = Field(
         default=0.0, ge=0, le=1, description="chance to mirror a picture whose text says no left or right"
     )
-    crop: _Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
+    crop: Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
     tags_from: Path | None = Field(default=None, description="file of `lion tag --out` with the tags; null: no tags")
     skip_bad: bool = Field(default=False, description="list bad records in bad_samples.jsonl and go on; false: stop")
 
@@ -110,11 +99,11 @@ Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="sourc
 
 
 class OptimizerSettings(Section):
-    """AdamW, with Muon if wanted, and the learning rate over time: linear warm-up, constant, decay to zero."""
+    """AdamW, optionally with Muon, and the learning rate over time: linear warm-up, constant, decay to zero."""
 
     lr: float = Field(gt=0, description="learning rate after warm-up, of a component whose lr_scale is 1")
     muon: float = Field(default=0.0, ge=0, description="hidden matrices by Muon, at this multiple of lr (0: by AdamW)")
-    betas: tuple[_Share, _Share] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.98), description="AdamW's running-average coefficients")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled weight decay of matrices; vectors have none")
     warmup: int = Field(default=0, ge=0, description="steps over which the learning rate rises from zero")
     decay: float = Field(default=0.3, ge=0, le=1, description="share of the run, at its end, in which lr falls to zero")
@@ -175,13 +164,14 @@ class Recipe(Section):
         """The folder that the run writes to."""
         return self.root / self.out
 
-    def init_folder(self, part: str) -> Path | None:
-        """The folder that `part` is taken from, or None where the recipe names none."""
-        if part not in self.init:
-            return None
-        folder = self.root / self.init[part]
-        bundled = str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir())
-        return bundled_folder() if bundled else folder
+    @property
+    def init_folders(self) -> dict[str, Path]:
+        """Folders that the parts under `init` are taken from; `lion-mini`: the bundled one where there is no other."""
+        folders = {part: self.root / path for part, path in self.init.items()}
+        for part, folder in folders.items():
+            if str(self.init[part]) == BUNDLED and (folder == self.folder or not folder.is_dir()):
+                folders[part] = bundled_folder()
+        return folders
 
     @field_validator("options", mode="before")
     @classmethod
@@ -198,9 +188,8 @@ class Recipe(Section):
     def _contradictions(self) -> Iterator[str]:
         """What does not fit together, each as the setting and what to do about it."""
         row, tasks = self.row, ", ".join(sorted(self.row.tasks))
-        for setting, name in self._set_and_not_always_read():
-            if setting in row.unread:
-                yield f"{name}: {self.stage} does not read it; leave it out"
+        for name in self._changed_but_unread():
+            yield f"{name}: {self.stage} does not read it; leave it out"
         for name, source in self._sources():
             if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
                 yield f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {tasks}"
@@ -209,9 +198,9 @@ class Recipe(Section):
             if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
                 apart = "another file" if source.source == "jsonl" else "another split, such as split: val"
                 yield f"{name}: data trains on these very records; hold out {apart}"
-        folders = [(f"init.{part}", folder) for part in self.init if (folder := self.init_folder(part))]
-        paths = [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
-        for name, path in folders + paths:
+        paths = [(f"init.{part}", folder) for part, folder in self.init_folders.items()]
+        paths += [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
+        for name, path in paths:
             if self.folder.resolve() in (path.resolve(), *path.resolve().parents):
                 yield f"out: {name} is read from {path}, where the run would write; choose another folder"
         for field, names, known in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
@@ -222,27 +211,24 @@ class Recipe(Section):
         if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
             yield "validation.data: name a source of held-out samples"
 
-    def _sources(self) -> Iterator[tuple[str, Data]]:
+    def _sources(self) -> list[tuple[str, Data]]:
         """All sources with their dotted names, held-out ones last."""
-        yield from ((f"data.{number}", source) for number, source in enumerate(self.data))
         held_out = self.validation.data if self.validation else ()
-        yield from ((f"validation.data.{number}", source) for number, source in enumerate(held_out))
+        return [
+            *((f"data.{number}", source) for number, source in enumerate(self.data)),
+            *((f"validation.data.{number}", source) for number, source in enumerate(held_out)),
+        ]
 
-    def _set_and_not_always_read(self) -> Iterator[tuple[Setting, str]]:
-        """Settings that only some stages read and that differ from their defaults, with their dotted names."""
-        for number, source in enumerate(self.data):
-            if source.tasks:
-                yield Setting.TASKS, f"data.{number}.tasks"
-            if isinstance(source, WorldData) and source.tags is not None:
-                yield Setting.TAGS, f"data.{number}.tags"
-            if isinstance(source, WorldData) and source.word_dropout:
-                yield Setting.WORD_DROPOUT, f"data.{number}.word_dropout"
-            if isinstance(source, WorldData) and source.pixels != PIXELS:
-                yield Setting.PIXELS, f"data.{number}.pixels"
-        if self.homogeneous_batches:
-            yield Setting.HOMOGENEOUS_BATCHES, "homogeneous_batches"
-        if self.validation and self.validation.data:
-            yield Setting.VALIDATION_DATA, "validation.data"
+    def _changed_but_unread(self) -> Iterator[str]:
+        """Dotted names of settings that the stage does not read and that differ from their defaults."""
+        sections: list[tuple[str, str, Section]] = [("", "", self)]
+        sections += [("data.N.", f"data.{number}.", source) for number, source in enumerate(self.data)]
+        if self.validation:
+            sections.append(("validation.", "validation.", self.validation))
+        for pattern, prefix, section in sections:
+            for name, field in type(section).model_fields.items():
+                if pattern + name in self.row.unread and getattr(section, name) != field.default:
+                    yield prefix + name
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -4,9 +4,9 @@ import pytest
 
 from lion.checkpoints.finding import BUNDLED
 from lion.errors import LionError
-from lion.train import chain_file
-from lion.train.chain_file import load_chain
-from lion.train.recipe import SHIPPED
+from lion.train.recipe import load as files
+from lion.train.recipe.load import load_chain
+from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import CHAINS
 
 
@@ -16,7 +16,7 @@ def test_a_shipped_chain_takes_each_part_from_a_recipe_before(name):
     made = set()
     for recipe in load_chain(name, override.split()[5:]).recipes:
         for part in recipe.init:
-            assert recipe.init_folder(part) in made or str(recipe.init[part]) == BUNDLED
+            assert recipe.init_folders[part] in made or str(recipe.init[part]) == BUNDLED
         made.add(recipe.folder)
 
 
@@ -37,9 +37,9 @@ def test_overrides_of_one_recipe_come_after_those_of_all():
 
 def test_each_recipe_of_a_chain_is_read_and_validated_once(monkeypatch):
     read, parsed = [], []
-    settings, parse = chain_file.read, chain_file.parse
-    monkeypatch.setattr(chain_file, "read", lambda name: read.append(name) or settings(name))
-    monkeypatch.setattr(chain_file, "parse", lambda fields, name: parsed.append(name) or parse(fields, name))
+    settings, parse = files.read, files.parse
+    monkeypatch.setattr(files, "read", lambda name: read.append(name) or settings(name))
+    monkeypatch.setattr(files, "parse", lambda fields, name: parsed.append(name) or parse(fields, name))
     assert (
         len(load_chain("mini", ["mini-t5:steps=200"]).recipes) == len(parsed) == len(read) - 1 == 7
     )  # and the chain itself
