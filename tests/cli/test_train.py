@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from lion.data import pictures
 from lion.train.recipe.load import load, shipped
+from tests import processes
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,7 @@ def three(tmp_path, chain):
 def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path, monkeypatch):
     """The same models as one after another without workers, bars of each, and a failure that leaves one line."""
     shown = []
+    monkeypatch.setattr("lion.train.chain.get_context", lambda method: processes.context())
     monkeypatch.setattr("lion.cli.output.Meter.watch", lambda _, *report: shown.append(report))
     ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err

@@ -1,10 +1,6 @@
 """One process, two, and a run that was killed and gone on with leave the same scores, to the byte."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +11,7 @@ from lion.eval import Evaluation, rescore
 from lion.pipeline import LionPipeline
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import on
+from tests.processes import torchrun
 
 torch.set_num_threads(1)  # as in the script: sums of several threads differ in the last bit
 NAMES = ("okvqa", "visdial", "refcocog-test")
@@ -23,19 +20,19 @@ WRITTEN = ("scores.json", "samples.jsonl")
 
 SCRIPT = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch
 from lion.distributed import Processes
 from lion.eval import Evaluation
 from tests.eval import tiny_world
 from tests.eval.drawn import on
+from tests.processes import torchrun
 
 torch.set_num_threads(1)
 processes = Processes.launched()
 pipeline = tiny_world.pipeline(tiny_world.parts(), batch_size=2)
-for name in sys.argv[4:]:
-    run = Evaluation(pipeline, on(name, Path(sys.argv[2]), limit=10), Path(sys.argv[3]) / name, processes=processes)
+for name in sys.argv[3:]:
+    run = Evaluation(pipeline, on(name, Path(sys.argv[1]), limit=10), Path(sys.argv[2]) / name, processes=processes)
     run.predict()
     assert (run.finish() is None) == (not processes.main)
 torch.distributed.destroy_process_group()
@@ -68,10 +65,7 @@ def same(one, other):
 def test_two_processes(alone, data, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    launch += [str(Path(__file__).parents[2]), str(data), str(tmp_path), *NAMES]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(launch, env=environment, capture_output=True, text=True, check=False)
+    done = torchrun(2, script, data, tmp_path, *NAMES)
     assert done.returncode == 0, done.stderr[-3000:]
     for name in NAMES:
         files = sorted((tmp_path / name / "predictions").iterdir())

@@ -1,19 +1,15 @@
 """Several processes: shards are disjoint, weights equal, and only the main process writes."""
 
 import json
-import os
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from lion.train.metrics import READ_EVERY
+from tests.processes import torchrun
 
 SCRIPT = """
     import os, signal, sys
-    sys.path.insert(0, {root!r})
     from dataclasses import replace
     from pathlib import Path
     import torch
@@ -51,9 +47,8 @@ SCRIPT = """
     except Stopped as stopped:
         (Path({out!r}) / f"stopped-{{os.environ['RANK']}}").write_text(str(stopped))
     train(toy, objective=Disturbed(toy))
-    code = main(sys.argv[1:])
+    assert main(sys.argv[1:]) == 0
     torch.distributed.destroy_process_group()
-    sys.exit(code)
 """
 
 CHAIN = """
@@ -71,12 +66,19 @@ def ran(tmp_path_factory):
     """The folder of a toy's run and of the chain's in the same two processes: to start them takes longer than both."""
     folder = tmp_path_factory.mktemp("two")
     script, chain = folder / "script.py", folder / "chain.yaml"
-    script.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]), out=str(folder), steps=4)))
+    script.write_text(textwrap.dedent(SCRIPT.format(out=str(folder), steps=4)))
     chain.write_text(CHAIN)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    launch += ["train", str(chain), "model=tiny", "steps=4", "batch_size=2", "optimizer.warmup=1", f"root={folder}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "LION_CACHE": str(folder)}
-    done = subprocess.run([*launch, "--json"], env=environment, capture_output=True, text=True, check=False)
+    command = [
+        "train",
+        chain,
+        "model=tiny",
+        "steps=4",
+        "batch_size=2",
+        "optimizer.warmup=1",
+        f"root={folder}",
+        "--json",
+    ]
+    done = torchrun(2, script, *command, ACCELERATE_USE_CPU="true", LION_CACHE=str(folder))
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stdout
 

@@ -4,9 +4,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from lion.train.parallel import make_accelerator
 from lion.train.recipe.schema import OptimizerSettings
 from lion.train.run import last_scores, make_run, train
 from lion.train.stopping import Stopped
+from tests import processes
 from tests.train.toy import Toy, ToyModel, recipe
 
 
@@ -200,30 +199,20 @@ def test_the_learning_rate_rises_stays_and_falls_each_component_with_its_factor(
     assert seen["heads"] == pytest.approx(seen["vision_encoder"] / 2) and seen["heads"] > 0
 
 
-KILLED = """
-    import os, signal, sys
-    sys.path.insert(0, {root!r})
-    from pathlib import Path
-    from lion.train.run import train
-    from tests.train.toy import Toy, recipe
-    import torch
+class Killed(Toy):
+    """Is killed in the middle of step 8."""
 
-    class Killed(Toy):
-        def loss(self, model, batch):
-            if batch.ids[0].startswith("toy-7-"):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return super().loss(model, batch)
+    def loss(self, model, batch):
+        if batch.ids[0].startswith("toy-7-"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(model, batch)
 
+
+def train_and_be_killed(out: Path) -> None:
+    """In a process of its own."""
     torch.set_num_threads(1)
-    toy = recipe(Path({out!r}), validation={{"every": 2, "samples": 1}})
+    toy = recipe(out, validation={"every": 2, "samples": 1})
     train(toy, objective=Killed(toy))
-"""
-
-
-def run_and_kill(out: Path) -> int:
-    """A run in a process of its own that is killed in the middle of step 8."""
-    script = textwrap.dedent(KILLED.format(root=str(Path(__file__).parents[2]), out=str(out)))
-    return subprocess.run([sys.executable, "-c", script], check=False).returncode
 
 
 def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, one_thread):
@@ -232,7 +221,7 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
         for name, workers in (("whole", 0), ("killed", 1))
     )
     train(whole, objective=Toy(whole))
-    assert run_and_kill(tmp_path / "killed") == -signal.SIGKILL
+    assert processes.run(train_and_be_killed, tmp_path / "killed") == -signal.SIGKILL
     left = sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir())
     assert left == ["step-0000003", "step-0000006"]
     assert not (tmp_path / "killed/finished.json").exists()
@@ -322,40 +311,37 @@ def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
 
 
-SLOW = """
-    import sys, time
-    sys.path.insert(0, {root!r})
-    from pathlib import Path
-    from lion.train.run import train
-    from lion.train.stopping import Stopped
-    from tests.train.toy import Toy, recipe
+class Slow(Toy):
+    """Takes its time for each batch."""
 
-    class Slow(Toy):
-        def batch(self, step, shard=0):
-            time.sleep(0.3)
-            return super().batch(step, shard)
+    def batch(self, step, shard=0):
+        time.sleep(0.3)
+        return super().batch(step, shard)
 
-    toy = recipe(Path({out!r}), steps=1000, workers=2)
+
+def train_slowly(out: Path) -> None:
+    """In a process, and a process group, of its own; workers and it have the group's usual signals."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    toy = recipe(out, steps=1000, workers=2)
     try:
         train(toy, objective=Slow(toy))
     except Stopped:
         sys.exit(130)
-"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_leaves_the_workers_to_the_loop(tmp_path, number):
     """As Ctrl-C in a terminal and a cluster's scheduler send it."""
-    script = textwrap.dedent(SLOW.format(root=str(Path(__file__).parents[2]), out=str(tmp_path)))
     log = tmp_path / "train.jsonl"
-    with subprocess.Popen(
-        [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE, text=True
-    ) as run:
-        while not log.is_file() or not log.stat().st_size:
-            assert run.poll() is None, run.stderr.read()
-            time.sleep(0.05)
-        os.killpg(run.pid, number)
-        assert run.wait(timeout=60) == 130, run.stderr.read()
+    run = processes.context().Process(target=train_slowly, args=(tmp_path,))
+    run.start()
+    while not log.is_file() or not log.stat().st_size:
+        assert run.is_alive()
+        time.sleep(0.05)
+    os.killpg(run.pid, number)
+    run.join(60)
+    assert run.exitcode == 130
     saved = max((tmp_path / "checkpoints").iterdir())
     assert int(saved.name.removeprefix("step-")) == len(log.read_text().splitlines())
 
