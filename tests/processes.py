@@ -8,7 +8,7 @@ import os
 import runpy
 import sys
 from collections.abc import Callable
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -16,9 +16,21 @@ LIBRARY = ["lion.cli.train", "lion.train.run", "lion.train.language_modelling", 
 STREAMS = ("stdout", "stderr")
 
 
+class _Process(ForkServerProcess):
+    """What it starts in turn is forked from it, as usual on Linux, and not from another server."""
+
+    def run(self) -> None:
+        multiprocessing.set_start_method("fork", force=True)
+        super().run()
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
 def context() -> ForkServerContext:
     """For ``context().Process(target=..., args=...)``; the target has to be importable."""
-    found = multiprocessing.get_context("forkserver")
+    found = _Context()
     found.set_forkserver_preload(LIBRARY)
     return found
 

@@ -1,14 +1,18 @@
 """A tiny checkpoint on disk, pictures, and ``run``: one command in this process."""
 
 import json
+from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from lion.checkpoints import loading
 from lion.cli import main
 from lion.pipeline import DECODING, DecodingPreset
 from lion.prompts import Task
+from lion.tagging import RamTagger
 from tests.pipeline import tiny
 
 
@@ -29,6 +33,32 @@ class Ran:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     return str(tiny.save_checkpoint(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    """What has been loaded so far, by how it was loaded and by the time and size of every file."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def load_once(monkeypatch, loaded):
+    """Commands that load the same files share the model: loading costs more than a tiny model's answer."""
+
+    def once(load):
+        def cached(folder, *rest, **options):
+            files = sorted(path for path in Path(folder).resolve().rglob("*") if path.is_file())
+            stats = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+            key = (load.__qualname__, stats, rest[1:], tuple(options.items()))
+            if key not in loaded:
+                loaded[key] = load(folder, *rest, **options)
+            return copy(loaded[key])  # lion tag gives its tagger a policy and a cache
+
+        return cached
+
+    for name in ("load_model", "load_processor"):
+        monkeypatch.setattr(loading, name, once(getattr(loading, name)))
+    monkeypatch.setattr(RamTagger, "from_pretrained", once(RamTagger.from_pretrained))
 
 
 @pytest.fixture(autouse=True)

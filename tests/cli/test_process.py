@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 
-LION = [sys.executable, "-m", "lion.cli"]
 SHORT = [  # random weights never stop by themselves
     sys.executable,
     "-c",
@@ -19,7 +18,11 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def test_help_is_instant_and_wakes_no_heavy_library():
-    look = "import sys; from lion.cli import main; code = main(['--help']); print(sorted(sys.modules)); sys.exit(code)"
+    look = (
+        "import runpy, sys\nsys.argv = ['lion', '--help']\n"
+        "try:\n    runpy.run_module('lion.cli', run_name='__main__')\n"  # python -m lion.cli
+        "except SystemExit as end:\n    print(sorted(sys.modules)); sys.exit(end.code)"
+    )
     begin = os.times()
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
     end = os.times()
@@ -32,13 +35,32 @@ def test_help_is_instant_and_wakes_no_heavy_library():
     assert used < 1.0, f"{used:.2f} CPU-seconds"  # .4 on an old core, where torch alone takes 2.3
 
 
-def test_streams_are_clean(checkpoint, pictures):
-    """One JSON object a line on stdout and nothing on stderr, whatever the libraries would like to say."""
-    command = [*SHORT, "locate", str(pictures[0]), "the car", "-m", checkpoint, "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
-    assert json.loads(ran.stdout)["task"] == "locate"
-    (line,) = ran.stderr.splitlines()
-    assert ran.returncode == 1 and line.startswith("lion: error: ") and "no [x1,y1,x2,y2]" in line
+def test_streams_are_clean_and_the_network_is_used_for_hub_ids_only(checkpoint, pictures):
+    """One process for three commands, with sockets forbidden and no offline switch.
+
+    On stdout one JSON object and no line more, on stderr what lion says alone, whatever the libraries would like to
+    say: an answer without a box, a folder that works, a Hub id that is one line.
+    """
+    script = (
+        "import socket, sys\n"
+        "def refuse(*a, **k):\n    print('NETWORK'); raise OSError('no network here')\n"
+        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
+        f"{SHORT[2].removesuffix('; sys.exit(main())')}\n"
+        "picture, model = sys.argv[1:]\n"
+        "print(main(['locate', picture, 'the car', '-m', model, '--json']))\n"
+        "print(main(['tag', picture, '-m', model]))\n"
+        "sys.exit(main(['tag', picture, '-m', 'nobody/no-such-lion']))"
+    )
+    online = {key: value for key, value in ENVIRONMENT.items() if not key.startswith("HF_")}
+    command = [sys.executable, "-c", script, str(pictures[0]), checkpoint]
+    ran = subprocess.run(command, capture_output=True, text=True, env=online, timeout=300)
+    located, locate_code, tags, tag_code, *tries = ran.stdout.splitlines()
+    assert json.loads(located)["task"] == "locate"
+    assert (locate_code, tags, tag_code, ran.returncode) == ("1", "car, tree, sun", "0", 2)
+    assert tries and set(tries) == {"NETWORK"}
+    without_box, no_model = ran.stderr.splitlines()
+    assert without_box.startswith("lion: error: ") and "no [x1,y1,x2,y2]" in without_box
+    assert no_model.startswith("lion: error: ") and "no Hub model" in no_model
 
 
 def test_a_reader_that_leaves_early_is_no_drama(checkpoint, pictures):
@@ -68,28 +90,7 @@ def test_an_interrupt_is_quiet(checkpoint, pictures):
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_debug_shows_the_traceback_and_the_line(checkpoint):
-    command = [*LION, "caption", "nothing.png", "-m", checkpoint, "--tags", "a", "--no-tags", "--debug"]
-    ran = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
-    assert ran.returncode == 2
-    assert "Traceback" in ran.stderr and ran.stderr.splitlines()[-1].startswith("lion: error: ")
-
-
-def test_the_network_is_used_for_hub_ids_only(checkpoint, pictures):
-    """With sockets forbidden and no offline switch, a folder works and a Hub id is one line."""
-    script = (
-        "import socket, sys\n"
-        "def refuse(*a, **k):\n    print('NETWORK'); raise OSError('no network here')\n"
-        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
-        "from lion.cli import main\n"
-        "print(main(['tag', sys.argv[1], '-m', sys.argv[2]]))\n"
-        "print(main(['tag', sys.argv[1], '-m', 'nobody/no-such-lion']))"
-    )
-    online = {key: value for key, value in ENVIRONMENT.items() if not key.startswith("HF_")}
-    command = [sys.executable, "-c", script, str(pictures[0]), checkpoint]
-    ran = subprocess.run(command, capture_output=True, text=True, env=online, timeout=300)
-    tags, folder_code, *tries, hub_code = ran.stdout.splitlines()
-    assert (tags, folder_code, hub_code) == ("car, tree, sun", "0", "2")
-    assert tries and set(tries) == {"NETWORK"}
-    (line,) = ran.stderr.splitlines()
-    assert line.startswith("lion: error: ") and "no Hub model" in line
+def test_debug_shows_the_traceback_and_the_line(run, checkpoint):
+    ran = run("caption", "nothing.png", "-m", checkpoint, "--tags", "a", "--no-tags", "--debug")
+    assert ran.code == 2
+    assert "Traceback" in ran.err and ran.err.splitlines()[-1].startswith("lion: error: ")

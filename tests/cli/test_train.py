@@ -1,9 +1,10 @@
 """``lion train``: dry runs of every shipped recipe, chains that skip what is finished, mistakes in one line."""
 
 import json
+import multiprocessing
+import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from lion.cli import main
 from lion.data import pictures
 from lion.train.recipe.load import load, shipped
 from tests import processes
@@ -80,7 +82,8 @@ def three(tmp_path, chain):
 def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, tmp_path, monkeypatch):
     """The same models as one after another without workers, bars of each, and a failure that leaves one line."""
     shown = []
-    monkeypatch.setattr("lion.train.chain.get_context", lambda method: processes.context())
+    spawn, fork = multiprocessing.get_context, lambda method: processes.context()
+    monkeypatch.setattr("lion.train.chain.get_context", fork)
     monkeypatch.setattr("lion.cli.output.Meter.watch", lambda _, *report: shown.append(report))
     ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err
@@ -97,7 +100,9 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     (tmp_path / "off").mkdir()
     (tmp_path / "off/out1").write_text("a file where a folder is to be")
     (tmp_path / "one.yaml").write_text("chain: [own1.yaml]")
+    monkeypatch.setattr("lion.train.chain.get_context", spawn)  # a new process indeed, as users have it
     ran = run("train", tmp_path / "one.yaml", f"root={tmp_path}/off", "--at-once", "2")
+    monkeypatch.setattr("lion.train.chain.get_context", fork)
     assert ran.code == 2 and "Traceback" not in ran.err and f"{tmp_path}/off/out1" in ran.err.splitlines()[-1]
     broken = run("train", three, f"root={tmp_path}/new", "own3:optimizer.lr=1e30", "steps=40", "--at-once", "2")
     assert broken.code == 2 and "lower optimizer.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
@@ -109,16 +114,27 @@ def test_side_by_side_is_not_for_several_processes(run, chain, monkeypatch):
     assert ran.code == 2 and "leave it out under accelerate launch" in ran.err
 
 
+def train_chain(chain, root, errors):
+    """``lion train``, in a process of its own, of runs that never end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with errors.open("w") as sys.stderr, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lion.train.chain.get_context", lambda method: multiprocessing.get_context("fork"))
+        code = main(["train", chain, f"root={root}", "steps=100000", "--at-once", "2"])
+    sys.exit(code)
+
+
 def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):
-    command = [sys.executable, "-m", "lion.cli", "train", three, f"root={tmp_path}", "steps=100000", "--at-once", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as chain_of_runs:
-        logs = [tmp_path / out / "train.jsonl" for out in ("out1", "out3")]
-        while not all(log.is_file() and log.stat().st_size for log in logs):
-            assert chain_of_runs.poll() is None, chain_of_runs.stderr.read()
-            time.sleep(0.1)
-        chain_of_runs.send_signal(signal.SIGINT)
-        assert chain_of_runs.wait(timeout=60) == 130
-        assert "the same command, without --restart, resumes" in chain_of_runs.stderr.read()
+    errors = tmp_path / "stderr"
+    chain_of_runs = processes.context().Process(target=train_chain, args=(three, tmp_path, errors))
+    chain_of_runs.start()
+    logs = [tmp_path / out / "train.jsonl" for out in ("out1", "out3")]
+    while not all(log.is_file() and log.stat().st_size for log in logs):
+        assert chain_of_runs.is_alive(), errors.read_text()
+        time.sleep(0.1)
+    os.kill(chain_of_runs.pid, signal.SIGINT)
+    chain_of_runs.join(60)
+    assert chain_of_runs.exitcode == 130
+    assert "the same command, without --restart, resumes" in errors.read_text()
     for log in logs:
         (saved,) = (log.parent / "checkpoints").iterdir()
         assert int(re.search(r"\d+", saved.name)[0]) == len(log.read_text().splitlines())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,19 @@ def keys(visual_inputs: str = "both") -> dict[str, dict]:
 def full(visual_inputs: str = "both", dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
     """A whole state dict, tied tensors and buffers as the released module has them."""
     entries = keys(visual_inputs)
-    filled = fill_state_dict({name: entry["shape"] for name, entry in entries.items() if "alias_of" not in entry})
-    weights = {name: tensor.to(dtype) for name, tensor in filled.items()}
+    weights = {name: tensor.to(dtype, copy=True) for name, tensor in _filled(visual_inputs).items()}
     for name, entry in entries.items():
         if "alias_of" in entry:
             weights[name] = weights[entry["alias_of"]]
         elif "buffer" in entry:
             weights[name] = torch.arange(entry["shape"][1])[None]
     return weights
+
+
+@cache
+def _filled(visual_inputs: str) -> dict[str, Tensor]:
+    entries = keys(visual_inputs)
+    return fill_state_dict({name: entry["shape"] for name, entry in entries.items() if "alias_of" not in entry})
 
 
 def learnable(visual_inputs: str = "both") -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The released LION at tiny size in our classes, from golden data: weights from their names, inputs from files."""
 
+import copy
 import json
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, InstructBlipQFormerConfig, InstructBlipVisionConfig, T5Config
+from transformers import (
+    AutoTokenizer,
+    InstructBlipQFormerConfig,
+    InstructBlipVisionConfig,
+    PreTrainedTokenizerBase,
+    T5Config,
+)
 
 from lion.convert.key_map import join, our_name
 from lion.model import (
@@ -76,8 +83,9 @@ def config(visual_inputs: str = "both") -> LionConfig:
     )
 
 
+@cache
 def released_weights() -> dict[str, Tensor]:
-    """Every tensor of the golden model under its released name."""
+    """Every tensor of the golden model under its released name; not to be changed."""
     keys = read_json("state_dict_keys.json")["ALL"]
     shapes = {name: entry["shape"] for name, entry in keys.items()}
     aliases = {name: entry["alias_of"] for name, entry in keys.items() if "alias_of" in entry}
@@ -99,6 +107,11 @@ def model(visual_inputs: str = "both") -> LionForConditionalGeneration:
     The one-adapter variants have ``adapters.0`` alone and no router: it plays the image adapter behind the Q-Former
     (stage 1) and the region adapter behind the aggregator (stage 2), and our router keeps its start values.
     """
+    return copy.deepcopy(_model(visual_inputs))
+
+
+@cache
+def _model(visual_inputs: str) -> LionForConditionalGeneration:
     ours = LionForConditionalGeneration(config(visual_inputs)).eval()
     weights = golden_weights()
     if visual_inputs != "both":
@@ -113,9 +126,15 @@ def model(visual_inputs: str = "both") -> LionForConditionalGeneration:
 
 
 def processor() -> LionProcessor:
-    bert = AutoTokenizer.from_pretrained(FOLDER / "tokenizer_bert")
+    """A processor of its own, with tokenizers that all of them share."""
+    return LionProcessor(LionImageProcessor(56), *_tokenizers())
+
+
+@cache
+def _tokenizers() -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
+    t5, bert = (AutoTokenizer.from_pretrained(FOLDER / f"tokenizer_{name}") for name in ("t5", "bert"))
     bert.add_special_tokens({"bos_token": "[DEC]"})
-    return LionProcessor(LionImageProcessor(56), AutoTokenizer.from_pretrained(FOLDER / "tokenizer_t5"), bert)
+    return t5, bert
 
 
 def batch(level: str, tags: bool = True, **limits: int) -> dict[str, Tensor]:
