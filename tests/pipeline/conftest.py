@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from lion.pipeline import LionPipeline
+from lion.pipeline import DecodingPreset, LionPipeline
 from tests.pipeline import tiny
 
 
@@ -22,3 +22,28 @@ def pipeline(parts):
 @pytest.fixture
 def picture():
     return Image.linear_gradient("L").resize((90, 60)).convert("RGB")
+
+
+@pytest.fixture
+def short_answers(pipeline):
+    """Random weights never stop by themselves."""
+    pipeline.decoding = dict.fromkeys(pipeline.decoding, DecodingPreset(num_beams=2, max_new_tokens=8))
+
+
+@pytest.fixture
+def counted(pipeline, monkeypatch):
+    """How many pictures the Vision Encoder and the tagger were shown."""
+    seen = {"vision": 0, "tagger": 0}
+    look, tagger = pipeline.model.look, pipeline.tagger
+
+    def counting_look(pixel_values):
+        seen["vision"] += len(pixel_values)
+        return look(pixel_values)
+
+    def counting_tagger(images):
+        seen["tagger"] += len(images)
+        return tagger(images)
+
+    monkeypatch.setattr(pipeline.model, "look", counting_look)
+    monkeypatch.setattr(pipeline, "tagger", counting_tagger)
+    return seen

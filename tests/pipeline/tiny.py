@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -68,3 +69,8 @@ def save_checkpoint(folder: Path) -> Path:
     pieces.save_pretrained(folder)
     tagger().save_pretrained(folder / "tagger")
     return folder
+
+
+def several(count: int) -> list[Image.Image]:
+    """Pictures that differ."""
+    return [Image.linear_gradient("L").rotate(50 * index).resize((64, 48)).convert("RGB") for index in range(count)]

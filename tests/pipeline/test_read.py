@@ -1,0 +1,128 @@
+"""Reading: token ids and likelihoods become answers, and answers what other programs take."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from lion.boxes import Box
+from lion.errors import LionError
+from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, prepare, read, read_ranking
+from lion.pipeline.read import ranked
+from tests.pipeline import tiny
+
+SIZE = (200, 100)
+PROCESSOR = tiny.processor()
+
+
+def read_text(request, text):
+    """The answer to a request when the model generates a text; no model is involved."""
+    look = Look.open(Image.new("RGB", SIZE))
+    prompt = prepare(request, PROCESSOR, SIZE, ["car"])
+    return read(prompt, look, PROCESSOR.tokenizer(text)["input_ids"], PROCESSOR.tokenizer, "tiny")
+
+
+def test_ids_become_an_answer():
+    answer = read_text(Request("a.png", Verb.LOCATE, "the car"), " [0.10,0.20,0.50,0.80]")
+    box = LabelledBox("the car", Box(0.1, 0.2, 0.5, 0.8), Box(20, 20, 100, 80, "pixel"))
+    assert answer == Answer("[0.10,0.20,0.50,0.80]", Verb.LOCATE, ("car",), (box,), model="tiny")
+    described = read_text(Request("a.png", Verb.DESCRIBE, box=Box(20, 20, 100, 80, "pixel"), tags=[]), "a red car")
+    assert described.boxes == (LabelledBox("a red car", box.unit, box.pixel),) and described.tags == ()
+    silent = read_text(Request("a.png", Verb.CAPTION), " ")
+    assert (silent.ok, silent.text, silent.reason) == (False, "", "the model wrote nothing")
+
+
+def test_likelihoods_become_an_answer():
+    request = Request("a.png", Verb.ASK, "what is it?", candidates=["a cat", "a dog", "a car"])
+    prompt = prepare(request, PROCESSOR, SIZE, None)
+    answer = read_ranking(prompt, Look.open(Image.new("RGB", SIZE)), [3.0, 1.5, 2.0], "tiny")
+    assert (answer.text, answer.ok) == ("a dog", True)
+    assert [(one.text, one.nll, one.index) for one in answer.candidates] == [
+        ("a dog", 1.5, 1), ("a car", 2.0, 2), ("a cat", 3.0, 0)
+    ]  # fmt: skip
+    assert [one.tokens for one in answer.candidates] == [len(prompt.candidates[n]) for n in (1, 2, 0)]
+
+
+@given(nlls=st.lists(st.sampled_from([0.5, 1.0, 2.0, 30.0]), min_size=1, max_size=12))
+def test_ties_stay_in_the_given_order(nlls):
+    order = ranked(["a"] * len(nlls), [[5, 1]] * len(nlls), nlls)
+    assert [(one.nll, one.index) for one in order] == sorted((nll, index) for index, nll in enumerate(nlls))
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    with pytest.raises(LionError, match="NaN"):
+        ranked(["a", "b"], [[3, 1], [4, 1]], [0.5, float("nan")])
+
+
+def answering(pipeline, monkeypatch, text):
+    ids = pipeline.processor.tokenizer(text)["input_ids"]
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda prompts, vision, preset: [ids] * len(prompts))
+
+
+def test_locate_gives_the_box_in_both_spaces(pipeline, picture, monkeypatch):
+    answering(pipeline, monkeypatch, "[0.10,0.20,0.50,0.80]")
+    answer = pipeline.locate(picture, "the car")
+    assert answer.ok
+    assert answer.boxes == (LabelledBox("the car", Box(0.1, 0.2, 0.5, 0.8), Box(9, 12, 45, 48, "pixel")),)
+
+
+@pytest.mark.parametrize("text", ["", "yes", "[0.1,0.2,0.3]", "[0.9,0.1,0.2,0.5]", "[0,0,2,2]", "[0.1,0.2,0.5,0.8"])
+def test_an_unreadable_box_is_reported_not_invented(pipeline, picture, monkeypatch, text):
+    answering(pipeline, monkeypatch, text)
+    answer = pipeline.locate(picture, "the car")
+    assert (answer.ok, answer.boxes, answer.text) == (False, (), text)
+    assert answer.reason
+
+
+def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
+    answering(pipeline, monkeypatch, "")
+    assert pipeline.caption(picture).ok is False
+
+
+def test_json_has_the_stable_keys(pipeline, picture):
+    row = pipeline.describe_region(picture, Box(0, 0, 30, 30, "pixel")).to_json()
+    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model"]
+    assert row["boxes"] == [{"label": row["text"], "unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}]
+
+
+def answer(*labels):
+    boxes = [LabelledBox.of(label, Box(0.1 * place, 0.2, 0.5, 0.8), SIZE) for place, label in enumerate(labels, 1)]
+    return Answer("", Verb.LOCATE, boxes=tuple(boxes), ok=bool(boxes))
+
+
+@pytest.fixture
+def supervision():
+    return pytest.importorskip("supervision", reason="supervision is not installed")
+
+
+def test_detections_without_supervision(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(LionError, match="pip install supervision"):
+        answer("kite").detections()
+
+
+def test_detections_are_pixels_and_labels(supervision):
+    found = answer("kite", "cat", "kite").detections()
+    assert isinstance(found, supervision.Detections) and len(found) == 3
+    np.testing.assert_allclose(found.xyxy, [[20, 20, 100, 80], [40, 20, 100, 80], [60, 20, 100, 80]], rtol=1e-6)
+    assert found["class_name"].tolist() == ["kite", "cat", "kite"] and found.class_id.tolist() == [0, 1, 0]
+    assert found[found["class_name"] == "cat"].xyxy.tolist() == [[40, 20, 100, 80]]
+
+
+def test_an_answer_without_a_box_has_no_detections(supervision):
+    none = answer().detections()
+    assert len(none) == 0 and none.is_empty()
+    both = supervision.Detections.merge([none, answer("cat").detections()])
+    assert both["class_name"].tolist() == ["cat"]
+
+
+def test_detections_can_be_drawn(supervision):
+    picture = Image.new("RGB", SIZE)
+    drawn = np.asarray(supervision.BoxAnnotator(thickness=2).annotate(picture.copy(), answer("cat").detections()))
+    rows, columns = np.nonzero(drawn.any(axis=-1))
+    edges = [columns.min(), rows.min(), columns.max(), rows.max()]
+    assert np.abs(np.subtract(edges, [20, 20, 100, 80])).max() <= 2
+    assert not np.asarray(supervision.BoxAnnotator().annotate(picture.copy(), answer().detections())).any()
