@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lion.convert.key_map import MAY_START
@@ -72,7 +73,7 @@ BEAMS = [
 def test_beam_search_ids_are_golden(converted, name):
     how, level = name.rsplit(".", 1)
     folder = converted("qformer" if how.startswith("qformer") else "both")
-    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    model = loaded(folder)
     kwargs = released.read_json("outputs.json")["generation"][name]["kwargs"]
     settings = {key: value for key, value in kwargs.items() if key not in ("top_p", "temperature")}
     inputs = {key: value for key, value in batch(level).items() if key != "labels"}
@@ -94,8 +95,13 @@ def test_the_processor_gives_the_golden_ids(converted):
 
 
 @cache
+def loaded(folder):
+    return AutoModelForImageTextToText.from_pretrained(folder).eval()
+
+
 def state_of(folder):
-    return LionForConditionalGeneration.from_pretrained(folder).state_dict()
+    """The tensors in a folder; that this layout of them loads, and as what, is `test_numbers_are_golden`'s."""
+    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
 
 
 def convert(parts, out, lion, **inputs):
@@ -183,8 +189,6 @@ def test_what_a_stage_left_out_starts_as_training_would(converted, visual_inputs
 
 def test_bfloat16_is_stored_as_it_is_loaded_and_saved(parts, tmp_path):
     """From disk to memory and back in the checkpoint's own precision changes no bit and no type."""
-    from safetensors.torch import load_file
-
     plan = convert(parts, tmp_path / "out", parts.full, dtype=torch.bfloat16)
     model = LionForConditionalGeneration.from_pretrained(tmp_path / "out", dtype="auto")
     assert model.dtype == torch.bfloat16
