@@ -32,6 +32,8 @@ class Processes:
         """
         try:
             count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+            if not 0 <= rank < count:
+                raise ValueError(f"rank {rank} of {count}")
             if join and count > 1 and not distributed.is_initialized():
                 distributed.init_process_group("gloo", timeout=BARRIER_TIMEOUT)
         except ValueError as error:

@@ -46,7 +46,7 @@ class Knowing(LionPipeline):
         asked = words(request.history) if callable(words) else words
         return request.image, asked, tuple(request.candidates or ())
 
-    def look(self, image):
+    def look(self, image, *, tags=True):
         """It knows without looking."""
 
     def answer(self, requests, *, on_error="raise"):

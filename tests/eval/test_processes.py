@@ -132,7 +132,10 @@ def test_without_a_launcher_there_is_one(monkeypatch):
     assert Processes().device(None) is None and Processes(2, 1).device("cpu") == "cpu"
 
 
-@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "2"), ("WORLD_SIZE", "many"), ("RANK", "x")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORLD_SIZE", "2"), ("WORLD_SIZE", "many"), ("WORLD_SIZE", "0"), ("RANK", "x"), ("RANK", "1"), ("RANK", "-1")],
+)
 def test_half_a_launcher_is_an_error_that_says_so(monkeypatch, name, value):
     for other in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(other, raising=False)

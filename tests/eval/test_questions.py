@@ -19,8 +19,8 @@ class Answering:
         assert on_error == "row"
         return [self.answers[request.text] for request in requests]
 
-    def look(self, images):
-        self.looked.append(images)
+    def look(self, images, *, tags):
+        self.looked.append((images, tags))
 
 
 FAILED = Answer("", Verb.ASK, ok=False, reason="too\nlong", failed=True)
@@ -51,7 +51,7 @@ def test_a_wrong_answer_is_no_failure():
 def test_a_failed_request():
     pipeline = Answering(FAILED)
     assert questions(skip_bad=True).answer(pipeline, [0]) == [{"asked": "p", "skipped": "too long"}]
-    with pytest.raises(LionError, match=r"^set record a: too\slong \(mend it, or skip bad records with --skip-bad\)$"):
+    with pytest.raises(LionError, match=r"^set record a: too\slong \(fix it, or skip bad records with --skip-bad\)$"):
         questions(skip_bad=False).answer(pipeline, [0])
     with pytest.raises(LionError, match=r"^set record a: too\slong$"):
         questions().answer(pipeline, [0])
@@ -61,7 +61,14 @@ def test_each_image_is_encoded_once():
     pipeline = Answering()
     questions(images=[b"one", b"one"]).look(pipeline, [0, 1])
     questions().look(pipeline, [0, 1])
-    assert pipeline.looked == [[b"one"]]
+    assert pipeline.looked == [([b"one"], True)]
+
+
+def test_no_tagger_runs_for_prompts_without_tags():
+    pipeline = Answering()
+    untagged = QuestionSet("s", ["a"], ["p"], lambda index: Request("x.png", Verb.ASK, tags=()), images=[b"one"])
+    untagged.look(pipeline, [0])
+    assert pipeline.looked == [([b"one"], False)]
 
 
 def to_batch(pictures=(), lengths=(), count=None):

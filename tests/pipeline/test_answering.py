@@ -124,6 +124,8 @@ def test_decoding_belongs_to_the_request(pipeline, monkeypatch):
         ({"num_beams": 2.5}, "num_beams=2.5"),
         ({"num_beams": True}, "num_beams=True"),
         ({"repetition_penalty": 0}, "repetition_penalty=0"),
+        ({"repetition_penalty": "1.5"}, "repetition_penalty='1.5'"),
+        ({"length_penalty": float("nan")}, "length_penalty=nan"),
         ({"beams": 3}, "no decoding setting 'beams'; there are num_beams"),
     ],
 )
@@ -173,3 +175,30 @@ def test_several_threads_get_the_answers_of_one(parts):
 def test_tasks_have_their_presets(parts):
     pipeline = LionPipeline(*parts, decoding="short")
     assert pipeline.decoding[Task.VQA].max_new_tokens == 10 and pipeline.decoding[Task.CAPTION].max_new_tokens == 64
+
+
+def test_evidence_holds_for_one_pipeline(pipeline, parts):
+    """A look that another pipeline has filled is not taken for this one's, nor handed to later pictures."""
+    other = LionPipeline(*parts, name="other")
+    look = pipeline.look(picture(1))
+    look.evidence.tags = ("wrong",)
+    other.tagger = lambda images: [["right"]] * len(images)
+    assert other.tags(look).tags == ("right",) and other.tags(picture(1)).tags == ("right",)
+    assert pipeline.tags(look).tags == ("wrong",)
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(pipeline, limit):
+    with pytest.raises(LionError, match=f"max_prompt_tokens={limit}"):
+        pipeline.answer([Request(picture(0), Verb.ASK, "is it?", max_prompt_tokens=limit)])
+
+
+def test_verbs_may_be_given_by_name():
+    assert Request("a.png", "ask", "is it?").verb is Verb.ASK
+    with pytest.raises(LionError, match="no verb 'asks'; there are caption"):
+        Request("a.png", "asks", "is it?")
+
+
+def test_candidates_that_are_no_text_are_refused(pipeline):
+    with pytest.raises(LionError, match="candidate 0 of 2 is not readable text: 1"):
+        pipeline.rank(picture(0), "how many?", [1, 2])

@@ -32,7 +32,7 @@ def test_ids_become_an_answer():
     described = read_text(Request("a.png", Verb.DESCRIBE, box=Box(20, 20, 100, 80, "pixel"), tags=[]), "a red car")
     assert described.boxes == (LabelledBox("a red car", box.unit, box.pixel),) and described.tags == ()
     silent = read_text(Request("a.png", Verb.CAPTION), " ")
-    assert (silent.ok, silent.text, silent.reason) == (False, "", "the model wrote nothing")
+    assert (silent.ok, silent.text, silent.reason) == (False, "", "the model generated an empty answer")
 
 
 def test_likelihoods_become_an_answer():

@@ -67,7 +67,9 @@ def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path, restart):
     (tmp_path / "recipe.yaml").write_text("name: mine  # with comments\n")
     (tmp_path / "dog.png").write_bytes(b"a picture")
     toy = recipe(tmp_path, steps=4)
-    with pytest.raises(LionError, match=f"{tmp_path} holds other things than a run; choose another out=FOLDER"):
+    with pytest.raises(
+        LionError, match=f"{tmp_path} holds files that no training run wrote; choose another out=FOLDER"
+    ):
         train(toy, objective=Toy(toy), restart=restart)
     assert (tmp_path / "dog.png").read_bytes() == b"a picture"
     assert (tmp_path / "recipe.yaml").read_text() == "name: mine  # with comments\n"

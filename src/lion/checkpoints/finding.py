@@ -73,9 +73,7 @@ def model_type(folder: Path, name: str) -> str | None:
 
 def is_tagger(folder: Path, name: str) -> bool:
     """Whether the folder's model is a RAM tagger alone. Raises: as `model_type`."""
-    from lion.tagging import RamConfig
-
-    return model_type(folder, name) == RamConfig.model_type
+    return model_type(folder, name) == "lion_ram"  # RamConfig.model_type, whose module loads transformers
 
 
 def check_is_lion(folder: Path, name: str) -> None:

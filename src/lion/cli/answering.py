@@ -149,7 +149,7 @@ def read_tags(options: Options) -> TagFile | None:
 
 
 def report(answer: Answer, options: Options, several: bool) -> int:
-    """Print an answer or why there is none; returns the exit code it asks for."""
+    """Print an answer or why there is none; returns its exit code."""
     reason = answer.reason or ""
     if answer.failed:
         named = reason.startswith((f"{answer.image} ", f"{answer.image}:"))

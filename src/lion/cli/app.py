@@ -39,7 +39,7 @@ app = typer.Typer(
 def options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """What may stand before a verb, or in its place."""
+    """Options before, or instead of, a command."""
     if version:
         print(f"lion {metadata.version('lion-vlm')}")
         raise typer.Exit
@@ -100,6 +100,6 @@ def report(error: Exception) -> int:
     elif type(error).__name__ == "OutOfMemoryError":
         message, code = "out of memory; use a smaller --batch-size, or --device cpu", OURS
     else:
-        message, code = f"{type(error).__name__}: {error}; the fault is ours, run with --debug for details", OURS
+        message, code = f"{type(error).__name__}: {error}; this is a bug; run with --debug for details", OURS
     say("error", message)
     return code

@@ -59,7 +59,7 @@ def official(
     written beside the model as conversion.txt.
     """
     if out is None and not dry_run:
-        raise LionError("name the folder to write, or ask for --dry-run")
+        raise LionError("name the folder to write, or pass --dry-run")
     with Meter("loading libraries"):
         quiet_libraries(debug)
         import torch

@@ -17,7 +17,9 @@ def doctor(
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="A model to be used here: a folder or Hub id.")
     ] = None,
-    hub: Annotated[bool, typer.Option("--hub", help="Ask the Hugging Face Hub too: uses the network.")] = False,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Also check that the Hugging Face Hub is reachable: uses the network.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

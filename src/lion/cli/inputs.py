@@ -1,4 +1,4 @@
-"""What the user typed, made definite: pictures from files, folders and patterns, questions, boxes."""
+"""Parses arguments: pictures from files, folders and patterns, questions, boxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", 
 
 def expand(names: Sequence[str]) -> list[str]:
     """Every picture meant, in the order given, folders and patterns sorted. A name that matches nothing stays, and
-    opening it tells why.
+    opening it raises the reason.
 
     Raises: LionError if a name is empty.
     """
@@ -33,7 +33,7 @@ def expand(names: Sequence[str]) -> list[str]:
         path = os.path.expanduser(name)
         found: list[str] = []
         if os.path.isdir(path):
-            with suppress(OSError):  # opening it tells why
+            with suppress(OSError):  # opening it raises the reason
                 found = sorted(str(child) for child in Path(path).iterdir() if _is_picture(child))
         elif not os.path.lexists(path) and has_magic(path):
             found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))

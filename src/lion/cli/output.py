@@ -31,7 +31,7 @@ def say(kind: str, message: str) -> None:
 
 
 def quiet_libraries(debug: bool) -> None:
-    """Keep warnings, load reports and bars of the libraries underneath off stderr; what matters we say ourselves."""
+    """Silence warnings, load reports and progress bars of transformers and the Hub client."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -112,7 +112,7 @@ class Meter:
 
     Args:
         what: the task; None where `watch` names tasks as they begin.
-        total: how much there is to do; None if nobody knows.
+        total: how much there is to do; None if unknown.
         shown: whether to show anything at all.
     """
 
@@ -137,7 +137,7 @@ class Meter:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        self._patience = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
+        self._timer = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""
@@ -171,14 +171,14 @@ class Meter:
             self._shown = True
 
     def __enter__(self) -> Meter:
-        if self._patience:
-            self._patience.daemon = True
-            self._patience.start()
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._patience:
-            self._patience.cancel()
-            self._patience.join()
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()
         if self._shown:
             self._bar.stop()

@@ -49,7 +49,7 @@ def tag(
         )
     except KeyboardInterrupt:
         if out is not None:
-            say("note", f"stopped after {len(rows)} pictures; the same command goes on there")
+            say("note", f"stopped after {len(rows)} pictures; the same command resumes there")
         raise
     finally:
         if scores is not None:
@@ -65,7 +65,7 @@ def tag(
 
 
 def _place_of_scores(out: Path) -> Path:
-    """The folder that keeps the scores until ``out`` is written, made at once: a bad place is told before the work."""
+    """The folder that keeps the scores until ``out`` is written, made at once, so that a bad path is reported early."""
     from lion.tagging.tag_file import check_format
 
     check_format(out)
@@ -86,7 +86,7 @@ class _Tagging:
     rows: list[TagRow]
 
     def answer(self, requests: Sequence[Request], *, on_error: OnError = "raise") -> list[Answer]:
-        """Pictures are open by now: nothing fails for one of them alone."""
+        """`on_error` is not needed: pictures are open, and a tagger fails for all of them or none."""
         from lion.pipeline import Answer, Look
         from lion.tagging import TagRow
 

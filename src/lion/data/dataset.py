@@ -213,7 +213,7 @@ class AnnotationReader:
     def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:
         reason = " ".join(reason.split())
         if not self.skip_bad:
-            raise LionError(f"{file} {noun} {ident}: {reason} (mend it, or skip bad records with --skip-bad)")
+            raise LionError(f"{file} {noun} {ident}: {reason} (fix it, or skip bad records with --skip-bad)")
         self.skipped.append((str(ident), reason))
 
     def add(self, record: Record) -> None:

@@ -51,9 +51,9 @@ class Predictions:
         """The contents of run.json. Raises: LionError if there is none, or it is unreadable."""
         path = self.folder / "run.json"
         missing = f"{self.folder} holds no run.json; name the folder that lion eval wrote"
-        found = _read_json(path, missing, "ask again into another folder")
+        found = _read_json(path, missing, "run it again with another --out")
         if absent := [key for key in (*FIXED, *FIRST_CALL, "limit", "blind_run") if key not in found]:
-            raise LionError(f"{path} lacks {absent[0]!r}; ask again into another folder")
+            raise LionError(f"{path} lacks {absent[0]!r}; run it again with another --out")
         return found
 
     def record(self) -> dict[str, Any]:

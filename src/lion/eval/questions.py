@@ -62,7 +62,7 @@ class QuestionSet:
             return
         images: list[Picture] = list(dict.fromkeys(self.images[index] for index in indices))
         with suppress(LionError, OSError):  # `answer` reports an image that cannot be read
-            pipeline.look(images)
+            pipeline.look(images, tags=self.request(indices[0]).tags is None)
 
     def answer(self, pipeline: LionPipeline, indices: Sequence[int]) -> list[Prediction]:
         """A prediction for each. Raises: LionError for one that cannot be answered, unless bad ones are skipped."""
@@ -74,7 +74,7 @@ class QuestionSet:
         if answer.failed and self.skip_bad:
             return prediction | {SKIPPED: " ".join((answer.reason or "").split())}
         if answer.failed:
-            hint = "" if self.skip_bad is None else " (mend it, or skip bad records with --skip-bad)"
+            hint = "" if self.skip_bad is None else " (fix it, or skip bad records with --skip-bad)"
             raise LionError(f"{self.name} record {self.ids[index]}: {answer.reason}{hint}")
         if self.references:
             prediction["true"] = self.references[index]

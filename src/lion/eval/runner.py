@@ -120,7 +120,9 @@ def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
     run = predictions.run()
     benchmark = benchmark_of(run, data)
     if benchmark.settings != run["settings"]:
-        raise LionError(f"{folder}: the questions have changed since they were answered; ask again into another folder")
+        raise LionError(
+            f"{folder}: the questions have changed since they were answered; run it again with another --out"
+        )
     return _score(predictions, benchmark)
 
 

@@ -120,7 +120,7 @@ class LionProcessor(ProcessorMixin):
             batch.update(self.image_processor(images))
         if text is not None:
             instructions = [text] if isinstance(text, str) else list(text)
-            limit = max_text_tokens or self.max_text_tokens
+            limit = self.max_text_tokens if max_text_tokens is None else max_text_tokens
             batch.update(self._encode_prompts(instructions, tags, too_long, limit))
             batch.update(self._encode_instructions(instructions, too_long, limit))
             if tasks is not None:
@@ -144,7 +144,7 @@ class LionProcessor(ProcessorMixin):
         prompts = []
         for row, (instruction, row_tags) in enumerate(zip(instructions, rows_tags, strict=True)):
             if not instruction.strip():
-                raise LionError(f"instruction {row} is empty; ask something")
+                raise LionError(f"instruction {row} is empty; write an instruction")
             if any(SOFT_TOKEN in text for text in (instruction, *(row_tags or ()))):
                 raise LionError(f"{SOFT_TOKEN} is reserved for the tag prompt; remove it from the instruction and tags")
             prompts.append(_prompt(instruction, row_tags))
@@ -179,6 +179,8 @@ class LionProcessor(ProcessorMixin):
         prefix = [] if tags is None else self.tokenizer(tag_prompt([]), add_special_tokens=False)["input_ids"]
         ids = self.tokenizer(instruction)["input_ids"]
         room = limit - len(prefix)
+        if room < 1:
+            raise LionError(f"a limit of {limit} tokens does not hold the tag prompt ({len(prefix)}); raise it")
         if too_long == "error":
             raise LionError(f"the instruction has {len(ids)} tokens and the limit is {room}; shorten it")
         return prefix + ids[-room:]

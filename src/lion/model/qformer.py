@@ -1,4 +1,4 @@
-"""The instruction-aware Q-Former: learnt queries read the picture in the light of the instruction.
+"""The instruction-aware Q-Former: learnt queries read the picture conditioned on the instruction.
 
 B batch, P patches + CLS, Q queries, T instruction tokens (BERT's, not T5's), V vision width, D language-model width.
 """

@@ -1,7 +1,7 @@
-"""LION for people: :class:`LionPipeline`, its four steps, and what it takes and gives.
+"""The high-level interface: :class:`LionPipeline`, its four steps, its requests and answers.
 
-A request is *prepared* (words, tags, token ids), *evidence* of its picture is gathered (opened, tagged, encoded, and
-cached), the answer is *decoded* and *read*. Each step is a module that can be used without the others.
+*Evidence* of a request's picture is gathered (opened, tagged, encoded, and cached), the request is *prepared* (words,
+tags, token ids), the answer is *decoded* and *read*. Each step is a module that can be used without the others.
 """
 
 from lion.pipeline.answering import OnError, open_pictures

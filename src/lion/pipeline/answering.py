@@ -23,12 +23,12 @@ from lion.prompts import Task
 from lion.tagging import Tagger
 
 OnError = Literal["raise", "row"]
-"""What becomes of a request that cannot be answered: its error is raised, or it becomes an answer that is not ok."""
+"""Raise the error of a request that cannot be answered, or return it as an answer with `failed`."""
 
 
 @dataclass(slots=True)
 class _Row:
-    """One request on its way."""
+    """The state of one request in a batch."""
 
     request: Request
     on_error: OnError

@@ -1,5 +1,6 @@
 """How each task's answer is generated: the one place with generation settings, and their named presets."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
@@ -31,8 +32,12 @@ class DecodingPreset:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise LionError(f"{name}={value!r} must be a whole number of at least {least}")
-        if not self.repetition_penalty > 0:
-            raise LionError(f"repetition_penalty={self.repetition_penalty!r} must be a number above 0")
+        for name in ("repetition_penalty", "length_penalty"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise LionError(f"{name}={value!r} must be a finite number")
+        if self.repetition_penalty <= 0:
+            raise LionError(f"repetition_penalty={self.repetition_penalty!r} must be above 0")
 
     def as_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
@@ -84,9 +89,7 @@ def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
 
 def with_settings(preset: DecodingPreset, settings: DecodingSettings) -> DecodingPreset:
     """A preset with some of its fields replaced. Raises: LionError for an unknown field, or as the preset."""
-    try:
-        return replace(preset, **settings)
-    except TypeError:
-        known = ", ".join(DecodingSettings.__annotations__)
-        unknown = ", ".join(sorted(set(settings) - set(DecodingSettings.__annotations__)))
-        raise LionError(f"no decoding setting '{unknown}'; there are {known}") from None
+    known = DecodingSettings.__annotations__
+    if unknown := sorted(set(settings) - set(known)):
+        raise LionError(f"no decoding setting '{unknown[0]}'; there are {', '.join(known)}")
+    return replace(preset, **settings)

@@ -1,4 +1,4 @@
-"""Step 2, evidence: what depends on the picture alone (pixels, tags, visual features), kept by the picture's content.
+"""Step 1, evidence: what depends on the picture alone (pixels, tags, visual features), kept by the picture's content.
 
 A picture is opened into a :class:`Look`; its evidence is filled in when first needed and shared by all looks at equal
 pixels, so that many questions cost one pass of the Vision Encoder. P patches + CLS, V vision width, D model width.
@@ -26,17 +26,19 @@ CACHE_BYTES = 256 * 2**20
 """Default bound of a cache: some 70 pictures of the full-size model in float32, 4,000 of lion-mini."""
 
 _ENTRY_BYTES = 1024
-"""What an entry without visual features is counted as."""
+"""Bytes assumed for an entry without visual features."""
 
 
 @dataclass(slots=True)
 class Evidence:
-    """What the frozen parts found in a picture; None where it has not been computed."""
+    """Visual features and tags of one picture; None where they have not been computed."""
 
     vision: VisualFeatures | None = None
     """Vision Encoder and Vision Aggregator output, (1, P, V) and (1, P, D)."""
     tags: tuple[str, ...] | None = None
     """The tagger's tags, in its order."""
+    cache: EvidenceCache | None = field(default=None, repr=False)
+    """The cache it belongs to, and so the model and tagger it holds for; None before a pipeline has used it."""
 
     @property
     def nbytes(self) -> int:
@@ -47,7 +49,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One opened picture and its evidence. Valid for the pipeline that made it."""
+    """One opened picture and its evidence, which holds for one pipeline: another computes its own."""
 
     image: Image.Image
     """RGB, upright, as people see it."""
@@ -113,7 +115,9 @@ class EvidenceCache:
         """As :meth:`Look.open`, with the evidence of an equal picture where it is known."""
         look = Look.open(picture)
         with self._lock:
-            evidence = self._entries.setdefault(look.hash, look.evidence)
+            own = look.evidence if look.evidence.cache in (None, self) else Evidence()
+            evidence = self._entries.setdefault(look.hash, own)
+            evidence.cache = self
             self._entries.move_to_end(look.hash)
         return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
 

@@ -1,4 +1,4 @@
-"""LION for people: look at a picture once, then caption it, ask about it, locate and describe what is in it.
+"""The high-level interface: captioning, VQA, dialog, grounding, region description, tagging and ranking.
 
 Every method makes :class:`Request` objects, and :meth:`Answering.answer` is the one path that all of them take.
 """
@@ -69,16 +69,20 @@ class LionPipeline(Answering):
         )
 
     @overload
-    def look(self, image: Picture) -> Look: ...
+    def look(self, image: Picture, *, tags: bool = True) -> Look: ...
     @overload
-    def look(self, image: Pictures) -> list[Look]: ...
-    def look(self, image: Picture | Pictures) -> Look | list[Look]:
+    def look(self, image: Pictures, *, tags: bool = True) -> list[Look]: ...
+    def look(self, image: Picture | Pictures, *, tags: bool = True) -> Look | list[Look]:
         """Open a picture, or several, and compute all that does not depend on a question: visual features and tags.
+
+        Args:
+            image: one picture or a list.
+            tags: whether to run the tagger; without, it runs when a prompt first needs it.
 
         Raises: LionError if a picture cannot be read.
         """
         looks = [self.cache.open(picture) for picture in (image if isinstance(image, (list, tuple)) else [image])]
-        self.evidence(looks)
+        self.evidence(looks, tags=tags)
         return looks if isinstance(image, (list, tuple)) else looks[0]
 
     @overload
@@ -117,7 +121,7 @@ class LionPipeline(Answering):
     def chat(
         self, image: Any, question: Any, history: Any = (), *, tags: Tags = None, **settings: Unpack[Settings]
     ) -> Any:
-        """Answer a question in the light of earlier rounds; with lists, ``history`` holds one list of rounds each.
+        """Answer a question given earlier rounds; with lists, ``history`` holds one list of rounds each.
 
         Rounds are (question, answer), oldest first. Those that do not fit the model's limit are dropped from the
         oldest on, and ``Answer.note`` says so.

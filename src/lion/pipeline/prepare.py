@@ -1,4 +1,4 @@
-"""Step 1, prepare: a request becomes the words, tags and token ids that the model reads. No model is involved.
+"""Step 2, prepare: a request becomes the words, tags and token ids that the model reads. No model is involved.
 
 T prompt tokens (language model), T' instruction tokens (Q-Former).
 """
@@ -25,14 +25,14 @@ class Prompt:
     instruction: str
     """The bare instruction, as the Q-Former reads it."""
     tags: tuple[str, ...] | None
-    """Tags of the tag prompt; None for a prompt without one; empty if the tagger found nothing, which it then says."""
+    """Tags of the tag prompt; None for a prompt without one; empty for one whose list is empty."""
     inputs: BatchFeature
     """``input_ids`` and ``attention_mask`` (1, T), ``qformer_input_ids`` and ``qformer_attention_mask`` (1, T'),
     ``task_levels`` (1,)."""
     candidates: list[list[int]] | None
     """Token ids of the request's candidates, each ending in ``</s>``."""
     note: str | None
-    """What was left out to fit the limit, for the user."""
+    """A message on tags or rounds that were dropped to fit the limit."""
 
 
 def prepare(
@@ -51,7 +51,9 @@ def prepare(
             that is none, tags or candidates that are no list of words.
     """
     assert request.verb.task is not None
-    limit = request.max_prompt_tokens or processor.max_text_tokens
+    limit = processor.max_text_tokens if request.max_prompt_tokens is None else request.max_prompt_tokens
+    if limit < 1:
+        raise LionError(f"max_prompt_tokens={limit} must be at least 1")
     tags = found if request.tags is None else tag_words(request.tags) or None
     words, note = _instruction(request, processor, size, tags, limit)
     if tags and len(kept := processor.fitting_tags(words, tags, limit)) < len(tags):
@@ -78,7 +80,7 @@ def _instruction(
     if text is not None and not isinstance(text, str):
         raise LionError(f"a question or phrase is text, not {text!r}")
     if text is None or not text.strip():
-        raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; say what you want to know")
+        raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; write a question")
     if verb is Verb.LOCATE:
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
@@ -157,7 +159,7 @@ def candidate_ids(processor: LionProcessor, candidates: Sequence[str]) -> list[l
     if not candidates:
         raise LionError("there are no candidates; give at least one answer to rank")
     for index, text in enumerate(candidates):
-        if not is_readable(text):
+        if not isinstance(text, str) or not is_readable(text):
             raise LionError(f"candidate {index} of {len(candidates)} is not readable text: {text!r}; leave it out")
     rows: list[list[int]] = processor.tokenizer(list(candidates))["input_ids"]
     for index, (text, ids) in enumerate(zip(candidates, rows, strict=True)):

@@ -137,7 +137,7 @@ def read_ranking(prompt: Prompt, look: Look, nlls: Sequence[float], model: str) 
 def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple[Candidate, ...] = ()) -> Answer:
     request = prompt.request
     boxes: tuple[LabelledBox, ...] = ()
-    reason = None if text else "the model wrote nothing"
+    reason = None if text else "the model generated an empty answer"
     if request.verb is Verb.LOCATE:
         parsed = parse_boxes(text)
         reason = None if parsed.ok else parsed.reason

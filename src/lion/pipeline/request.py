@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import Self
 
 from lion.boxes import Box
+from lion.errors import LionError
 from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.evidence import Picture
 from lion.prompts import Task
 
 
 class Verb(StrEnum):
-    """What a user can ask for: a command of ``lion``, and the value of ``task`` in an answer."""
+    """A task as users know it: a command of ``lion``, and the value of ``task`` in an answer."""
 
     CAPTION = "caption"
     ASK = "ask"
@@ -50,7 +51,7 @@ Wording = Callable[[Sequence[Round]], str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question, of any verb, about one picture."""
+    """One question, of any verb, about one picture. Raises: LionError for an unknown verb."""
 
     image: Picture
     verb: Verb
@@ -71,3 +72,8 @@ class Request:
     """How the answer is generated; None for the pipeline's preset of the task."""
     max_prompt_tokens: int | None = None
     """Limit of tag prompt + instruction in tokens; None for the processor's."""
+
+    def __post_init__(self) -> None:
+        if self.verb not in list(Verb):
+            raise LionError(f"no verb {self.verb!r}; there are {', '.join(Verb)}")
+        object.__setattr__(self, "verb", Verb(self.verb))

@@ -74,7 +74,7 @@ def _check_folder(folder: Path, restart: bool) -> None:
     entries = [*folder.iterdir()] if folder.is_dir() else []
     is_run = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
     if not is_run and any(entry.name[0] != "." for entry in entries):
-        raise LionError(f"{folder} holds other things than a run; choose another out=FOLDER")
+        raise LionError(f"{folder} holds files that no training run wrote; choose another out=FOLDER")
     for entry in entries if restart else ():  # the folder itself may be a link to another disk
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 

@@ -62,7 +62,7 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
     }
     if incomplete and not skip_bad:
         sample, reason = next(iter(incomplete.items()))
-        raise LionError(f"{paper.name} {sample}: {reason} (mend it, or skip bad records with --skip-bad)")
+        raise LionError(f"{paper.name} {sample}: {reason} (fix it, or skip bad records with --skip-bad)")
     samples = [sample for sample in sizes if sample not in incomplete][:limit]
     selected = set(samples)
     records = [record for record in chosen if paper.sample(record) in selected]

@@ -72,7 +72,7 @@ class RecordData(Source):
         default={}, description="sampling weight of each task; empty: all, as often as in the file"
     )
     flip: float = Field(
-        default=0.0, ge=0, le=1, description="chance to mirror a picture whose text says no left or right"
+        default=0.0, ge=0, le=1, description="chance to mirror a picture whose text does not mention left or right"
     )
     crop: Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
     tags_from: Path | None = Field(default=None, description="file of `lion tag --out` with the tags; null: no tags")
