@@ -240,3 +240,10 @@ def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures,
     assert ran.code == 0 and json.loads(ran.out)["ok"]
     (line,) = ran.err.splitlines()
     assert line.startswith("lion: note: ") and "drawn scenes" in line and "--model" in line
+
+
+def test_a_question_that_is_wrong_for_every_picture_is_one_error(run, checkpoint, pictures):
+    ran = run("ask", *pictures, "word " * 2000, "-m", checkpoint, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert line.startswith("lion: error: the instruction has ") and "limit is" in line

@@ -30,6 +30,9 @@ def mistakes():
         (Request(picture(0), Verb.ASK, "is it?", candidates=[]), "no candidates"),
         (Request(picture(0), Verb.CHAT, "is it?", history=["no round"]), "list of rounds"),
         (Request(picture(0), Verb.CAPTION, tags="a, b"), "list of words"),
+        (Request(picture(0), Verb.CAPTION, tags=5), "list of words"),
+        (Request(picture(0), Verb.CHAT, "is it?", history=5), "list of rounds"),
+        (Request(picture(0), Verb.ASK, instruction=5), "an instruction is text"),
     ]
 
 
@@ -126,6 +129,7 @@ def test_decoding_belongs_to_the_request(pipeline, monkeypatch):
         ({"repetition_penalty": 0}, "repetition_penalty=0"),
         ({"repetition_penalty": "1.5"}, "repetition_penalty='1.5'"),
         ({"length_penalty": float("nan")}, "length_penalty=nan"),
+        ({"box_only": "no"}, "box_only='no'"),
         ({"beams": 3}, "no decoding setting 'beams'; there are num_beams"),
     ],
 )
@@ -202,3 +206,19 @@ def test_verbs_may_be_given_by_name():
 def test_candidates_that_are_no_text_are_refused(pipeline):
     with pytest.raises(LionError, match="candidate 0 of 2 is not readable text: 1"):
         pipeline.rank(picture(0), "how many?", [1, 2])
+
+
+@pytest.mark.parametrize("on_error", ["rows", None])
+def test_another_way_with_errors_is_refused(pipeline, on_error):
+    with pytest.raises(LionError, match=r"on_error=.* is not one of raise, row"):
+        pipeline.answer([Request(picture(0), Verb.CAPTION)], on_error=on_error)
+
+
+def test_the_cache_stays_bounded_where_batches_fail(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda *inputs: 1 / 0)
+    pipeline.look(picture(0))
+    pipeline.cache.max_bytes = 2 * pipeline.look(picture(0)).evidence.nbytes
+    for number in range(5):
+        with pytest.raises(ZeroDivisionError):
+            pipeline.answer([Request(picture(number), Verb.CAPTION, tags=[])])
+    assert len(pipeline.cache) <= 2

@@ -128,7 +128,8 @@ def answer_pictures(
             if ready and pipeline is None:
                 with meter.aside():
                     pipeline = load(options)
-            answers = iter(pipeline.answer(ready, on_error="row") if pipeline else [])
+            # Pictures are open by now, so an error is one of the text: the same for all, and reported once.
+            answers = iter(pipeline.answer(ready) if pipeline else [])
             with meter.aside():
                 for row, target in zip(opened, targets[start : start + len(batch)], strict=True):
                     answer = next(answers) if isinstance(row, Look) else row

@@ -13,7 +13,7 @@ import typer
 from lion.cli.answering import load_pipeline, read_tags, report
 from lion.cli.inputs import expand, open_picture
 from lion.cli.options import Options, shared_options
-from lion.cli.output import Meter, plan_saves, quiet_libraries
+from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, say
 from lion.errors import LionError
 
 
@@ -45,7 +45,13 @@ def chat(
     for question in _questions():
         with Meter("answering", None):
             (answer,) = pipeline.answer([replace(request, image=look, text=question, history=history)], on_error="row")
-        code = max(code, report(answer, options, several=False))
+        if options.json or not answer.failed:
+            print_answer(answer, options.json, named=False)
+        if answer.note:
+            say("note", answer.note)
+        if not answer.ok:
+            say("error", answer.reason or "")
+            code = max(code, 2 if answer.failed else 1)
         if not answer.failed:
             history.append((question, answer.text))
     if target:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
@@ -125,6 +125,8 @@ class Answering:
 
         Raises: LionError for a request that cannot be answered, where errors are raised.
         """
+        if on_error not in get_args(OnError):
+            raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")
         return [answer for batch in batched(requests, self.batch_size) for answer in self._batch(batch, on_error)]
 
     def _batch(self, requests: Sequence[Request], on_error: OnError) -> list[Answer]:
@@ -138,10 +140,12 @@ class Answering:
                 with row.attempt():
                     self._prepare(row, look)
             prompts = [(row, look, row.prompt) for row, look in _open_rows(rows) if row.prompt]
-            encode_images([look for _, look, _ in prompts], self.model, self.processor, self.batch_size)
-            for kind, members in self._groups(prompts).items():
-                self._decode(kind, members)
-            self.cache.trim(row.look for row in rows if row.look)
+            try:
+                encode_images([look for _, look, _ in prompts], self.model, self.processor, self.batch_size)
+                for kind, members in self._groups(prompts).items():
+                    self._decode(kind, members)
+            finally:
+                self.cache.trim(row.look for row in rows if row.look)
         return [row.answer for row in rows if row.answer]
 
     def evidence(self, looks: Sequence[Look], *, tags: bool = True) -> None:

@@ -32,6 +32,8 @@ class DecodingPreset:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise LionError(f"{name}={value!r} must be a whole number of at least {least}")
+        if not isinstance(self.box_only, bool):
+            raise LionError(f"box_only={self.box_only!r} must be True or False")
         for name in ("repetition_penalty", "length_penalty"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not math.isfinite(value):

@@ -118,6 +118,7 @@ class EvidenceCache:
             own = look.evidence if look.evidence.cache in (None, self) else Evidence()
             evidence = self._entries.setdefault(look.hash, own)
             evidence.cache = self
+            self._sizes.setdefault(look.hash, evidence.nbytes)
             self._entries.move_to_end(look.hash)
         return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
 

@@ -54,6 +54,8 @@ def prepare(
     limit = processor.max_text_tokens if request.max_prompt_tokens is None else request.max_prompt_tokens
     if limit < 1:
         raise LionError(f"max_prompt_tokens={limit} must be at least 1")
+    if not isinstance(request.tags, Sequence | None):
+        raise LionError(f"tags is a list of words, not {request.tags!r}")
     tags = found if request.tags is None else tag_words(request.tags) or None
     words, note = _instruction(request, processor, size, tags, limit)
     if tags and len(kept := processor.fitting_tags(words, tags, limit)) < len(tags):
@@ -71,8 +73,14 @@ def _instruction(
 ) -> tuple[str, str | None]:
     """The bare instruction, and a note for the user if any."""
     verb, text, history, words = request.verb, request.text, request.history, request.instruction
+    if not isinstance(history, Sequence):
+        raise LionError(f"a history is a list of rounds (question, answer), not {history!r}")
+    if callable(words):
+        return fit_history(processor, tags, history, words, limit)
+    if words is not None and not isinstance(words, str):
+        raise LionError(f"an instruction is text, or a function that words a history, not {words!r}")
     if words is not None:
-        return fit_history(processor, tags, history, words, limit) if callable(words) else (words, None)
+        return words, None
     if verb is Verb.DESCRIBE:
         return _region_instruction(request.box, size, processor.box_decimals)
     if verb is Verb.CAPTION:
