@@ -91,7 +91,7 @@ def test_what_was_tagged_before_a_stop_is_not_tagged_again(run, checkpoint, pict
     monkeypatch.setattr(RamTagger, "_run", stopping)
     command = ["tag", *pictures, "--out", path, "-m", checkpoint, "--batch-size", 1]
     stopped = run(*command)
-    assert stopped.code == 130 and "stopped after 2 pictures; the same command goes on" in stopped.err
+    assert stopped.code == 130 and "stopped after 2 pictures; the same command resumes" in stopped.err
     assert not path.exists()
     assert run(*command).code == 0 and seen == [1, 1, 1, 1]
     assert len(TagFile.read(path)) == 3 and [one.name for one in path.parent.iterdir()] == ["tags.jsonl"]

@@ -380,6 +380,6 @@ def test_restart_throws_runs_away_and_nothing_else(tmp_path):
     assert train(linked, objective=Toy(linked), restart=True)["steps"] == 12 and link.is_symlink()
     place.rename(toy.folder)
     (toy.folder / "recipe.yaml").unlink()
-    with pytest.raises(LionError, match=r"holds other things than a run"):
+    with pytest.raises(LionError, match=r"holds files that no training run wrote"):
         train(toy, objective=Toy(toy), restart=True)
     assert (toy.folder / "finished.json").is_file()
