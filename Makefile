@@ -22,7 +22,7 @@ setup: $(READY)  ## make .venv with all that training and tests need, pinned in 
 
 $(CORE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("LION needs Python 3.11 or newer: name one with make PYTHON=...")'
-	@echo "Setting up .venv, once (half a minute or so; torch is the bulk of it) ..."
+	@echo "Setting up .venv, once (about a minute; torch is the bulk of it) ..."
 	@$(PYTHON) -m venv .venv
 	@$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch)
 	@$(INSTALL) -e .

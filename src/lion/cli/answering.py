@@ -15,7 +15,7 @@ from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, sa
 
 if TYPE_CHECKING:
     from lion.boxes import Box
-    from lion.pipeline import Answer, LionPipeline, OnError, Request
+    from lion.pipeline import Answer, LionPipeline, Request
     from lion.tagging import TagFile
 
 
@@ -69,7 +69,7 @@ def describe(
 class Answering(Protocol):
     """Answers requests: LionPipeline, or for ``lion tag`` the tagger alone."""
 
-    def answer(self, requests: Sequence[Request], /, *, on_error: OnError = ...) -> list[Answer]:
+    def answer(self, requests: Sequence[Request], /) -> list[Answer]:
         """An answer to each request, in order."""
 
 

@@ -17,7 +17,7 @@ from lion.cli.output import Meter, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.pipeline import Answer, OnError, Request
+    from lion.pipeline import Answer, Request
     from lion.tagging import RamTagger, TagRow
 
 
@@ -85,8 +85,7 @@ class _Tagging:
     name: str
     rows: list[TagRow]
 
-    def answer(self, requests: Sequence[Request], *, on_error: OnError = "raise") -> list[Answer]:
-        """`on_error` is not needed: pictures are open, and a tagger fails for all of them or none."""
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
         from lion.pipeline import Answer, Look
         from lion.tagging import TagRow
 
