@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from datasets import Dataset, Image
 
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources import read
 from lion.images import open_image
 from lion.prompts import INSTRUCTIONS, Task

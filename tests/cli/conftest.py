@@ -65,7 +65,7 @@ def load_once(monkeypatch, loaded):
 def short_answers(monkeypatch):
     """Random weights never stop by themselves."""
     short = {name: dict.fromkeys(Task, DecodingPreset(num_beams=2, max_new_tokens=6)) for name in DECODING}
-    monkeypatch.setattr("lion.pipeline.decoding.DECODING", short)
+    monkeypatch.setattr("lion.pipeline.request.DECODING", short)
 
 
 @pytest.fixture

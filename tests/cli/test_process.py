@@ -10,7 +10,7 @@ import sys
 SHORT = [  # random weights never stop by themselves
     sys.executable,
     "-c",
-    "import sys, lion.pipeline.decoding as d; from lion.cli import main; "
+    "import sys, lion.pipeline.request as d; from lion.cli import main; "
     "short = dict.fromkeys(d.Task, d.DecodingPreset(num_beams=2, max_new_tokens=4)); "
     "d.DECODING = dict.fromkeys(d.DECODING, short); sys.exit(main())",
 ]

@@ -91,7 +91,7 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     """The same models as one after another without workers, bars of each, and a failure that leaves one line."""
     shown = []
     spawn, fork = multiprocessing.get_context, lambda method: processes.context()
-    monkeypatch.setattr("lion.train.chain.get_context", fork)
+    monkeypatch.setattr("lion.train.side_by_side.get_context", fork)
     monkeypatch.setattr("lion.cli.output.Meter.watch", lambda _, *report: shown.append(report))
     ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err
@@ -108,9 +108,9 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     (tmp_path / "off").mkdir()
     (tmp_path / "off/out1").write_text("a file where a folder is to be")
     (tmp_path / "one.yaml").write_text("chain: [own1.yaml]")
-    monkeypatch.setattr("lion.train.chain.get_context", spawn)  # a new process indeed, as users have it
+    monkeypatch.setattr("lion.train.side_by_side.get_context", spawn)  # a new process indeed, as users have it
     ran = run("train", tmp_path / "one.yaml", f"root={tmp_path}/off", "--at-once", "2")
-    monkeypatch.setattr("lion.train.chain.get_context", fork)
+    monkeypatch.setattr("lion.train.side_by_side.get_context", fork)
     assert ran.code == 2 and "Traceback" not in ran.err and f"{tmp_path}/off/out1" in ran.err.splitlines()[-1]
     broken = run("train", three, f"root={tmp_path}/new", "own3:optimizer.lr=1e30", "steps=40", "--at-once", "2")
     assert broken.code == 2 and "lower optimizer.lr" in broken.err.splitlines()[-1] and "Traceback" not in broken.err
@@ -126,7 +126,7 @@ def train_chain(chain, root, errors):
     """``lion train``, in a process of its own, of runs that never end."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with errors.open("w") as sys.stderr, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lion.train.chain.get_context", lambda method: multiprocessing.get_context("fork"))
+        patch.setattr("lion.train.side_by_side.get_context", lambda method: multiprocessing.get_context("fork"))
         code = main(["train", chain, f"root={root}", "steps=100000", "--at-once", "2"])
     sys.exit(code)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lion.boxes import Box
-from lion.data.augment import Augment
+from lion.data.record_source import Augment
 
 
 def picture_of(box: Box, side: int = 64) -> Image.Image:

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from lion.boxes import Box, parse_boxes
-from lion.data.augment import Augment
-from lion.data.record_source import RecordSource
+from lion.data.record_source import Augment, RecordSource
 from lion.data.sources.jsonl import read
 from lion.errors import LionError
 from lion.prompts import Task

@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from lion.boxes import Box, parse_boxes
-from lion.data.augment import Augment
 from lion.data.dataset import Dataset
-from lion.data.record import Record
-from lion.data.record_source import RecordSource
+from lion.data.record_source import Augment, RecordSource
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.images import image_hash, open_image
 from lion.prompts import Task

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from lion.errors import LionError
 from lion.metrics import VqaQuestion, vqa
-from lion.metrics.vqa import vqa_values
-from lion.metrics.vqa_normalisation import clean, normalise, process_punctuation
+from lion.metrics.vqa import clean, normalise, process_punctuation, vqa_values
 from tests.metrics import truth
 
 VERSIONS = ("legacy_2016", "official_2021")

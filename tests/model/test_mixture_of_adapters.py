@@ -2,8 +2,9 @@
 
 import torch
 
-from lion.model import TaskLevel
+from lion.model import TaskLevel, level_of
 from lion.model.mixture_of_adapters import Adapter, MixtureOfAdapters, Router
+from lion.prompts import Task
 
 
 def mixture():
@@ -39,3 +40,8 @@ def test_the_router_starts_by_picking_the_own_adapter():
 
 def test_it_computes_in_its_own_precision():
     assert mixture()(torch.randn(1, 2, 6).bfloat16(), torch.tensor([0])).dtype == torch.float32
+
+
+def test_boxes_in_or_out_mean_region():
+    assert {task for task in Task if level_of(task) == TaskLevel.REGION} == {Task.REC, Task.REG}
+    assert (int(TaskLevel.REGION), int(TaskLevel.IMAGE)) == (0, 1)  # rows of the released router

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 
-from lion.model.vision_encoder import VisionEncoder, sincos_positions
+from lion.model.vision_encoder import LayerNorm, VisionEncoder, sincos_positions
 
 CONFIG = InstructBlipVisionConfig(
     hidden_size=16, intermediate_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=32, patch_size=16
@@ -45,3 +46,9 @@ def test_cells_are_coded_where_their_centres_lie():
     # The first of 4 x 4 cells lies between the first two patches of each side, and nearest to those four.
     nearest = (patches - cells[0]).square().sum(-1).argsort()[:4]
     assert sorted(nearest.tolist()) == [0, 1, 8, 9]
+
+
+def test_a_norm_computes_in_the_type_of_its_weights_and_returns_that_of_its_input():
+    norm, hidden = LayerNorm(8), torch.randn(3, 8).bfloat16() * 100
+    golden = functional.layer_norm(hidden.float(), (8,)).bfloat16()
+    assert torch.equal(norm(hidden), golden)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lion.errors import LionError
-from lion.tagging.policy import TagPolicy, best_f1_thresholds
+from lion.tagging.ram_tagger import TagPolicy, best_f1_thresholds
 
 # A coarse grid makes ties, with thresholds and among scores, the normal case.
 grid = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])

@@ -18,8 +18,7 @@ from transformers import SwinConfig
 
 from lion.tagging.configuration_ram import RamConfig
 from lion.tagging.modeling_ram import RamModel
-from lion.tagging.policy import TagPolicy
-from lion.tagging.ram_tagger import RamTagger, preprocess
+from lion.tagging.ram_tagger import RamTagger, TagPolicy, preprocess
 from tests.tagging.released import FOLDER, GOLDEN, golden_weights, read_json, swin_large
 
 BOUND = 1e-5

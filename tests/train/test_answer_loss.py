@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from lion.errors import LionError
-from lion.train.answer_loss import AnswerLoss, coordinate_ids
+from lion.train.language_modelling import AnswerLoss, coordinate_ids
 from lion.train.mini.presets import world_processor
 from lion.train.objective import Batch
 

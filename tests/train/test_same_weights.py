@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from lion.data import pictures
-from lion.train.chain import train_chain
 from lion.train.recipe.load import load_chain
+from lion.train.run import train_in_turn
 from lion.train.stages import STAGES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "short_runs.json"
@@ -85,7 +85,7 @@ def short_runs(root: Path) -> dict[str, dict]:
         patch.setenv("LION_CACHE", str(root / "cache"))
         patch.setattr(pictures, "BLOCK", 8)
         chain = load_chain(root / "chain.yaml", [*SETTINGS, *NO_VALIDATION, f"root={root}"])
-        return {recipe.name: facts(recipe.folder) for recipe, *_ in train_chain(chain.recipes)}
+        return {recipe.name: facts(recipe.folder) for recipe, *_ in train_in_turn(chain.recipes)}
 
 
 def found(root: Path) -> dict:

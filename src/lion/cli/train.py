@@ -61,7 +61,8 @@ def train(
         if find_spec(needed) is None:
             raise LionError(f"training needs {needed}: pip install {needed}")
     from lion.distributed import Processes
-    from lion.train.chain import train_chain
+    from lion.train.run import train_in_turn
+    from lion.train.side_by_side import train_side_by_side
     from lion.train.stopping import Stopped
 
     if dry_run:
@@ -73,7 +74,10 @@ def train(
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
         with Meter(shown=main) as meter:
-            runs = train_chain(chain.recipes, restart=restart, at_once=at_once, prepare=quiet, watch=meter.watch)
+            if at_once == 1:
+                runs = train_in_turn(chain.recipes, restart=restart, watch=meter.watch)
+            else:
+                runs = train_side_by_side(chain.recipes, at_once, restart=restart, prepare=quiet, watch=meter.watch)
             for each, record, before in runs:
                 if not before:
                     trained.add(each.name)

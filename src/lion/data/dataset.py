@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.boxes import Box
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

@@ -9,7 +9,7 @@ distribution) are not computed.
 from collections.abc import Callable, Sequence
 
 from lion.metrics.statistics import Estimate, mean
-from lion.metrics.vqa_normalisation import normalise
+from lion.metrics.vqa import normalise
 
 RULES: dict[str, Callable[[str], str]] = {
     "exact": lambda text: text,

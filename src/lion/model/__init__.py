@@ -7,10 +7,17 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
 from lion.model.image_processing_lion import LionImageProcessor
-from lion.model.modeling_lion import FROZEN, TRAINABLE, LionForConditionalGeneration, LionInputs
-from lion.model.modeling_outputs import LionImageFeatures, LionOutput, VisualFeatures
+from lion.model.mixture_of_adapters import TaskLevel, level_of
+from lion.model.modeling_lion import (
+    FROZEN,
+    TRAINABLE,
+    LionForConditionalGeneration,
+    LionImageFeatures,
+    LionInputs,
+    LionOutput,
+    VisualFeatures,
+)
 from lion.model.processing_lion import LionProcessor
-from lion.model.task_level import TaskLevel, level_of
 
 AutoConfig.register("lion", LionConfig, exist_ok=True)
 AutoModel.register(LionConfig, LionForConditionalGeneration, exist_ok=True)

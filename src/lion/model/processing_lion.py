@@ -16,7 +16,7 @@ from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from lion.boxes import parse_boxes
 from lion.errors import LionError
 from lion.model.image_processing_lion import LionImageProcessor
-from lion.model.task_level import level_of
+from lion.model.mixture_of_adapters import level_of
 from lion.prompts import SOFT_TOKEN, Task, tag_prompt
 
 TooLong = Literal["error", "truncate"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
-from lion.model.layer_norm import LayerNorm
+from lion.model.vision_encoder import LayerNorm
 
 
 class QFormer(nn.Module):

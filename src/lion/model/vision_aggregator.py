@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from lion.model.configuration_lion import VisionAggregatorConfig
-from lion.model.layer_norm import LayerNorm
+from lion.model.vision_encoder import LayerNorm
 
 
 class Attention(nn.Module):

@@ -12,6 +12,16 @@ from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 from lion.nn.stem import ConvolutionalStem
 
 
+class LayerNorm(nn.LayerNorm):
+    """torch's, computed in the type of its weights (float32 as loaded) and handed on in the type of its input.
+
+    Source: released ``ln_vision`` and ``ln_adapter``, which compute in float32 whatever surrounds them.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return super().forward(hidden.to(self.weight.dtype)).to(hidden.dtype)
+
+
 class VisionEncoder(nn.Module):
     """ViT that returns the outputs of chosen blocks.
 

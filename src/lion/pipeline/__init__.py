@@ -6,13 +6,12 @@ tags, token ids), the answer is *decoded* and *read*. Each step is a module that
 
 from lion.pipeline.answering import OnError, open_pictures
 from lion.pipeline.decode import Decoder, TransformersDecoder
-from lion.pipeline.decoding import DECODING, DecodingPreset
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare
 from lion.pipeline.read import Answer, Candidate, LabelledBox, read, read_ranking
-from lion.pipeline.request import Request, Verb
+from lion.pipeline.request import DECODING, DecodingPreset, Request, Verb
 
 __all__ = [
     "DECODING",

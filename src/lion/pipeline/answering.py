@@ -14,11 +14,10 @@ from typing import Any, Literal, get_args
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.decode import Decoder, TransformersDecoder
-from lion.pipeline.decoding import DecodingPreset, decoding_presets
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, batched, encode_images, picture_name, tag_images
 from lion.pipeline.prepare import Prompt, prepare
 from lion.pipeline.read import Answer, read, read_ranking
-from lion.pipeline.request import Request, Verb
+from lion.pipeline.request import DecodingPreset, Request, Verb, decoding_presets
 from lion.prompts import Task
 from lion.tagging import Tagger
 

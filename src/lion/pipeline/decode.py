@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxOnly
-from lion.pipeline.decoding import DecodingPreset
 from lion.pipeline.prepare import Prompt
+from lion.pipeline.request import DecodingPreset
 
 
 class Decoder(Protocol):

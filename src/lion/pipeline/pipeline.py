@@ -16,11 +16,10 @@ from lion.boxes import Box
 from lion.checkpoints.loading import load
 from lion.errors import LionError
 from lion.pipeline.answering import Answering
-from lion.pipeline.decoding import DecodingSettings as Settings
-from lion.pipeline.decoding import decoding_presets, with_settings
 from lion.pipeline.evidence import Look, Picture, Pictures
 from lion.pipeline.read import Answer, Candidate
-from lion.pipeline.request import Request, Round, Verb
+from lion.pipeline.request import DecodingSettings as Settings
+from lion.pipeline.request import Request, Round, Verb, decoding_presets, with_settings
 
 AnyImage = Picture | Pictures
 Answers = list[Answer]
@@ -56,7 +55,7 @@ class LionPipeline(Answering):
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
             batch_size: pictures, or prompts, that go through the model together.
-            decoding: a preset of :mod:`lion.pipeline.decoding`: ``lion``, ``official``, ``short`` or ``boxes``.
+            decoding: a preset of :mod:`lion.pipeline.request`: ``lion``, ``official``, ``short`` or ``boxes``.
 
         Raises:
             LionError: no such model, device or preset, not a LION checkpoint, or weights that do not fit its

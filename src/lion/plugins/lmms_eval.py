@@ -27,7 +27,7 @@ class Lion(lmms):
     Args:
         pretrained: a checkpoint folder, a Hub id or ``lion-mini``.
         task: the task of every prompt, of :class:`lion.prompts.Task`; ``rec`` where the answers are boxes.
-        decoding: a preset of :mod:`lion.pipeline.decoding`, for settings that a task's ``generation_kwargs`` lack.
+        decoding: a preset of :mod:`lion.pipeline.request`, for settings that a task's ``generation_kwargs`` lack.
         batch_size: prompts that go through the model together.
         device: None for a GPU if there is one; each of several processes takes its own.
         max_batch_size: passed by lmms-eval to every model; ignored.

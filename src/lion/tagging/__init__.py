@@ -13,8 +13,7 @@ from PIL.Image import Image
 if TYPE_CHECKING:
     from lion.tagging.configuration_ram import RamConfig
     from lion.tagging.modeling_ram import RamModel
-    from lion.tagging.policy import TagPolicy
-    from lion.tagging.ram_tagger import RamTagger
+    from lion.tagging.ram_tagger import RamTagger, TagPolicy
     from lion.tagging.tag_cache import TagCache
     from lion.tagging.tag_file import TagFile, TagRow, write_tags
 
@@ -24,7 +23,7 @@ _MODULES = {
     "RamTagger": "ram_tagger",
     "TagCache": "tag_cache",
     "TagFile": "tag_file",
-    "TagPolicy": "policy",
+    "TagPolicy": "ram_tagger",
     "TagRow": "tag_file",
     "write_tags": "tag_file",
 }

@@ -1,6 +1,7 @@
 """The objective of stages 1 to 3: generate the answer to an instruction about a picture (paper, section 3.3).
 
-The stages differ in data, visual inputs and trainable components, which the stage table holds.
+The stages differ in data, visual inputs and trainable components, which the stage table holds. B batch, A answer
+tokens, W vocabulary.
 """
 
 import shutil
@@ -8,23 +9,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
-from lion.data.augment import Augment
+from lion.checkpoints.loading import load_model, load_processor
+from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
-from lion.data.record_source import RecordSource
+from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import BadSample, Source
 from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
-from lion.model import LionForConditionalGeneration, LionOutput
+from lion.errors import LionError
+from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
 from lion.tagging import TagFile
-from lion.train.answer_loss import AnswerLoss, coordinate_ids
-from lion.train.assembly import build_model, find_processor
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
-from lion.train.stages import AUXILIARY_LOSSES, LanguageModellingOptions, resolve
+from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
 from lion.train.validation import DECODING, Validator
 
 
@@ -143,3 +147,85 @@ class LanguageModelling(Objective):
         if tagger and tagger != folders.get("model"):
             log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
             shutil.copytree(tagger, out / "tagger", ignore=log)
+
+
+def find_processor(recipe: Recipe) -> LionProcessor:
+    """The processor in the folder of the model or of its language model; the drawn world's for a model from scratch.
+
+    Raises: LionError if the folder of `init.model` holds none, or a damaged one.
+    """
+    folders = recipe.init_folders
+    for part in ("model", "language_model"):
+        if part in folders and (folders[part] / "processor_config.json").is_file():
+            return load_processor(folders[part], str(folders[part]))
+    if "model" in folders:
+        raise LionError(f"{folders['model']} holds no processor; save one beside the model")
+    processor: LionProcessor = resolve(PRESET_PROCESSOR)(recipe.model)
+    return processor
+
+
+def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
+    """The model of `init.model`, or a fresh one, with the parts of `init`. Raises: LionError if weights do not fit."""
+    folders = recipe.init_folders
+    if whole := folders.get("model"):
+        model = load_model(whole, str(whole), torch.float32)
+    else:
+        model = resolve(PRESET_MODEL)(recipe.model, processor)
+    model.config.visual_inputs = recipe.row.visual_inputs
+    for part, folder in folders.items():
+        if part not in ("model", "tagger"):
+            load_part(model, part, folder)
+    return model
+
+
+class AnswerLoss:
+    """Mean over samples of the mean over each sample's answer tokens, and the same for each task.
+
+    Per sample first, so that long captions do not outweigh one-word answers.
+
+    Args:
+        coordinate_ids: token of each coordinate in order (0.00, 0.01, ...), for soft labels.
+        width: standard deviation, in coordinates, of soft labels, with which an error of 0.01 costs less than one of
+            0.5; 0 for hard labels, as in the paper.
+    """
+
+    def __init__(self, coordinate_ids: Tensor | None = None, width: float = 0.0) -> None:
+        self.ids, self.weights = coordinate_ids, None
+        if width > 0:
+            assert coordinate_ids is not None, "soft labels need the coordinates' tokens"
+            steps = torch.arange(len(coordinate_ids))
+            self.weights = torch.softmax(-0.5 * ((steps[:, None] - steps[None, :]) / width) ** 2, dim=1)
+
+    def __call__(self, logits_BAW: Tensor, batch: Batch) -> Loss:
+        """The loss of logits against `batch.tensors["labels"]` (B, A), computed in fp32."""
+        losses_B = self.per_sample(logits_BAW, batch.tensors["labels"])
+        per_task = {}
+        for task in sorted(set(batch.tasks)):
+            rows = [row for row, name in enumerate(batch.tasks) if name == task]
+            per_task[str(task)] = losses_B.detach()[rows].mean()
+        return Loss(losses_B.mean(), per_task)
+
+    def per_sample(self, logits_BAW: Tensor, labels_BA: Tensor) -> Tensor:
+        """Mean loss of each sample's own tokens, (B,)."""
+        logs_BAW = functional.log_softmax(logits_BAW.float(), dim=-1)
+        losses_BA = -logs_BAW.gather(-1, labels_BA.clamp(min=0)[..., None])[..., 0]
+        if self.weights is not None and self.ids is not None:
+            self.ids, self.weights = self.ids.to(labels_BA.device), self.weights.to(labels_BA.device)
+            same_BAC = labels_BA[..., None] == self.ids
+            spread_BA = -(self.weights[same_BAC.int().argmax(-1)] * logs_BAW[..., self.ids]).sum(-1)
+            losses_BA = torch.where(same_BAC.any(-1), spread_BA, losses_BA)
+        real_BA = labels_BA != -100  # the label of padding
+        return (losses_BA * real_BA).sum(1) / real_BA.sum(1).clamp(min=1)
+
+
+def coordinate_ids(tokenizer: PreTrainedTokenizerBase, decimals: int) -> Tensor:
+    """The token of each coordinate with `decimals`, in order. Raises: LionError if some have several, as in FLAN-T5."""
+    steps = 10**decimals
+    known = tokenizer.get_vocab()
+    texts = [f"{step / steps:.{decimals}f}" for step in range(steps + 1)]
+    if missing := [text for text in texts if text not in known]:
+        raise LionError(
+            f"this tokenizer has no piece for {missing[0]}, which soft_coordinates, alignment and the pretraining of "
+            "connectors need: set those options to 0, or take lion-mini's tokenizer"
+        )
+    return torch.tensor([known[text] for text in texts])

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
+
+Done = tuple[Recipe, Mapping[str, Any], bool]
+"""A recipe, the record of its run, and whether it had finished before."""
 
 
 def train(
@@ -67,6 +71,16 @@ def train(
     if stopped:
         raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}")
     return record
+
+
+def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watch | None = None) -> Iterator[Done]:
+    """Train those of the recipes that have not finished, in their order, and yield each as it is done.
+
+    Raises: as `train`.
+    """
+    for recipe in chain:
+        record = None if restart else finished(recipe)
+        yield recipe, record or train(recipe, restart=restart, watch=watch), record is not None
 
 
 def _check_folder(folder: Path, restart: bool) -> None:

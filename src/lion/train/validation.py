@@ -17,7 +17,7 @@ from lion.data.sample import Sample, Source
 from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.pipeline.decoding import DecodingPreset
+from lion.pipeline.request import DecodingPreset
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.log import log_values

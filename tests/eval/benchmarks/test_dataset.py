@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources import READERS
 from lion.data.writers import FORMATS
 from lion.errors import LionError
@@ -17,7 +17,7 @@ from lion.eval import PAPER, Evaluation, named, rescore
 from lion.eval.benchmarks import paper as table
 from lion.eval.benchmarks.paper import ROWS, groups
 from lion.eval.benchmarks.results import AnsweredRecord, mmbench
-from lion.pipeline.decoding import DECODING
+from lion.pipeline.request import DECODING
 from lion.prompts import BENCHMARK_PROMPTS, Task
 from tests.eval import drawn
 from tests.eval.drawn import Knowing, on

@@ -1,7 +1,7 @@
 """A-OKVQA: questions with four choices and ten direct answers, on COCO 2017 pictures; test answers are hidden."""
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text, texts
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 

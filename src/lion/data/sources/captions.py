@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

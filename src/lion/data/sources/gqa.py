@@ -1,7 +1,7 @@
 """GQA: compositional questions with one answer each; LION reports the balanced test-dev questions."""
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.prompts import Task
 
 _HOME = "https://cs.stanford.edu/people/dorarad/gqa/download.html"

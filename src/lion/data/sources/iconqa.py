@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, entry, index, text, texts
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.prompts import Task
 
 _HOW_TO_COUNT = re.compile(r"^\s*Count\b[^.?!]*\bby\b[^.?!]*[.?!]\s+(?=\S)", re.IGNORECASE)

@@ -20,7 +20,7 @@ from typing import Any
 
 from lion.boxes import Box
 from lion.data.dataset import AnnotationReader, Dataset, DatasetInfo
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

@@ -6,7 +6,7 @@ A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<i
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

@@ -6,7 +6,7 @@ import csv
 import io
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, index
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

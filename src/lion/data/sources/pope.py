@@ -1,7 +1,7 @@
 """POPE: is an object in the picture? Absent ones are random, popular, or likely to occur with those present."""
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.errors import LionError
 from lion.prompts import Task

@@ -4,7 +4,7 @@ from math import inf
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
 

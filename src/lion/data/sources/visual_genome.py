@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, region_record, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.prompts import Task
 
 _HOME = "https://homes.cs.washington.edu/~ranjay/visualgenome/api.html"

@@ -1,7 +1,7 @@
 """VQAv2 and OK-VQA: a file of questions and one of annotations with ten answers each, on COCO 2014 pictures."""
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.prompts import Task
 

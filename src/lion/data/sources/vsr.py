@@ -1,7 +1,7 @@
 """VSR, Visual Spatial Reasoning: is a statement about two objects in a picture true?"""
 
 from lion.data.dataset import AnnotationReader, DatasetInfo, index, text
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.prompts import Task
 
 VERDICTS = ("false", "true")

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from lion.boxes import format_box
 from lion.data.dataset import Dataset
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources import read as read_dataset
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
@@ -23,7 +23,7 @@ from lion.images import open_image
 from lion.metrics import Estimate
 from lion.metrics.rec import first_box
 from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
-from lion.pipeline.decoding import decoding_presets
+from lion.pipeline.request import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.errors import LionError
 from lion.eval.benchmarks import results, scoring
 from lion.eval.benchmarks.results import Writer
@@ -44,7 +44,7 @@ class PaperBenchmark:
     candidates: Callable[[Record], Sequence[str]] | None = None
     """The candidates to rank by likelihood; None to generate."""
     decoding: str = "lion"
-    """A preset of `lion.pipeline.decoding`."""
+    """A preset of `lion.pipeline.request`."""
     results: Writer | None = None
     """Writes the official result file."""
     results_in_order: bool = False

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources.mmbench import LETTERS
 
 _json = partial(json.dumps, ensure_ascii=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lion import metrics
-from lion.data.record import Record
+from lion.data.sample import Record
 from lion.data.sources.mmbench import LETTERS
 from lion.eval.predictions import Prediction
 from lion.metrics import AokvqaQuestion, Estimate, MmbenchRow, VisdialRound, VqaQuestion

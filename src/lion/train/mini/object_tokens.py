@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from lion.boxes import Box
-from lion.train.answer_loss import coordinate_ids
+from lion.train.language_modelling import coordinate_ids
 from lion.world import CATEGORIES, COLOURS, SIZES, THEMES
 
 _WORDS = 3

@@ -18,7 +18,7 @@ from lion.data.sources.world import instruction_and_answer
 from lion.model import LionForConditionalGeneration
 from lion.prompts import Task
 from lion.random import stream
-from lion.train.assembly import build_model, find_processor
+from lion.train.language_modelling import build_model, find_processor
 from lion.train.mini.alignment import AlignmentLoss
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample

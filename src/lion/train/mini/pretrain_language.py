@@ -21,9 +21,9 @@ from lion.errors import LionError
 from lion.model import TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
-from lion.pipeline.decoding import DecodingPreset
+from lion.pipeline.request import DecodingPreset
 from lion.random import stream
-from lion.train.answer_loss import AnswerLoss
+from lion.train.language_modelling import AnswerLoss
 from lion.train.log import log_values
 from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
 from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets

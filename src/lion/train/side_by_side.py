@@ -1,4 +1,4 @@
-"""Training a chain of recipes: one after another, or several at a time where none needs another's output.
+"""Training several recipes of a chain at a time where none needs another's output.
 
 Models of lion-mini's size leave most of a second core idle: two side by side take little longer than one alone. Each
 then trains in a process of its own, which saves a checkpoint and ends when this process stops or dies.
@@ -22,52 +22,34 @@ from lion.distributed import Processes
 from lion.errors import LionError
 from lion.train.log import Watch
 from lion.train.recipe.schema import Recipe
-from lion.train.run import check_init, finished, make_objective, train
+from lion.train.run import Done, check_init, finished, make_objective, train
 from lion.train.stopping import RESUMES, Stopped, stop_request
 
 _REPORT_EVERY = 0.5
 """Seconds between two reports of a run's step."""
 
-Done = tuple[Recipe, Mapping[str, Any], bool]
-"""A recipe, the record of its run, and whether it had finished before."""
 
-
-def train_chain(
+def train_side_by_side(
     chain: Sequence[Recipe],
+    at_once: int,
     *,
     restart: bool = False,
-    at_once: int = 1,
     prepare: Callable[[], None] = lambda: None,
     watch: Watch | None = None,
 ) -> Iterator[Done]:
-    """Train the recipes that have not finished, each after those it needs, and yield each as it is done.
+    """As `lion.train.run.train_in_turn`, each recipe in a process of its own as soon as what it needs has finished.
 
     Args:
-        chain: recipes in an order that can be trained.
-        restart: discard earlier runs.
         at_once: how many may train at a time.
         prepare: called first in every new process; has to be importable.
-        watch: called with the progress of all runs.
 
     Raises:
-        LionError: as `lion.train.run.train`, after the other runs have saved and ended; `at_once` of several under a
-            launcher of several processes.
+        LionError: as `lion.train.run.train`, after the other runs have saved and ended; under a launcher of several
+            processes.
         Stopped: after Ctrl-C or SIGTERM, with checkpoints saved.
     """
-    if at_once > 1:
-        if Processes.launched(join=False).count > 1:
-            raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
-        yield from _side_by_side(chain, restart, at_once, prepare, watch)
-        return
-    for recipe in chain:
-        record = None if restart else finished(recipe)
-        yield recipe, record or train(recipe, restart=restart, watch=watch), record is not None
-
-
-def _side_by_side(
-    chain: Sequence[Recipe], restart: bool, at_once: int, prepare: Callable[[], None], watch: Watch | None
-) -> Iterator[Done]:
-    """Train each recipe in a process of its own, as soon as the runs it needs have finished and there is room."""
+    if Processes.launched(join=False).count > 1:
+        raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
     waiting, running = list(chain), list[_RunProcess]()
     with stop_request() as stop:
         try:

@@ -1,7 +1,7 @@
 """The order in which a chain's recipes train."""
 
-from lion.train.chain import _ready
 from lion.train.recipe.load import load
+from lion.train.side_by_side import _ready
 
 
 def test_what_a_chain_still_has_to_make_is_not_taken_from_the_package():
