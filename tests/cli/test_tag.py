@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lion.pipeline import DECODING, DecodingPreset
+from lion.pipeline import DecodingPreset, request
 from lion.prompts import Task
 from lion.tagging import RamTagger, TagFile
 
@@ -150,7 +150,7 @@ def test_a_model_without_a_tagger_and_a_tagger_without_a_model(run, checkpoint, 
 
 def test_decoding_is_chosen_and_shown(run, checkpoint, pictures, monkeypatch):
     table = dict.fromkeys(Task, DecodingPreset(num_beams=2, max_new_tokens=40, box_only=True))
-    monkeypatch.setitem(DECODING, "boxes", table)
+    monkeypatch.setitem(request.DECODING, "boxes", table)
     free, bound = (run("locate", pictures[0], "it", "--decoding", name, "-m", checkpoint) for name in ("lion", "boxes"))
     assert free.code == 1 and bound.code == 0 and bound.out.startswith("[")
     helped = run("locate", "--help")
