@@ -73,7 +73,7 @@ def open_image(source: ImageSource) -> Image.Image:
     if isinstance(source, np.ndarray):
         return _as_seen(_of_array(source), "the image")
     name = source_name(source)
-    with _open(source, name) as image:
+    with _open(content(source), name) as image:
         return _as_seen(image, name)
 
 
@@ -82,7 +82,7 @@ def stored_size(source: str | Path | bytes) -> tuple[tuple[int, int], int]:
 
     Pixels are not decoded. Raises: LionError as `open_image`.
     """
-    with _open(source, source_name(source)) as image:
+    with _open(content(source), source_name(source)) as image:
         # Pillow's size of a TIFF is, in some versions, the one that will be shown.
         tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
         size = (tags[ExifTags.Base.ImageWidth], tags[ExifTags.Base.ImageLength]) if tags else image.size
@@ -151,8 +151,9 @@ def _of_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _content(source: Any, name: str) -> str | bytes:
+def content(source: Any) -> str | bytes:
     """A path, or the bytes of an image file. Raises: LionError if the source is neither or cannot be read."""
+    name = source_name(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
@@ -184,9 +185,8 @@ def _content(source: Any, name: str) -> str | bytes:
         raise LionError(f"{name} cannot be read ({error}): open it again with mode 'rb'") from error
 
 
-def _open(given: ImageSource, name: str) -> Image.Image:
+def _open(source: str | bytes, name: str) -> Image.Image:
     """Read the header of a file or of its bytes; the pixels are still encoded."""
-    source = _content(given, name)
     if isinstance(source, bytes):
         empty = not source
     else:

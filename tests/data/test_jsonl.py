@@ -103,7 +103,7 @@ def test_bad_lines_are_listed_when_they_are_to_be_skipped(source, tmp_path):
     own = source(LINES[0])
     bad = ["{", '{"image": "gone.png", "caption": "x"}', '{"image": "a.png"}']
     (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(LINES[0]), "", *bad]))
-    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*--skip-bad"):
+    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*skip_bad=True"):
         read(tmp_path / "own.jsonl")
     dataset = read(tmp_path / "own.jsonl", skip_bad=True)
     assert dataset.records == own.dataset.records

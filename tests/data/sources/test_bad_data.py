@@ -361,7 +361,7 @@ def test_a_missing_picture_names_the_record(case, folder):
     case.put(folder)
     (folder.path / case.pictures[0]).unlink()
     skip = case.count // 2
-    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], "http", "--skip-bad", skip=skip)
+    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], "http", "skip_bad", skip=skip)
 
 
 @by_name
@@ -470,7 +470,7 @@ def test_odd_values_are_bad_records(folder, change):
     else:
         place[last] = odd
     case.put(folder, files)
-    fails(case, folder, str(folder.path), "--skip-bad", skip=2 if name == "refcoco" else 1)
+    fails(case, folder, str(folder.path), "skip_bad", skip=2 if name == "refcoco" else 1)
 
 
 def test_keyed_by_id_the_same_key_twice_is_told_and_the_first_one_kept(folder):

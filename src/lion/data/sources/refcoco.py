@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, Reader, entry, ident, region_record, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, Reader
 from lion.data.pickled import loads
 from lion.data.sources.captions import COCO_PICTURES
+from lion.data.values import entry, ident, region_record, text, texts
 from lion.errors import LionError
 
 _REFER = "https://github.com/lichengunc/refer"

@@ -3,8 +3,9 @@
 from math import inf
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import ident, index, integer, text
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -46,7 +47,7 @@ def _round(
     number: int,
     relevance: dict[tuple[int, int], list[float]],
 ) -> Record:
-    image_id, split = dialog["image_id"], reader.split
+    image_id, split = integer(dialog["image_id"], "image_id"), reader.split
 
     def utterance(row: dict[str, Any], key: str) -> str:
         table = data[f"{key}s"]
