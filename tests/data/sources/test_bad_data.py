@@ -446,6 +446,7 @@ CHANGES = {
     "a question's id": ("pope", "coco_pope_popular.json", [0, "question_id"], True),
     "a question's picture": ("okvqa", "OpenEnded_mscoco_val2014_questions.json", ["questions", 0, "image_id"], True),
     "a label that is none": ("vsr", "zeroshot/test.jsonl", [0, "label"], True),
+    "neither difficult nor not": ("aokvqa", "aokvqa_v1p0_val.json", [0, "difficult_direct_answer"], "perhaps"),
     "detected outside": ("coco-detection", "annotations/boxes.json", ["annotations", 0, "bbox"], [0, 0, 9, 99]),
     "not of the choices": ("aokvqa", "aokvqa_v1p0_val.json", [0, "correct_choice_idx"], 2),
     "no captions": ("coco-caption", "dataset_coco.json", ["images", 0, "sentences"], []),
@@ -640,3 +641,22 @@ def test_a_column_twice_and_a_cell_too_many(folder):
     fails(case, folder, "the column A is there twice")
     path.write_bytes(table.replace("coarse_perception", "coarse_perception\tmore", 1).encode())
     fails(case, folder, "more cells than the first line has columns", skip=1)
+
+
+@pytest.mark.parametrize("key", ["image_id", "round_id"])
+@pytest.mark.parametrize("odd", ["1", True])
+def test_a_relevance_that_belongs_to_no_round_is_bad(folder, key, odd):
+    """Otherwise its round would be left out of the score in silence."""
+    case = next(case for case in CASES if case.name == "visdial")
+    case.put(folder)
+    row = {"image_id": 1, "round_id": 1, "gt_relevance": [1] * 100}
+    folder.put("visdial_1.0_val_dense_annotations.json", [row])
+    assert case.read(folder).records[0].meta["gt_relevance"] == [1] * 100
+    folder.put("visdial_1.0_val_dense_annotations.json", [{**row, key: odd}])
+    fails(case, folder, f"its {key} {odd!r} is no whole number")
+
+
+def test_truth_may_be_said_as_text(folder):
+    case = next(case for case in CASES if case.name == "aokvqa")
+    case.put(folder, case.changed(lambda rows: rows[0].update(difficult_direct_answer="false")))
+    assert case.read(folder).records[0].meta["difficult_direct_answer"] is False

@@ -3,7 +3,7 @@
 from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
-from lion.data.values import ident, index, integer, text, texts
+from lion.data.values import ident, index, integer, text, texts, truth
 from lion.prompts import Task
 
 
@@ -20,7 +20,8 @@ def aokvqa(reader: AnnotationReader) -> None:
         with reader.record(file, ident(row, "question_id"), "question"):
             question_id, choices = text(row["question_id"], "question_id"), texts(row["choices"], "choices")
             hidden = reader.split == "test"
-            meta = {key: row[key] for key in ("question_id", "image_id", "difficult_direct_answer")}
+            meta = {key: row[key] for key in ("question_id", "image_id")}
+            meta["difficult_direct_answer"] = truth(row["difficult_direct_answer"], "difficult_direct_answer")
             record = Record(
                 question_id,
                 reader.image(f"{reader.split}2017/{integer(row['image_id'], 'image_id'):012d}.jpg"),
