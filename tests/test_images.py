@@ -443,6 +443,14 @@ def test_open_files_are_pictures_wherever_they_stand(tmp_path):
             assert corners(open_image(source)) == [RED, GREEN, BLUE, WHITE]
 
 
+def test_what_can_only_be_read_once_is_a_picture_too():
+    class Stream:
+        def read(self):
+            return encoded(quadrants(), "PNG")
+
+    assert corners(open_image(Stream())) == [RED, GREEN, BLUE, WHITE]
+
+
 def test_open_files_that_cannot_be_read_are_told(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encoded(quadrants(), "PNG"))

@@ -178,10 +178,10 @@ def content(source: Any) -> str | bytes:
             f"{type(source).__name__}"
         )
     try:
-        if source.seekable():
+        if hasattr(source, "seekable") and source.seekable():
             source.seek(0)  # it may have just been written
         return bytes(source.read())
-    except (OSError, ValueError, TypeError, AttributeError) as error:  # ValueError: it is closed
+    except (OSError, ValueError, TypeError) as error:  # ValueError: it is closed
         raise LionError(f"{name} cannot be read ({error}): open it again with mode 'rb'") from error
 
 
