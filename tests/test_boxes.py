@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 
 from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
@@ -193,3 +194,16 @@ def test_parser_survives_garbage(text):
 def test_numbers_of_arrays_become_pythons():
     box = Box(*np.array([0, 0.25, 0.5, 1], dtype=np.float32))
     assert box == Box(0, 0.25, 0.5, 1) and all(type(value) is float for value in box.xyxy())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_box_turns_as_pillow_turns_the_picture(orientation):
+    stored = Image.new("L", (40, 20))
+    stored.paste(255, (4, 2, 12, 16))
+    exif = stored.getexif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.info["exif"] = exif.tobytes()
+    shown = ImageOps.exif_transpose(stored)
+    assert Box(4 / 40, 2 / 20, 12 / 40, 16 / 20).turn(orientation).to_pixel(*shown.size).xyxy() == pytest.approx(
+        shown.getbbox()
+    )

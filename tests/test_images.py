@@ -1,20 +1,22 @@
 """Every odd picture is seen as people see it, and every bad one gives one line that names file and fix."""
 
+import base64
 import io
 import os
 import struct
 import warnings
 import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from lion.errors import LionError
-from lion.images import MAX_MEGAPIXELS, image_hash, open_image
+from lion.images import MAX_MEGAPIXELS, image_hash, open_image, stored_size, suffixes
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -331,15 +333,262 @@ def test_a_damaged_byte_is_a_picture_or_an_error_of_ours(position: int, value: i
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("key", ["xmp", "XML:com.adobe.xmp"])
-def test_an_orientation_in_xmp_alone_turns_a_copy_as_it_turns_the_file(key):
-    image = Image.new("RGB", (20, 10))
-    text = '<rdf tiff:Orientation="6"/>'
-    image.info[key] = text.encode() if key == "xmp" else text
-    assert open_image(image).size == (10, 20)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", SEEN)
+def test_the_stored_size_and_its_orientation_are_read_from_the_header(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(quadrants(), kind, exif=exif)
+    assert stored_size(data) == ((40, 20), orientation)
+    (tmp_path / "a").write_bytes(data)
+    assert stored_size(tmp_path / "a") == ((40, 20), orientation)
 
 
-@pytest.mark.parametrize("source", [None, 3, np.zeros((4, 4, 3), np.uint8), io.BytesIO(b"x"), [1]], ids=type)
+def test_an_orientation_that_does_not_exist_turns_nothing():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 9
+    data = encoded(quadrants(), "JPEG", exif=exif)
+    assert stored_size(data) == ((40, 20), 1) and open_image(data).size == (40, 20)
+
+
+# -- PIL images: straight from a file, or made by hand -----------------------------------------------------------------
+
+
+def turned_file(orientation=6):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return Image.open(io.BytesIO(encoded(quadrants(), "PNG", exif=exif)))
+
+
+BY_HAND = {
+    "rotate": lambda image: image.rotate(-90, expand=True),
+    "transpose": lambda image: image.transpose(Image.Transpose.ROTATE_270),
+    "exif_transpose": lambda image: ImageOps.exif_transpose(image),
+    "convert": lambda image: image.convert("RGB"),
+    "grey": lambda image: image.convert("L"),
+    "crop": lambda image: image.crop((0, 0, 30, 20)),
+    "resize": lambda image: image.resize((80, 40)),
+    "copy": lambda image: image.copy(),
+    "pixels": lambda image: Image.fromarray(np.asarray(image)),
+}
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("change", BY_HAND)
+def test_a_picture_made_by_hand_is_taken_by_its_pixels(change, orientation):
+    """It keeps the file's EXIF block, also where it was turned since."""
+    image = BY_HAND[change](turned_file(orientation))
+    assert np.array_equal(np.asarray(open_image(image)), np.asarray(image.convert("RGB")))
+
+
+def test_a_picture_straight_from_a_file_is_turned_as_its_file():
+    image = turned_file()
+    assert corners(open_image(image)) == SEEN[6]
+    image.load()
+    assert corners(open_image(image)) == SEEN[6]
+    ImageOps.exif_transpose(image, in_place=True)
+    assert corners(open_image(image)) == SEEN[6]
+
+
+# -- arrays, open files, addresses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_arrays_are_pictures(mode):
+    image = quadrants().convert(mode)
+    assert open_image(np.asarray(image)).tobytes() == image.convert("RGB").tobytes()
+    assert open_image(np.asarray(image)[::-1]).tobytes() == ImageOps.flip(image.convert("RGB")).tobytes()
+
+
+def test_an_array_of_a_picture_that_is_transparent_lies_on_white_and_is_copied():
+    array = np.zeros((2, 2, 4), np.uint8)
+    image = open_image(array)
+    assert corners(image) == [WHITE] * 4
+    grey = np.zeros((2, 2), np.uint8)
+    image = open_image(grey)
+    grey[:] = 255
+    assert corners(image) == [(0, 0, 0)] * 4
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4, 3)), r"array of float64 .* uint8, 0 to 255; .*\(255 \* array\).round\(\).astype\('uint8'\)"),
+        (np.zeros((4, 4), np.float32), "array of float32"),
+        (np.zeros((4, 4), bool), "array of bool"),
+        (np.zeros((4, 4), np.uint16), "array of uint16"),
+        (np.array("a.png"), "array of <U5"),
+        (np.zeros((3, 8, 9), np.uint8), r"channels first: array.transpose\(1, 2, 0\)"),
+        (np.zeros((1, 8, 9), np.uint8), "channels first"),
+        (np.zeros((4, 8, 9), np.uint8), "channels first"),
+        (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\) is no picture: give \(height, width\)"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"shape \(2, 8, 8, 3\) is no picture"),
+        (np.zeros((8,), np.uint8), "is no picture"),
+        (np.zeros((0, 4, 3), np.uint8), "is no picture"),
+    ],
+    ids=lambda value: f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else "",
+)
+def test_other_arrays_are_refused_with_the_fix(array, message):
+    with pytest.raises(LionError, match=message):
+        open_image(array)
+
+
+def test_open_files_are_pictures_wherever_they_stand(tmp_path):
+    data = encoded(quadrants(), "PNG")
+    (tmp_path / "a.png").write_bytes(data)
+    buffer = io.BytesIO()
+    buffer.write(data)  # its position is at the end now
+    with open(tmp_path / "a.png", "rb") as file:
+        for source in (buffer, buffer, file, file, bytearray(data), memoryview(data)):
+            assert corners(open_image(source)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_what_can_only_be_read_once_is_a_picture_too():
+    class Stream:
+        def read(self):
+            return encoded(quadrants(), "PNG")
+
+    assert corners(open_image(Stream())) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_open_files_that_cannot_be_read_are_told(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(quadrants(), "PNG"))
+    with open(path) as text, pytest.raises(LionError, match=r"a\.png is opened as text: open it with mode 'rb'"):
+        open_image(text)
+    with pytest.raises(LionError, match=r"a\.png cannot be read \(.*closed"):
+        open_image(text_closed(path))
+    with path.open("ab") as file, pytest.raises(LionError, match=r"a\.png cannot be read"):
+        open_image(file)
+    with pytest.raises(LionError, match=r"the image is empty"):
+        open_image(io.BytesIO())
+
+
+def text_closed(path):
+    with path.open("rb") as file:
+        return file
+
+
+def data_uri(head="data:image/png;base64,"):
+    return head + base64.b64encode(encoded(quadrants(), "PNG")).decode()
+
+
+@pytest.mark.parametrize("head", ["data:image/png;base64,", "DATA:;BASE64,", "data:image/png;charset=x;base64,"])
+def test_data_uris_are_pictures(head):
+    assert corners(open_image(data_uri(head))) == [RED, GREEN, BLUE, WHITE]
+    assert corners(open_image(data_uri(head).replace("=", "%3D"))) == [RED, GREEN, BLUE, WHITE]
+    plain = "data:image/png," + quote(encoded(quadrants(), "PNG"))
+    assert corners(open_image(plain)) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (data_uri() + "!", r"is not base64 \(.*\): copy it whole"),
+        (data_uri()[:-3], "copy it whole|cannot be decoded"),
+        ("data:image/png;base64,", r"is empty"),
+        ("data:image/png;base64", r"is empty"),
+        ("data:image/png;base64," + "QUJD" * 999, "convert it to PNG or JPEG"),
+        ("QUJD" * 999, "there is no such file|name too long"),
+        ("QU/JD" * 999, "there is no such file|name too long"),
+    ],
+)
+def test_content_is_never_repeated_whole_in_an_error(text, message):
+    with pytest.raises(LionError, match=message) as caught:
+        open_image(text)
+    assert str(caught.value).startswith(text[:20]) and len(str(caught.value)) < 200
+
+
+def test_file_urls_are_paths(tmp_path):
+    path = tmp_path / "a picture #1?.png"
+    path.write_bytes(encoded(quadrants(), "PNG"))
+    for url in (path.as_uri(), f"file://localhost{path}", f"FILE://{path}", f"file:{path}", f"file://{path}"):
+        assert corners(open_image(url)) == [RED, GREEN, BLUE, WHITE]
+    with pytest.raises(LionError, match="there is no such file"):
+        open_image(f"file://{tmp_path}/nothing.png")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x.org/a.jpg", "HTTPS://x.org/a.jpg", "Http://x.org/a.jpg", "ftp://x/a", "file://server/a.png"]
+)
+def test_web_addresses_are_refused_in_any_case(address):
+    with pytest.raises(LionError, match=f"^{address} is a web address: download the picture and name the file$"):
+        open_image(address)
+    if not address.startswith("file"):
+        with pytest.raises(LionError, match="is a web address"):
+            open_image(Path(address))
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.png").write_bytes(encoded(quadrants(), "PNG"))
+    assert open_image("~/a.png").size == open_image(Path("~/a.png")).size == (40, 20)
+
+
+@pytest.mark.parametrize("source", [None, 3, [1], {"path": "a.png"}, object()], ids=type)
 def test_what_is_no_picture_at_all_is_told_what_one_is(source):
-    with pytest.raises(LionError, match=f"a picture is a path, .*, not {type(source).__name__}; Image.fromarray"):
+    with pytest.raises(LionError, match=f"a picture is a path, .* NumPy array, not {type(source).__name__}$"):
         open_image(source)
+
+
+# -- colours named as transparent in every depth of a PNG --------------------------------------------------------------
+
+
+def png(depth, colour, pixels, transparent, palette=b""):
+    """A PNG of one row of two pixels, written by hand: Pillow writes few of these depths."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, depth, colour, 0, 0, 0))]
+    parts += [chunk(b"PLTE", palette)] if palette else []
+    parts += [chunk(b"tRNS", transparent)] if transparent else []
+    parts += [chunk(b"IDAT", zlib.compress(b"\0" + pixels)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def words(*values):
+    return struct.pack(f">{len(values)}H", *values)
+
+
+GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+TRANSPARENT = {
+    "grey 1": (png(1, GREY, b"\x40", words(0)), 255),
+    "grey 2": (png(2, GREY, b"\x60", words(1)), 170),
+    "grey 4": (png(4, GREY, b"\x5a", words(5)), 170),
+    "grey 8": (png(8, GREY, b"\x05\x09", words(5)), 9),
+    "grey 16": (png(16, GREY, words(1234, 51400), words(1234)), 200),
+    "grey 16, a neighbour": (png(16, GREY, words(1234, 1235), words(1234)), 5),
+    "rgb 8": (png(8, RGB, bytes([1, 2, 3, 9, 9, 9]), words(1, 2, 3)), 9),
+    "rgb 16": (png(16, RGB, words(1234, 2345, 3456, 2570, 2570, 2570), words(1234, 2345, 3456)), 10),
+    "rgb 16, dark": (png(16, RGB, words(200, 200, 200, 2570, 2570, 2570), words(200, 200, 200)), 10),
+    "palette 1": (png(1, INDEXED, b"\x40", b"\x00", bytes([0] * 3 + [9] * 3)), 9),
+    "palette 4": (png(4, INDEXED, b"\x01", b"\x00\xff", bytes([0] * 3 + [9] * 3)), 9),
+    "palette 8, in part": (png(8, INDEXED, b"\x00\x01", b"\x00\x80", bytes([0] * 6)), 127),
+    "grey and alpha 16": (png(16, GREY_ALPHA, words(1234, 0, 51400, 65535), b""), 200),
+    "rgb and alpha 16": (png(16, RGB_ALPHA, words(1, 1, 1, 0, 51400, 51400, 51400, 65535), b""), 200),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_the_transparent_colour_of_any_depth_lies_on_white(kind):
+    data, shade = TRANSPARENT[kind]
+    for source in (data, Image.open(io.BytesIO(data))):
+        image = open_image(source)
+        assert [image.getpixel((x, 0)) for x in (0, 1)] == [WHITE, (shade,) * 3]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I"])
+def test_deep_grey_in_memory_may_name_a_transparent_value(mode):
+    image = Image.new(mode, (2, 1), 51400)
+    image.putpixel((0, 0), 300)
+    image.info["transparency"] = 300
+    assert [open_image(image).getpixel((x, 0)) for x in (0, 1)] == [WHITE, (200,) * 3]
+    assert image.info == {"transparency": 300}
+
+
+def test_endings_are_those_that_pillow_reads_here():
+    assert {".png", ".jpg", ".jpe", ".jfif", ".jp2", ".webp", ".tif", ".ppm", ".heic"} - suffixes() <= {".heic"}
+    assert suffixes().isdisjoint({".eps", ".ps", ".pdf", ".mpg", ".h5", ".txt", ".json", ".grib", ".wmf", ""})
+    for ending in (".avif", ".jp2"):
+        assert (ending in suffixes()) == (Image.registered_extensions().get(ending) in Image.OPEN)

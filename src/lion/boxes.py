@@ -84,6 +84,15 @@ class Box:
         right, _ = self._extent(width, 0)
         return Box(right - self.x2, self.y1, right - self.x1, self.y2, self.space)
 
+    def turn(self, orientation: int) -> "Box":
+        """A unit box of a stored picture in the picture as its EXIF orientation (1 to 8) shows it."""
+        x1, y1, x2, y2 = self.xyxy() if orientation <= 4 else (self.y1, self.x1, self.y2, self.x2)
+        if orientation in (2, 3, 6, 7):
+            x1, x2 = 1 - x2, 1 - x1
+        if orientation in (3, 4, 7, 8):
+            y1, y2 = 1 - y2, 1 - y1
+        return Box(x1, y1, x2, y2)
+
     def _extent(self, width: float | None, height: float | None) -> tuple[float, float]:
         if self.space == "unit":
             return 1.0, 1.0

@@ -1,5 +1,7 @@
 """Errors in one line: ours for a user's mistake, with its fix, and those of other libraries."""
 
+from typing import Any
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an error of another library, cut to 160 characters."""
@@ -13,3 +15,14 @@ class LionError(ValueError):
     The command line prints the message alone and ends with exit code 2; from Python it is an ordinary ``ValueError``.
     A broken promise between our own modules is an ``assert``, not this.
     """
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of a JSON text (`object_pairs_hook`). Raises: LionError for a key given twice, of which `json` would
+    keep the last in silence."""
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise LionError(f"the key {key!r} is there twice")
+        out[key] = value
+    return out

@@ -4,30 +4,44 @@ Boxes are correct only if the model's input is what a viewer shows, so orientati
 depth are handled here, before any other step.
 """
 
+import base64
+import binascii
 import hashlib
 import os
 import stat
 import threading
 import warnings
 from contextlib import suppress
-from io import BytesIO
+from functools import cache
+from io import BytesIO, TextIOBase
 from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lion.errors import LionError
 
 MAX_MEGAPIXELS = 100
 """Larger pictures are refused before they are decoded: an RGB image of this size already takes 300 MB."""
 
-WEB = ("http://", "https://")
-"""Prefixes of web addresses, which are not paths."""
+_WEB = ("http:/", "https:/", "ftp:/", "s3:/", "gs:/", "hf:/")
+"""Beginnings of web addresses, which are not paths; one slash, since that is what Path makes of two."""
 
-_AFFECTS_VIEW = frozenset({"transparency", "exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})
-"""Metadata that changes how pixels are shown; Pillow finds an orientation in four places."""
+_SHOWN = 60
+"""Characters of a data: URI that a message or an answer names."""
 
-ImageSource = str | Path | bytes | Image.Image
+_LONGEST_NAME = 255
+"""A longer text that names no file is taken for content, such as bare base64, and shortened in messages."""
+
+_NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
+"""Formats that Pillow identifies and cannot decode by itself; EPS is a program."""
+
+_SCALED = {"L;2": 85, "L;4": 17}
+"""By Pillow's name for a PNG's grey of few bits: what it multiplies pixels with, though not the transparent one."""
+
+ImageSource = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
 
 # Guards the one place that changes the process-wide warning filters.
 _warning_filters = threading.Lock()
@@ -40,25 +54,72 @@ def open_image(source: ImageSource) -> Image.Image:
     scaled to 8 bits (not clipped), CMYK and palettes become RGB. Of a PIL image the current frame is taken; one that is
     plain RGB already comes back as it is, so calling this twice costs nothing.
 
+    A PIL image that `Image.open` returned is turned as its file is. One made from it (`rotate`, `convert`, `crop`,
+    `copy`) is taken by its pixels: it keeps the file's EXIF block, and nothing tells whether it was turned since.
+
     Args:
-        source: a path, the bytes of an image file, or a PIL image.
+        source: a path, a `file:` URL or a `data:` URI, the bytes of an image file or such a file opened for reading, a
+            PIL image, or an array, uint8: (height, width), (height, width, 3) RGB or (height, width, 4) RGBA.
 
     Raises:
-        LionError: another type, no such file, a folder, an empty file, no image, a damaged one, or one of more than
-            MAX_MEGAPIXELS megapixels (by its header, before decoding).
+        LionError: another type or array, no such file, a web address, a folder, an empty file, no image, a damaged one,
+            or one of more than MAX_MEGAPIXELS megapixels (by its header, before decoding).
     """
     if isinstance(source, Image.Image):
-        if type(source) is Image.Image and source.mode == "RGB" and _AFFECTS_VIEW.isdisjoint(source.info):
+        plain = source.mode == "RGB" and "transparency" not in source.info
+        if plain and not isinstance(source, ImageFile.ImageFile):
             return source
-        return _as_seen(source, _name_of(source))
-    if not isinstance(source, (str, os.PathLike, bytes)):
-        raise LionError(
-            f"a picture is a path, the bytes of a file or a PIL image, not {type(source).__name__}; "
-            "Image.fromarray makes one of an array"
-        )
-    name = "the image" if isinstance(source, bytes) else str(source)
-    with _open(source, name) as image:
+        return _as_seen(source, source_name(source))
+    if isinstance(source, np.ndarray):
+        return _as_seen(_of_array(source), "the image")
+    name = source_name(source)
+    with _open(content(source), name) as image:
         return _as_seen(image, name)
+
+
+def stored_size(source: str | Path | bytes) -> tuple[tuple[int, int], int]:
+    """(width, height) of the picture as stored, and the EXIF orientation that turns it (1: not at all, to 8).
+
+    Pixels are not decoded. Raises: LionError as `open_image`.
+    """
+    with _open(content(source), source_name(source)) as image:
+        # Pillow's size of a TIFF is, in some versions, the one that will be shown.
+        tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
+        size = (tags[ExifTags.Base.ImageWidth], tags[ExifTags.Base.ImageLength]) if tags else image.size
+        return size, _orientation(image)
+
+
+def path_of(source: str) -> str | None:
+    """The path that a text names, `~` and `file:` URLs resolved; None for a `data:` URI or a web address."""
+    start = source[:9].lower()
+    if start.startswith(("data:", *_WEB)):
+        return None
+    if not start.startswith("file:/"):
+        return os.path.expanduser(source)
+    rest = unquote(source[5:])
+    if not rest.startswith("//"):
+        return rest
+    host, _, path = rest[2:].partition("/")
+    return f"/{path}" if host.lower() in ("", "localhost") else None
+
+
+def source_name(source: object) -> str:
+    """A picture's name in messages and answers: its path, else `the image`; a `data:` URI is shortened."""
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fspath(source)
+        text = text if isinstance(text, str) else os.fsdecode(text)
+        content = text[:5].lower() == "data:" or (len(text) > _LONGEST_NAME and not os.path.lexists(text))
+        return f"{text[: _SHOWN - 3]}..." if content and len(text) > _SHOWN else text
+    name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+    return str(name) if isinstance(name, (str, Path)) and str(name) else "the image"
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Endings of the files that Pillow reads here, in lower case, with the dot."""
+    Image.init()
+    formats = Image.OPEN.keys() - _NOT_PICTURES
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in formats)
 
 
 def image_hash(image: Image.Image) -> str:
@@ -73,18 +134,62 @@ def image_hash(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def _name_of(image: Image.Image) -> str:
-    """The file a PIL image was opened from, if known."""
-    return str(getattr(image, "filename", "") or "the image")
+def _of_array(array: np.ndarray) -> Image.Image:
+    """An array as a PIL image. Raises: LionError if it is not uint8, or of another shape."""
+    shape = array.shape
+    if array.dtype != np.uint8:
+        raise LionError(
+            f"an array of {array.dtype} is no picture, it must be uint8, 0 to 255; from 0 to 1: "
+            "(255 * array).round().astype('uint8')"
+        )
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (3, 4):
+        raise LionError(f"an array of shape {shape} has its channels first: array.transpose(1, 2, 0) puts them last")
+    if not array.size or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
+        raise LionError(
+            f"an array of shape {shape} is no picture: give (height, width), (height, width, 3) or (height, width, 4)"
+        )
+    return Image.fromarray(array)
 
 
-def _open(source: str | Path | bytes, name: str) -> Image.Image:
+def content(source: Any) -> str | bytes:
+    """A path, or the bytes of an image file. Raises: LionError if the source is neither or cannot be read."""
+    name = source_name(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fsdecode(os.fspath(source))
+        if (path := path_of(text)) is not None:
+            return path
+        if text[:5].lower() != "data:":
+            raise LionError(f"{name} is a web address: download the picture and name the file")
+        head, _, body = text.partition(",")
+        data = unquote_to_bytes(body)
+        if not head.lower().endswith(";base64"):
+            return data
+        try:
+            return base64.b64decode(b"".join(data.split()), validate=True)
+        except binascii.Error as error:
+            raise LionError(f"{name} is not base64 ({error}): copy it whole") from error
+    if isinstance(source, TextIOBase):
+        raise LionError(f"{name} is opened as text: open it with mode 'rb'")
+    if not hasattr(source, "read"):
+        raise LionError(
+            "a picture is a path, the bytes of a file, an open file, a PIL image or a NumPy array, not "
+            f"{type(source).__name__}"
+        )
+    try:
+        if hasattr(source, "seekable") and source.seekable():
+            source.seek(0)  # it may have just been written
+        return bytes(source.read())
+    except (OSError, ValueError, TypeError) as error:  # ValueError: it is closed
+        raise LionError(f"{name} cannot be read ({error}): open it again with mode 'rb'") from error
+
+
+def _open(source: str | bytes, name: str) -> Image.Image:
     """Read the header of a file or of its bytes; the pixels are still encoded."""
     if isinstance(source, bytes):
         empty = not source
     else:
-        if str(source).startswith(WEB):
-            raise LionError(f"{name} is a web address: download the picture and name the file")
         try:
             entry = os.stat(source)
         except (FileNotFoundError, NotADirectoryError, ValueError):  # no name of a file has a zero byte
@@ -120,9 +225,10 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
     """Decode, turn upright, flatten to RGB."""
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(name)
+    tiles = getattr(image, "tile", None)
     try:
         _load(image)
-        return _flatten(_upright(image))
+        return _flatten(_upright(image), tiles[0][3] if tiles else None)
     except Exception as error:  # a damaged body: every format's decoder fails in its own way
         raise _damaged(name, error) from error
 
@@ -149,20 +255,39 @@ def _damaged(name: str, error: Exception) -> LionError:
     return LionError(f"{name} cannot be decoded ({reason}): it may be cut off or damaged, copy or download it again")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation."""
-    # Where the EXIF block is broken, viewers show the picture as stored.
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none, or the EXIF block is broken: viewers show it as stored."""
     with suppress(Exception):
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            return ImageOps.exif_transpose(image)
-    return image
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return value if value in range(1, 9) else 1
+    return 1
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """Any mode to a new RGB image without metadata; transparency on white, deep grey scaled to 8 bits."""
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation to a picture straight from its file."""
+    if not isinstance(image, ImageFile.ImageFile) or _orientation(image) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def _flatten(image: Image.Image, rawmode: object) -> Image.Image:
+    """Any mode to a new RGB image without metadata; transparency on white, deep grey scaled to 8 bits.
+
+    `rawmode` is Pillow's name of the file's pixels, None if unknown: it tells in which depth a PNG names the colour
+    that is transparent.
+    """
+    transparent = image.info.get("transparency")
     if image.mode == "F" or image.mode.startswith("I"):
-        image = _to_8_bits(image)
-    elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        deep, image = image, _to_8_bits(image)
+        if isinstance(transparent, int):
+            image.putalpha(Image.fromarray((np.asarray(deep) != transparent).astype(np.uint8) * 255))
+    elif isinstance(transparent, int) and rawmode in _SCALED:
+        image = image.copy()
+        image.info["transparency"] = transparent * _SCALED[str(rawmode)]
+    elif isinstance(transparent, tuple) and (rawmode == "RGB;16B" or max(transparent) > 255):
+        image = image.copy()  # Pillow has the upper byte of each pixel alone
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     rgb = image.convert("RGB")

@@ -1,5 +1,6 @@
 """Your own pictures: what a line serves, what it becomes, and one line of help for each way to get it wrong."""
 
+import base64
 import json
 
 import numpy as np
@@ -74,7 +75,30 @@ def test_weights_choose_tasks_and_flips_move_the_written_box(source):
         ({"image": "a.png"}, "line 1: needs caption, or question"),
         ({"image": "a.png", "captoin": "x"}, "line 1: unknown key captoin; known are"),
         ({"image": "a.png", "expression": "x", "box": [1, 2, 30, 40]}, "outside the picture; divide pixels"),
-        ({"image": "a.png", "expression": "x", "box": [1, 2, 3]}, "line 1: box"),
+        ({"image": "a.png", "expression": "x", "box": [1, 2, 3]}, r"line 1: box: .* not 4 numbers: \[1, 2, 3\]"),
+        (
+            {"image": "a.png", "expression": "x", "box": ["a", 0, 1, 1]},
+            r"line 1: box: .* numbers: \['a', 0, 1, 1\]",
+        ),
+        ({"image": "a.png", "expression": "x", "box": ["0.1", "0.1", "1", "1"]}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "expression": "x", "box": [False, 0, True, 1]}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "expression": "x", "box": "0,0,1,1"}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "expression": "x", "box": {"x": 1}}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "caption": "x", "box": []}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "caption": "x", "box": 0}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "caption": "x", "box": False}, "line 1: box: .* not 4 numbers"),
+        ({"image": "a.png", "expression": "x", "box": [0, 0, 0, 0]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.3, 0.6]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.4, 0.2]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [0.4, 0.2, 0.3, 0.6]}, "line 1: box: .* x1 <= x2"),
+        ({"image": "a.png", "caption": "x", "box": [0.4, 0.2, 0.3, 0.6]}, "line 1: box: .* x1 <= x2"),
+        ({"image": "a.png", "question": "x?", "answer": "y", "history": False}, "line 1: history: false is no list"),
+        ({"image": "a.png", "question": "x?", "answer": "y", "history": 0}, "line 1: history: 0 is no list"),
+        ({"image": "https://x.org/a.png", "caption": "x"}, "line 1: https://x.org/a.png is a web address: download"),
+        (
+            {"image": "data:image/png;base64,!" + "A" * 999, "caption": "x"},
+            r"line 1: data:image.{47}\.\.\. is not base",
+        ),
         ({"image": "a.png", "question": "how many?", "answer": 2}, "line 1: answer: 2 is no text; put it in quotes"),
         ({"image": "a.png", "question": "how many?", "answer": 0}, "line 1: answer: 0 is no text"),
         ({"image": "a.png", "question": "how many?", "answer": ["2", "two"]}, "line 1: answer: .* is no text"),
@@ -103,7 +127,7 @@ def test_bad_lines_are_listed_when_they_are_to_be_skipped(source, tmp_path):
     own = source(LINES[0])
     bad = ["{", '{"image": "gone.png", "caption": "x"}', '{"image": "a.png"}']
     (tmp_path / "own.jsonl").write_text("\n".join([json.dumps(LINES[0]), "", *bad]))
-    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*--skip-bad"):
+    with pytest.raises(LionError, match=r"own\.jsonl line 3: it is not JSON.*skip_bad=True"):
         read(tmp_path / "own.jsonl")
     dataset = read(tmp_path / "own.jsonl", skip_bad=True)
     assert dataset.records == own.dataset.records
@@ -164,3 +188,37 @@ def test_whatever_is_wrong_with_a_line_it_is_named_or_skipped(tmp_path, line):
         read(path)
     dataset = read(path, skip_bad=True)
     assert len(dataset.records) == 1 and [ident for ident, _ in dataset.skipped] == ["1"]
+
+
+@pytest.mark.parametrize("box", [[0.301, 0.2, 0.3014, 0.6], [0.3, 0.2, 0.6, 0.2001], [0.99991, 0, 1, 1]])
+@pytest.mark.parametrize("task", [Task.REC, Task.REG])
+def test_a_box_that_is_too_thin_to_be_written_is_no_target(source, box, task):
+    line = {"image": "a.png", "expression": "the dog", "box": box}
+    with pytest.raises(LionError, match="has no area once it is written with 3 decimals"):
+        draw(source(line), task)
+    assert parse_boxes(draw(source(line, decimals=5), Task.REC).answer).ok
+    with pytest.raises(LionError, match="2 decimals"):
+        draw(source({**line, "box": [0.301, 0.2, 0.304, 0.6]}, decimals=2), task)
+
+
+def test_a_key_twice_in_a_line_is_a_bad_line(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "own.jsonl").write_text('{"image": "a.png", "caption": "x", "caption": "y"}\n')
+    with pytest.raises(LionError, match=r"own\.jsonl line 1: the key 'caption' is there twice"):
+        read(tmp_path / "own.jsonl")
+
+
+def test_a_column_twice_is_told(tmp_path):
+    (tmp_path / "own.csv").write_text("image,caption,caption\na.png,x,y\n")
+    with pytest.raises(LionError, match=r"own\.csv: the column caption is there twice"):
+        read(tmp_path / "own.csv")
+
+
+def test_pictures_may_lie_at_home_or_in_the_line(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "a.png"
+    source(LINES[0])
+    uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    for image in ("a.png", "~/a.png", str(path), path.as_uri(), uri):
+        assert draw(source({"image": image, "caption": "a dog"}), Task.CAPTION).image.getpixel((0, 0)) == (255, 0, 0)
+    assert read(type(path)("~/own.jsonl")).records[0].answers == ("a dog",)

@@ -1,9 +1,12 @@
 """Evidence: computed once for equal pictures, kept within a bound in bytes, shared by threads."""
 
+import base64
+import io
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +126,19 @@ def test_a_look_has_the_name_it_was_given_and_the_hash_of_its_pixels(tmp_path):
     by_path, by_pixels = Look.open(tmp_path / "a.png"), Look.open(picture)
     assert by_path.name == str(tmp_path / "a.png") and by_pixels.name is None
     assert by_path.hash == by_pixels.hash and Look.open(by_path) is by_path
+
+
+def test_a_picture_may_come_in_any_form(pipeline, picture, counted, tmp_path):
+    path = tmp_path / "a.png"
+    picture.save(path)
+    data = path.read_bytes()
+    uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    with path.open("rb") as file:
+        answers = pipeline.ask([path, path.as_uri(), data, uri, np.asarray(picture), file, io.BytesIO(data)], "what?")
+    assert counted == {"vision": 1, "tagger": 1} and len({answer.text for answer in answers}) == 1
+    assert [answer.image for answer in answers] == [str(path), path.as_uri(), None, f"{uri[:57]}...", None, None, None]
+
+
+def test_a_data_uri_that_cannot_be_read_is_named_in_short(pipeline):
+    (answer,) = pipeline.answer([Request("data:image/png;base64," + "?" * 999, Verb.CAPTION)], on_error="row")
+    assert answer.failed and answer.image in answer.reason and len(answer.reason) < 200

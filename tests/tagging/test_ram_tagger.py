@@ -1,5 +1,6 @@
 """The tagger as its users meet it: pictures in, tags out, saved, loaded, cached; and the mini size learns."""
 
+import io
 import json
 import logging
 import subprocess
@@ -81,10 +82,11 @@ def test_training_mode_does_not_leak_into_tags() -> None:
 
 def test_any_picture_is_seen_as_people_see_it(tagger: RamTagger) -> None:
     image = pictures(1)[0]
-    turned = Image.Image.rotate(image, 90, expand=True)
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned.info["exif"] = exif.tobytes()
+    file = io.BytesIO()
+    image.rotate(90, expand=True).save(file, "PNG", exif=exif)
+    turned = Image.open(file)
     assert torch.equal(tagger.scores([turned, image.convert("RGBA")]), tagger.scores([image, image]))
 
 

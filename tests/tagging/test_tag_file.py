@@ -103,3 +103,25 @@ def test_without_pyarrow_parquet_names_its_extra(tmp_path: Path, monkeypatch: py
 def test_a_picture_whose_name_is_no_text(path: Path) -> None:
     write_tags(path, [TagRow("caf\udce9.png", image_hash(RED), ("ball",), "ram")])
     assert TagFile.read(path)([RED]) == [["ball"]]
+
+
+def test_a_picture_twice_is_one_where_its_tags_are(path: Path) -> None:
+    write_tags(path, [ROWS[0], TagRow("copy.png", ROWS[0].hash, ROWS[0].tags, "ram")])
+    assert len(TagFile.read(path)) == 1
+    write_tags(path, [ROWS[0], TagRow("copy.png", ROWS[0].hash, ("cat",), "other")])
+    with pytest.raises(
+        LionError, match=rf"{path.name}: it gives the picture {ROWS[0].hash} twice, with different tags"
+    ):
+        TagFile.read(path)
+
+
+def test_a_key_twice_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tags.jsonl").write_text('{"hash": "a", "tags": ["x"], "tags": ["y"]}\n')
+    with pytest.raises(LionError, match=r"tags\.jsonl: the key 'tags' is there twice"):
+        TagFile.read(tmp_path / "tags.jsonl")
+
+
+def test_the_home_folder_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_tags("~/tags.jsonl", ROWS)
+    assert len(TagFile.read("~/tags.jsonl")) == 2 == len(TagFile.read(tmp_path / "tags.jsonl"))

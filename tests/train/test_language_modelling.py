@@ -169,3 +169,10 @@ def test_the_stage_table_alone_refers_to_the_training_of_lion_mini():
         line.startswith(("import ", "from ")) and "mini" in line
         for line in (folder / "stages.py").read_text().splitlines()
     )
+
+
+def test_a_bad_record_names_the_setting_of_recipes(tmp_path):
+    (tmp_path / "own.jsonl").write_text("{")
+    own = recipe("stage1", tmp_path, data=[{"source": "jsonl", "path": str(tmp_path / "own.jsonl")}])
+    with pytest.raises(LionError, match=r"own\.jsonl line 1: .*with skip_bad: true beside the source in the"):
+        train(own)

@@ -113,7 +113,9 @@ def answer_pictures(
         from lion.pipeline.prepare import unit_box
     if box is not None and box.space == "unit":
         unit_box(box, (1, 1))  # wrong for one picture is wrong for all: one error
-    pictures = expand(names)
+    pictures, notes = expand(names)
+    for note in notes:
+        say("note", note)
     targets = plan_saves(options.save, pictures)
     open_one = partial(open_picture, tag_file=read_tags(options), box=box)
     pipeline: Answering | None = None

@@ -30,9 +30,11 @@ def chat(
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Answer, Request, Verb, annotate, open_pictures, save_picture
-    pictures = expand([image])
+    pictures, notes = expand([image])
     if len(pictures) != 1:
         raise LionError(f"chat talks about one picture, and {image} means {len(pictures)}; name one")
+    for note in notes:
+        say("note", note)
     target = plan_saves(options.save, pictures)[0]
     request = Request(pictures[0], Verb.CHAT, tags=options.prompt_tags)
     open_one = partial(open_picture, tag_file=read_tags(options))

@@ -16,33 +16,54 @@ if TYPE_CHECKING:
     from lion.pipeline import Look
     from lion.tagging import TagFile
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
-"""What counts as a picture inside a folder; a file named outright is tried whatever its name."""
+_NAMED = 3
+"""Files left out of a folder that are named; the others are counted."""
 
 
-def expand(names: Sequence[str]) -> list[str]:
-    """Every picture meant, in the order given, folders and patterns sorted. A name that matches nothing stays, and
-    opening it raises the reason.
+def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Every picture meant, and a line for each folder with what was left out of it.
+
+    Pictures come in the order given, folders and patterns sorted. A name that matches nothing stays, and opening it
+    raises the reason. In a folder a picture is what has an ending that Pillow reads; a file named outright is tried
+    whatever its name.
 
     Raises: LionError if a name is empty.
     """
+    from lion.images import path_of
+
     pictures: list[str] = []
+    notes: list[str] = []
     for name in names:
         if not name:
             raise LionError("a picture's name is empty; name a file, a folder or a pattern")
-        path = os.path.expanduser(name)
+        path = path_of(name) or name
         found: list[str] = []
         if os.path.isdir(path):
-            with suppress(OSError):  # opening it raises the reason
-                found = sorted(str(child) for child in Path(path).iterdir() if _is_picture(child))
-        elif not os.path.lexists(path) and has_magic(path):
+            found, left_out = _pictures_in(path)
+            notes += left_out
+        elif path_of(name) and not os.path.lexists(path) and has_magic(path):
             found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
         pictures += found or [path]
-    return pictures
+    return pictures, notes
+
+
+def _pictures_in(folder: str) -> tuple[list[str], list[str]]:
+    """The pictures of a folder, not of folders in it, sorted; and a line about the rest, if there is any."""
+    entries: list[Path] = []
+    with suppress(OSError):  # opening it raises the reason
+        entries = sorted(Path(folder).iterdir(), key=str)
+    pictures = [str(entry) for entry in entries if _is_picture(entry)]
+    rest = [entry.name + (os.sep if entry.is_dir() else "") for entry in entries if not _is_picture(entry)]
+    if not pictures or not rest:
+        return pictures, []
+    more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
+    return pictures, [f"{folder}: left out, as no pictures by their names: {', '.join(rest[:_NAMED])}{more}"]
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not os.path.isdir(path)
+    from lion.images import suffixes
+
+    return path.suffix.lower() in suffixes() and not path.name.startswith(".") and not os.path.isdir(path)
 
 
 def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = None) -> Look:
@@ -50,14 +71,14 @@ def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = N
 
     Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file, or the box not in it.
     """
-    from lion.images import WEB
+    from lion.images import path_of
     from lion.pipeline import Look
     from lion.pipeline.prepare import unit_box
 
     if os.path.isdir(name):
         os.listdir(name)  # or says why not
-        raise LionError(f"{name}: the folder holds no pictures ({', '.join(sorted(SUFFIXES))}); name another")
-    if has_magic(name) and not os.path.lexists(name) and not name.startswith(WEB):
+        raise LionError(f"{name}: the folder holds no pictures (.png, .jpg and what else Pillow reads); name another")
+    if has_magic(name) and not os.path.lexists(name) and path_of(name):
         raise LionError(f"{name}: no file matches this pattern; check it")
     look = Look.open(name)
     if box is not None:
@@ -78,7 +99,8 @@ def split_last(words: Sequence[str], what: str) -> tuple[list[str], str]:
     if not last.strip():
         raise LionError(f"the {what} is empty; put it last, in quotes")
     path = os.path.expanduser(last)
-    if os.path.splitext(path)[1].lower() in SUFFIXES and (os.path.exists(path) or (has_magic(path) and glob(path))):
+    found = [path] if os.path.exists(path) else glob(path) if has_magic(path) else []
+    if any(_is_picture(Path(one)) for one in found):
         raise LionError(f'the last word must be the {what}, but {last} is a file; write IMAGE... "{what}"')
     if os.path.basename(path) != path and os.path.isdir(path):  # a bare word may be a question and a folder, too
         raise LionError(f'the last word must be the {what}, but {last} is a folder; write IMAGE... "{what}"')

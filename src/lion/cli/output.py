@@ -68,6 +68,7 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     Pictures of the same name are numbered. Raises: LionError if one file is to hold several pictures, its format is
     unknown, or a picture would be overwritten.
     """
+    from lion.images import path_of
     from lion.pipeline.drawing import FORMATS
 
     if save is None:
@@ -86,7 +87,7 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     targets: dict[Path, None] = {}
     originals = {os.path.realpath(picture) for picture in pictures}
     for picture in pictures:
-        stem = Path(picture).stem
+        stem = Path(picture).stem if path_of(picture) else "picture"  # a data: URI has no name
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         target = next(path for name in names if (path := Path(pattern.replace(SLOT, name))) not in targets)
         if os.path.realpath(target) in originals:

@@ -2,13 +2,17 @@
 
 DIR stands for the folder that the user names. A dataset lies in DIR itself or in a folder of its own below it, its
 annotation files there or under `annotations/`. A picture with the conventional name `val2014/x.jpg` is looked for in
-the dataset's folder, in DIR and in DIR/coco, each with and without `images/`, at last without its own folder.
+the dataset's folder, in DIR and in DIR/coco, each with and without `images/`, at last without its conventional folder.
+Any other folder in a picture's name is part of the name.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,13 +21,28 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lion.boxes import Box
 from lion.data.sample import Record
-from lion.errors import LionError
-from lion.prompts import Task
+from lion.data.values import ident, identifier
+from lion.errors import LionError, unique_keys
 
-_SLACK = 0.5
-"""Pixels that a box may reach outside its picture: official boxes may be rounded outwards."""
+_FOLDERS = frozenset({
+    "images", "train2014", "val2014", "test2015", "train2017", "val2017", "test2017", "train_images", "test_images",
+    "flickr30k-images", "flickr30k_images", "VG_100K", "VG_100K_2", "VisualDialog_val2018", "VisualDialog_test2018",
+})  # fmt: skip
+"""Folders that datasets distribute pictures in, which may be left out, as each picture's own name is unique."""
+
+
+class BadRecord(LionError):
+    """A record that cannot be used. Whoever has another way to skip such records raises it again with that.
+
+    Args:
+        problem: file, record and reason.
+        skip: how bad records are skipped.
+    """
+
+    def __init__(self, problem: str, skip: str = "skip_bad=True") -> None:
+        super().__init__(f"{problem} (fix it, or skip bad records with {skip})")
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -79,10 +98,11 @@ class AnnotationReader:
     def __init__(self, info: DatasetInfo, folder: Path, split: str, skip_bad: bool) -> None:
         if info.splits and split not in info.splits:
             raise LionError(f"{info.name} has no split {split!r}; its splits are {', '.join(info.splits)}")
+        folder = Path(os.path.expanduser(folder))
         if not folder.is_dir():
             raise LionError(
-                f"there is no folder {folder}; {info.name} comes from {info.annotations}: name its folder with "
-                "--data DIR"
+                f"there is no folder {folder}; {info.name} comes from {info.annotations}: name its folder "
+                "with --data DIR, in a recipe with folder: DIR"
             )
         self.info, self.folder, self.split, self.skip_bad = info, folder, split, skip_bad
         self.records: list[Record] = []
@@ -112,7 +132,8 @@ class AnnotationReader:
         """The error for files none of which exists: names them, their origin and the flag."""
         return LionError(
             f"{self.info.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
-            f"{self.homes[0]}; it comes from {self.info.annotations}: name its folder with --data DIR"
+            f"{self.homes[0]}; it comes from {self.info.annotations}: name its folder with --data DIR, in "
+            "a recipe with folder: DIR"
         )
 
     def bytes(self, path: Path) -> bytes:
@@ -146,14 +167,14 @@ class AnnotationReader:
             raise LionError(f"{path} {found}: it is not the file that {self.info.name} comes with")
         return value
 
-    def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[Any, Any]:
-        """Rows of a file by their id. Raises: LionError if two rows share one."""
-        out: dict[Any, Any] = {}
+    def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[str, Any]:
+        """Rows of a file by their id, see `identifier`. Raises: LionError if two rows share one."""
+        out: dict[str, Any] = {}
         for row in rows:
             with self.record(path, ident(row, key), noun):
-                if row[key] in out:
+                if (name := identifier(row[key])) in out:
                     raise LionError("it is there twice")
-                out[row[key]] = row
+                out[name] = row
         return out
 
     def text(self, path: Path) -> str:
@@ -174,18 +195,39 @@ class AnnotationReader:
         for number, line in self.lines(path):
             with self.record(path, number, "line"):
                 try:
-                    value = json.loads(line)
+                    value = json.loads(line, object_pairs_hook=unique_keys)
                 except json.JSONDecodeError as error:
                     raise LionError(f"it is not JSON: {error.msg}") from error
                 yield number, value
 
-    def image(self, *names: str, flat: bool = True) -> Path:
-        """The picture with the first of these conventional names that exists; it is not opened.
+    def cells(self, path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+        """(line number from 1, cells by column) of a table; a line of too many cells is a bad record.
 
-        `flat` allows it to lie outside the folder of its conventional name. Raises: LionError if there is none.
+        Raises: LionError if it is no table, or two columns share a name.
+        """
+        csv.field_size_limit(1 << 30)  # a cell may hold a picture
+        table = csv.DictReader(io.StringIO(self.text(path), newline=""), delimiter=delimiter, strict=True)
+        try:
+            columns = table.fieldnames or ()
+            if twice := sorted(name for name in set(columns) if columns.count(name) > 1):
+                raise LionError(f"{path}: the column {twice[0]} is there twice; give each a name of its own")
+            for row in table:
+                with self.record(path, table.line_num, "line"):
+                    if None in row:  # what csv calls the cells without a column
+                        raise LionError(
+                            "it has more cells than the first line has columns; is a quotation mark missing?"
+                        )
+                    yield table.line_num, row
+        except csv.Error as error:
+            raise LionError(f"{path} line {table.line_num}: {error}; is a quotation mark missing?") from error
+
+    def image(self, *names: str) -> Path:
+        """The picture with the first of these names that exists; it is not opened.
+
+        It may lie outside the conventional folder of its name. Raises: LionError if there is none.
         """
         if names not in self._found:
-            alone = [name.rsplit("/", 1)[1] for name in names if "/" in name] if flat else []
+            alone = [rest for name in names if (rest := _without_folders(name)) != name]
             paths = (root / name for name in (*names, *alone) for root in self._picture_roots)
             self._found[names] = next((path for path in paths if path.name in self._listing(path.parent)), None)
         if path := self._found[names]:
@@ -213,7 +255,7 @@ class AnnotationReader:
     def _bad(self, file: Path, ident: object, noun: str, reason: str) -> None:
         reason = " ".join(reason.split())
         if not self.skip_bad:
-            raise LionError(f"{file} {noun} {ident}: {reason} (fix it, or skip bad records with --skip-bad)")
+            raise BadRecord(f"{file} {noun} {ident}: {reason}")
         self.skipped.append((str(ident), reason))
 
     def add(self, record: Record) -> None:
@@ -266,71 +308,7 @@ class Reader:
         return annotations.finish(self.add_records(annotations))
 
 
-def ident(row: Any, *keys: str) -> str:
-    """The name of a row in messages, whatever its structure: the first of these ids that it has."""
-    name = next((row[key] for key in keys if key in row), "without an id") if isinstance(row, dict) else row
-    return " ".join(str(name).split())[:60]
-
-
-def text(value: Any, what: str) -> str:
-    """The value if it is a text that is not blank. Raises: LionError naming what is missing."""
-    if not isinstance(value, str) or not value.strip():
-        raise LionError(f"its {what} is missing or empty")
-    return value
-
-
-def texts(values: Any, what: str) -> tuple[str, ...]:
-    """The values if they are texts and not all blank, as some annotators leave blanks. Raises: LionError otherwise."""
-    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
-        raise LionError(f"its {what} are not a list of texts")
-    if not any(value.strip() for value in values):
-        raise LionError(f"it has no {what}")
-    return tuple(values)
-
-
-def entry(table: Mapping[Any, Any], key: Any, what: str) -> Any:
-    """The row of a table that a record refers to by its id. Raises: LionError if there is none."""
-    if key not in table:
-        raise LionError(f"it refers to the {what} {key}, which is not there")
-    return table[key]
-
-
-def index(value: Any, options: Sequence[Any], what: str) -> int:
-    """The value if it is an index into the options, counted from 0. Raises: LionError otherwise."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < len(options):
-        raise LionError(f"its {what} {value!r} is not a place among {len(options)}")
-    return value
-
-
-def region_record(
-    id: object,
-    picture: Path,
-    expression: str,
-    bbox: Sequence[float],
-    size: tuple[float, float],
-    meta: Mapping[str, Any],
-) -> Record:
-    """A record for REC and REG of a box [x, y, width, height] in pixels of a picture of `size` (width, height).
-
-    `meta` gets `bbox` and `size`, too. Raises: LionError if the box has no area or reaches outside the picture.
-    """
-    (x, y, w, h), (width, height) = bbox, size
-    if not (width > 0 and height > 0):
-        raise LionError(f"the size of its picture is given as {width} x {height} pixels")
-    if not (w > 0 and h > 0):
-        raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area")
-    box = Box.from_xywh(x, y, w, h, "pixel")
-    if min(box.x1, box.y1) < -_SLACK or box.x2 > width + _SLACK or box.y2 > height + _SLACK:
-        raise LionError(
-            f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
-        )
-    return Record(
-        str(id),
-        picture,
-        Task.REC,
-        expression=expression,
-        box=box.to_unit(width, height),
-        answers=(expression,),
-        also=(Task.REG,),
-        meta={**meta, "bbox": tuple(bbox), "size": size},
-    )
+def _without_folders(name: str) -> str:
+    """A picture's name without the conventional folders that it begins with."""
+    folder, slash, rest = name.partition("/")
+    return _without_folders(rest) if slash and folder in _FOLDERS else name

@@ -8,7 +8,7 @@ run resumes at the next block, and runs with fewer or more pictures share them.
 import io
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -60,24 +60,29 @@ class Pictures:
     def prepare(self, report: OnProgress | None = None) -> None:
         """Draw the blocks that are missing, on all CPU cores; `report` is called after each."""
         missing = [b for b in range(-(-self.count // BLOCK)) if not self._path(b).is_file()]
+        for done, _ in enumerate(self._blocks_drawn(missing), start=1):
+            if report:
+                report("drawing pictures", done * BLOCK, len(missing) * BLOCK)
+
+    def _blocks_drawn(self, missing: Sequence[int]) -> Iterator[int]:
+        """Draw these blocks, and give the number of each once it is written."""
         processes = min(len(missing), os.cpu_count() or 1)
         if processes <= 1:
             for block in missing:
-                _write_block(self._path(block), block, self._draw)
+                yield _write_block(self._path(block), block, self._draw)
             return
         with ProcessPoolExecutor(processes, multiprocessing.get_context()) as pool:
             jobs = [pool.submit(_write_block, self._path(block), block, self._draw) for block in missing]
-            for done, job in enumerate(as_completed(jobs), start=1):
-                job.result()
-                if report:
-                    report("drawing pictures", done * BLOCK, len(missing) * BLOCK)
+            for job in as_completed(jobs):
+                yield job.result()
 
     def _path(self, block: int) -> Path:
         return self.folder / f"{block:05d}.npy"
 
 
-def _write_block(path: Path, block: int, draw: Draw) -> None:
+def _write_block(path: Path, block: int, draw: Draw) -> int:
     pictures = np.stack([draw(number) for number in range(block * BLOCK, (block + 1) * BLOCK)])
     buffer = io.BytesIO()
     np.save(buffer, pictures)
     atomic_write(path, buffer.getvalue())
+    return block

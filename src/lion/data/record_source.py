@@ -12,8 +12,9 @@ from itertools import chain
 import numpy as np
 from PIL import Image, ImageOps
 
-from lion.boxes import Box, format_box
+from lion.boxes import Box, format_box, parse_boxes
 from lion.data.dataset import Dataset
+from lion.data.orientation import as_shown
 from lion.data.pictures import OnProgress
 from lion.data.sample import Sample
 from lion.errors import LionError
@@ -127,9 +128,10 @@ class RecordSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """The record's picture with one of the task's wordings and one of the correct answers, each drawn uniformly.
 
-        Raises: LionError if the picture cannot be read, or the tagger does not know it.
+        Raises: LionError if the picture cannot be read or the tagger does not know it, if its box cannot be turned with
+            it (see `as_shown`), or has no area once written.
         """
-        record = self.dataset.records[index]
+        record = as_shown(self.dataset.records[index])
         whole = open_image(record.image)
         tags = record.tags
         if tags is None and self.tagger is not None:
@@ -137,13 +139,15 @@ class RecordSource:
         words = (record.question or "", record.expression or "", *record.answers, *chain.from_iterable(record.history))
         image, box = self.augment(whole, record.box, " ".join(words), rng)
         record = replace(record, box=(box := box and box.clamp()))
+        written = format_box(box, self.decimals) if box else ""
+        if box and not parse_boxes(written).ok:
+            raise LionError(f"its box {box.xyxy()} has no area once it is written with {self.decimals} decimals")
         fields = {name: getattr(record, name) for name in INSTRUCTION_FIELDS[task]}
         text = instruction(task, template=below(rng, len(INSTRUCTIONS[task])), decimals=self.decimals, **fields)
         answers = [" ".join(answer.split()) for answer in record.answers if answer.strip()]
         answer = pick(rng, answers) if len(answers) > 1 else answers[0]
         if task == Task.REC:
-            assert box is not None
-            answer = format_box(box, self.decimals)
+            answer = written
         elif task == Task.REG:
             answer = record.expression or answer
         meta = {"answers": [answer] if task in (Task.REC, Task.REG) else answers, **({"box": box} if box else {})}

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 
-from lion.images import image_hash, open_image
+from lion.images import image_hash, open_image, source_name
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.tagging import Tagger
 
@@ -81,14 +82,19 @@ class Look:
         return self.evidence.tags or ()
 
 
-Picture = str | Path | bytes | Image.Image | Look
-"""A path, the bytes of a file, a PIL image, or a picture opened before."""
-Pictures = list[str] | list[Path] | list[bytes] | list[Image.Image] | list[Look] | list[Picture] | tuple[Picture, ...]
+Picture = str | Path | bytes | BinaryIO | np.ndarray | Image.Image | Look
+"""What :func:`lion.images.open_image` takes (a path, bytes, an open file, an array), or a picture opened before."""
+Pictures = (
+    list[str] | list[Path] | list[bytes] | list[BinaryIO] | list[np.ndarray] | list[Image.Image] | list[Look]
+    | list[Picture] | tuple[Picture, ...]
+)  # fmt: skip
 
 
 def picture_name(picture: Picture) -> str | None:
-    """The path a picture was given by, if any."""
-    return picture.name if isinstance(picture, Look) else str(picture) if isinstance(picture, (str, Path)) else None
+    """The path a picture was given by, if any; a `data:` URI is shortened."""
+    if isinstance(picture, Look):
+        return picture.name
+    return source_name(picture) if isinstance(picture, (str, Path)) else None
 
 
 class EvidenceCache:

@@ -7,6 +7,7 @@ are looked up by hash, so files may move and change their format. ``.parquet`` n
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Self
 from PIL.Image import Image
 
 from lion.atomic import atomic_write
-from lion.errors import LionError
+from lion.errors import LionError, unique_keys
 from lion.images import image_hash
 
 FORMATS = (".parquet", ".jsonl")
@@ -63,12 +64,19 @@ class TagFile:
     def read(cls, path: str | Path) -> Self:
         """Reads a file that `write_tags` wrote.
 
-        Raises: LionError for no such file, an unknown or damaged one, or if pyarrow is needed and missing.
+        Raises: LionError for no such file, an unknown or damaged one, one that gives a picture's tags twice and
+            differently, or if pyarrow is needed and missing.
         """
+        path = os.path.expanduser(path)
         check_format(path)
+        tags: dict[str, list[str]] = {}
         try:
-            rows = _read_rows(Path(path))
-            return cls({row["hash"]: _tags(row["tags"]) for row in rows}, str(path))
+            for row in _read_rows(Path(path)):
+                if tags.setdefault(row["hash"], found := _tags(row["tags"])) != found:
+                    raise LionError(f"it gives the picture {row['hash']} twice, with different tags")
+            return cls(tags, str(path))
+        except LionError as error:
+            raise LionError(f"{path}: {error}; keep one, or write it again with lion tag --out") from error
         except FileNotFoundError as error:
             raise LionError(f"{path}: there is no such file; write one with lion tag IMAGE... --out {path}") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -90,6 +98,7 @@ def write_tags(path: str | Path, rows: Iterable[TagRow]) -> None:
 
     Raises: LionError for an unknown format, if pyarrow is needed and missing, or if the place cannot be written.
     """
+    path = os.path.expanduser(path)
     check_format(path)
     entries = [
         {**asdict(row), "image": _as_text(row.image), "tags": list(row.tags), "model": _as_text(row.model)}
@@ -119,7 +128,11 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
         with path.open("rb") as file:
             return _parquet()[1].read_table(file, columns=["hash", "tags"]).to_pylist()
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    return [
+        json.loads(line, object_pairs_hook=unique_keys)
+        for line in path.read_text(encoding="utf-8").split("\n")
+        if line.strip()
+    ]
 
 
 def _tags(value: Any) -> list[str]:

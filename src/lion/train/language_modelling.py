@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
+from lion.data.dataset import BadRecord
 from lion.data.mixture import Mixture
 from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import BadSample, Source
@@ -84,10 +85,13 @@ class LanguageModelling(Objective):
                 decimals=decimals,
                 word_dropout=data.word_dropout,
             )
-        if isinstance(data, JsonlData):
-            dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
-        else:
-            dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
+        try:
+            if isinstance(data, JsonlData):
+                dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
+            else:
+                dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
+        except BadRecord as error:
+            raise BadRecord(error.problem, "skip_bad: true beside the source in the recipe") from error
         tagger = TagFile.read(data.tags_from) if data.tags_from else None
         augment = Augment(data.flip, data.crop)
         return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)

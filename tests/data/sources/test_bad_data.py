@@ -361,7 +361,7 @@ def test_a_missing_picture_names_the_record(case, folder):
     case.put(folder)
     (folder.path / case.pictures[0]).unlink()
     skip = case.count // 2
-    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], "http", "--skip-bad", skip=skip)
+    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], "http", "skip_bad", skip=skip)
 
 
 @by_name
@@ -438,6 +438,15 @@ CHANGES = {
     "a picture of no size": ("refcoco", BOXES, ["images", 0, "width"], 0),
     "one pixel outside": ("refcoco", BOXES, ["annotations", 0, "bbox"], [0, 0, 101, 9]),
     "no size": ("refcoco", BOXES, ["images", 0, "width"], GONE),
+    "another picture's box": ("refcoco", BOXES, ["annotations", 0, "image_id"], 2),
+    "a number that is none": ("refcoco", BOXES, ["annotations", 0, "bbox"], [True, 2, 30, 40]),
+    "a size that is none": ("coco-detection", "annotations/boxes.json", ["images", 0, "width"], True),
+    "a size in words": ("coco-detection", "annotations/boxes.json", ["images", 0, "width"], "100"),
+    "an id that is none": ("aokvqa", "aokvqa_v1p0_val.json", [0, "image_id"], True),
+    "a question's id": ("pope", "coco_pope_popular.json", [0, "question_id"], True),
+    "a question's picture": ("okvqa", "OpenEnded_mscoco_val2014_questions.json", ["questions", 0, "image_id"], True),
+    "a label that is none": ("vsr", "zeroshot/test.jsonl", [0, "label"], True),
+    "neither difficult nor not": ("aokvqa", "aokvqa_v1p0_val.json", [0, "difficult_direct_answer"], "perhaps"),
     "detected outside": ("coco-detection", "annotations/boxes.json", ["annotations", 0, "bbox"], [0, 0, 9, 99]),
     "not of the choices": ("aokvqa", "aokvqa_v1p0_val.json", [0, "correct_choice_idx"], 2),
     "no captions": ("coco-caption", "dataset_coco.json", ["images", 0, "sentences"], []),
@@ -470,7 +479,7 @@ def test_odd_values_are_bad_records(folder, change):
     else:
         place[last] = odd
     case.put(folder, files)
-    fails(case, folder, str(folder.path), "--skip-bad", skip=2 if name == "refcoco" else 1)
+    fails(case, folder, str(folder.path), "skip_bad", skip=2 if name == "refcoco" else 1)
 
 
 def test_keyed_by_id_the_same_key_twice_is_told_and_the_first_one_kept(folder):
@@ -595,3 +604,59 @@ def test_questions_that_are_no_list_are_a_bad_image(folder):
     assert [name for name, _ in dataset.skipped] == ["1"] and [record.id for record in dataset.records] == ["7"]
     with pytest.raises(LionError, match="image 1: it is not built as in the original"):
         read("visual-genome", folder.path, "questions")
+
+
+@pytest.mark.parametrize(("split", "taken"), [(1, True), ("1", True), (1.0, True), (2, False)])
+def test_a_book_is_in_the_split_that_its_number_names(folder, split, taken):
+    book = {"imageURL": "x.jpg", "questions": ["who?"], "answers": ["me"]}
+    folder.put("dataset.json", {"a": {**book, "split": split}, "b": {**book, "split": 1}})
+    folder.pictures("images/a.jpg", "images/b.jpg")
+    assert len(read("ocrvqa", folder.path, "train").records) == 1 + taken
+    folder.put("dataset.json", {"a": {**book, "split": True}})
+    with pytest.raises(LionError, match="book a: its id True is neither a text nor a whole number"):
+        read("ocrvqa", folder.path, "train")
+
+
+def test_a_dialog_of_no_number_is_bad(folder):
+    case = next(case for case in CASES if case.name == "visdial")
+    case.put(folder, case.changed(lambda rows: rows[0].update(image_id=True)))
+    fails(case, folder, "its image_id True is no whole number", skip=2)
+
+
+@pytest.mark.parametrize("name", ["pope", "vsr"])
+def test_a_key_twice_in_a_line_is_a_bad_record(folder, name):
+    case = next(case for case in CASES if case.name == name)
+    case.put(folder)
+    path = folder.path / case.rows[0]
+    path.write_text(path.read_text().replace('"label"', '"label": 0, "label"', 1))
+    fails(case, folder, "line 1: the key 'label' is there twice", skip=1)
+
+
+def test_a_column_twice_and_a_cell_too_many(folder):
+    case = next(case for case in CASES if case.name == "mmbench")
+    case.put(folder)
+    path = folder.path / case.rows[0]
+    table = path.read_bytes().decode()
+    path.write_bytes(table.replace("hint", "A", 1).encode())
+    fails(case, folder, "the column A is there twice")
+    path.write_bytes(table.replace("coarse_perception", "coarse_perception\tmore", 1).encode())
+    fails(case, folder, "more cells than the first line has columns", skip=1)
+
+
+@pytest.mark.parametrize("key", ["image_id", "round_id"])
+@pytest.mark.parametrize("odd", ["1", True])
+def test_a_relevance_that_belongs_to_no_round_is_bad(folder, key, odd):
+    """Otherwise its round would be left out of the score in silence."""
+    case = next(case for case in CASES if case.name == "visdial")
+    case.put(folder)
+    row = {"image_id": 1, "round_id": 1, "gt_relevance": [1] * 100}
+    folder.put("visdial_1.0_val_dense_annotations.json", [row])
+    assert case.read(folder).records[0].meta["gt_relevance"] == [1] * 100
+    folder.put("visdial_1.0_val_dense_annotations.json", [{**row, key: odd}])
+    fails(case, folder, f"its {key} {odd!r} is no whole number")
+
+
+def test_truth_may_be_said_as_text(folder):
+    case = next(case for case in CASES if case.name == "aokvqa")
+    case.put(folder, case.changed(lambda rows: rows[0].update(difficult_direct_answer="false")))
+    assert case.read(folder).records[0].meta["difficult_direct_answer"] is False

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
 from lion.data.sample import Record
 from lion.data.sources import READERS
@@ -436,3 +437,53 @@ def drawn_pipeline(parts):
     from tests.eval import tiny_world
 
     return tiny_world.pipeline(parts)
+
+
+def turned(data, folder, orientation):
+    """The drawn RefCOCO, the first picture of its test split stored turned, its boxes as they were."""
+    (folder / "refcoco").mkdir(parents=True)
+    for path in (data / "refcoco").rglob("*"):
+        if path.is_file():
+            copy = folder / path.relative_to(data)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    first = on("refcoco-testA", folder).selection.records[0]
+    image = Image.open(first.image).convert("RGB")
+    image = image.resize((image.width, image.height // 2))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    image.save(first.image, exif=exif)
+    instances = folder / "refcoco" / "instances.json"
+    value = json.loads(instances.read_text())
+    for row in value["images"]:
+        if row["id"] == first.meta["image_id"]:
+            row["height"] = image.height
+    for row in value["annotations"]:
+        if row["image_id"] == first.meta["image_id"]:
+            x, y, width, height = row["bbox"]
+            row["bbox"] = [x, y / 2, width, height / 2]
+    instances.write_text(json.dumps(value))
+    return first
+
+
+def test_boxes_of_a_picture_that_is_stored_turned_are_scored_as_people_see_them(data, tmp_path):
+    first = turned(data, tmp_path, 6)
+    record = on("refcoco-testA", tmp_path).selection.records[0]
+    assert record.id == first.id and record.box.xyxy() == pytest.approx(first.box.turn(6).xyxy())
+
+
+def test_what_cannot_be_turned_is_an_error_or_skipped(data, tmp_path):
+    first = turned(data, tmp_path, 3)
+    with pytest.raises(LionError, match=rf"^refcoco-testA record {first.id}: .*orientation 3.* with --skip-bad\)$"):
+        _ = on("refcoco-testA", tmp_path).selection
+    whole, left = on("refcoco-testA", data).selection, on("refcoco-testA", tmp_path, skip_bad=True).selection
+    gone = [one.id for one in whole.records if one.meta["image_id"] == first.meta["image_id"]]
+    assert len(left.records) == len(whole.records) - len(gone) == len(left.samples)
+    assert [ident for ident, _ in left.skipped] == gone
+
+
+def test_a_bad_record_names_the_option_of_lion_eval(data, tmp_path):
+    first = turned(data, tmp_path, 1)
+    Path(first.image).unlink()
+    with pytest.raises(LionError, match=r"skip bad records with --skip-bad\)$"):
+        _ = on("refcoco-testA", tmp_path).selection

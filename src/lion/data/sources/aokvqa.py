@@ -1,8 +1,9 @@
 """A-OKVQA: questions with four choices and ten direct answers, on COCO 2017 pictures; test answers are hidden."""
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
+from lion.data.values import ident, index, integer, text, texts, truth
 from lion.prompts import Task
 
 
@@ -17,12 +18,13 @@ def aokvqa(reader: AnnotationReader) -> None:
     file = reader.file(f"aokvqa_v1p0_{reader.split}.json")
     for row in reader.json(file):
         with reader.record(file, ident(row, "question_id"), "question"):
-            number, choices = text(row["question_id"], "question_id"), texts(row["choices"], "choices")
+            question_id, choices = text(row["question_id"], "question_id"), texts(row["choices"], "choices")
             hidden = reader.split == "test"
-            meta = {key: row[key] for key in ("question_id", "image_id", "difficult_direct_answer")}
+            meta = {key: row[key] for key in ("question_id", "image_id")}
+            meta["difficult_direct_answer"] = truth(row["difficult_direct_answer"], "difficult_direct_answer")
             record = Record(
-                number,
-                reader.image(f"{reader.split}2017/{row['image_id']:012d}.jpg"),
+                question_id,
+                reader.image(f"{reader.split}2017/{integer(row['image_id'], 'image_id'):012d}.jpg"),
                 Task.VQA,
                 text(row["question"], "question"),
                 answers=() if hidden else texts(row["direct_answers"], "direct answers"),

@@ -6,8 +6,9 @@ COCO and Flickr30K are scored on Andrej Karpathy's splits; his `train` includes 
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import entry, ident, identifier, text, texts
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -130,21 +131,21 @@ def _plain(reader: AnnotationReader, file: Path, folder: str) -> None:
     """COCO's own form: images and captions in two tables."""
     data = reader.json(file, kind=dict)
     images = reader.table(file, reader.member(file, data, "images"), "id", "image")
-    references: dict[Any, list[Any]] = {number: [] for number in images}
+    references: dict[str, list[Any]] = {number: [] for number in images}
     for number, row in reader.table(file, reader.member(file, data, "annotations"), "id", "caption").items():
         with reader.record(file, number, "caption"):
             entry(references, row["image_id"], "image").append(row["caption"])
     for number, image in images.items():
         with reader.record(file, number, "image"):
-            usual = f"{'' if folder.endswith('2017') else f'COCO_{folder}_'}{number:012d}.jpg"
-            _add(reader, number, references[number], f"{folder}/{image.get('file_name', usual)}")
+            usual = f"{'' if folder.endswith('2017') else f'COCO_{folder}_'}{number:0>12}.jpg"
+            _add(reader, image["id"], references[number], f"{folder}/{image.get('file_name', usual)}")
 
 
 def _add(reader: AnnotationReader, id: object, references: Any, *pictures: str) -> None:
     picture, answers = reader.image(*pictures), texts(references, "reference captions")
-    reader.add(Record(str(id), picture, Task.CAPTION, answers=answers, meta={"image_id": id}))
+    reader.add(Record(identifier(id), picture, Task.CAPTION, answers=answers, meta={"image_id": id}))
 
 
 def _add_flickr(reader: AnnotationReader, name: str, references: Any) -> None:
-    file = PurePosixPath(text(name, "file name"))
-    _add(reader, file.stem, references, f"flickr30k-images/{file.name}", f"flickr30k_images/{file.name}")
+    file = text(name, "file name").removeprefix("flickr30k-images/")
+    _add(reader, PurePosixPath(file).stem, references, f"flickr30k-images/{file}", f"flickr30k_images/{file}")

@@ -1,7 +1,8 @@
 """GQA: compositional questions with one answer each; LION reports the balanced test-dev questions."""
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import text
 from lion.prompts import Task
 
 _HOME = "https://cs.stanford.edu/people/dorarad/gqa/download.html"

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, index, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import entry, index, text, texts
 from lion.prompts import Task
 
 _HOW_TO_COUNT = re.compile(r"^\s*Count\b[^.?!]*\bby\b[^.?!]*[.?!]\s+(?=\S)", re.IGNORECASE)
@@ -53,7 +54,7 @@ def _add(reader: AnnotationReader, pid: str, row: dict[str, Any], skills: list[s
     choices = texts(row["choices"], "choices")
     correct = index(row["answer"], choices, "answer")
     place = f"{reader.split}/choose_txt/{pid}/image.png"
-    picture = reader.image(f"iconqa/{place}", place, flat=False)
+    picture = reader.image(f"iconqa/{place}", place)
     question = _HOW_TO_COUNT.sub("", text(row["question"], "question"), count=1)
     meta = {"grade": row.get("grade"), "label": row.get("label"), "skills": skills}
     answers = (choices[correct],)

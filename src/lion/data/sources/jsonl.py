@@ -4,16 +4,16 @@
     {"image": "a.jpg", "question": "what is it?", "answer": "a dog", "history": [["is it day?", "yes"]]}
     {"image": "a.jpg", "expression": "the dog", "box": [0.1, 0.2, 0.5, 0.9], "tags": ["dog", "beach"]}
 
-`image` is a path, relative to the file's folder; `box` is x1, y1, x2, y2 in the unit square. The fields of a line
+`image` is a path, relative to the file's folder, or a `data:` URI; `box` is x1, y1, x2, y2 in the unit square of the
+picture as people see it, turned by its EXIF orientation. The fields of a line
 decide the tasks it serves: a caption, VQA, with `history` dialog, with `expression` and `box` both REC and REG; `task`
 limits it to one.
 
 A file called `.csv` has the columns image, question and answer, or image and caption, in its first line.
 """
 
-import csv
-import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from typing import Any
 from lion.boxes import Box
 from lion.data.dataset import AnnotationReader, Dataset, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import numbers
 from lion.errors import LionError
+from lion.images import content
 from lion.prompts import Task
 
 _KEYS = frozenset({"image", "caption", "question", "answer", "history", "expression", "box", "tags", "task"})
@@ -34,6 +36,7 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
 
     Raises: LionError if the file is missing or holds nothing, or a line is bad; names the line and the fix.
     """
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
     info = DatasetInfo(path.name, {}, annotations=str(path), pictures=str(path.parent))
@@ -49,18 +52,10 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
 
 
 def _table(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:
-    table = csv.DictReader(io.StringIO(reader.text(path), newline=""), strict=True)
-    try:
-        if unknown := sorted(set(table.fieldnames or ()) - _COLUMNS):
+    for number, row in reader.cells(path):
+        if unknown := sorted(set(row) - _COLUMNS):
             raise LionError(f"{path}: unknown column {unknown[0]}; known are {', '.join(sorted(_COLUMNS))}")
-        for row in table:
-            if None in row:  # what csv calls the cells without a column
-                with reader.record(path, table.line_num, "line"):
-                    raise LionError("it has more cells than the first line has columns; is a quotation mark missing?")
-                continue
-            yield table.line_num, {key: value for key, value in row.items() if value}
-    except csv.Error as error:
-        raise LionError(f"{path} line {table.line_num}: {error}; is a quotation mark missing?") from error
+        yield number, {key: value for key, value in row.items() if value}
 
 
 def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
@@ -72,17 +67,13 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
     for key in sorted(_TEXTS & row.keys()):
         if not isinstance(row[key], str | None):
             raise LionError(f"{key}: {json.dumps(row[key])} is no text; put it in quotes")
-    history, tags = row.get("history") or [], row.get("tags")
+    history, tags = row.get("history"), row.get("tags")
+    history = [] if history is None else history
     if not isinstance(history, list) or not all(_are_texts(pair) and len(pair) == 2 for pair in history):
         raise LionError(f'history: {json.dumps(history)} is no list of rounds, as in [["is it day?", "yes"]]')
     if tags is not None and not _are_texts(tags):
         raise LionError(f'tags: {json.dumps(tags)} is no list of texts, as in ["dog", "beach"]')
-    try:
-        box = Box(*row["box"]) if row.get("box") else None
-        if box and box != box.clamp():
-            raise LionError(f"{row['box']} reaches outside the picture; divide pixels by its width and height")
-    except (LionError, TypeError) as error:
-        raise LionError(f"box: {error} (a box is x1,y1,x2,y2 in the unit square)") from error
+    box = None if row.get("box") is None else _box(row["box"])
     tasks = _tasks(row)
     if "task" in row and row["task"] not in tasks:
         raise LionError(f"task {row['task']!r} does not fit; the line serves {', '.join(tasks) or 'none'}")
@@ -90,8 +81,9 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
         raise LionError("needs caption, or question and answer, or expression and box")
     if "task" in row:
         tasks = [Task(row["task"])]
-    picture, tags = path.parent / row["image"], None if tags is None else tuple(tags)
-    if not picture.is_file():
+    given, tags = content(row["image"]), None if tags is None else tuple(tags)
+    picture = given if isinstance(given, bytes) else path.parent / given
+    if isinstance(picture, Path) and not picture.is_file():
         raise LionError(f"its picture {picture} is not there; paths start at the file's folder")
     if Task.CAPTION in tasks:
         yield Record(ident, picture, Task.CAPTION, answers=(row["caption"],), tags=tags)
@@ -102,6 +94,19 @@ def _records(path: Path, row: Any, ident: str) -> Iterator[Record]:
         first, *also = regional
         phrase = row["expression"]
         yield Record(ident, picture, first, expression=phrase, box=box, answers=(phrase,), tags=tags, also=tuple(also))
+
+
+def _box(value: Any) -> Box:
+    try:
+        x1, y1, x2, y2 = numbers(value, "value", 4)
+        box = Box(x1, y1, x2, y2)
+        if box != box.clamp():
+            raise LionError(f"{value} reaches outside the picture; divide pixels by its width and height")
+        if not box.area:
+            raise LionError(f"{value} has no area")
+    except LionError as error:
+        raise LionError(f"box: {error} (a box is x1,y1,x2,y2 in the unit square)") from error
+    return box
 
 
 def _are_texts(values: Any) -> bool:

@@ -5,8 +5,9 @@ A list of `{"id", "image", "conversations": [{"from", "value"}, ...]}`, with `<i
 
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import text
 from lion.errors import LionError
 from lion.prompts import Task
 

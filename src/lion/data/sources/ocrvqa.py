@@ -2,8 +2,9 @@
 
 from pathlib import PurePosixPath
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import identifier, text
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -20,7 +21,7 @@ def ocrvqa(reader: AnnotationReader) -> None:
     file = reader.file("dataset.json")
     for key, book in reader.json(file, kind=dict).items():
         with reader.record(file, key, "book"):
-            if book["split"] != _SPLITS[reader.split]:
+            if identifier(book["split"]) != str(_SPLITS[reader.split]):
                 continue
             if len(book["questions"]) != len(book["answers"]):
                 raise LionError(f"it has {len(book['questions'])} questions and {len(book['answers'])} answers")

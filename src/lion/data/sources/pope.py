@@ -1,8 +1,9 @@
 """POPE: is an object in the picture? Absent ones are random, popular, or likely to occur with those present."""
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
+from lion.data.values import identifier, text
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -27,4 +28,4 @@ def pope(reader: AnnotationReader) -> None:
             picture = reader.image(f"val2014/{row['image']}")
             meta = {"question_id": row["question_id"], "image": row["image"]}
             question, answers = text(row["text"], "text"), (row["label"],)
-            reader.add(Record(str(row["question_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
+            reader.add(Record(identifier(row["question_id"]), picture, Task.VQA, question, answers=answers, meta=meta))

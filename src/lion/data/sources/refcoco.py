@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, Reader, entry, ident, region_record, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo, Reader
 from lion.data.pickled import loads
 from lion.data.sources.captions import COCO_PICTURES
+from lion.data.values import entry, ident, identifier, region_record, text, texts
 from lion.errors import LionError
 
 _REFER = "https://github.com/lichengunc/refer"
@@ -51,6 +52,8 @@ def _add_records(reader: AnnotationReader, refs: str) -> None:
             with reader.record(file, ident(sentence, "sent_id"), "sentence"):
                 annotation = entry(annotations, row["ann_id"], "annotation")
                 image = entry(images, row["image_id"], "image")
+                if identifier(annotation.get("image_id", row["image_id"])) != identifier(row["image_id"]):
+                    raise LionError(f"its box belongs to another image, {annotation['image_id']}")
                 size = (image["width"], image["height"])
                 category = entry(categories, row["category_id"], "category")["name"]
                 ids = {key: row[key] for key in ("ref_id", "ann_id", "image_id")}

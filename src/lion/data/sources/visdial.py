@@ -3,8 +3,9 @@
 from math import inf
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, ident, index, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import ident, index, integer, text
 from lion.errors import LionError
 from lion.prompts import Task
 
@@ -46,7 +47,7 @@ def _round(
     number: int,
     relevance: dict[tuple[int, int], list[float]],
 ) -> Record:
-    image_id, split = dialog["image_id"], reader.split
+    image_id, split = integer(dialog["image_id"], "image_id"), reader.split
 
     def utterance(row: dict[str, Any], key: str) -> str:
         table = data[f"{key}s"]
@@ -90,7 +91,8 @@ def _relevance(reader: AnnotationReader) -> dict[tuple[int, int], list[float]]:
                 raise LionError(f"its gt_relevance has {len(row['gt_relevance'])} numbers, not {_OPTIONS}")
             if not all(type(value) in (int, float) and 0 <= value < inf for value in row["gt_relevance"]):
                 raise LionError("its gt_relevance holds something that is no number from 0 on")
-            if (row["image_id"], row["round_id"]) in out:
+            place = integer(row["image_id"], "image_id"), integer(row["round_id"], "round_id")
+            if place in out:
                 raise LionError("it is there twice")
-            out[row["image_id"], row["round_id"]] = row["gt_relevance"]
+            out[place] = row["gt_relevance"]
     return out

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, region_record, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import entry, ident, identifier, region_record, text
 from lion.prompts import Task
 
 _HOME = "https://homes.cs.washington.edu/~ranjay/visualgenome/api.html"
@@ -42,7 +43,7 @@ def _questions(reader: AnnotationReader) -> None:
         with reader.record(file, ident(row, "qa_id"), "question"):
             picture, question = _picture(reader, row["image_id"]), text(row["question"], "question")
             meta, answers = {"image_id": row["image_id"]}, (text(row["answer"], "answer"),)
-            reader.add(Record(str(row["qa_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
+            reader.add(Record(identifier(row["qa_id"]), picture, Task.VQA, question, answers=answers, meta=meta))
 
 
 def _entries(reader: AnnotationReader, file: Path, key: str) -> Iterator[Any]:
@@ -54,5 +55,5 @@ def _entries(reader: AnnotationReader, file: Path, key: str) -> Iterator[Any]:
         yield from rows
 
 
-def _picture(reader: AnnotationReader, number: int) -> Path:
-    return reader.image(f"VG_100K/{number}.jpg", f"VG_100K_2/{number}.jpg")
+def _picture(reader: AnnotationReader, number: object) -> Path:
+    return reader.image(*(f"{place}/{identifier(number)}.jpg" for place in ("VG_100K", "VG_100K_2")))

@@ -1,8 +1,9 @@
 """VQAv2 and OK-VQA: a file of questions and one of annotations with ten answers each, on COCO 2014 pictures."""
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, entry, ident, text, texts
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
+from lion.data.values import entry, ident, identifier, integer, text, texts
 from lion.prompts import Task
 
 
@@ -41,15 +42,15 @@ def _add_records(reader: AnnotationReader, prefix: str) -> None:
         annotations = reader.table(truth, reader.json(truth, "annotations"), "question_id", "annotation")
     for row in questions:
         with reader.record(file, ident(row, "question_id"), "question"):
-            number, image_id = row["question_id"], row["image_id"]
-            meta = {"question_id": number, "image_id": image_id}
+            question_id, image_id = row["question_id"], row["image_id"]
+            meta = {"question_id": question_id, "image_id": image_id}
             answers: tuple[str, ...] = ()
             if reader.split != "test":
-                truth_row = entry(annotations, number, "annotation")
+                truth_row = entry(annotations, question_id, "annotation")
                 given = truth_row["answers"]
                 answers = texts([one["answer"] for one in given], "reference answers")
                 kinds = {key: truth_row.get(key) for key in ("question_type", "answer_type")}
                 meta |= {**kinds, "answers": given}
-            picture = reader.image(f"{part}/COCO_{part}_{image_id:012d}.jpg")
+            picture = reader.image(f"{part}/COCO_{part}_{integer(image_id, 'image_id'):012d}.jpg")
             question = text(row["question"], "question")
-            reader.add(Record(str(number), picture, Task.VQA, question, answers=answers, meta=meta))
+            reader.add(Record(identifier(question_id), picture, Task.VQA, question, answers=answers, meta=meta))

@@ -1,7 +1,8 @@
 """VSR, Visual Spatial Reasoning: is a statement about two objects in a picture true?"""
 
-from lion.data.dataset import AnnotationReader, DatasetInfo, index, text
+from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
+from lion.data.values import index, text
 from lion.prompts import Task
 
 VERDICTS = ("false", "true")

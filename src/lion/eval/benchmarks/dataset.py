@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from lion.boxes import format_box
-from lion.data.dataset import Dataset
+from lion.data.dataset import BadRecord, Dataset
+from lion.data.orientation import as_shown
 from lion.data.sample import Record
 from lion.data.sources import read as read_dataset
 from lion.errors import LionError
@@ -51,7 +52,10 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
 
     Raises: LionError for missing files; else, for a bad record, or a sample that lacks one, such as a rotation.
     """
-    dataset = read_dataset(paper.dataset, folder, paper.split, skip_bad=skip_bad)
+    try:
+        dataset = read_dataset(paper.dataset, folder, paper.split, skip_bad=skip_bad)
+    except BadRecord as error:
+        raise BadRecord(error.problem, "--skip-bad") from error
     chosen = paper.choose(dataset.records)
     sizes = {paper.sample(record): paper.size(record) for record in chosen}
     found = Counter(map(paper.sample, chosen))
@@ -62,12 +66,20 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
     }
     if incomplete and not skip_bad:
         sample, reason = next(iter(incomplete.items()))
-        raise LionError(f"{paper.name} {sample}: {reason} (fix it, or skip bad records with --skip-bad)")
+        raise BadRecord(f"{paper.name} {sample}: {reason}", "--skip-bad")
     samples = [sample for sample in sizes if sample not in incomplete][:limit]
     selected = set(samples)
-    records = [record for record in chosen if paper.sample(record) in selected]
-    skipped = [*dataset.skipped, *((str(sample), reason) for sample, reason in incomplete.items())]
-    return Selection(dataset, records, samples, skipped)
+    records, unfit = [], {}
+    for record in (record for record in chosen if paper.sample(record) in selected):
+        try:
+            records.append(as_shown(record))
+        except LionError as error:
+            if not skip_bad:
+                raise BadRecord(f"{paper.name} record {record.id}: {error}", "--skip-bad") from error
+            unfit[paper.sample(record)] = str(error)
+    records = [record for record in records if paper.sample(record) not in unfit]
+    skipped = [*dataset.skipped, *((str(sample), reason) for sample, reason in (incomplete | unfit).items())]
+    return Selection(dataset, records, [sample for sample in samples if sample not in unfit], skipped)
 
 
 @dataclass(frozen=True)
