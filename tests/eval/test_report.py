@@ -14,8 +14,8 @@ from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
 from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
-from lion.eval.predictions import Predictions
-from lion.eval.report import run_folders, score_rows, write_report
+from lion.eval.predictions import Predictions, run_folders
+from lion.eval.report import score_rows, write_report
 from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on

@@ -198,9 +198,22 @@ def test_two_answers_to_one_question_are_an_error(parts, tmp_path):
     oracle = Oracle(parts, 2)
     evaluate(oracle, tmp_path, limit=2)
     path = tmp_path / "predictions" / "vqa.jsonl"
-    path.with_name("vqa.rank1.jsonl").write_text(path.read_text().splitlines()[1] + "\n")
-    with pytest.raises(LionError, match=r"vqa\.rank1\.jsonl, line 1: vqa-test-1 is answered twice"):
-        rescore(tmp_path)
+    twice = path.with_name("vqa.rank1.jsonl")
+    other = json.loads(path.read_text().splitlines()[1])
+    for change in ({"text": other["text"] + "!"}, {"tags": ["dog"]}, {"asked": "what?"}):
+        twice.write_text(json.dumps(other | change) + "\n")
+        with pytest.raises(LionError, match=r"line 1: vqa-test-1 is answered twice, and differently; delete one of"):
+            rescore(tmp_path)
+
+
+def test_equal_answers_to_one_question_count_once(parts, tmp_path):
+    """As two processes leave them that were started at once: all lines twice, each with a time of its own."""
+    oracle = Oracle(parts, 2)
+    _, record = evaluate(oracle, tmp_path, limit=2)
+    for path in (tmp_path / "predictions").rglob("*.jsonl"):
+        again = [json.dumps(json.loads(line) | {"seconds": 9.0}) + "\n" for line in path.open()]
+        path.write_text(path.read_text() + "".join(again))
+    assert rescore(tmp_path)["scores"] == record["scores"]
 
 
 def test_a_question_that_was_mended_is_answered_whoever_had_skipped_it(parts, tmp_path):

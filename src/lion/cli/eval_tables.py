@@ -1,9 +1,14 @@
 """Scores as tables on the terminal."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lion.eval.comparison import Difference
 
 
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
@@ -16,17 +21,26 @@ def print_world(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
-    """Scores of the paper's benchmarks, beside the paper's."""
-    from lion.eval.report import score_rows
+    """Scores of the paper's benchmarks, beside the paper's, and of own files."""
+    from lion.eval.report import DRAWN, row_notes, score_rows
 
     rows = [row for record in records for row in score_rows(record)]
     known = list(dict.fromkeys(model for row in rows for model in row.paper if "zero-shot" not in model))
     cells = [["benchmark", "score", "ours", "samples", *known]]
-    cells += [[row.benchmark, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
+    cells += [[row.title, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
     models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
     _print(models, cells)
+    for note in [DRAWN] * any(row.drawn for row in rows) + row_notes(rows):
+        print(note)
     seconds = sum(record["seconds"] for record in records)
     print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
+
+
+def print_differences(differences: Sequence[Difference]) -> None:
+    """Scores of two models and their differences."""
+    from lion.eval.comparison import table
+
+    _print("difference, paired by sample", table(differences))
 
 
 def _print(title: str, rows: Sequence[Sequence[str]]) -> None:
