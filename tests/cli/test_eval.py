@@ -115,7 +115,7 @@ def test_benchmarks_of_the_paper(run, world_model, data, tmp_path):
     assert told.code == 0 and told.out.startswith("# Evaluation\n") and "| okvqa | accuracy | 51.08 |" in told.out
     assert "report.html" in told.err and (tmp_path / "runs" / "report" / "report.html").stat().st_size > 10_000
     assert run("eval", "report", tmp_path / "runs", "--out", tmp_path / "r", "--json").rows[0].keys() == {
-        "rows", "runs", "errors",
+        "rows", "differences", "unscored", "runs", "errors",
     }  # fmt: skip
 
 

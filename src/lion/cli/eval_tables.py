@@ -37,10 +37,12 @@ def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_differences(differences: Sequence[Difference]) -> None:
-    """Scores of two models and their differences."""
-    from lion.eval.comparison import table
-
-    _print("difference, paired by sample", table(differences))
+    """The differences of this run's scores from another run's."""
+    cells = [["benchmark", "score", "ours", "other", "difference [95 %]", "samples"]]
+    for one in differences:
+        numbers = [f"{one.value:.2f}", f"{one.value_against:.2f}", one.shown, str(one.n)]
+        cells.append([one.benchmark, one.score, *numbers])
+    _print("difference from the other run, paired by sample", cells)
 
 
 def _print(title: str, rows: Sequence[Sequence[str]]) -> None:

@@ -129,7 +129,7 @@ def test_csv_and_a_moved_file(parts, file, tmp_path):
     assert record["scores"]["exact_match"]["value"] == 1 and benchmark_of(record).settings == vqa.settings
     moved = tmp_path / "moved"
     file.parent.rename(moved)
-    with pytest.raises(LionError, match=r"there is no file .*my\.csv"):
+    with pytest.raises(LionError, match=r"there is no file .*my\.csv; .*--data DIR"):
         rescore(tmp_path / "run")
     assert rescore(tmp_path / "run", moved)["scores"] == record["scores"]
     (moved / "my.csv").write_text("image,question,answer\na.png,what is it?,dog\n")
@@ -140,7 +140,7 @@ def test_csv_and_a_moved_file(parts, file, tmp_path):
 def test_bad_lines_are_an_error_or_listed(parts, file, tmp_path):
     file.write_text(file.read_text() + '{"image": "nowhere.png", "caption": "x"}\n{"image": "a.png"}\n')
     with pytest.raises(LionError, match=r"my\.jsonl line 12: its picture .* is not there"):
-        DatasetBenchmark.of_file(file)
+        _ = DatasetBenchmark.of_file(file)[0].selection
     caption = DatasetBenchmark.of_file(file, skip_bad=True)[0]
     record = ask(parts, caption, tmp_path / "run")
     assert [one["id"] for one in record["skipped"]] == ["12", "13"] and record["samples"] == 2

@@ -127,10 +127,10 @@ class DatasetBenchmark(Benchmark):
     def of_file(cls, path: str | Path, **options: Any) -> list[Self]:
         """Benchmarks of a JSONL or CSV file of your own, one for each task; `options` as of the class.
 
-        Raises: LionError for a missing file, a bad line, or as the class.
+        Raises: LionError for a missing file, one without a usable line, or as the class.
         """
         file = Path(path).expanduser()
-        return [cls(one, file.parent, **options) for one in rows(file, skip_bad=options.get("skip_bad", False))]
+        return [cls(one, file.parent, **options) for one in rows(file)]
 
     @property
     def name(self) -> str:
@@ -219,7 +219,8 @@ class DatasetBenchmark(Benchmark):
         requests = [self._request(record, pipeline.processor.box_decimals, tokens) for record in records]
         ids, images = [record.id for record in records], [record.image for record in records]
         prompts = [_prompt_of(request) for request in requests]
-        return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=self.skip_bad)]
+        skip_bad = self.skip_bad or (None if self.drawn else False)  # all-mini, which says so, has no --skip-bad
+        return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=skip_bad)]
 
     def _request(self, record: Record, decimals: int, max_prompt_tokens: int) -> Request:
         box = record.box.clamp() if record.box else None

@@ -63,9 +63,12 @@ def row(file: str, task: Task) -> PaperBenchmark:
     return build(**named, task=task, own=True, choose=partial(_samples, task, told))
 
 
-def rows(path: Path, *, skip_bad: bool = False) -> list[PaperBenchmark]:
-    """The benchmarks of a JSONL or CSV file, in the order of the tasks. Raises: LionError as :func:`jsonl.read`."""
-    records = jsonl.read(path, skip_bad=skip_bad).records
+def rows(path: Path) -> list[PaperBenchmark]:
+    """The benchmarks of a JSONL or CSV file, in the order of the tasks.
+
+    Raises: LionError if there is no such file, or no usable line; bad ones are reported when a benchmark reads them.
+    """
+    records = jsonl.read(path, skip_bad=True).records
     there = {task for record in records for task in (record.task, *record.also)}
     return [row(path.name, task) for task in Task if task in there]
 

@@ -69,6 +69,10 @@ class PaperBenchmark:
     def read(self, folder: Path, *, skip_bad: bool) -> Dataset:
         """The dataset, in `folder`. Raises: LionError for missing files or a bad record."""
         if self.own:
+            if not (folder / self.dataset).is_file():
+                raise LionError(
+                    f"there is no file {folder / self.dataset}; name the folder it is in now with --data DIR"
+                )
             return jsonl.read(folder / self.dataset, skip_bad=skip_bad)
         return read_dataset(self.dataset, folder, self.split, skip_bad=skip_bad)
 
