@@ -39,14 +39,14 @@ def test_a_table_for_people_and_json_for_programs(run, world_model, tmp_path):
     scores = json.loads((out / "scores.json").read_text())["scores"]
     shown = [name for name in TABLE if name in scores]
     assert re.findall(r"^ *(\S+/\S+) +\d", ran.out, re.MULTILINE) == shown and len(shown) > 25
-    assert str(out / "report.md") in ran.out.replace("\n", "") and "itself blind" not in ran.out
+    assert str(out / "report.md") in ran.out.replace("\n", "") and "grey picture" not in ran.out
     ran = run("eval", "world", "--model", world_model, "--out", out, "--blind", "--json", *FEW)
     (record,) = ran.rows
     scores = json.loads((out / "scores.json").read_text())
     assert scores.items() <= record.items() and record["blind_run"]
     assert record["model"] == str(world_model) and record["limit"] == 2
     ran = run("eval", "score", out)
-    assert ran.code == 0 and "itself blind" in ran.out
+    assert ran.code == 0 and "grey picture" in ran.out
     assert run("eval", "score", out, "--json").rows == [record]
 
 
@@ -208,7 +208,7 @@ def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
         assert ran.code == 0 and ran.out and not ran.err, command
 
 
-def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monkeypatch):
+def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path" / "to").mkdir(parents=True)
     (tmp_path / "path" / "to" / "model").symlink_to(world_model)
@@ -218,14 +218,16 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monke
     monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
     text = (ROOT / "docs" / "evaluation.md").read_text()
     commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 9 and own.name == "my.jsonl"
     for command in commands:
         words = shlex.split(command)
         few = ("--limit", 1, "--batch-size", 4) if words[1] not in ("score", "report") else ()
         ran = run(*words, *few)
         assert ran.code == 0 and ran.out, command
-    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    exec(compile(block, "docs/evaluation.md", "exec"), {})
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "docs/evaluation.md", "exec"), {})
 
 
 def test_the_table_of_the_docs_names_every_benchmark():

@@ -63,7 +63,7 @@ def test_scores_and_report_are_written(whole):
     report = (folder / "report.md").read_text()
     for name in TABLE:
         assert f"| {name} | {record['scores'][name]['n']} | {record['scores'][name]['value']:.3f} |" in report
-    assert "itself blind" not in report.split("*n*")[0] and "## Slices" in report
+    assert "grey picture" not in report.split("*n*")[0] and "## Slices" in report
     assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
     assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
 
@@ -109,7 +109,7 @@ def test_more_questions_and_a_blind_run_join_what_is_there(parts, tmp_path):
     assert record["limit"] == N and record["scores"]["vqa/accuracy"]["blind_run"]["value"] == 0
     asked, record = evaluate(oracle, tmp_path, limit=3)
     assert asked == 0 and record["limit"] == 3 and record["blind_run"]
-    assert "itself blind" in (tmp_path / "report.md").read_text().split("*n*")[0]
+    assert "grey picture" in (tmp_path / "report.md").read_text().split("*n*")[0]
 
 
 def test_scoring_again_needs_no_model(whole, monkeypatch):

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
     """The drawn world's scores beside the baselines and the targets."""
     from lion.eval import WorldBenchmark
-    from lion.eval.world.report import table
+    from lion.eval.world.report import notes, table
 
     _print(f"{record['model']} on {WorldBenchmark.of(record).label}", table(record))
-    print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
+    for note in notes(record):
+        print(note)
+    print(
+        f"{record['seconds'] / 60:.1f} minutes of inference on {record['hardware']}; slices in {folder / 'report.md'}"
+    )
 
 
 def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
@@ -33,7 +37,7 @@ def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
     for note in [DRAWN] * any(row.drawn for row in rows) + row_notes(rows):
         print(note)
     seconds = sum(record["seconds"] for record in records)
-    print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
+    print(f"{seconds / 60:.1f} minutes of inference on {records[0]['hardware']}")
 
 
 def print_differences(differences: Sequence[Difference]) -> None:

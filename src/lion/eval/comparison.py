@@ -41,7 +41,7 @@ class Difference:
         return f"{self.difference:+.2f}{between}"
 
 
-def compare(folder: Path, against: Path, data: Path | None = None) -> list[Difference]:
+def compare(folder: str | Path, against: str | Path, data: Path | None = None) -> list[Difference]:
     """The scores of the run in `folder` less those of the run in `against`; the dataset is in `data` if it was moved.
 
     Raises: LionError if the two did not answer the same questions, or a folder holds no run.

@@ -30,8 +30,8 @@ _AVERAGED = "accuracy@0.5"
 _GO_ON = "answers without scores, of a run that was stopped or is going on; start the same lion eval again"
 _PAIRED = (
     "A difference is paired, sample by sample, on those that both runs have answered; its interval (95 %) is 1.96 "
-    "standard errors to each side, too narrow for fewer than some 30 samples. One that holds 0 may be chance. BLEU, F1, "
-    "precision and recall are no means over samples and have none."
+    "standard errors to each side, too narrow for fewer than some 30 samples. One that holds 0 may be chance. BLEU, "
+    "F1, precision and recall are no means over samples and have none."
 )
 
 
@@ -211,6 +211,8 @@ def _document(
         blocks += [Heading("Notes"), Items(notes)]
     for record in worlds:
         blocks += [Heading(f"The drawn world: {record['model']}"), Table(world_report.table(record))]
+        if noted := world_report.notes(record):
+            blocks.append(Items(noted))
     if papers:
         blocks += [Heading("Settings"), Items([_settings(record) for record in papers])]
     return blocks
