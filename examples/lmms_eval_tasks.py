@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from datasets import Dataset, Image
 
+from lion.data.drawn import mark_of
 from lion.data.sample import Record
 from lion.data.sources import read
 from lion.images import open_image
@@ -73,9 +74,13 @@ options = parser.parse_args()
 
 options.out.mkdir(parents=True, exist_ok=True)
 for name in options.names:
-    records = read(name, options.data, SPLITS[name]).records
+    dataset = read(name, options.data, SPLITS[name])
+    records = dataset.records
     file = options.out / f"{name}.parquet"
     Dataset.from_list([row(name, record) for record in records]).cast_column("image", Image()).to_parquet(file)
-    said = {"task": f"lion_{name}", "dataset_path": "parquet", "dataset_kwargs": {"data_files": {"test": file.name}}}
+    drawn = mark_of(dataset, options.data)
+    # lmms-eval shows the alias in its table, and keeps both beside the scores.
+    said = {"task_alias": f"lion_{name} (drawn)", "metadata": {"drawn": drawn}} if drawn else {}
+    said |= {"task": f"lion_{name}", "dataset_path": "parquet", "dataset_kwargs": {"data_files": {"test": file.name}}}
     (options.out / f"lion_{name}.yaml").write_text(yaml.safe_dump(said | task(name), sort_keys=False))
     print(f"{len(records)} questions of {name} in {options.out}, for --tasks lion_{name}")

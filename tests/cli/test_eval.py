@@ -39,14 +39,14 @@ def test_a_table_for_people_and_json_for_programs(run, world_model, tmp_path):
     scores = json.loads((out / "scores.json").read_text())["scores"]
     shown = [name for name in TABLE if name in scores]
     assert re.findall(r"^ *(\S+/\S+) +\d", ran.out, re.MULTILINE) == shown and len(shown) > 25
-    assert str(out / "report.md") in ran.out.replace("\n", "") and "itself blind" not in ran.out
+    assert str(out / "report.md") in ran.out.replace("\n", "") and "grey picture" not in ran.out
     ran = run("eval", "world", "--model", world_model, "--out", out, "--blind", "--json", *FEW)
     (record,) = ran.rows
     scores = json.loads((out / "scores.json").read_text())
     assert scores.items() <= record.items() and record["blind_run"]
     assert record["model"] == str(world_model) and record["limit"] == 2
     ran = run("eval", "score", out)
-    assert ran.code == 0 and "itself blind" in ran.out
+    assert ran.code == 0 and "grey picture" in ran.out
     assert run("eval", "score", out, "--json").rows == [record]
 
 
@@ -115,7 +115,7 @@ def test_benchmarks_of_the_paper(run, world_model, data, tmp_path):
     assert told.code == 0 and told.out.startswith("# Evaluation\n") and "| okvqa | accuracy | 51.08 |" in told.out
     assert "report.html" in told.err and (tmp_path / "runs" / "report" / "report.html").stat().st_size > 10_000
     assert run("eval", "report", tmp_path / "runs", "--out", tmp_path / "r", "--json").rows[0].keys() == {
-        "rows", "runs", "errors",
+        "rows", "differences", "unscored", "runs", "errors",
     }  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
         assert ran.code == 0 and ran.out and not ran.err, command
 
 
-def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monkeypatch):
+def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path" / "to").mkdir(parents=True)
     (tmp_path / "path" / "to" / "model").symlink_to(world_model)
@@ -218,14 +218,16 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, tmp_path, monke
     monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
     text = (ROOT / "docs" / "evaluation.md").read_text()
     commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 9 and own.name == "my.jsonl"
     for command in commands:
         words = shlex.split(command)
         few = ("--limit", 1, "--batch-size", 4) if words[1] not in ("score", "report") else ()
         ran = run(*words, *few)
         assert ran.code == 0 and ran.out, command
-    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    exec(compile(block, "docs/evaluation.md", "exec"), {})
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "docs/evaluation.md", "exec"), {})
 
 
 def test_the_table_of_the_docs_names_every_benchmark():
@@ -255,3 +257,140 @@ def test_contact_sheet(tmp_path, monkeypatch, capsys):
 def test_the_picture_of_the_docs_is_there_and_small():
     (shown,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", DOCS)
     assert (ROOT / "docs" / shown).stat().st_size <= 300_000
+
+
+# -- drawn data, own files, two models ---------------------------------------------------------------------------------
+
+LINES = [
+    {"image": "a.png", "caption": "a red cat"},
+    {"image": "b.png", "caption": "a blue dog"},
+    {"image": "a.png", "question": "what is it?", "answer": "cat"},
+    {"image": "a.png", "expression": "the cat", "box": [0.1, 0.2, 0.5, 0.9]},
+]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file of one's own with four tasks."""
+    for name, shade in (("a.png", 40), ("b.png", 200)):
+        Image.new("RGB", (40, 30), (shade, 0, 0)).save(tmp_path / name)
+    path = tmp_path / "my.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    return path
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_drawn_scores_never_stand_beside_the_papers(run, world_model, tmp_path, moved):
+    """Terminal, JSON, run.json, scores.json, report and gallery say so; for files copied out of their folder, too."""
+    assert run("world", tmp_path / "lab", "--as", "refcoco", "--split", "test", "--size", 6, "--pixels", 64).code == 0
+    lab = tmp_path / "lab"
+    if moved:
+        (lab / "refcoco" / "lion-world.json").unlink()
+        (lab / "coco").mkdir()
+        (lab / "refcoco" / "train2014").rename(lab / "coco" / "train2014")
+    out = tmp_path / "out"
+    command = ("eval", "refcoco-testB", "--data", lab, "--model", world_model, "--out", out, "--limit", 3)
+    ran = run(*command)
+    assert ran.code == 0 and "refcoco-testB (drawn)" in ran.out and "Drawn pictures: " in ran.out
+    assert "84.82" not in ran.out and "5095" not in ran.out and "LION-4B" not in ran.out
+    (row,) = run(*command, "--json").rows
+    assert row["drawn"] and row["official"] is None and row["world"]["seed"] == 0
+    for name in ("run.json", "scores.json"):
+        kept = json.loads((out / "refcoco-testB" / name).read_text())
+        assert kept["drawn"] and kept["world"] == row["world"]
+    told = run("eval", "report", out)
+    assert told.code == 0 and "Referring expressions, drawn" in told.out and "84.82" not in told.out
+    assert "| refcoco-testB (drawn) |" in told.out and "Drawn pictures: " in told.out and "seed 0" in told.out
+    report = json.loads((out / "report" / "report.json").read_text())
+    assert [one["drawn"] for one in report["rows"]] == [True] and report["rows"][0]["paper"] == {}
+    assert {one["benchmark"] for one in report["errors"]} == {"refcoco-testB (drawn)"}
+    assert "refcoco-testB (drawn), " in (out / "report" / "report.html").read_text()
+    ran = run(*command[:-2], "--strict")
+    assert ran.code == 2 and "leave --strict out" in ran.err
+
+
+def test_own_files_alone_and_beside_benchmarks(run, world_model, data, own, tmp_path):
+    out = tmp_path / "out"
+    ran = run("eval", own, "--model", world_model, "--out", out)
+    assert (ran.code, ran.err) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == ["my-caption", "my-rec", "my-reg", "my-vqa"]
+    for name in (
+        "my-caption +cider",
+        "my-caption +rouge_l",
+        "my-vqa +exact_match",
+        "my-rec +mean_iou",
+        "my-reg +cider",
+    ):
+        assert re.search(name, ran.out), name
+    assert "LION-4B" not in ran.out and "too few samples for a standard error" in ran.out
+    assert "my-reg cider" in ran.out.split("idf is 0")[1]
+    told = run("eval", "report", out)
+    assert told.code == 0 and "## Own files" in told.out and "not run" not in told.out and "## Notes" in told.out
+    again = run("eval", "score", out, "--json")
+    assert [row["benchmark"] for row in again.rows] == ["my-caption", "my-rec", "my-reg", "my-vqa"]
+    command = ("eval", "gqa", own, "--model", world_model, "--data", data, "--out", tmp_path / "both", "--limit", 1)
+    both = run(*command, "--json")
+    assert [row["benchmark"] for row in both.rows] == ["gqa", "my-caption", "my-vqa", "my-rec", "my-reg"]
+    assert {row["samples"] for row in both.rows} == {1}
+
+
+def test_a_difference_from_another_model(run, world_model, own, tmp_path, says):
+    command = ("eval", own, "--model", world_model)
+    assert run(*command, "--out", tmp_path / "before").code == 0
+    says("[0.10,0.20,0.50,0.90]")
+    shown = run(*command, "--out", tmp_path / "after", "--against", tmp_path / "before")
+    assert shown.code == 0 and "paired by sample" in shown.out
+    rows = run(*command, "--out", tmp_path / "after", "--against", tmp_path / "before", "--json").rows
+    (half, _) = next(row["differences"] for row in rows if row["benchmark"] == "my-rec")
+    assert (half["score"], half["difference"], half["n"], half["interval"]) == ("accuracy@0.5", 100, 1, None)
+    told = run("eval", "report", tmp_path / "before", tmp_path / "after")
+    assert told.code == 0 and "## Differences" in told.out and "+100.00" in told.out
+
+
+def test_mistakes_with_own_files(run, world_model, own, tmp_path):
+    other = tmp_path / "more" / "my.jsonl"
+    other.parent.mkdir()
+    other.write_text(json.dumps({"image": "../a.png", "caption": "x"}) + "\n")
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"image": "a.png", "caption": "x"}\n{"image": "a.png", "coption": "x"}\n')
+    run("eval", bad, "--model", world_model, "--out", tmp_path / "run", "--skip-bad")
+    for words, says in (
+        ([own, other], "two of the files would be called my-caption"),
+        ([bad], "bad.jsonl line 2"),
+        ([tmp_path / "none.jsonl"], "there is no file"),
+        (["moon", own], "no benchmark 'moon'"),
+        (["okvqa", own], "--data"),
+        ([own, "--prompt", "short-answer"], "my-caption has no prompt 'short-answer'"),
+        ([own, "--against", tmp_path / "run"], "no run of my-caption on the same file"),
+        ([own, "--against", tmp_path / "nowhere"], "no run.json"),
+    ):
+        ran = run("eval", *words, "--model", world_model, "--out", tmp_path / "new")
+        assert ran.code == 2 and len(ran.err.splitlines()) == 1 and says in ran.err, words
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_single_caption_has_no_cider(run, world_model, data, tmp_path):
+    command = ("eval", "coco-caption", "--data", data, "--model", world_model, "--out", tmp_path, "--limit", 1)
+    ran = run(*command)
+    assert ran.code == 0 and re.search(r"cider +[\d.]+ +1 of 5000", ran.out)
+    assert re.search(r"idf is 0; too few samples for a standard error: coco-caption cider", ran.out.replace("\n", " "))
+    assert "idf is 0" in run(*command, "--json").rows[0]["scores"]["cider"]["note"]
+    assert "idf is 0" in run("eval", "report", tmp_path).out
+
+
+def test_a_report_names_what_is_not_scored(run, world_model, data, tmp_path, monkeypatch):
+    from lion.pipeline import LionPipeline
+
+    command = ("eval", "gqa", "vsr", "--data", data, "--model", world_model, "--out", tmp_path, "--limit", 3)
+    assert run(*command).code == 0
+    (tmp_path / "vsr" / "scores.json").unlink()
+    told = run("eval", "report", tmp_path)
+    assert told.code == 0 and f"{tmp_path / 'vsr'}: answers without scores" in told.out and "| gqa |" in told.out
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["unscored"] == [str(tmp_path / "vsr")]
+    monkeypatch.setattr(LionPipeline, "answer", lambda *words, **settings: 1 / 0)
+    assert run(*command[:-1], 5).code == 1  # goes on with more samples, and dies
+    told = run("eval", "report", tmp_path)
+    assert told.code == 0 and f"{tmp_path / 'gqa'}: answers without scores" in told.out
+    (tmp_path / "gqa" / "scores.json").unlink()
+    told = run("eval", "report", tmp_path)
+    assert told.code == 2 and "not scored yet" in told.err

@@ -20,8 +20,11 @@ def test_a_split_is_written_and_a_second_joins_it(run, tmp_path):
 def test_a_split_is_written_as_another_dataset(run, tmp_path):
     ran = run("world", tmp_path, "--as", "refcoco", "--size", 3, "--split", "test", "--pixels", 64)
     assert (ran.code, ran.err) == (0, "") and "as refcoco (testA, testB)" in ran.out
-    assert {path.name for path in (tmp_path / "refcoco").iterdir()} == {"refs(unc).p", "instances.json", "train2014"}
-    again = run("world", tmp_path, "--as", "refcoco", "--size", 3)
+    assert {path.name for path in (tmp_path / "refcoco").iterdir()} == {
+        "refs(unc).p", "instances.json", "train2014", "lion-world.json",
+    }  # fmt: skip
+    assert run("world", tmp_path, "--as", "refcoco", "--size", 2, "--pixels", 64).code == 0
+    again = run("world", tmp_path, "--as", "refcoco", "--size", 3, "--pixels", 64)
     assert again.code == 2 and "is there already" in again.err and len(again.err.splitlines()) == 1
 
 

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from lion.boxes import format_box
+from lion.data.sources import READERS
 from lion.errors import LionError
-from lion.eval import Evaluation, WorldBenchmark
+from lion.eval import PAPER, Evaluation, WorldBenchmark
 from lion.eval.document import Heading, Items, Table, html_body, markdown
 from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
-from lion.eval.predictions import Predictions
-from lion.eval.report import run_folders, score_rows, write_report
+from lion.eval.predictions import Predictions, run_folders
+from lion.eval.report import ScoreRow, _with_missing, score_rows, write_report
 from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on
@@ -216,3 +217,15 @@ def test_a_document_in_both_forms():
     )
     page = Tags(html_body(document))
     assert "<i>" in page.text and "<td></td>" in html_body(document) and "A &amp; B" in html_body(document)
+
+
+def test_the_average_of_limited_runs_says_so():
+    """Ten samples of each split are eighty of all."""
+    splits = [one for one in PAPER.values() if one.headline[0] == "accuracy@0.5"]
+    official = {one.name: READERS[one.dataset].info.splits[one.split] for one in splits}
+    rows = [
+        ScoreRow(one.table, one.name, "accuracy@0.5", {}, 50.0, 1.0, 10, official[one.name], model="m")
+        for one in splits
+    ]
+    (mean,) = [row for row in _with_missing(rows) if row.benchmark == "average of the eight"]
+    assert mean.ours == "50.00 ± 0.35" and mean.count == f"80 of {sum(official.values())}"

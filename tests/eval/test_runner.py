@@ -63,7 +63,7 @@ def test_scores_and_report_are_written(whole):
     report = (folder / "report.md").read_text()
     for name in TABLE:
         assert f"| {name} | {record['scores'][name]['n']} | {record['scores'][name]['value']:.3f} |" in report
-    assert "itself blind" not in report.split("*n*")[0] and "## Slices" in report
+    assert "grey picture" not in report.split("*n*")[0] and "## Slices" in report
     assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
     assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
 
@@ -109,7 +109,7 @@ def test_more_questions_and_a_blind_run_join_what_is_there(parts, tmp_path):
     assert record["limit"] == N and record["scores"]["vqa/accuracy"]["blind_run"]["value"] == 0
     asked, record = evaluate(oracle, tmp_path, limit=3)
     assert asked == 0 and record["limit"] == 3 and record["blind_run"]
-    assert "itself blind" in (tmp_path / "report.md").read_text().split("*n*")[0]
+    assert "grey picture" in (tmp_path / "report.md").read_text().split("*n*")[0]
 
 
 def test_scoring_again_needs_no_model(whole, monkeypatch):
@@ -198,9 +198,22 @@ def test_two_answers_to_one_question_are_an_error(parts, tmp_path):
     oracle = Oracle(parts, 2)
     evaluate(oracle, tmp_path, limit=2)
     path = tmp_path / "predictions" / "vqa.jsonl"
-    path.with_name("vqa.rank1.jsonl").write_text(path.read_text().splitlines()[1] + "\n")
-    with pytest.raises(LionError, match=r"vqa\.rank1\.jsonl, line 1: vqa-test-1 is answered twice"):
-        rescore(tmp_path)
+    twice = path.with_name("vqa.rank1.jsonl")
+    other = json.loads(path.read_text().splitlines()[1])
+    for change in ({"text": other["text"] + "!"}, {"tags": ["dog"]}, {"asked": "what?"}):
+        twice.write_text(json.dumps(other | change) + "\n")
+        with pytest.raises(LionError, match=r"line 1: vqa-test-1 is answered twice, and differently; delete one of"):
+            rescore(tmp_path)
+
+
+def test_equal_answers_to_one_question_count_once(parts, tmp_path):
+    """As two processes leave them that were started at once: all lines twice, each with a time of its own."""
+    oracle = Oracle(parts, 2)
+    _, record = evaluate(oracle, tmp_path, limit=2)
+    for path in (tmp_path / "predictions").rglob("*.jsonl"):
+        again = [json.dumps(json.loads(line) | {"seconds": 9.0}) + "\n" for line in path.open()]
+        path.write_text(path.read_text() + "".join(again))
+    assert rescore(tmp_path)["scores"] == record["scores"]
 
 
 def test_a_question_that_was_mended_is_answered_whoever_had_skipped_it(parts, tmp_path):

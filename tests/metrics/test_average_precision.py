@@ -44,6 +44,22 @@ def test_mean_leaves_out_tags_that_nobody_has():
     assert mean_average_precision(scores, labels).value == pytest.approx((1 + 1 / 3) / 2)
 
 
+@pytest.mark.parametrize(
+    ("labels", "noted"),
+    [
+        ([[1, 0]], True),  # one image
+        ([[1, 0], [1, 0]], True),  # one class
+        ([[1, 1], [1, 1], [1, 1]], True),
+        ([[1, 0], [0, 1]], False),
+        ([[1, 1], [1, 0], [1, 0]], False),
+    ],
+)
+def test_a_precision_that_no_tagger_can_miss_is_noted(labels, noted):
+    labels = np.array(labels, bool)
+    found = mean_average_precision(np.zeros(labels.shape), labels)
+    assert ("every image has the same tags" in found.note) == noted and (found.value == 1 or not noted)
+
+
 def test_standard_error_shrinks_with_pictures():
     rng = np.random.default_rng(0)
 

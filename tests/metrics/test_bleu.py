@@ -41,6 +41,19 @@ def test_empty_captions():
     assert values([""], [[""]]) == pytest.approx([0, 0, 0, 0])
 
 
+@pytest.mark.parametrize(
+    ("candidates", "references", "longest"),
+    [
+        (["red cat"], [["red cat"]], 2),
+        (["a red cat there"], [["red cat"]], 2),  # nothing of three words could match
+        (["cat", "a b c"], [["cat"], ["a b c d e"]], 3),
+        (["a b c d"], [["cat", "a b c d"]], 4),
+    ],
+)
+def test_n_grams_longer_than_the_captions_are_noted(candidates, references, longest):
+    assert [bool(one.caveat) for one in bleu(candidates, references)] == [n > longest for n in (1, 2, 3, 4)]
+
+
 def test_no_captions():
     with pytest.raises(LionError, match="nothing to score"):
         bleu([], [])

@@ -83,6 +83,21 @@ def test_names_and_standard_errors():
         assert scores[key].value == pytest.approx(sum(one[key] for one in by_image.values()) / 3)
 
 
+@pytest.mark.parametrize(
+    ("predictions", "references", "noted"),
+    [
+        ({"1": "A cat sits."}, {"1": ["A cat sits.", "a cat"]}, True),
+        ({"1": "A cat sits."}, {"1": ["Dogs run."]}, True),
+        ({"1": "a cat", "2": "a cat"}, {"1": ["a cat"], "2": ["a cat"]}, True),  # all references are the same
+        ({"1": "nothing", "2": "of it"}, {"1": ["a cat"], "2": ["a dog"]}, False),  # wrong, and truly 0
+        ({"1": "a cat", "2": "a dog"}, {"1": ["a cat"], "2": ["a dog"]}, False),
+    ],
+)
+def test_a_cider_without_document_frequencies_is_noted(predictions, references, noted):
+    cider = captions(predictions, references)["cider"]
+    assert ("idf is 0" in cider.caveat) == noted and (cider.value == 0 or not noted)
+
+
 def test_an_empty_caption_scores_nothing_and_is_no_error():
     scores = captions({"1": "", "2": "."}, {"1": ["a cat"], "2": ["a dog"]})
     assert [estimate.value for estimate in scores.values()] == pytest.approx([0] * 6)

@@ -31,7 +31,9 @@ def test_ratio_error_is_the_spread_of_repeated_experiments():
 
 
 def test_ratio_without_anything_to_divide_by_is_zero():
-    assert ratio([0, 0], [0, 0]) == Estimate(0.0, 0.0, 2)
+    found = ratio([0, 0], [0, 0])
+    assert (found.value, found.standard_error, found.n) == (0.0, 0.0, 2) and found.note.startswith("undefined, ")
+    assert not ratio([0, 0, 0], [0, 0, 1]).note
 
 
 def test_bootstrap_agrees_with_the_formula():
@@ -59,3 +61,11 @@ def test_means_of_groups():
 
 def test_estimates_as_json():
     assert mean([1, 0, 0]).to_json() == {"value": 0.333333, "standard_error": 0.272166, "n": 3}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_standard_error_of_few_samples_is_noted(n):
+    assert mean([1.0] * n).to_json()["note"] == "too few samples for a standard error"
+    assert bootstrap(lambda rows: 1.0, n).note == "too few samples for a standard error"
+    both = Estimate(0.0, 0.0, n, "nothing is known").note
+    assert both == "nothing is known; too few samples for a standard error"

@@ -144,6 +144,13 @@ def test_types_and_errors_of_estimates():
     assert scores["accuracy"].standard_error == pytest.approx((0.25 / 2) ** 0.5)
 
 
+@pytest.mark.parametrize(("counts", "noted"), [((10,), False), ((4, 10), False), ((3,), True), ((10, 1), True)])
+def test_too_few_answers_for_a_full_score_are_noted(counts, noted):
+    questions = [VqaQuestion(str(n), records(*["x"] * n)) for n in counts]
+    score = vqa(["x"] * len(counts), questions, "legacy_2016")["accuracy"]
+    assert bool(score.caveat) == noted == (score.value < 1)
+
+
 def test_mistakes_name_the_question():
     with pytest.raises(LionError, match="'17' has no reference"):
         vqa(["x"], [VqaQuestion("17", [])], "official_2021")

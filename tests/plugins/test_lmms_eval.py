@@ -137,3 +137,9 @@ def test_lmms_eval_ranks_as_lion(theirs, drawn):
         assert greedy in ([], [own.index(min(own))])
         hits += own.index(min(own)) == record.correct
     assert scores["lion_iconqa"]["acc,none"] == hits / len(records)
+
+
+@pytest.mark.slow
+def test_lmms_eval_says_that_the_pictures_are_drawn(theirs):
+    for name in ("lion_pope", "lion_iconqa", "lion_refcocog"):
+        assert theirs[0][name]["alias"] == f"{name} (drawn)"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from lion.cli.answering import introduce, read_tags
-from lion.cli.eval_tables import print_paper, print_world
+from lion.cli.eval_tables import print_differences, print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Json, Options, shared_options
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
@@ -26,7 +29,7 @@ PAPER_VERB = "ask"
 
 
 class _Names(TyperGroup):
-    """Any word that is no verb of `lion eval` is taken as the name of a benchmark of the paper."""
+    """Any word that is no verb of `lion eval` is taken as the name of a benchmark of the paper, or of an own file."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
@@ -42,7 +45,8 @@ class _Names(TyperGroup):
 evaluation = typer.Typer(
     cls=_Names,
     help="Answer a benchmark's questions and score the answers. The paper's benchmarks go by their names: "
-    "lion eval okvqa refcoco … --data DIR; lion eval okvqa --help shows the options.",
+    "lion eval okvqa refcoco … --data DIR, your own files by theirs: lion eval my.jsonl; "
+    "lion eval okvqa --help shows the options.",
     no_args_is_help=True,
 )
 
@@ -60,14 +64,20 @@ TagsOff = Annotated[bool, typer.Option("--tags-off", help="Give the model no tag
 @evaluation.command(PAPER_VERB, hidden=True)
 @shared_options("save", "tags", "no_tags", "decoding", "batch_size")
 def paper(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Benchmarks: okvqa, refcoco, pope, …")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that the datasets lie in.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Benchmarks: okvqa, pope, …; your own JSONL or CSV.")
+    ],
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder that the datasets lie in.")] = None,
     out: Out = None,
     limit: Limit = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if there are fewer samples than officially.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad records out, count and list them.")] = False,
     prompt: Annotated[str | None, typer.Option(metavar="NAME", help="Another of a benchmark's prompts.")] = None,
     decoding: Annotated[str | None, typer.Option(metavar="NAME", help="Another decoding: see lion info.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Show the difference from another model's answers, with its interval."),
+    ] = None,
     tags_off: TagsOff = False,
     batch_size: BatchSize = 16,
     *,
@@ -75,8 +85,9 @@ def paper(
 ) -> None:
     """Run benchmarks of the paper on their original files, and score as their official evaluators do.
 
-    Each has its own folder below RUN. A stopped run is resumed when it is started again with the same folder; torchrun
-    and accelerate launch share it among processes.
+    A file of your own, with lines as for lion train, is a benchmark for each task in it: captions, questions, dialogs,
+    boxes both ways. Each benchmark has its own folder below RUN. A stopped run is resumed when it is started again with
+    the same folder; torchrun and accelerate launch share it among processes.
     """
     if strict and limit is not None:
         raise LionError("--strict requires all samples and --limit leaves some out; leave one out")
@@ -85,16 +96,25 @@ def paper(
     processes = _processes(options)
     with Meter("reading the data"):
         from lion.checkpoints.finding import BUNDLED
-        from lion.eval import DatasetBenchmark, named
+        from lion.eval import DatasetBenchmark, is_file, named
 
-        rows = named(names)
+        rows = named([name for name in names if not is_file(name)])
+        if rows and data is None:
+            raise LionError(f"{rows[0].name} needs the folder that the datasets lie in; name it with --data DIR")
         read_tags(options)  # a mistake is reported before the model is loaded
-        chosen = [DatasetBenchmark(row, data, limit, prompt, decoding, not tags_off, skip_bad) for row in rows]
+        settings: dict[str, Any] = {"limit": limit, "prompt": prompt, "preset": decoding}
+        settings |= {"tagged": not tags_off, "skip_bad": skip_bad}
+        chosen = [DatasetBenchmark(row, data, **settings) for row in rows if data]
+        for name in filter(is_file, dict.fromkeys(names)):
+            chosen += DatasetBenchmark.of_file(name, **settings)
+        if twice := [name for name, count in Counter(one.name for one in chosen).items() if count > 1]:
+            raise LionError(f"two of the files would be called {twice[0]}; rename one, or score it by itself")
         for benchmark in chosen:
             _check(benchmark, strict, processes)
+        earlier = _earlier(chosen, against)
     if processes.main:
         introduce(options.model or BUNDLED)
-    evaluate(chosen, options, out, batch_size, processes=processes)
+    evaluate(chosen, options, out, batch_size, processes=processes, earlier=earlier)
 
 
 @evaluation.command()
@@ -151,7 +171,7 @@ def score(folders: Runs, data: MovedData = None, json: Json = False, debug: Debu
     with Meter("scoring"):
         quiet_libraries(debug)
         from lion.eval import rescore
-        from lion.eval.report import run_folders
+        from lion.eval.predictions import run_folders
 
         records = [(folder, rescore(folder, data)) for folder in run_folders(folders)]
     _print(records, json)
@@ -186,6 +206,7 @@ def evaluate(
     *,
     blind: bool = False,
     processes: Processes | None = None,
+    earlier: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     """Load the model, generate the missing predictions of each benchmark, score and print.
 
@@ -196,6 +217,7 @@ def evaluate(
         batch_size: questions answered together.
         blind: also answer everything with a grey image.
         processes: those that share the work.
+        earlier: by name of a benchmark, the folder of another run, to show the difference.
 
     Raises: LionError for an unknown model, a folder of another run, or one that cannot be written.
     """
@@ -230,7 +252,7 @@ def evaluate(
             raise LionError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
         if record:
             records.append((folder, record))
-    _print(records, options.json)
+    _print(records, options.json, [(folder, earlier[run["benchmark"]]) for folder, run in records if earlier])
 
 
 def _processes(options: Options) -> Processes:
@@ -256,13 +278,29 @@ def _check(benchmark: DatasetBenchmark, strict: bool, processes: Processes) -> N
         say("note", f"{benchmark.name}: {len(skipped)} bad ones left out, the first is {': '.join(skipped[0])}")
 
 
-def _print(records: Sequence[tuple[Path, dict[str, Any]]], json: bool) -> None:
+def _earlier(chosen: Sequence[DatasetBenchmark], against: Path | None) -> dict[str, Path]:
+    """By name of a benchmark, the run in `against` with answers to the same questions."""
+    if against is None:
+        return {}
+    from lion.eval.comparison import runs_of
+
+    return {benchmark.name: runs_of(benchmark, against.expanduser()) for benchmark in chosen}
+
+
+def _print(records: Sequence[tuple[Path, dict[str, Any]]], json: bool, pairs: Sequence[tuple[Path, Path]] = ()) -> None:
+    """Scores, and the differences of the `pairs` of runs."""
+    from lion.eval.comparison import compare
+
+    differences = [compare(*pair) for pair in pairs]
     if json:
-        for _, record in records:
-            print(json_module.dumps(record))
+        found = [{"differences": [asdict(one) for one in of]} for of in differences] or [{}] * len(records)
+        for (_, record), more in zip(records, found, strict=True):
+            print(json_module.dumps(record | more))
         return
     for folder, record in records:
         if record["benchmark"] == "world":
             print_world(folder, record)
     if papers := [record for _, record in records if record["benchmark"] != "world"]:
         print_paper(papers)
+    if differences:
+        print_differences([one for of in differences for one in of])

@@ -1,32 +1,52 @@
 """Scores as tables on the terminal."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lion.eval.comparison import Difference
 
 
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
     """The drawn world's scores beside the baselines and the targets."""
     from lion.eval import WorldBenchmark
-    from lion.eval.world.report import table
+    from lion.eval.world.report import notes, table
 
     _print(f"{record['model']} on {WorldBenchmark.of(record).label}", table(record))
-    print(f"{record['seconds'] / 60:.1f} minutes of asking on {record['hardware']}; slices in {folder / 'report.md'}")
+    for note in notes(record):
+        print(note)
+    print(
+        f"{record['seconds'] / 60:.1f} minutes of inference on {record['hardware']}; slices in {folder / 'report.md'}"
+    )
 
 
 def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
-    """Scores of the paper's benchmarks, beside the paper's."""
-    from lion.eval.report import score_rows
+    """Scores of the paper's benchmarks, beside the paper's, and of own files."""
+    from lion.eval.report import DRAWN, row_notes, score_rows
 
     rows = [row for record in records for row in score_rows(record)]
     known = list(dict.fromkeys(model for row in rows for model in row.paper if "zero-shot" not in model))
     cells = [["benchmark", "score", "ours", "samples", *known]]
-    cells += [[row.benchmark, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
+    cells += [[row.title, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
     models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
     _print(models, cells)
+    for note in [DRAWN] * any(row.drawn for row in rows) + row_notes(rows):
+        print(note)
     seconds = sum(record["seconds"] for record in records)
-    print(f"{seconds / 60:.1f} minutes of asking on {records[0]['hardware']}")
+    print(f"{seconds / 60:.1f} minutes of inference on {records[0]['hardware']}")
+
+
+def print_differences(differences: Sequence[Difference]) -> None:
+    """The differences of this run's scores from another run's."""
+    cells = [["benchmark", "score", "ours", "other", "difference [95 %]", "samples"]]
+    for one in differences:
+        numbers = [f"{one.value:.2f}", f"{one.value_against:.2f}", one.shown, str(one.n)]
+        cells.append([one.benchmark, one.score, *numbers])
+    _print("difference from the other run, paired by sample", cells)
 
 
 def _print(title: str, rows: Sequence[Sequence[str]]) -> None:

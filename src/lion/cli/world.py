@@ -23,7 +23,7 @@ def world(
         typer.Option(
             "--as",
             metavar="DATASET",
-            help="Write OUT/DATASET in its original format: refcoco, okvqa, visdial, pope ...",
+            help="Write OUT/DATASET in its original format, or add a split to it: refcoco, okvqa, visdial, pope ...",
         ),
     ] = None,
     debug: Debug = False,

@@ -30,6 +30,15 @@ Block = Heading | Table | Items | str
 """A part of a document; a text is a paragraph."""
 
 
+def grouped_notes(noted: Sequence[tuple[str, str]]) -> list[str]:
+    """From names with notes, some empty: each note once, with the names that it is about."""
+    names: dict[str, list[str]] = {}
+    for name, note in noted:
+        if note:
+            names.setdefault(note, []).append(name)
+    return [f"{note}: {', '.join(dict.fromkeys(of))}" for note, of in names.items()]
+
+
 def markdown(document: Sequence[Block]) -> str:
     """The document as Markdown."""
     blocks = []

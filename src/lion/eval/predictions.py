@@ -65,7 +65,9 @@ class Predictions:
     def read(self, name: str) -> dict[str, Prediction]:
         """The predictions of a question set by id, in the order they were written, of all processes.
 
-        Raises: LionError if a line before the last is damaged, or two lines answer one question.
+        Equal answers to one question, from a run that was started twice, count once.
+
+        Raises: LionError if a line before the last is damaged, or two lines answer one question differently.
         """
         own = self.folder / "predictions" / f"{name}.jsonl"
         found: dict[str, Prediction] = {}
@@ -79,8 +81,9 @@ class Predictions:
                     raise LionError(f"{where} is damaged; delete the line, and it is asked again") from error
                 if key not in found or SKIPPED in found[key]:
                     found[key] = prediction
-                elif SKIPPED not in prediction:  # else repaired since, and answered by a process whose file comes first
-                    raise LionError(f"{where}: {key} is answered twice; delete one of the lines")
+                # A skipped one was repaired since, and answered by a process whose file comes first.
+                elif SKIPPED not in prediction and _said(prediction) != _said(found[key]):
+                    raise LionError(f"{where}: {key} is answered twice, and differently; delete one of the lines")
         return found
 
     def repair(self, name: str) -> None:
@@ -100,6 +103,17 @@ class Predictions:
         return self.folder / "predictions" / f"{name}{self._suffix}"
 
 
+def run_folders(folders: Sequence[Path]) -> list[Path]:
+    """The folders of single runs: these, or those one level below them. Raises: LionError for a folder without any."""
+    found: dict[Path, None] = {}
+    for folder in folders:
+        runs = sorted(folder.glob("run.json")) or sorted(folder.glob("*/run.json"))
+        if not runs:
+            raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
+        found |= dict.fromkeys(path.parent for path in runs)
+    return list(found)
+
+
 def _read_json(path: Path, missing: str, advice: str, *objects: str) -> dict[str, Any]:
     """A JSON object in which `objects` are some, too. Raises: LionError with `missing` or `advice` for another file."""
     try:
@@ -117,6 +131,11 @@ def _id_of(prediction: Prediction) -> str:
         raise ValueError("no answer")
     float(prediction["seconds"])
     return prediction["id"]
+
+
+def _said(prediction: Prediction) -> Prediction:
+    """A prediction without the time it took."""
+    return {key: value for key, value in prediction.items() if key != "seconds"}
 
 
 def _whole_lines(path: Path) -> list[str]:

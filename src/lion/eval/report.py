@@ -9,19 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
-from lion.errors import LionError
 from lion.eval.benchmark import SampleScore
+from lion.eval.benchmarks.dataset import titled
+from lion.eval.benchmarks.own import row_of
 from lion.eval.benchmarks.paper import MODELS, PAPER
-from lion.eval.document import Block, Heading, Items, Table, markdown
+from lion.eval.comparison import compare_all
+from lion.eval.comparison import table as comparison_table
+from lion.eval.document import Block, Heading, Items, Table, grouped_notes, markdown
 from lion.eval.gallery import error_record, html_page, worst_errors
-from lion.eval.predictions import Predictions
+from lion.eval.predictions import Predictions, run_folders
 from lion.eval.runner import benchmark_of
 from lion.eval.world import report as world_report
 from lion.eval.world.benchmark import WorldBenchmark
+from lion.metrics.statistics import FEWEST
 from lion.pipeline import DecodingPreset
 
 NOT_RUN = "not run"
+DRAWN = "Drawn pictures: nothing marked (drawn) is comparable with a published number, and none stands beside it."
 _AVERAGED = "accuracy@0.5"
+_GO_ON = "answers without scores, of a run that was stopped or is going on; start the same lion eval again"
+_PAIRED = (
+    "A difference is paired, sample by sample, on those that both runs have answered; its interval (95 %) is 1.96 "
+    "standard errors to each side, too narrow for fewer than some 30 samples. One that holds 0 may be chance. BLEU, "
+    "F1, precision and recall are no means over samples and have none."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class ScoreRow:
     """The paper's numbers by model."""
     value: float | None = None
     standard_error: float | None = None
+    """None for too few samples, too."""
     samples: int | None = None
     official: int | None = None
     skipped: int = 0
@@ -43,11 +55,20 @@ class ScoreRow:
     commit: str = ""
     date: str = ""
     hardware: str = ""
+    drawn: bool = False
+    note: str = ""
+    """Why the value or its standard error says nothing, if it does not."""
+
+    @property
+    def title(self) -> str:
+        """The benchmark, and whether its pictures are drawn."""
+        return titled(self.benchmark, self.drawn)
 
     @property
     def ours(self) -> str:
         """Value and standard error."""
-        return NOT_RUN if self.value is None else f"{self.value:.2f} ± {self.standard_error:.2f}"
+        error = "" if self.standard_error is None else f" ± {self.standard_error:.2f}"
+        return NOT_RUN if self.value is None else f"{self.value:.2f}{error}"
 
     @property
     def count(self) -> str:
@@ -62,20 +83,14 @@ class ScoreRow:
         return f"{self.paper[model]:.2f}" if model in self.paper else ""
 
 
-def run_folders(folders: Sequence[Path]) -> list[Path]:
-    """The folders of single runs: these, or those one level below them. Raises: LionError for a folder without any."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        runs = sorted(folder.glob("run.json")) or sorted(folder.glob("*/run.json"))
-        if not runs:
-            raise LionError(f"{folder} holds no run.json; name the folder that lion eval wrote")
-        found |= dict.fromkeys(path.parent for path in runs)
-    return list(found)
+def row_notes(rows: Sequence[ScoreRow]) -> list[str]:
+    """What the rows' notes say, with the names of their scores."""
+    return grouped_notes([(f"{row.title} {row.score}", row.note) for row in rows])
 
 
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
-    """The lines of a scored run of one of the paper's benchmarks."""
-    paper, scores = PAPER[record["benchmark"]], record["scores"]
+    """The lines of a scored run of one of the paper's benchmarks or of an own file."""
+    paper, scores = row_of(record), record["scores"]
     settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
     tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
@@ -86,7 +101,7 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
             name,
             {} if drawn else paper.paper.get(name, {}),
             100 * scores[name]["value"],
-            100 * scores[name]["standard_error"],
+            100 * scores[name]["standard_error"] if scores[name]["n"] >= FEWEST else None,
             scores[name]["n"],
             record["official"] if scores[name]["n"] == record["samples"] else None,
             len(record["skipped"]),
@@ -95,6 +110,8 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
             (record["commit"] or "unknown")[:10],
             record["date"][:10],
             record["hardware"],
+            drawn,
+            scores[name].get("note", ""),
         )
         for name in paper.headline
         if name in scores
@@ -109,22 +126,35 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         out: where the three files go.
         data: where the datasets lie now, if they have moved.
 
-    Raises: LionError if a folder holds no run, a run is not scored, or its data is gone.
+    A run without scores, since it was stopped or goes on, is named as such.
+
+    Raises: LionError if a folder holds no run, none is scored, or the data of one is gone.
     """
-    runs = [(folder, Predictions(folder).record()) for folder in run_folders(folders)]
+    found = run_folders(folders)
+    scored = [folder for folder in found if (folder / "scores.json").exists()] or found
+    runs = [(folder, Predictions(folder).record()) for folder in scored]
+    grown = [folder for folder, record in runs if Predictions(folder).run()["limit"] != record["limit"]]
+    unscored = [*(folder for folder in found if folder not in scored), *grown]
     worlds = [record for _, record in runs if record["benchmark"] == WorldBenchmark.name]
     papers = [record for _, record in runs if record["benchmark"] != WorldBenchmark.name]
     rows = [row for record in papers for row in score_rows(record)]
-    if not papers or any(not record["drawn"] for record in papers):
+    if not papers or any(record["benchmark"] in PAPER and not record["drawn"] for record in papers):
         rows = _with_missing(rows)
     errors: list[tuple[str, SampleScore]] = []
     for folder, record in runs:
         samples = benchmark_of(record, data).sample_scores(Predictions(folder).read)
         errors += [(str(record["model"]), sample) for sample in worst_errors(samples)]
+    differences = compare_all(runs, data)
     document = _document(rows, worlds, papers)
+    if differences:
+        document += [Heading("Differences"), Table(comparison_table(differences)), _PAIRED]
+    if unscored:
+        document += [Heading("Not scored"), Items([f"{folder}: {_GO_ON}" for folder in unscored])]
     text = markdown(document)
     report = {
         "rows": [asdict(row) for row in rows],
+        "differences": [asdict(one) for one in differences],
+        "unscored": [str(folder) for folder in unscored],
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
         "errors": [error_record(*error) for error in errors],
     }
@@ -135,7 +165,7 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """All lines of the paper's tables in their order, with those not run and REC's average; then drawn data."""
+    """All lines of the paper's tables in their order, with those not run and REC's average; then all others."""
     out: list[ScoreRow] = []
     for one in PAPER.values():
         run = [row for row in rows if row.benchmark == one.name and row.table == one.table]
@@ -144,8 +174,9 @@ def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
         out += run
         if one.name == "refcocog-test":
             out += _average([row for row in out if row.score == _AVERAGED])
-    drawn = [row for row in rows if row.table != PAPER[row.benchmark].table]
-    return out + sorted(drawn, key=lambda row: list(PAPER).index(row.benchmark))
+    others = [row for row in rows if row.benchmark not in PAPER or row.drawn]
+    order = [*PAPER, *(row.benchmark for row in others)]
+    return out + sorted(others, key=lambda row: order.index(row.benchmark))
 
 
 def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -160,8 +191,11 @@ def _average(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
         if own.keys() >= splits.keys():
             value = sum(own[one].value or 0.0 for one in splits) / count
             error = sum((own[one].standard_error or 0.0) ** 2 for one in splits) ** 0.5 / count
+            samples = sum(own[one].samples or 0 for one in splits)
+            official = sum(own[one].official or 0 for one in splits)
+            skipped = sum(own[one].skipped for one in splits)
             commit = own[list(splits)[-1]].commit
-            means.append(ScoreRow(*title, value, error, model=model, setting=setting, commit=commit))
+            means.append(ScoreRow(*title, value, error, samples, official, skipped, model, setting, commit))
     return means or [ScoreRow(*title)]
 
 
@@ -171,8 +205,14 @@ def _document(
     blocks: list[Block] = [Heading("Evaluation", 1)]
     for title in dict.fromkeys(row.table for row in rows):
         blocks += [Heading(title), _table([row for row in rows if row.table == title])]
+    if any(row.drawn for row in rows):
+        blocks.append(DRAWN)
+    if notes := row_notes(rows):
+        blocks += [Heading("Notes"), Items(notes)]
     for record in worlds:
         blocks += [Heading(f"The drawn world: {record['model']}"), Table(world_report.table(record))]
+        if noted := world_report.notes(record):
+            blocks.append(Items(noted))
     if papers:
         blocks += [Heading("Settings"), Items([_settings(record) for record in papers])]
     return blocks
@@ -181,12 +221,15 @@ def _document(
 def _settings(record: Mapping[str, Any]) -> str:
     """All settings that a run's numbers depend on, in a line."""
     settings = record["settings"]
-    decoded = record["decoding"].get(str(PAPER[record["benchmark"]].task))
+    decoded = record["decoding"].get(str(row_of(record).task))
     decoding = DecodingPreset(**decoded) if decoded else "candidates ranked"
     rules = "; ".join(f"{name}: {rule}" for name, rule in record["rules"].items())
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     made = f"{record['hardware']}, {record['date'][:10]}, {versions}"
-    return f"{record['benchmark']}: {record['model']}, {settings['wording']!r}, {decoding}; {rules}; {made}"
+    name = titled(record["benchmark"], record["drawn"])
+    if world := record.get("world"):
+        made = f"{', '.join(f'{key} {value}' for key, value in world.items())}; {made}"
+    return f"{name}: {record['model']}, {settings['wording']!r}, {decoding}; {rules}; {made}"
 
 
 def _table(rows: Sequence[ScoreRow]) -> Table:
@@ -194,5 +237,5 @@ def _table(rows: Sequence[ScoreRow]) -> Table:
     cells = [["benchmark", "score", *models, "ours", "samples", "model", "setting", "commit"]]
     for row in rows:
         numbers = [*map(row.paper_of, models), row.ours, row.count]
-        cells.append([row.benchmark, row.score, *numbers, row.model, row.setting, row.commit])
+        cells.append([row.title, row.score, *numbers, row.model, row.setting, row.commit])
     return Table(cells)

@@ -15,7 +15,6 @@ from lion.distributed import Processes
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark
 from lion.eval.benchmarks.dataset import DatasetBenchmark
-from lion.eval.benchmarks.paper import PAPER, groups
 from lion.eval.predictions import SKIPPED, Prediction, Predictions
 from lion.eval.questions import QuestionSet
 from lion.eval.world.benchmark import WorldBenchmark
@@ -128,12 +127,9 @@ def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:
 
 def benchmark_of(run: Mapping[str, Any], data: Path | None = None) -> Benchmark:
     """The benchmark of a recorded run, its dataset in `data` if it was moved. Raises: LionError for an unknown one."""
-    name = run.get("benchmark")
-    if name == WorldBenchmark.name:
+    if run.get("benchmark") == WorldBenchmark.name:
         return WorldBenchmark.of(run)
-    if name in PAPER:
-        return DatasetBenchmark.of(run, data)
-    raise LionError(f"there is no benchmark {name!r}; there are world, {', '.join(groups())}")
+    return DatasetBenchmark.of(run, data)
 
 
 def _score(predictions: Predictions, benchmark: Benchmark) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Average precision of a tagger: how well its scores rank the images with a tag before those without.
 Shapes: N images, C tags."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,4 +49,7 @@ def mean_average_precision(scores: npt.NDArray[np.floating], labels: npt.NDArray
         known = values[~np.isnan(values)]
         return float(known.mean()) if known.size else 0.0  # a resample of very few images may hold no tag
 
-    return bootstrap(over, len(labels))
+    found = bootstrap(over, len(labels))
+    if not (labels.any(axis=0) & ~labels.all(axis=0)).any():
+        return replace(found, caveat="1 for any tagger: every image has the same tags")
+    return found

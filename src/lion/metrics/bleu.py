@@ -7,6 +7,7 @@ constants keep divisions defined; they are the official ones, and show where cap
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,13 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list
     Raises: LionError without captions; ValueError for unequal lengths.
     """
     counts = np.array([_counts(*pair) for pair in zip(candidates, references, strict=True)])
-    return [bootstrap(partial(_bleu, n, counts), len(counts)) for n in range(1, LONGEST + 1)]
+    found = [bootstrap(partial(_bleu, n, counts), len(counts)) for n in range(1, LONGEST + 1)]
+    sides = (candidates, [text for texts in references for text in texts])
+    longest = min(max(len(text.split()) for text in side) for side in sides)
+    return [
+        one if n <= longest else replace(one, caveat=f"0: no caption, or no reference, is {n} words long")
+        for n, one in enumerate(found, start=1)
+    ]
 
 
 def _counts(candidate: str, references: Sequence[str]) -> list[int]:

@@ -5,6 +5,7 @@ number to report.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lion.errors import LionError
 from lion.metrics.bleu import bleu
@@ -22,8 +23,14 @@ def captions(predictions: Mapping[str, str], references: Mapping[str, Sequence[s
     Raises: LionError naming the id for an image without prediction or references, or when there are no images.
     """
     candidates, texts = _tokenized(predictions, references)
+    values = cider_d(candidates, texts)
+    cider = mean(values)
+    if not any(values) and not any(cider_d([first for first, *_ in texts], texts)):  # nor does a reference itself score
+        cider = replace(
+            cider, caveat="0 for any caption: every n-gram is in the references of every image, so idf is 0"
+        )
     return {
-        "cider": mean(cider_d(candidates, texts)),
+        "cider": cider,
         **{f"bleu{n}": estimate for n, estimate in enumerate(bleu(candidates, texts), start=1)},
         "rouge_l": mean(list(map(rouge_l, candidates, texts))),
     }

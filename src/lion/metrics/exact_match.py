@@ -25,8 +25,13 @@ def exact_match(
     A prediction is correct if it matches any of its question's references.
     Raises: LionError without samples; ValueError for unequal lengths.
     """
-    hits = [
+    hits = exact_hits(predictions, references)
+    return {"accuracy": mean(hits), **mean_by_group(hits, [None] * len(hits) if kinds is None else kinds, "accuracy")}
+
+
+def exact_hits(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[bool]:
+    """Whether each prediction matches any of its references. Raises: ValueError for unequal lengths."""
+    return [
         normalise(prediction) in map(normalise, accepted)
         for prediction, accepted in zip(predictions, references, strict=True)
     ]
-    return {"accuracy": mean(hits), **mean_by_group(hits, [None] * len(hits) if kinds is None else kinds, "accuracy")}

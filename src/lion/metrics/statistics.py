@@ -13,24 +13,36 @@ import numpy.typing as npt
 
 from lion.errors import LionError
 
+FEWEST = 3
+"""Samples below which a standard error means nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A score, as every metric returns it and every table, file and report shows it.
 
-    ``standard_error`` assumes independent samples and means nothing for one or two of them; ``n`` is their number.
+    ``standard_error`` assumes independent samples and means nothing for fewer than ``FEWEST``; ``n`` is their number.
     """
 
     value: float
     standard_error: float
     n: int
+    caveat: str = ""
+    """Why the value says nothing here, if it does not."""
+
+    @property
+    def note(self) -> str:
+        """The caveat, and that the standard error means nothing, where that is so; empty if all is well."""
+        few = "too few samples for a standard error" if self.n < FEWEST else ""
+        return "; ".join(filter(None, (self.caveat, few)))
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ± {self.standard_error:.3f}"
 
     def to_json(self) -> dict[str, Any]:
-        """Value and standard error to 6 decimals, and n."""
-        return {"value": round(self.value, 6), "standard_error": round(self.standard_error, 6), "n": self.n}
+        """Value and standard error to 6 decimals, n, and the note if there is one."""
+        rounded = {"value": round(self.value, 6), "standard_error": round(self.standard_error, 6), "n": self.n}
+        return rounded | ({"note": self.note} if self.note else {})
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
@@ -46,7 +58,7 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimat
         raise LionError("there is nothing to score: no samples were given")
     total = float(below.sum())
     if total == 0:
-        return Estimate(0.0, 0.0, above.size)
+        return Estimate(0.0, 0.0, above.size, "undefined, given as 0: no sample counts in its denominator")
     value = float(above.sum()) / total
     return Estimate(value, float(np.sqrt(np.square(above - value * below).sum())) / total, above.size)
 

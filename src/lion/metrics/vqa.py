@@ -22,13 +22,16 @@ their names. The effect is reproduced, not the intention:
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean, mean_by_group
 
 Version = Literal["legacy_2016", "official_2021"]
+
+_FOR_A_FULL_SCORE = 4
+"""Equal answers of annotators that a right answer needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ def vqa(predictions: Sequence[str], questions: Sequence[VqaQuestion], version: V
     """
     values = vqa_values(predictions, questions, version)
     scores = {"accuracy": mean(values)}
+    if few := sum(len(one.answers) < _FOR_A_FULL_SCORE for one in questions):
+        caveat = f"fewer than {_FOR_A_FULL_SCORE} reference answers to {few} questions, so none scores 1 there"
+        scores["accuracy"] = replace(scores["accuracy"], caveat=caveat)
     for kind in ("answer_type", "question_type"):
         scores |= mean_by_group(values, [getattr(question, kind) for question in questions], kind)
     return scores

@@ -212,3 +212,77 @@ def test_a_box_is_where_the_readers_say(tmp_path):
     assert isinstance(record.box, Box) and record.also == (Task.REG,)
     x, y, width, height = record.meta["bbox"]
     assert record.box == Box.from_xywh(x, y, width, height, "pixel").to_unit(64, 64)
+
+
+_MERGED = [
+    (name, first, second)
+    for name, (_, names) in FORMATS.items()
+    for first, second in (("train", "test"), ("test", "val"))
+    if names[first] != names[second]
+]
+
+
+@pytest.mark.parametrize(("name", "first", "second"), _MERGED)
+def test_a_second_split_joins_the_first(written, tmp_path, name, first, second):
+    """Read back, each split is what it is alone, but for the ids, and nothing of the first has changed."""
+    for split in (first, second):
+        write_as(name, tmp_path, SIZE, split=split, pixels=64)
+    ids = {}
+    for split in (first, second):
+        for part, alone in written(name, split)[1].items():
+            joined = read(name, tmp_path, part)
+            for one, other in zip(joined.records, alone.records, strict=True):
+                same = ("task", "question", "expression", "box", "history", "answers", "choices", "correct")
+                assert [getattr(one, key) for key in same] == [getattr(other, key) for key in same]
+                assert open_image(one.image).tobytes() == open_image(other.image).tobytes()
+                assert split == second or one.id == other.id
+                ids.setdefault((split, str(one.image)[:200]), one)
+    pictures = [{image for at, image in ids if at == split} for split in (first, second)]
+    assert pictures[0] and pictures[1] and not pictures[0] & pictures[1]
+
+
+def test_three_splits_in_one_folder(tmp_path):
+    for split in ("test", "train", "val"):
+        folder = write_as("refcoco", tmp_path, 6, split=split, pixels=64)
+    mark = json.loads((folder / "lion-world.json").read_text())
+    assert mark == {
+        "dataset": "refcoco", "world_version": "1", "seed": 0, "pixels": 64,
+        "splits": {"test": 6, "train": 6, "val": 6},
+    }  # fmt: skip
+    parts = [read("refcoco", tmp_path, part) for part in ("train", "val", "testA", "testB")]
+    everything = [record for part in parts for record in part.records]
+    assert len({record.id for record in everything}) == len(everything)
+    boxes = {record.meta["ref_id"]: (record.image, record.box) for record in everything}
+    assert all(boxes[record.meta["ref_id"]] == (record.image, record.box) for record in everything)
+    data = json.loads((folder / "instances.json").read_text())
+    assert len({one["id"] for one in data["annotations"]}) == len(data["annotations"])
+    assert len(data["categories"]) == len({one["id"] for one in data["categories"]}) == 24
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("refcoco", {"split": "test"}, "the test split is there already"),
+        ("refcoco", {"split": "train", "seed": 1}, r"another seed \(0, not 1\)"),
+        ("refcoco", {"split": "train", "pixels": 32}, r"another pixels \(64, not 32\)"),
+        ("okvqa", {"split": "val"}, r"test split and val split in the same files \(val\)"),
+        ("pope", {"split": "train"}, "in the same files"),
+    ],
+)
+def test_a_split_that_cannot_join_changes_nothing(tmp_path, name, settings, says):
+    folder = write_as(name, tmp_path, 2, split="test", pixels=64)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(LionError, match=says) as error:
+        write_as(name, tmp_path, 2, **{"pixels": 64, **settings})
+    assert "\n" not in str(error.value) and "choose another OUT" in str(error.value)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("content", [None, "{", "5", '{"dataset": "refcoco"}'])
+def test_a_folder_without_a_readable_mark_is_not_joined(tmp_path, content):
+    """A real dataset, or one drawn before there were marks."""
+    (tmp_path / "refcoco").mkdir()
+    if content is not None:
+        (tmp_path / "refcoco" / "lion-world.json").write_text(content)
+    with pytest.raises(LionError, match="is there already" if content is None else "is damaged"):
+        write_as("refcoco", tmp_path, 2, pixels=64)

@@ -368,7 +368,8 @@ def test_missing_pictures_are_skipped_when_the_data_is_read(parts, data, tmp_pat
 def test_too_few_are_told(data):
     with pytest.raises(LionError, match=r"^okvqa: 24 of the official 5046 samples in .*_questions.json, .*--strict"):
         on("okvqa", data).check_complete()
-    on("okvqa", data, drawn=True).check_complete()
+    with pytest.raises(LionError, match=r"is drawn, not the official one; leave --strict out"):
+        on("okvqa", data, drawn=True).check_complete()
 
 
 def test_a_question_without_all_its_rotations(parts, data, tmp_path):

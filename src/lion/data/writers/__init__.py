@@ -6,14 +6,17 @@ world's own (0).
 """
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from lion.atomic import atomic_directory
+from lion.atomic import atomic_directory, atomic_write_json
+from lion.data.drawn import FILE, mark_of_folder
 from lion.data.writers import captions, choices, questions, refcoco, visdial
 from lion.data.writers.facts import Album
 from lion.errors import LionError
-from lion.world.vocabulary import SPLITS
+from lion.world.vocabulary import SPLITS, WORLD_VERSION
 
 _LIKE_VQA = {"train": "train", "val": "val", "test": "val"}
 _AS_NAMED = {"train": "train", "val": "val", "test": "test"}
@@ -37,6 +40,8 @@ FORMATS: Mapping[str, tuple[Callable[[Album], None], Mapping[str, str]]] = {
 }
 """Writer of each dataset, and the name of its split for each of the world's: where the dataset hides the answers of its
 test split, the world's test split becomes the one that is scored."""
+_APART = 1_000_000
+"""Between the first picture's ids of two splits in a folder."""
 
 
 def write_as(
@@ -51,9 +56,11 @@ def write_as(
 ) -> Path:
     """Write `size` scenes of the world's `split` with their texts as the dataset `name`, to the folder OUT/name.
 
-    The folder appears whole or not at all. `progress` is called after each picture.
+    The folder, which may hold other splits of the same world, appears whole or stays as it was. `progress` is called
+    after each picture.
 
-    Raises: LionError for an unknown name or split, `size` below 1, `pixels` out of range, or a folder that exists.
+    Raises: LionError for an unknown name or split, `size` below 1, `pixels` out of range, or a folder that the split
+    cannot join.
     """
     if name not in FORMATS:
         raise LionError(f"the world cannot be written as {name!r}; choose one of {', '.join(FORMATS)}")
@@ -62,9 +69,35 @@ def write_as(
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
     folder = Path(out) / name
-    if folder.exists():
-        raise LionError(f"{folder} is there already; choose another OUT, or remove it")
+    mark = {"dataset": name, "world_version": WORLD_VERSION, "seed": seed, "pixels": pixels}
+    there = _splits_of(folder, mark, split)
     writer, splits = FORMATS[name]
     with atomic_directory(folder) as unfinished:
-        writer(Album(unfinished, split, splits[split], size, seed, pixels, progress or (lambda: None)))
+        if there:
+            shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+        first = len(there) * _APART
+        writer(Album(unfinished, split, splits[split], size, seed, pixels, progress or (lambda: None), first))
+        atomic_write_json(unfinished / FILE, {**mark, "splits": {**there, split: size}})
     return folder
+
+
+def _splits_of(folder: Path, mark: Mapping[str, Any], split: str) -> dict[str, int]:
+    """The splits that the folder holds, by size. Raises: LionError if this one cannot join them."""
+    if not folder.exists():
+        return {}
+    found = mark_of_folder(folder)
+    if found is None:
+        raise LionError(f"{folder} is there already, without the {FILE} of a drawn folder; choose another OUT")
+    names, there = FORMATS[mark["dataset"]][1], {str(key): int(size) for key, size in found["splits"].items()}
+    if split in there:
+        raise LionError(f"{folder}: the {split} split is there already; choose another OUT, or remove the folder")
+    for key in mark:
+        if found.get(key) != mark[key]:
+            raise LionError(f"{folder} holds another {key} ({found.get(key)}, not {mark[key]}); choose another OUT")
+    for other in there:
+        if names.get(other) == names[split]:
+            raise LionError(
+                f"{folder}: {mark['dataset']} has the world's {other} split and {split} split in the same files "
+                f"({names[split]}), and {other} is there already; choose another OUT"
+            )
+    return there

@@ -13,7 +13,7 @@ def coco_caption(album: Album) -> None:
     for place, (number, now, captions) in enumerate(album.captions()):
         name = coco_name(part, number)
         album.draw(now, name)
-        row = _karpathy(place, name.rsplit("/", 1)[1], album.split, captions)
+        row = _karpathy(album.first + place, name.rsplit("/", 1)[1], album.split, captions)
         rows.append({"filepath": part, **row, "cocoid": number})
     album.json("dataset_coco.json", {"images": rows, "dataset": "coco"})
 
@@ -24,7 +24,7 @@ def flickr30k(album: Album) -> None:
     for place, (number, now, captions) in enumerate(album.captions()):
         name = f"{number:010d}.jpg"
         album.draw(now, f"flickr30k-images/{name}")
-        rows.append(_karpathy(place, name, album.split, captions))
+        rows.append(_karpathy(album.first + place, name, album.split, captions))
     album.json("dataset_flickr30k.json", {"images": rows, "dataset": "flickr30k"})
 
 

@@ -1,6 +1,5 @@
 """Shared by the writers: scenes with questions and expressions, pictures, and pieces of files."""
 
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from lion.data.drawn import picture_bytes
 from lion.prompts import Task
 from lion.random import shuffled, stream
 from lion.world.dialog import dialog
@@ -30,7 +30,7 @@ class Fact:
     """A question about a scene, or an expression for one of its objects."""
 
     number: int
-    """The scene's number in its split, which is the picture's id."""
+    """The picture's id: the scene's number in its split, after those of splits that the folder had before."""
     scene: Scene
     kind: str
     text: str
@@ -56,15 +56,18 @@ class Album:
     seed: int
     pixels: int
     progress: Callable[[], None]
+    first: int = 0
+    """The id of the split's first picture: splits of one folder share names of pictures and files."""
 
     @property
     def frozen(self) -> bool:
         """Whether the world has frozen questions for this split."""
         return self.world_split != "train" and self.seed == 0
 
-    def rng(self, *names: object) -> np.random.Generator:
-        """A random stream for each purpose."""
-        return stream("lion-world-as", WORLD_VERSION, self.world_split, self.seed, *names)
+    def rng(self, *names: Any) -> np.random.Generator:
+        """A random stream for each purpose, and for the picture's id, which comes last."""
+        *purpose, number = names
+        return stream("lion-world-as", WORLD_VERSION, self.world_split, self.seed, *purpose, number - self.first)
 
     def questions(self) -> list[Fact]:
         """One VQA question for each scene."""
@@ -86,7 +89,7 @@ class Album:
     def _questions(self, name: str, generate: Callable[[int, Scene], Question]) -> list[Fact]:
         """The frozen questions of a set, or generated ones."""
         if self.frozen:
-            return [_fact(one) for one in test_questions(name, self.size, split=self.world_split)]
+            return [self._fact(one) for one in test_questions(name, self.size, split=self.world_split)]
         return [Fact.of(number, now, generate(number, now)) for number, now in self.scenes(self.size)]
 
     def expressions(self, kinds: Sequence[str] = EXPRESSION_KINDS) -> list[Fact]:
@@ -94,7 +97,7 @@ class Album:
         if self.frozen:
             rounds = len(EXPRESSION_KINDS)
             questions = test_questions(Task.REC, self.size * rounds // len(kinds) + rounds, split=self.world_split)
-            return [_fact(one) for one in questions if one.kind in kinds][: self.size]
+            return [self._fact(one) for one in questions if one.kind in kinds][: self.size]
         return [
             Fact(number, now, one.kind, one.text, target=one.target)
             for number, now in self.scenes(self.size)
@@ -107,7 +110,7 @@ class Album:
         if self.frozen:
             dialogs: dict[int, list[Fact]] = {}
             for one in test_questions(Task.DIALOG, self.size * 5, split=self.world_split):
-                dialogs.setdefault(one.scene_index, []).append(_fact(one))
+                dialogs.setdefault(one.scene_index, []).append(self._fact(one))
             return list(dialogs.values())[: self.size]
         return [
             [Fact.of(number, now, one) for one in dialog(now, self.rng("dialog", number))]
@@ -117,17 +120,18 @@ class Album:
     def captions(self) -> list[tuple[int, Scene, list[str]]]:
         """Scenes with reference captions: number, scene, sentences."""
         frozen = test_questions(Task.CAPTION, self.size, split=self.world_split) if self.frozen else ()
-        first = {one.scene_index: one.answer for one in frozen}
+        known = {self.first + one.scene_index: one.answer for one in frozen}
         out = []
         for number, now in self.scenes(self.size):
             rng = self.rng("caption", number)
             texts = [caption(now, rng) for _ in range(CAPTIONS)]
-            out.append((number, now, [first.get(number, texts[0]), *texts[1:]]))
+            out.append((number, now, [known.get(number, texts[0]), *texts[1:]]))
         return out
 
     def scenes(self, limit: int | None = None) -> Iterator[tuple[int, Scene]]:
-        """The scenes of the split with their numbers, the first `limit` or without end."""
-        return ((number, scene(self.world_split, number, seed=self.seed)) for number in islice(count(), limit))
+        """The scenes of the split with their pictures' ids, the first `limit` or without end."""
+        numbers = islice(count(), limit)
+        return ((self.first + number, scene(self.world_split, number, seed=self.seed)) for number in numbers)
 
     def draw(self, now: Scene, name: str) -> None:
         """A scene's picture as a file: `.png` exact, `.jpg` nearly so."""
@@ -138,18 +142,15 @@ class Album:
 
     def picture(self, now: Scene, suffix: str) -> bytes:
         """A scene's picture as the bytes of such a file."""
-        buffer = io.BytesIO()
-        picture = render(now, self.pixels)
-        if suffix == ".jpg":
-            picture.save(buffer, "JPEG", quality=95, subsampling=0)
-        else:
-            picture.save(buffer, "PNG", compress_level=4)
+        mark = {"world_version": WORLD_VERSION, "seed": self.seed, "split": self.world_split}
+        data = picture_bytes(render(now, self.pixels), mark, suffix)
         self.progress()
-        return buffer.getvalue()
+        return data
 
     def json(self, name: str, value: Any) -> None:
-        """A JSON file."""
-        self.text(name, json.dumps(value))
+        """A JSON file; one that an earlier split has written keeps what it holds."""
+        path = self.folder / name
+        self.text(name, json.dumps(_joined(json.loads(path.read_text("utf-8")), value) if path.exists() else value))
 
     def text(self, name: str, value: str) -> None:
         """A text file."""
@@ -157,10 +158,18 @@ class Album:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value, encoding="utf-8", newline="")
 
+    def _fact(self, one: TestQuestion) -> Fact:
+        target = [obj.box for obj in one.scene.objects].index(one.box) if one.task == Task.REC and one.box else None
+        text = one.expression or one.question or ""
+        return Fact(self.first + one.scene_index, one.scene, one.kind, text, one.answer, target)
 
-def _fact(one: TestQuestion) -> Fact:
-    target = [obj.box for obj in one.scene.objects].index(one.box) if one.task == Task.REC and one.box else None
-    return Fact(one.scene_index, one.scene, one.kind, one.expression or one.question or "", one.answer, target)
+
+def _joined(earlier: Any, value: Any) -> Any:
+    """Two splits' values of one file: objects by key, other lists one after the other, and what is equal once."""
+    if isinstance(earlier, dict) and isinstance(value, dict):
+        return earlier | {key: _joined(earlier.get(key, one), one) for key, one in value.items()}
+    assert earlier == value or isinstance(earlier, list), (earlier, value)
+    return earlier if earlier == value else earlier + value
 
 
 def options(rng: np.random.Generator, answer: str, most: int, *, exactly: bool = False) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lion.data.pickled import dumps
+from lion.data.pickled import dumps, loads
 from lion.data.writers.facts import Album, Fact, coco_name, info
 from lion.world.language import EXPRESSION_KINDS
 from lion.world.scene import Scene, SceneObject
@@ -38,7 +38,7 @@ def _write(album: Album, file: str, kinds: Sequence[str], living: bool) -> None:
         by_object.setdefault((fact.number, fact.target), []).append(fact)
     scenes: dict[int, Scene] = {}
     refs: list[dict[str, Any]] = []
-    sentences = 0
+    sentences = album.first
     for (number, target), facts in by_object.items():
         now = scenes[number] = facts[0].scene
         obj = now.objects[target]
@@ -53,14 +53,16 @@ def _write(album: Album, file: str, kinds: Sequence[str], living: bool) -> None:
             "sent_ids": [one["sent_id"] for one in rows],
             "file_name": f"{picture.rsplit('/', 1)[1].removesuffix('.jpg')}_{len(refs)}.jpg",
             "ann_id": _annotation_id(number, target),
-            "ref_id": len(refs),
+            "ref_id": album.first + len(refs),
             "image_id": number,
             "split": ("testA" if obj.category in _LIVING else "testB") if living else album.split,
             "sentences": rows,
             "category_id": CATEGORIES.index(obj.category) + 1,
         }
         refs.append(ref)
-    (album.folder / file).write_bytes(dumps(refs))
+    path = album.folder / file
+    earlier = loads(path.read_bytes()) if path.exists() else []
+    path.write_bytes(dumps(earlier + refs))
     album.json("instances.json", _instances(scenes, album.pixels))
 
 

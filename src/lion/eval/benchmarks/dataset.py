@@ -1,4 +1,4 @@
-"""A benchmark of the paper on a folder of data: settings, samples, requests to the model, and scores."""
+"""A benchmark of the paper, or one of an own file, on its folder: settings, samples, requests to the model, scores."""
 
 import json
 import os
@@ -11,13 +11,15 @@ from typing import Any, Self
 
 from lion.boxes import format_box
 from lion.data.dataset import BadRecord, Dataset
+from lion.data.drawn import mark_of
 from lion.data.orientation import as_shown
 from lion.data.sample import Record
-from lion.data.sources import read as read_dataset
 from lion.errors import LionError
 from lion.eval.benchmark import Benchmark, ReadPredictions, Result, SampleScore, read_all
-from lion.eval.benchmarks.paper import PAPER, PaperBenchmark
+from lion.eval.benchmarks.own import row_of, rows
+from lion.eval.benchmarks.paper import PaperBenchmark
 from lion.eval.benchmarks.results import AnsweredRecord
+from lion.eval.benchmarks.scoring import ScoredRecords
 from lion.eval.predictions import SKIPPED
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
@@ -26,6 +28,8 @@ from lion.metrics.rec import first_box
 from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
 from lion.pipeline.request import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
+
+_NO_ANSWER = {SKIPPED: "not answered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,18 @@ class Selection:
         return {str(path.relative_to(home)): digest for path, digest in paths.items()}
 
 
+def titled(name: str, drawn: bool) -> str:
+    """A benchmark's name, as it stands beside its scores."""
+    return f"{name} (drawn)" if drawn else name
+
+
 def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: bool) -> Selection:
     """The first `limit` samples of a benchmark's dataset, in `folder`; bad ones are left out if they may be skipped.
 
     Raises: LionError for missing files; else, for a bad record, or a sample that lacks one, such as a rotation.
     """
     try:
-        dataset = read_dataset(paper.dataset, folder, paper.split, skip_bad=skip_bad)
+        dataset = paper.read(folder, skip_bad=skip_bad)
     except BadRecord as error:
         raise BadRecord(error.problem, "--skip-bad") from error
     chosen = paper.choose(dataset.records)
@@ -94,7 +103,7 @@ class DatasetBenchmark(Benchmark):
         preset: decoding preset by name; None for the row's.
         tagged: whether the prompts hold tags.
         skip_bad: leave bad records, images and questions out, and list them.
-        drawn: whether the data is the drawn world in the dataset's format, whose scores are not comparable.
+        drawn: that the data is the drawn world in the dataset's format, for files that do not say so themselves.
 
     Raises: LionError for a limit below 1, or an unknown prompt or preset.
     """
@@ -118,10 +127,22 @@ class DatasetBenchmark(Benchmark):
 
     @classmethod
     def of(cls, run: Mapping[str, Any], data: Path | None = None) -> Self:
-        """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved."""
-        settings = run["settings"]
+        """The benchmark of a recorded run; `data` is where its dataset lies now, if it has moved.
+
+        Raises: LionError for an unknown benchmark.
+        """
+        row, settings = row_of(run), run["settings"]
         options = (settings["prompt"], settings["decoding"], settings["tags"], run["skip_bad"], run["drawn"])
-        return cls(PAPER[run["benchmark"]], data or Path(run["data"]), run["limit"], *options)
+        return cls(row, data or Path(run["data"]), run["limit"], *options)
+
+    @classmethod
+    def of_file(cls, path: str | Path, **options: Any) -> list[Self]:
+        """Benchmarks of a JSONL or CSV file of your own, one for each task; `options` as of the class.
+
+        Raises: LionError for a missing file, one without a usable line, or as the class.
+        """
+        file = Path(path).expanduser()
+        return [cls(one, file.parent, **options) for one in rows(file)]
 
     @property
     def name(self) -> str:
@@ -142,9 +163,12 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def notes(self) -> dict[str, Any]:
-        options = {"drawn": self.drawn, "skip_bad": self.skip_bad}  # no settings: they change no other prediction
+        data = {"data": str(self.data.resolve()), "drawn": self.is_drawn}
+        if self.world:
+            data["world"] = self.world
         counts = {"samples": len(self.selection.samples), "official": self.official}
-        return {"data": str(self.data.resolve()), **options, **counts, "rules": dict(self.paper.rules)}
+        # No settings: they change no other prediction.
+        return {**data, "skip_bad": self.skip_bad, **counts, "rules": dict(self.paper.rules)}
 
     @property
     def _prompt(self) -> str:
@@ -160,13 +184,30 @@ class DatasetBenchmark(Benchmark):
         """The samples, read when they are first needed. Raises: as :func:`select`."""
         return select(self.paper, self.data, self.limit, self.skip_bad)
 
+    @cached_property
+    def world(self) -> Mapping[str, Any] | None:
+        """The mark of drawn data: version of the world, seed, splits; None without one."""
+        return mark_of(self.selection.dataset, self.data)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the data is the drawn world in the dataset's format, so that no score is comparable with others."""
+        return self.drawn or self.world is not None
+
+    @property
+    def title(self) -> str:
+        """The name, and whether the data is drawn."""
+        return titled(self.name, self.is_drawn)
+
     @property
     def official(self) -> int | None:
         """The official number of samples; None if unknown, and for drawn ones."""
-        return None if self.drawn else self.paper.official or self.selection.dataset.expected
+        return None if self.is_drawn else self.paper.official or self.selection.dataset.expected
 
     def check_complete(self) -> None:
-        """Raises: LionError if there are fewer samples than the official number."""
+        """Raises: LionError if there are fewer samples than the official number, or the data is drawn."""
+        if self.is_drawn:
+            raise LionError(f"{self.name}: the data in {self.data} is drawn, not the official one; leave --strict out")
         samples, skipped = len(self.selection.samples), self.selection.skipped
         if self.official is not None and samples < self.official:
             why = f"; skipped as bad: {len(skipped)}" if skipped else ""
@@ -190,7 +231,8 @@ class DatasetBenchmark(Benchmark):
         requests = [self._request(record, pipeline.processor.box_decimals, tokens) for record in records]
         ids, images = [record.id for record in records], [record.image for record in records]
         prompts = [_prompt_of(request) for request in requests]
-        return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=self.skip_bad)]
+        skip_bad = self.skip_bad or (None if self.drawn else False)  # all-mini, which says so, has no --skip-bad
+        return [QuestionSet(self.name, ids, prompts, requests.__getitem__, images, skip_bad=skip_bad)]
 
     def _request(self, record: Record, decimals: int, max_prompt_tokens: int) -> Request:
         box = record.box.clamp() if record.box else None
@@ -208,7 +250,7 @@ class DatasetBenchmark(Benchmark):
             record.expression,
             box,
             record.history,
-            tags=None if self.tagged else (),
+            tags=record.tags if self.tagged else (),
             instruction=wording if record.history else wording(),
             candidates=self.paper.candidates and self.paper.candidates(record),
             decoding=decoding_presets(self._preset)[self.paper.task],
@@ -225,6 +267,25 @@ class DatasetBenchmark(Benchmark):
         facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
         return Result(scores, facts=facts, files=lambda record: files)
 
+    def paired(self, read: ReadPredictions, other: ReadPredictions) -> tuple[ScoredRecords, ScoredRecords, list[int]]:
+        """The scores of two models on the samples that both have answered, and the place of each sample's first record.
+
+        Raises: LionError if there is none.
+        """
+        found = [reader(self.name) for reader in (read, other)]
+        both = [
+            one for one in self.selection.records if all(SKIPPED not in got.get(one.id, _NO_ANSWER) for got in found)
+        ]
+        answered = Counter(map(self.paper.sample, both))
+        records = [one for one in both if answered[self.paper.sample(one)] == self.paper.size(one)]
+        if not records:
+            raise LionError(f"{self.name}: the two runs have no sample in common")
+        first: dict[object, int] = {}
+        for place, record in enumerate(records):
+            first.setdefault(self.paper.sample(record), place)
+        scored, others = (self.paper.score(records, got) for got in found)
+        return scored, others, list(first.values())
+
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
         return [self._sample_score(*one) for one in self._scored(read)[1]]
 
@@ -233,7 +294,7 @@ class DatasetBenchmark(Benchmark):
         answers = " / ".join(dict.fromkeys(record.answers))
         reference = format_box(record.box.clamp()) if located and record.box else answers
         image, predicted = partial(open_image, record.image), first_box(text) if located else None
-        return SampleScore(self.name, record.id, prompt, text, reference, score, image, record.box, predicted)
+        return SampleScore(self.title, record.id, prompt, text, reference, score, image, record.box, predicted)
 
     def _scored(
         self, read: ReadPredictions
@@ -247,7 +308,7 @@ class DatasetBenchmark(Benchmark):
         kept = [record for record in records if self.paper.sample(record) not in left_out]
         if not kept:
             raise LionError(f"{self.name}: every sample was skipped, the first because {skipped[0][1]}")
-        scores, parsed, samples = self.paper.score(kept, found)
+        scores, parsed, samples, _ = self.paper.score(kept, found)
         answered = [
             AnsweredRecord(record, found[record.id]["asked"], found[record.id]["text"], value, float(score))
             for record, value, score in zip(kept, parsed, samples, strict=True)

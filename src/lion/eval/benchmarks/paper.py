@@ -7,8 +7,12 @@ LION-12B FlanT5-XXL. Where the paper leaves a setting open, a comment in the row
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
+from lion.data.dataset import Dataset
 from lion.data.sample import Record
+from lion.data.sources import jsonl
+from lion.data.sources import read as read_dataset
 from lion.errors import LionError
 from lion.eval.benchmarks import results, scoring
 from lion.eval.benchmarks.results import Writer
@@ -22,11 +26,11 @@ MODELS = ("LION-4B", XXL, "LION-4B zero-shot", "LION-12B zero-shot")
 
 @dataclass(frozen=True, slots=True)
 class PaperBenchmark:
-    """A row of the table."""
+    """A row of the table, or one of a file of the user's own (:mod:`lion.eval.benchmarks.own`)."""
 
     name: str
     dataset: str
-    """The reader, of `lion.data.sources.READERS`."""
+    """The reader, of `lion.data.sources.READERS`, or the name of the own file."""
     split: str
     table: str
     """Heading of its table."""
@@ -59,6 +63,18 @@ class PaperBenchmark:
     """The official number of samples, where that is not the dataset's own."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """Conventions that a score depends on, for the report: normalisation, ties."""
+    own: bool = False
+    """Whether `dataset` is a file of the user's own."""
+
+    def read(self, folder: Path, *, skip_bad: bool) -> Dataset:
+        """The dataset, in `folder`. Raises: LionError for missing files or a bad record."""
+        if self.own:
+            if not (folder / self.dataset).is_file():
+                raise LionError(
+                    f"there is no file {folder / self.dataset}; name the folder it is in now with --data DIR"
+                )
+            return jsonl.read(folder / self.dataset, skip_bad=skip_bad)
+        return read_dataset(self.dataset, folder, self.split, skip_bad=skip_bad)
 
     @property
     def tuned_prompt(self) -> str:
@@ -78,7 +94,7 @@ def _one_per_box(records: Sequence[Record]) -> Sequence[Record]:
 _TIES = {"ties": "candidates whose likelihoods agree to 5 decimals keep their given order"}
 _SUMS = {"likelihood": "summed over the tokens, </s> included", **_TIES}
 
-_caption = partial(
+caption = partial(
     PaperBenchmark,
     table="Captions",
     task=Task.CAPTION,
@@ -88,9 +104,9 @@ _caption = partial(
     results=results.coco,
     rules={"normalisation": "PTB tokens as pycocoevalcap", "document frequency": "of the images scored"},
 )
-_question = partial(PaperBenchmark, table="Questions", task=Task.VQA, prompts=("question", "short-answer"))
+question = partial(PaperBenchmark, table="Questions", task=Task.VQA, prompts=("question", "short-answer"))
 _vqa = partial(
-    _question,
+    question,
     score=scoring.vqa,
     headline=("accuracy", "accuracy-2021"),
     decoding="short",
@@ -98,13 +114,13 @@ _vqa = partial(
     rules={"normalisation": "VQA evaluation of 2016 (accuracy) and 2021 (accuracy-2021), answers not lemmatised"},
 )
 _choice = partial(
-    _question,
+    question,
     prompts=("options", "question"),
     headline=("accuracy",),
     candidates=lambda record: record.choices,
     rules=_SUMS,
 )
-_refer = partial(
+refer = partial(
     PaperBenchmark,
     table="Referring expressions",
     task=Task.REC,
@@ -113,7 +129,7 @@ _refer = partial(
     headline=("accuracy@0.5",),
     rules={"box": "the first of the answer, in the unit square; a hit at IoU >= 0.5; an unreadable one is a miss"},
 )
-_describe = partial(
+describe = partial(
     PaperBenchmark,
     table="Descriptions",
     task=Task.REG,
@@ -154,11 +170,11 @@ _RANDOM = _hallucinations(88.33, 88.97, 97.12, 81.00)
 _MMBENCH = {"accuracy": 73.4, "LR": 51.7, "AR": 84.1, "RR": 78.4, "FP-S": 74.0, "FP-C": 60.8, "CP": 78.9}
 
 ROWS = (
-    _caption("flickr30k", "flickr30k", "test", paper=_lion("cider", 85.57, 87.12)),
-    _caption("coco-caption", "coco-caption", "test", paper=_lion("cider", 138.20, 139.25)),
-    _caption("textcaps", "textcaps", "val", paper=_lion("cider", 104.87, 108.76)),
+    caption("flickr30k", "flickr30k", "test", paper=_lion("cider", 85.57, 87.12)),
+    caption("coco-caption", "coco-caption", "test", paper=_lion("cider", 138.20, 139.25)),
+    caption("textcaps", "textcaps", "val", paper=_lion("cider", 104.87, 108.76)),
     _vqa("okvqa", "okvqa", "val", paper=_lion("accuracy", 51.08, 57.33)),
-    _question(
+    question(
         "aokvqa",
         dataset="aokvqa",
         split="val",
@@ -172,7 +188,7 @@ ROWS = (
     ),
     _choice("aokvqa-mc", "aokvqa", "val", score=scoring.aokvqa_choice, results=results.aokvqa_choice),
     _vqa("vqav2", "vqav2", "val"),
-    _question(
+    question(
         "gqa",
         dataset="gqa",
         split="testdev",
@@ -210,16 +226,16 @@ ROWS = (
         paper=_lion("mrr", 50.02, 50.42),
         results=results.visdial,
     ),
-    _refer("refcoco-val", "refcoco", "val", paper=_at_half(89.73, 89.80, 57.89, 58.54)),
-    _refer("refcoco-testA", "refcoco", "testA", paper=_at_half(92.29, 93.02, 56.07, 56.41)),
-    _refer("refcoco-testB", "refcoco", "testB", paper=_at_half(84.82, 85.57, 58.40, 59.36)),
-    _refer("refcoco+-val", "refcoco+", "val", paper=_at_half(83.60, 83.95, 46.38, 45.93)),
-    _refer("refcoco+-testA", "refcoco+", "testA", paper=_at_half(88.72, 89.22, 45.29, 45.73)),
-    _refer("refcoco+-testB", "refcoco+", "testB", paper=_at_half(77.34, 78.06, 47.50, 47.89)),
-    _refer("refcocog-val", "refcocog", "val", paper=_at_half(85.69, 85.52, 64.74, 66.12)),
-    _refer("refcocog-test", "refcocog", "test", paper=_at_half(85.63, 85.74, 63.56, 64.69)),
-    _describe("reg-val", "refcocog", "val", official=2_573),
-    _describe("reg-test", "refcocog", "test", official=5_023),
+    refer("refcoco-val", "refcoco", "val", paper=_at_half(89.73, 89.80, 57.89, 58.54)),
+    refer("refcoco-testA", "refcoco", "testA", paper=_at_half(92.29, 93.02, 56.07, 56.41)),
+    refer("refcoco-testB", "refcoco", "testB", paper=_at_half(84.82, 85.57, 58.40, 59.36)),
+    refer("refcoco+-val", "refcoco+", "val", paper=_at_half(83.60, 83.95, 46.38, 45.93)),
+    refer("refcoco+-testA", "refcoco+", "testA", paper=_at_half(88.72, 89.22, 45.29, 45.73)),
+    refer("refcoco+-testB", "refcoco+", "testB", paper=_at_half(77.34, 78.06, 47.50, 47.89)),
+    refer("refcocog-val", "refcocog", "val", paper=_at_half(85.69, 85.52, 64.74, 66.12)),
+    refer("refcocog-test", "refcocog", "test", paper=_at_half(85.63, 85.74, 63.56, 64.69)),
+    describe("reg-val", "refcocog", "val", official=2_573),
+    describe("reg-test", "refcocog", "test", official=5_023),
     _pope("pope-random", "pope", "random", paper=_RANDOM),
     # By recall and precision, the paper's random numbers are of this older file.
     _pope("pope-random-2910", "pope", "random-2910", group="pope-random-2910", paper=_RANDOM),

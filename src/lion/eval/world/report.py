@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lion.eval import document
-from lion.eval.document import Block, Heading, Table
+from lion.eval.document import Block, Heading, Items, Table
+from lion.metrics.statistics import FEWEST
 from lion.world import EXPRESSION_KINDS, POPE_TASKS, VQA_KINDS
 
 _POPE_SCORES = ("f1", "accuracy", "precision", "recall", "yes_ratio")
@@ -27,30 +28,48 @@ SLICED = (
 """The scores whose slices report.md has as well."""
 
 _LEGEND = """\
-*n*: questions. *±*: standard error, for independent questions. *blind*: a guesser that reads the question, never the
-picture. *random*: a draw from the possible answers. *above blind*: difference to the blind guesser in standard errors.
-*bar*: what was to be reached."""
-_ITSELF_BLIND = " *itself blind*: this model before a grey picture and without tags."
+*n*: questions. *±*: standard error, for independent questions. *blind*: a baseline that reads the question, never the
+picture. *random*: a draw from the possible answers. *above blind*: difference to the blind baseline in standard errors.
+*target*: what was to be reached."""
+_GREY = " *grey picture*: this model with a grey picture and without tags."
 
 
 def table(record: Mapping[str, Any], names: Sequence[str] = TABLE) -> list[list[str]]:
     """Names of the columns, and the rows of those scores that the record has."""
     scores, blind_run = record["scores"], record["blind_run"]
-    header = ["score", "n", "ours", "±", *["itself blind"] * blind_run, "blind", "random", "above blind", "bar", "met"]
+    header = [
+        "score",
+        "n",
+        "ours",
+        "±",
+        *["grey picture"] * blind_run,
+        "blind",
+        "random",
+        "above blind",
+        "target",
+        "met",
+    ]
     return [header, *(_row(name, scores[name], blind_run) for name in names if name in scores)]
 
 
+def notes(record: Mapping[str, Any]) -> list[str]:
+    """What the notes of the table's scores say, with the names of their scores."""
+    scores = record["scores"]
+    return document.grouped_notes([(name, scores[name].get("note", "")) for name in TABLE if name in scores])
+
+
 def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
-    columns = [score["value"], score["standard_error"], score["blind"]["value"], score["random"]["value"]]
+    error = score["standard_error"] if score["n"] >= FEWEST else None
+    columns = [score["value"], error, score["blind"]["value"], score["random"]["value"]]
     if blind_run:
         columns.insert(2, score["blind_run"] and score["blind_run"]["value"])
-    above, bar = score["above_blind"], score["bar"]
+    above, target = score["above_blind"], score["bar"]
     return [
         name,
         str(score["n"]),
         *("-" if value is None else f"{value:.3f}" for value in columns),
         "" if above is None else f"{above:+.1f}",
-        "" if bar is None else f"{bar:.2f}",
+        "" if target is None else f"{target:.2f}",
         {True: "yes", False: "NO", None: ""}[score["met"]],
     ]
 
@@ -66,10 +85,12 @@ def markdown(record: Mapping[str, Any], label: str) -> str:
     blocks: list[Block] = [
         Heading(f"{record['model']} on {label}", 1),
         f"{settings}. Model {record['model_fingerprint']}, commit {record['commit'] or 'unknown'}, {record['date']}, "
-        f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of asking.",
+        f"{record['hardware']}, {versions}, {record['seconds'] / 60:.1f} minutes of inference.",
         Table(rows, alignment),
-        _LEGEND + _ITSELF_BLIND * record["blind_run"],
+        _LEGEND + _GREY * record["blind_run"],
     ]
+    if noted := notes(record):
+        blocks += [Heading("Notes"), Items(noted)]
     if slices:
         blocks += [Heading("Slices"), Table(table(record, slices), alignment)]
     return document.markdown(blocks)

@@ -89,7 +89,10 @@ def references(key: str, found: Sources) -> dict[str, Any]:
     model, blind, target = found["model"], found["blind"], TARGETS.get(key)
     error = hypot(model.standard_error, blind.standard_error)
     directed = key.split("/")[1] not in _UNDIRECTED
-    plain = {source: {k: v for k, v in estimate.to_json().items() if k != "n"} for source, estimate in found.items()}
+    plain = {
+        source: {k: v for k, v in estimate.to_json().items() if k not in ("n", "note")}
+        for source, estimate in found.items()
+    }
     return {
         "blind": plain["blind"],
         "random": plain["random"],
