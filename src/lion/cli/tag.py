@@ -91,7 +91,7 @@ class _Tagging:
 
         looks = [request.image for request in requests if isinstance(request.image, Look)]
         found = self.tagger([look.image for look in looks])
-        answers = [Answer.of_tags(tags, self.name, look.name) for look, tags in zip(looks, found, strict=True)]
+        answers = [Answer.of_tags(tags, look, self.name) for look, tags in zip(looks, found, strict=True)]
         for look, answer in zip(looks, answers, strict=True):
             self.rows.append(TagRow(look.name or "", look.hash, answer.tags, self.name))
         return answers
