@@ -89,7 +89,7 @@ def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
 
 def test_json_has_the_stable_keys(pipeline, picture):
     row = pipeline.describe_region(picture, Box(0, 0, 30, 30, "pixel")).to_json()
-    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model", "question", "size", "note"]
+    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
     assert (row["question"], row["size"], row["note"]) == (None, [90, 60], None)
     asked = json.loads(json.dumps(pipeline.locate(picture, "the car").to_json()))
     assert asked["question"] == "the car" and asked["size"] == [90, 60]

@@ -10,6 +10,7 @@ from lion.pipeline.answering import OnError, open_pictures
 from lion.pipeline.decode import Decoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
+from lion.pipeline.export import export
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare
 from lion.pipeline.read import Answer, Candidate, detections, read, read_ranking
@@ -34,6 +35,7 @@ __all__ = [
     "Verb",
     "annotate",
     "detections",
+    "export",
     "open_pictures",
     "prepare",
     "read",

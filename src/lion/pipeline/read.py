@@ -101,7 +101,7 @@ class Answer:
         return (self.note or "").removesuffix(about(self.model) or "").removesuffix("; ") or None
 
     def to_json(self) -> dict[str, Any]:
-        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, question, size, note."""
+        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, reason, question, size, note."""
         return {
             "image": self.image,
             "task": self.task.value,
@@ -110,6 +110,7 @@ class Answer:
             "boxes": [box.to_json() for box in self.boxes],
             "ok": self.ok,
             "model": self.model,
+            "reason": self.reason,
             "question": self.question,
             "size": self.size and list(self.size),
             "note": self.note,
