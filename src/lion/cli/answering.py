@@ -158,10 +158,7 @@ def answer_pictures(
             with meter.aside():
                 for row, target in zip(opened, targets[start : start + len(batch)], strict=True):
                     found = [next(answers) for _ in texts] if isinstance(row, Look) else [row]
-                    for answer in found:
-                        name = f"{answer.image}: " if len(pictures) > 1 else ""
-                        name += f"{answer.question}: " if len(texts) > 1 else ""
-                        code = max(code, report(answer, options, name, writes))
+                    code = max(code, _report_all(found, options, len(pictures) > 1, writes))
                     if target and isinstance(row, Look) and not all(answer.failed for answer in found):
                         code = max(code, save_answers(row, found, target))
                     exported += found if export else []
@@ -180,15 +177,25 @@ def read_tags(options: Options) -> TagFile | None:
     return TagFile.read(options.tags_from)
 
 
-def report(answer: Answer, options: Options, name: str = "", writes: bool = False, *, said: bool = False) -> int:
-    """Print an answer, or why there is none; returns its exit code. ``name`` and ``said`` as in :func:`print_answer`.
+def _report_all(answers: Sequence[Answer], options: Options, several: bool, writes: bool) -> int:
+    """Report a picture's answers, each named by what tells it from others: its picture, its text."""
+    code = 0
+    for answer in answers:
+        name = f"{answer.image}: " if several else ""
+        name += f"{answer.question}: " if len(answers) > 1 else ""
+        code = max(code, report(answer, options, name, writes))
+    return code
+
+
+def report(answer: Answer, options: Options, name: str = "", writes: bool = False) -> int:
+    """Print an answer, or why there is none; returns its exit code. ``name`` as in :func:`print_answer`.
 
     Raises: BrokenPipeError if nobody reads stdout any more, unless the command ``writes`` files too.
     """
     reason = answer.reason or ""
     if options.json or not answer.failed:
         try:
-            print_answer(answer, options.json, name, said=said)
+            print_answer(answer, options.json, name)
         except BrokenPipeError:
             if not writes:
                 raise

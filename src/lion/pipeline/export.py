@@ -85,7 +85,7 @@ def _unwritable(path: str | Path, error: OSError) -> LionError:
 def _names(images: Iterable[str | None]) -> dict[str, str]:
     """Of each picture, by its name as given: its path below the folder that all pictures share, with slashes."""
     given = list(dict.fromkeys(images))
-    places = {name: os.path.abspath(name) for name in given if name}
+    places = {name: os.path.abspath(name) for name in given if name and not name.lower().startswith("data:")}
     if len(places) < len(given):
         raise LionError("a picture without a file's name cannot be exported here; ask about its path, or use .jsonl")
     root = os.path.commonpath(list(map(os.path.dirname, places.values()))) if places else ""

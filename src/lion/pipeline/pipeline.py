@@ -45,7 +45,6 @@ from lion.tagging import Tagger
 
 Images = Picture | Pictures
 Answers = list[Answer]
-Some = Answer | Answers
 Rounds = Iterable[Round]
 Texts = str | Iterable[str]
 
@@ -56,7 +55,8 @@ class LionPipeline:
     Each takes a picture (:class:`Look`, path, file bytes or PIL image) or several, answered in batches. Several
     pictures and several texts (lists, tuples, arrays, Series, generators) go pairwise; one of either goes with all.
     ``tags`` are those of the prompts, see :data:`~lion.pipeline.request.Tags`. Keywords of :class:`DecodingSettings`
-    (``num_beams=1``) hold for one call. A pipeline is safe to use from several threads.
+    (``num_beams=1``) hold for one call. A pipeline is safe to use from several threads. In signatures ``Images`` and
+    ``Texts`` mean one or several, ``Settings`` those keywords.
 
     Attributes:
         name: the model's, as answers give it.
@@ -223,7 +223,7 @@ class LionPipeline:
     def caption(self, image: Picture, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
     def caption(self, image: Pictures, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def caption(self, image: Images, *, tags: Tags = None, **settings: Unpack[Settings]) -> Some:
+    def caption(self, image: Images, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer | Answers:
         """Describe the picture in a sentence."""
         return self._each(Verb.CAPTION, image, tags, settings)
 
@@ -231,7 +231,9 @@ class LionPipeline:
     def ask(self, image: Picture, question: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
     def ask(self, image: Images, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def ask(self, image: Images, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Some:
+    def ask(
+        self, image: Images, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer | Answers:
         """Answer a question about the picture.
 
         Raises: LionError if a question is empty or longer than the model's limit, which it names.
@@ -260,7 +262,7 @@ class LionPipeline:
         *,
         tags: Tags = None,
         **settings: Unpack[Settings],
-    ) -> Some:
+    ) -> Answer | Answers:
         """Answer a question given earlier rounds; with several, ``history`` holds a list of rounds for each.
 
         Rounds are (question, answer), oldest first. Those that do not fit the model's limit are dropped from the
@@ -275,7 +277,9 @@ class LionPipeline:
     def locate(self, image: Picture, phrase: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
     def locate(self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def locate(self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Some:
+    def locate(
+        self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer | Answers:
         """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there:
         LION was taught to answer every phrase with a box, so ask whether it exists first if you do not know.
         """
@@ -291,7 +295,7 @@ class LionPipeline:
     ) -> Answers: ...
     def describe_region(
         self, image: Images, box: Box | Iterable[Box], *, tags: Tags = None, **settings: Unpack[Settings]
-    ) -> Some:
+    ) -> Answer | Answers:
         """Describe what is in a box of the picture (unit or pixel space).
 
         Raises: LionError if the box is no `Box`, reaches outside the picture or has no area.
@@ -305,7 +309,7 @@ class LionPipeline:
     def tags(self, image: Picture) -> Answer: ...
     @overload
     def tags(self, image: Pictures) -> Answers: ...
-    def tags(self, image: Images) -> Some:
+    def tags(self, image: Images) -> Answer | Answers:
         """Name what is in the picture with the tagger alone.
 
         Raises: LionError if the model came without a tagger.
@@ -318,20 +322,10 @@ class LionPipeline:
     ) -> tuple[Candidate, ...]: ...
     @overload
     def rank(
-        self,
-        image: Images,
-        question: Texts,
-        candidates: Iterable[str] | Iterable[Iterable[str]],
-        *,
-        tags: Tags = None,
+        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
     ) -> list[tuple[Candidate, ...]]: ...
     def rank(
-        self,
-        image: Images,
-        question: Texts,
-        candidates: Iterable[str] | Iterable[Iterable[str]],
-        *,
-        tags: Tags = None,
+        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
     ) -> tuple[Candidate, ...] | list[tuple[Candidate, ...]]:
         """Sort given answers to a question by their likelihood, likeliest first; picture and question are encoded once.
 
@@ -347,7 +341,7 @@ class LionPipeline:
         )
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
 
-    def _each(self, verb: Verb, image: Images, tags: Tags, settings: Settings, **values: Any) -> Some:
+    def _each(self, verb: Verb, image: Images, tags: Tags, settings: Settings, **values: Any) -> Answer | Answers:
         """Answer the verb for every picture and value; several of either give a list."""
         several = pictures(image)
         picture = several if isinstance(several, list) else self.cache.open(several)  # once, not for every question

@@ -6,6 +6,7 @@ No tensors here. Boxes carry both of their spaces, so nobody needs the picture's
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -85,7 +86,7 @@ class Answer:
     def of(cls, text: str, verb: Verb, look: Look, model: str, note: str | None = None, **fields: Any) -> Self:
         """About an opened picture; what holds for all answers of the model is added to the note."""
         note = "; ".join(filter(None, (note, about(model)))) or None
-        pixels = None if look.name else look.image
+        pixels = None if look.name and os.path.isfile(look.name) else look.image
         return cls(
             text, verb, note=note, model=model, image=look.name, size=look.size, hash=look.hash, pixels=pixels, **fields
         )
@@ -128,8 +129,8 @@ class Answer:
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: the picture with the answer drawn; None where its file is gone or holds another."""
         try:
-            picture = open_image(self.image) if self.image else self.pixels
-            if picture is None or image_hash(picture) != self.hash:
+            picture = self.pixels or open_image(self.image or "")
+            if image_hash(picture) != self.hash:
                 return None
             return preview(picture, self.boxes, "" if self.boxes else self.text or str(self.reason))
         except (LionError, OSError):
