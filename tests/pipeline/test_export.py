@@ -122,6 +122,7 @@ def test_what_stands_in_the_way_is_found_before_there_are_answers(answers, tmp_p
         ("b.yolo", ["a.png"], Verb.ASK, "ask gives none"),
         ("b.yolo", ["x/a.png", "x/a.jpg"], Verb.LOCATE, "two are a.txt"),
         ("b.coco.json", ["a.png", None], None, "without a file's name"),
+        ("b.coco.json", ["data:image/png;base64,iVBO..."], None, "without a file's name"),
         ("full.yolo", ["a.png"], None, "exists"),
         ("folder.csv", ["a.png"], None, "exists"),
         ("file/b.csv", ["a.png"], None, "cannot write"),
@@ -132,6 +133,15 @@ def test_what_stands_in_the_way_is_found_before_there_are_answers(answers, tmp_p
     assert check_export(tmp_path / "b.coco.json", ["x/a.png", "x/a.jpg", "y/a.png"]) == ".coco.json"
     with pytest.raises(LionError, match="without a file's name"):
         export([located(None, "the cat", (0, 0, 1, 1))], tmp_path / "b.coco.json")
+
+
+def test_a_file_url_is_its_path(tmp_path):
+    export(
+        [located(f"file://{tmp_path}/x/a.png", "it", (0, 0, 1, 1)), located(f"{tmp_path}/y/a.png", "it")],
+        tmp_path / "b.coco.json",
+    )
+    images = json.loads((tmp_path / "b.coco.json").read_text())["images"]
+    assert [row["file_name"] for row in images] == ["x/a.png", "y/a.png"]
 
 
 def test_boxes_are_those_of_the_picture_as_people_see_it(pipeline, tmp_path, monkeypatch):

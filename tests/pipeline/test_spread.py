@@ -106,6 +106,18 @@ def test_an_array_of_numbers_is_one_picture_and_four_axes_are_several():
     assert pictures(file) is file
 
 
+def test_arrays_and_open_files_are_pictures_one_or_several(pipeline, tmp_path):
+    made = several(2)
+    wanted = [answer.text for answer in pipeline.caption(made)]
+    arrays = np.stack([np.asarray(picture) for picture in made])
+    assert [answer.text for answer in pipeline.caption(arrays)] == wanted
+    assert pipeline.caption(arrays[1]).text == wanted[1]
+    made[0].save(tmp_path / "a.png")
+    with (tmp_path / "a.png").open("rb") as file:
+        answer = pipeline.caption(file)
+    assert answer.text == wanted[0] and answer._repr_png_()
+
+
 def test_lists_that_are_one_value_go_with_all():
     assert spread(image=1, text="a", history=One([1, 2])) == {"image": 1, "text": "a", "history": [1, 2]}
     rows = spread(image=[1, 2], text="a", history=One([3]))

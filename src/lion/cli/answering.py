@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -11,7 +10,16 @@ import typer
 
 from lion.cli.inputs import expand, open_picture, parse_box, split_last
 from lion.cli.options import Export, Images, Options, shared_options
-from lion.cli.output import Meter, leave_stdout, plan_saves, print_answer, quiet_libraries, save_answers, say
+from lion.cli.output import (
+    Meter,
+    leave_stdout,
+    plan_export,
+    plan_saves,
+    print_answer,
+    quiet_libraries,
+    save_answers,
+    say,
+)
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -125,8 +133,7 @@ def answer_pictures(
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Look, Request, Verb, open_pictures
-        from lion.pipeline.export import check_export
-        from lion.pipeline.export import export as export_answers
+        from lion.pipeline import export as export_answers
         from lion.pipeline.prepare import unit_box
     if box is not None and box.space == "unit":
         unit_box(box, (1, 1))  # wrong for one picture is wrong for all: one error
@@ -134,9 +141,7 @@ def answer_pictures(
     for note in notes:
         say("note", note)
     targets = plan_saves(options.save, pictures)
-    if export:
-        export = os.path.expanduser(export)
-        check_export(export, pictures, Verb(verb))
+    export = export and plan_export(export, pictures, Verb(verb))
     writes = writes or bool(options.save or export)
     open_one = partial(open_picture, tag_file=read_tags(options), box=box)
     pipeline: Answering | None = None

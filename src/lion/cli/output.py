@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.pipeline import Answer, Look
+    from lion.pipeline import Answer, Look, Verb
 
 PROGRESS_AFTER = 2.0
 """Seconds of work after which a progress bar is shown."""
@@ -99,6 +99,14 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
             raise LionError(f"--save would overwrite the picture {target}; name another place")
         targets[target] = None
     return list(targets)
+
+
+def plan_export(path: str, pictures: Sequence[str], verb: Verb) -> str:
+    """The path of --export, once nothing stands in its way. Raises: LionError as `check_export`."""
+    from lion.pipeline.export import check_export
+
+    check_export(path := os.path.expanduser(path), pictures, verb)
+    return path
 
 
 def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> int:

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from lion.boxes import LabelledBox, parse_boxes
 from lion.checkpoints.finding import about
 from lion.errors import LionError
-from lion.images import image_hash, open_image
+from lion.images import image_hash, open_image, path_of
 from lion.pipeline.drawing import preview
 from lion.pipeline.evidence import Look
 from lion.pipeline.prepare import Prompt, unit_box
@@ -86,7 +86,8 @@ class Answer:
     def of(cls, text: str, verb: Verb, look: Look, model: str, note: str | None = None, **fields: Any) -> Self:
         """About an opened picture; what holds for all answers of the model is added to the note."""
         note = "; ".join(filter(None, (note, about(model)))) or None
-        pixels = None if look.name and os.path.isfile(look.name) else look.image
+        path = look.name and path_of(look.name)
+        pixels = None if path and os.path.isfile(path) else look.image
         return cls(
             text, verb, note=note, model=model, image=look.name, size=look.size, hash=look.hash, pixels=pixels, **fields
         )
