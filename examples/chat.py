@@ -19,4 +19,4 @@ history: list[tuple[str, str]] = []
 for question in options.question:
     answer = lion.chat(look, question, history)
     history.append((question, answer.text))
-    print(f"{question} {answer.text}" + (f"  ({answer.note})" if answer.note else ""))
+    print(f"{question} {answer.text}" + (f"  ({answer.remark})" if answer.remark else ""))

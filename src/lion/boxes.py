@@ -8,7 +8,7 @@ picture to a square, so unit coordinates hold for the original picture without c
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from lion.errors import LionError
 
@@ -122,6 +122,28 @@ class Box:
         shared = max(width, 0.0) * max(height, 0.0)
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """A box with the words it belongs to, in the unit square and in pixels of the picture as people see it."""
+
+    label: str
+    unit: Box
+    pixel: Box
+
+    @classmethod
+    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> Self:
+        """From a unit box and the picture's (width, height)."""
+        return cls(label, unit, unit.to_pixel(*size))
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"label", "unit": [x1, y1, x2, y2], "pixel": [...]}``; unit to 4 decimals, pixels to 1."""
+        return {
+            "label": self.label,
+            "unit": [round(value, 4) for value in self.unit.xyxy()],
+            "pixel": [round(value, 1) for value in self.pixel.xyxy()],
+        }
 
 
 @dataclass(frozen=True, slots=True)

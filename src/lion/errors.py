@@ -1,4 +1,4 @@
-"""Errors in one line: ours for a user's mistake, with its fix, and those of other libraries."""
+"""Errors and warnings in one line: ours for a user's mistake, with its fix, and those of other libraries."""
 
 from typing import Any
 
@@ -7,6 +7,10 @@ def first_line(error: BaseException) -> str:
     """The first line of an error of another library, cut to 160 characters."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return line if len(line) <= 160 else line[:157] + "..."
+
+
+class DrawnScenesWarning(UserWarning):
+    """lion-mini, which knows drawn scenes only, was loaded; Python shows it once in a process."""
 
 
 class LionError(ValueError):

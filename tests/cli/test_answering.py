@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import sys
 
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from lion.cli.output import plan_saves
 
 BOX = "[0.10,0.20,0.50,0.80]"
-KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model"]
+KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
 
 
 @pytest.mark.parametrize(
@@ -247,3 +248,112 @@ def test_a_question_that_is_wrong_for_every_picture_is_one_error(run, checkpoint
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.err.splitlines()
     assert line.startswith("lion: error: the instruction has ") and "limit is" in line
+
+
+def test_several_phrases_are_answered_for_every_picture(run, checkpoint, pictures, tmp_path, monkeypatch):
+    def generate(self, prompts, vision, preset):
+        texts = {"the kite": "[0.10,0.20,0.50,0.80]", "the cat": "[0.50,0.50,0.90,0.90]", "the dog": "nowhere"}
+        return [self.processor.tokenizer(texts[prompt.request.text])["input_ids"] for prompt in prompts]
+
+    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
+    phrases = ["the kite", "--and", "the cat", "--and", "the dog"]
+    ran = run("locate", *pictures[:2], *phrases, "-m", checkpoint, "--json", "--save", tmp_path / "out", "--no-tags")
+    assert ran.code == 1 and len(ran.err.splitlines()) == 2
+    assert [(row["image"], row["question"], row["ok"]) for row in ran.rows] == [
+        (str(picture), phrase, phrase != "the dog") for picture in pictures[:2] for phrase in phrases[::2]
+    ]
+    assert [row["boxes"][0]["label"] for row in ran.rows if row["ok"]] == ["the kite", "the cat"] * 2
+    alone = run("locate", pictures[0], "the kite", "-m", checkpoint, "--save", tmp_path / "one.png", "--no-tags")
+    drawn, one = Image.open(tmp_path / "out" / "a.png"), Image.open(tmp_path / "one.png")
+    assert drawn.height > one.height and drawn.tobytes() != one.tobytes(), "both boxes, and what was said of the dog"
+    plain = run("locate", *pictures[:2], *phrases, "-m", checkpoint, "--no-tags")
+    assert plain.out.splitlines()[0] == f"{pictures[0]}: the kite: [0.10,0.20,0.50,0.80]"
+    assert alone.out.startswith("[0.10,0.20,0.50,0.80]\n")
+
+
+def test_a_picture_that_cannot_be_opened_is_one_row_whatever_the_phrases(run, says, checkpoint, pictures, tmp_path):
+    says("[0.10,0.20,0.50,0.80]")
+    ran = run("locate", "gone.png", pictures[0], "the kite", "--and", "the cat", "-m", checkpoint, "--json")
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True, True] and len(ran.err.splitlines()) == 1
+    empty = run("locate", pictures[0], "the kite", "--and", " ", "-m", checkpoint)
+    assert (empty.code, empty.out) == (2, "") and "--and" in empty.err
+
+
+@pytest.mark.parametrize("name", ["boxes.coco.json", "boxes.csv", "boxes.jsonl", "boxes.yolo"])
+def test_all_answers_go_into_one_file(run, says, checkpoint, pictures, tmp_path, name):
+    says("[0.10,0.20,0.50,0.80]")
+    target = tmp_path / "new" / name
+    ran = run(
+        "locate", *pictures, "gone.png", "the kite", "--and", "the cat",
+        "-m", checkpoint, "--export", target, "--batch-size", 2,
+    )  # fmt: skip
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and "gone.png" in ran.err
+    if name == "boxes.coco.json":
+        data = json.loads(target.read_text())
+        assert [row["file_name"] for row in data["images"]] == ["a.png", "b.jpg", "more/c.png"]
+        assert len(data["annotations"]) == 6 and [row["name"] for row in data["categories"]] == ["the kite", "the cat"]
+    elif name == "boxes.jsonl":
+        assert [json.loads(line)["ok"] for line in target.read_text().splitlines()] == [True] * 6 + [False]
+    elif name == "boxes.csv":
+        assert len(target.read_text().splitlines()) == 1 + 7
+    else:
+        assert len(list(target.rglob("*.txt"))) == 3
+
+
+def test_an_export_that_cannot_be_is_an_error_before_the_model_is_loaded(run, pictures, tmp_path):
+    for verb, words, name, message in (
+        ("caption", [], "a.coco.json", "caption gives none"),
+        ("locate", ["it"], "a.json", "must end in"),
+        ("ask", ["is it?"], "a.yolo", "ask gives none"),
+    ):
+        ran = run(verb, pictures[0], *words, "--export", tmp_path / name, "-m", "no/model/here")
+        assert ran.code == 2 and message in ran.err and "model" not in ran.err
+    assert list(tmp_path.glob("a.*")) == []
+
+
+def test_captions_and_described_boxes_are_exported_too(run, says, checkpoint, pictures, tmp_path):
+    says("a red car")
+    assert run("caption", pictures[0], "-m", checkpoint, "--export", tmp_path / "a.csv").code == 0
+    assert ",caption,,a red car," in (tmp_path / "a.csv").read_text()
+    box = ("--box", "0.1,0.2,0.5,0.8")
+    assert run("describe", pictures[0], *box, "-m", checkpoint, "--export", tmp_path / "a.coco.json").code == 0
+    assert json.loads((tmp_path / "a.coco.json").read_text())["categories"] == [{"id": 1, "name": "a red car"}]
+
+
+@pytest.mark.parametrize("verb", ["caption", "ask", "chat"])
+def test_the_empty_tag_prompt_and_none_are_two_options(run, says, checkpoint, pictures, monkeypatch, verb):
+    from lion.pipeline import answering
+
+    seen, prepare = [], answering.prepare
+    monkeypatch.setattr(answering, "prepare", lambda *given: seen.append(prepare(*given)) or seen[-1])
+    monkeypatch.setattr("sys.stdin", io.StringIO("what is it?\n"))
+    says("a car")
+    words = ["what is it?"] if verb == "ask" else []
+    assert run(verb, pictures[0], *words, "-m", checkpoint, "--empty-tags").code == 0
+    assert seen[-1].tags == ()
+    monkeypatch.setattr("sys.stdin", io.StringIO("what is it?\n"))
+    assert run(verb, pictures[0], *words, "-m", checkpoint, "--no-tags").code == 0
+    assert seen[-1].tags is None
+    for both in (["--no-tags"], ["--tags", "a"], ["--tags-from", "t.jsonl"]):
+        ran = run(verb, pictures[0], *words, "-m", checkpoint, "--empty-tags", *both)
+        assert ran.code == 2 and "exclude each other" in ran.err
+
+
+def test_files_are_written_though_nobody_reads_on(run, says, checkpoint, pictures, tmp_path, monkeypatch):
+    """A reader that leaves, as `| head` does, ends the work with exit code 0, unless files are still wanted."""
+    says("a car")
+    left = []
+
+    def leave(*given, **more):
+        if not left:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("lion.cli.answering.print_answer", leave)
+    for module in ("lion.cli.answering", "lion.cli.app"):  # by hand: lion.cli.app is the command too
+        monkeypatch.setattr(sys.modules[module], "leave_stdout", lambda: left.append(True))
+    assert run("caption", *pictures, "-m", checkpoint).code == 0 and left == [True]
+    left.clear()
+    assert run("caption", *pictures, "-m", checkpoint, "--export", tmp_path / "a.jsonl").code == 0
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
+    left.clear()
+    assert run("tag", *pictures, "-m", checkpoint, "--out", tmp_path / "t.jsonl").code in (0, 2)

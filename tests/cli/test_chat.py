@@ -7,6 +7,9 @@ import pytest
 from PIL import Image
 
 from lion.cli import chat as chat_module
+from lion.pipeline import DecodingPreset, LionPipeline
+from lion.pipeline import request as request_module
+from lion.prompts import Task
 from tests.cli.conftest import Ran
 
 
@@ -136,3 +139,29 @@ def test_save_holds_the_conversation(run, says, stdin, checkpoint, pictures, tmp
     assert run("chat", pictures[0], "-m", checkpoint, "--save", tmp_path / "chat.png").code == 0
     saved, original = Image.open(tmp_path / "chat.png"), Image.open(pictures[0])
     assert saved.height > original.height
+
+
+def test_greedy_words_appear_as_they_are_found(run, stdin, monkeypatch, checkpoint, pictures):
+    """The same text as without, printed in pieces; and what cannot be answered is a line, as ever."""
+    greedy = dict.fromkeys(Task, DecodingPreset(num_beams=1, max_new_tokens=12))
+    monkeypatch.setitem(request_module.DECODING, "greedy", greedy)
+    questions = "what is it?\n" + "word " * 10_000 + "\nis it red?\n"
+    stdin(questions)
+    rows = run("chat", pictures[0], "-m", checkpoint, "--decoding", "greedy", "--json").rows
+    stdin(questions)
+    pieces, stream = [], LionPipeline.stream
+
+    def counted(self, request):
+        found = stream(self, request)
+        while True:
+            try:
+                pieces.append(next(found))
+            except StopIteration as end:
+                return end.value
+            yield pieces[-1]
+
+    monkeypatch.setattr(LionPipeline, "stream", counted)
+    ran = run("chat", pictures[0], "-m", checkpoint, "--decoding", "greedy", "--no-tags")
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and "limit is" in ran.err
+    assert len(ran.out.splitlines()) == 2 and len(rows) == 3 and "".join(pieces) == ran.out.replace("\n", "")
+    assert len(pieces) > 2

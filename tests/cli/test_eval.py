@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on(run, world_model, tmp_path, monkeypatch):
 
 def test_without_an_out_folder_and_without_tags(run, world_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("eval", "world", "--model", world_model, "--split", "val", "--tags-off", *FEW).code == 0
+    assert run("eval", "world", "--model", world_model, "--split", "val", "--no-tags", *FEW).code == 0
     folder = tmp_path / "outputs" / "eval" / "world-val-no-tags-tiny-world"
     rows = [json.loads(line) for line in (folder / "predictions" / "rec.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["rec-val-0", "rec-val-1"] and all(row["tags"] == [] for row in rows)
@@ -171,8 +171,8 @@ def test_everything_on_drawn_pictures(run, world_model, tmp_path):
         (["okvqa", "--data", "nowhere"], "no folder nowhere"),
         (["okvqa", "--data", ".", "--strict", "--limit", "3"], "leave one out"),
         (["okvqa", "--data", ".", "--prompt", "statement"], "there are question, short-answer"),
-        (["okvqa", "--data", ".", "--decoding", "greedy"], "no decoding 'greedy'"),
-        (["okvqa", "--data", ".", "--tags-off", "--tags-from", "t.jsonl"], "exclude each other"),
+        (["okvqa", "--data", ".", "--decoding", "greed"], "no decoding 'greed'"),
+        (["okvqa", "--data", ".", "--no-tags", "--tags-from", "t.jsonl"], "exclude each other"),
         (["okvqa", "--data", ".", "--tags-from", "t.jsonl"], "write one with lion tag"),
         (["score"], "lion eval score --help"),
         (["score", "nothing"], "no run.json"),

@@ -125,9 +125,11 @@ def test_bad_picture(run, checkpoint, tmp_path, make, says, verb):
     ran = run(verb, path, *(["what?"] if verb == "ask" else []), "-m", checkpoint, "--json")
 
     assert ran.code == 2
-    assert ran.rows == [
-        {"image": str(path), "task": verb, "text": "", "tags": [], "boxes": [], "ok": False, "model": checkpoint}
-    ]
+    (row,) = ran.rows
+    assert says in row.pop("reason") and row == {
+        "image": str(path), "task": verb, "text": "", "tags": [], "boxes": [], "ok": False, "model": checkpoint,
+        "question": "what?" if verb == "ask" else None, "size": None, "note": None,
+    }  # fmt: skip
     assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
     assert str(path) in ran.err and says in ran.err
 

@@ -65,10 +65,10 @@ def test_streams_are_clean_and_the_network_is_used_for_hub_ids_only(checkpoint, 
 
 def test_a_reader_that_leaves_early_is_no_drama(checkpoint, pictures):
     command = shlex.join([*SHORT, "caption", *[str(pictures[0])] * 40, "--batch-size", "1", "-m", checkpoint])
-    ran = subprocess.run(
-        f"{command} | head -1", shell=True, capture_output=True, text=True, env=ENVIRONMENT, timeout=300
-    )
-    assert ran.stderr == "" and len(ran.stdout.splitlines()) == 1
+    for piped, lines in ((f"{command} | head -1", 1), (f"{shlex.join([*SHORT, 'info'])} | true", 0)):
+        bash = ["bash", "-o", "pipefail", "-c", piped]
+        ran = subprocess.run(bash, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+        assert (ran.returncode, ran.stderr, len(ran.stdout.splitlines())) == (0, "", lines)
 
 
 def test_an_interrupt_is_quiet(checkpoint, pictures):

@@ -128,8 +128,8 @@ def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_pa
         (["caption", "PICTURE", "--tags-from", "a.jsonl", "--no-tags"], "use one"),
         (["caption", "PICTURE", "--tags-from", "a.jsonl", "--tags", "a"], "use one"),
         (
-            ["caption", "PICTURE", "--decoding", "greedy"],
-            "no decoding 'greedy'; there are lion, official, short, boxes",
+            ["caption", "PICTURE", "--decoding", "greed"],
+            "no decoding 'greed'; there are lion, official, short, boxes, greedy",
         ),
     ],
 )

@@ -146,5 +146,5 @@ def test_presets_are_the_ones_written_down():
     assert all(preset.as_kwargs() == released for preset in DECODING["official"].values())
     assert all(DECODING[name][Task.REC].repetition_penalty == 1 for name in ("lion", "boxes"))
     assert all(set(table) == set(Task) for table in DECODING.values())
-    with pytest.raises(LionError, match="no decoding 'greedy'; there are lion, official, short, boxes"):
-        LionPipeline.from_pretrained(decoding="greedy")
+    with pytest.raises(LionError, match="no decoding 'greed'; there are lion, official, short, boxes, greedy"):
+        LionPipeline.from_pretrained(decoding="greed")

@@ -1,5 +1,8 @@
 """Decoding: batches of prompts of all kinds, decoders of one's own, and candidates ranked by likelihood."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
@@ -171,3 +174,48 @@ def test_long_candidates_are_not_shortened(pipeline, picture):
 def test_an_empty_question_is_an_error(pipeline, picture):
     with pytest.raises(LionError, match="question is empty"):
         pipeline.rank(picture, " ", ANSWERS)
+
+
+@pytest.mark.parametrize("settings", [{}, {"repetition_penalty": 1.5}, {"max_new_tokens": 3}])
+@pytest.mark.parametrize("verb", [Verb.CAPTION, Verb.ASK, Verb.LOCATE])
+def test_a_stream_has_the_ids_of_generate_with_one_beam(pipeline, picture, verb, settings):
+    preset = DecodingPreset(**{"num_beams": 1, "max_new_tokens": 12, **settings})
+    request = Request(picture, verb, "the red car", decoding=preset)
+    (whole,) = pipeline.answer([request])
+    stream = pipeline.stream(replace(request, decoding=replace(preset, num_beams=5)))
+    found = []
+    while True:
+        try:
+            found.append(next(stream))
+        except StopIteration as end:
+            assert end.value == whole and "".join(found) == whole.text
+            break
+
+
+def test_a_stream_of_one_box_is_that_box(pipeline, picture):
+    request = Request(picture, Verb.LOCATE, "the car", decoding=DecodingPreset(num_beams=1, box_only=True))
+    (whole,) = pipeline.answer([request])
+    assert "".join(pipeline.stream(request)) == whole.text and whole.ok
+
+
+def test_other_calls_are_answered_while_a_stream_is_read_and_one_may_be_left(pipeline, picture):
+    settings = {"num_beams": 1, "max_new_tokens": 12}
+    request = Request(picture, Verb.ASK, "what is it?", decoding=DecodingPreset(**settings))
+    alone, other = pipeline.answer([request])[0].text, pipeline.caption(picture, **settings)
+    stream = pipeline.stream(request)
+    first = next(stream)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(pipeline.caption, picture, **settings).result(timeout=60) == other
+    assert first + "".join(stream) == alone
+    left = pipeline.stream(request)
+    next(left)
+    del left
+    assert pipeline.caption(picture, **settings) == other
+
+
+def test_tags_and_ranked_candidates_come_in_one_piece_and_mistakes_with_the_first(pipeline, picture):
+    assert list(pipeline.stream(Request(picture, Verb.TAG))) == ["car, tree, sun"]
+    request = Request(picture, Verb.ASK, "what is it?", candidates=["a car"])
+    assert list(pipeline.stream(request)) == ["a car"]
+    with pytest.raises(LionError, match="empty"):
+        next(pipeline.stream(Request(picture, Verb.ASK, " ")))

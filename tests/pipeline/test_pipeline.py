@@ -1,13 +1,16 @@
 """LionPipeline on the tiny model: lists, mixed batches, chats, its life in and between processes."""
 
+import inspect
 import pickle
+import warnings
 
 import pytest
 import torch
 
 from lion.boxes import Box
+from lion.checkpoints.loading import LoadedModel
 from lion.errors import LionError
-from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
+from lion.pipeline import DecodingPreset, DrawnScenesWarning, LionPipeline, Request, Verb
 from lion.pipeline.prepare import prepare
 from tests.pipeline import tiny
 from tests.pipeline.tiny import several
@@ -136,3 +139,46 @@ def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
     sent = pickle.loads(pickle.dumps(pipeline))
     sent.cache.clear()
     assert sent.locate(picture, "the dog") == answer
+
+
+def test_lion_mini_is_a_warning_that_can_be_filtered(parts, monkeypatch):
+    """One place warns, so that Python's own filter shows it once in a process, wherever the model is loaded."""
+    for name, count in (("lion-mini", 1), ("other", 0)):
+        loaded = LoadedModel(*parts, name)
+        monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given, loaded=loaded: loaded)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for _ in range(3):
+                LionPipeline.from_pretrained(name)
+        assert [one.category for one in caught] == [DrawnScenesWarning] * count
+    with pytest.raises(DrawnScenesWarning, match="photographs"), warnings.catch_warnings():
+        warnings.simplefilter("error", DrawnScenesWarning)
+        monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given: LoadedModel(*parts, "lion-mini"))
+        LionPipeline.from_pretrained()
+
+
+def test_help_names_types():
+    """No Any, and aliases by name: what a user sees in help()."""
+    for name in ("caption", "ask", "chat", "locate", "describe_region", "tags", "rank", "look", "answer", "stream"):
+        text = str(inspect.signature(getattr(LionPipeline, name)))
+        assert "Any" not in text and "->" in text and len(text) < 200, text
+
+
+def test_settings_of_a_call_reach_every_verb_that_generates(pipeline, picture):
+    calls = [
+        lambda **settings: pipeline.caption(picture, **settings),
+        lambda **settings: pipeline.ask(picture, "is it red?", **settings),
+        lambda **settings: pipeline.chat(picture, "is it red?", **settings),
+        lambda **settings: pipeline.locate(picture, "the car", **settings),
+        lambda **settings: pipeline.describe_region(picture, Box(0, 0, 1, 1), **settings),
+    ]
+    for call in calls:
+        assert len(call(num_beams=1, max_new_tokens=2).text) < len(call(num_beams=1, max_new_tokens=20).text)
+        with pytest.raises(LionError, match="no decoding setting 'beams'"):
+            call(beams=1)
+    for refused in (
+        lambda: pipeline.rank(picture, "is it?", ["a"], num_beams=1),
+        lambda: pipeline.tags(picture, num_beams=1),
+    ):
+        with pytest.raises(TypeError, match="num_beams"):  # nothing is generated
+            refused()

@@ -38,6 +38,18 @@ def test_tags_found_are_for_requests_that_give_none():
     assert tags == [("car",), ("dog",), None, (), None]
 
 
+def test_no_tag_prompt_and_an_empty_one_are_two_wishes():
+    """The ids are the processor's: without a tag prompt, and with the released one whose list is empty."""
+    none, empty = (
+        prepare(Request("a.png", Verb.CAPTION, tags=tags), PROCESSOR, (9, 9), ("car",)) for tags in ([], "empty")
+    )
+    assert (none.tags, empty.tags) == (None, ())
+    for prompt, tags in ((none, None), (empty, [[]])):
+        golden = PROCESSOR(text=[instruction(Task.CAPTION)], tags=tags)["input_ids"]
+        assert torch.equal(prompt.inputs["input_ids"], golden)
+    assert "following tags: []. Please" in PROCESSOR.tokenizer.decode(empty.inputs["input_ids"][0])
+
+
 def test_more_tags_than_fit_are_cut_to_the_limit_of_the_request():
     request = Request("a.png", Verb.CAPTION, tags=["car"] * 200)
     lengths = []
@@ -156,7 +168,7 @@ def test_a_box_and_a_history_of_another_kind_are_refused(pipeline, picture):
         ([], "no candidates"),
         (["red", ""], "candidate 1 of 2 is empty"),
         (["  ", "red"], "candidate 0 of 2 is empty"),
-        ("red", "one text, 'red'"),
+        ("red", "list of answers, not 'red'"),
         ([["red"], []], "no candidates"),
     ],
 )

@@ -1,6 +1,9 @@
 """Reading: token ids and likelihoods become answers, and answers what other programs take."""
 
+import io
+import json
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,8 +13,8 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, prepare, read, read_ranking
-from lion.pipeline.read import ranked
+from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, detections, prepare, read, read_ranking
+from lion.pipeline.read import pieces, ranked
 from tests.pipeline import tiny
 
 SIZE = (200, 100)
@@ -28,7 +31,9 @@ def read_text(request, text):
 def test_ids_become_an_answer():
     answer = read_text(Request("a.png", Verb.LOCATE, "the car"), " [0.10,0.20,0.50,0.80]")
     box = LabelledBox("the car", Box(0.1, 0.2, 0.5, 0.8), Box(20, 20, 100, 80, "pixel"))
-    assert answer == Answer("[0.10,0.20,0.50,0.80]", Verb.LOCATE, ("car",), (box,), model="tiny")
+    assert answer == Answer(
+        "[0.10,0.20,0.50,0.80]", Verb.LOCATE, ("car",), (box,), model="tiny", question="the car", size=SIZE
+    )
     described = read_text(Request("a.png", Verb.DESCRIBE, box=Box(20, 20, 100, 80, "pixel"), tags=[]), "a red car")
     assert described.boxes == (LabelledBox("a red car", box.unit, box.pixel),) and described.tags == ()
     silent = read_text(Request("a.png", Verb.CAPTION), " ")
@@ -84,13 +89,101 @@ def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
 
 def test_json_has_the_stable_keys(pipeline, picture):
     row = pipeline.describe_region(picture, Box(0, 0, 30, 30, "pixel")).to_json()
-    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model"]
+    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
+    assert (row["question"], row["size"], row["note"]) == (None, [90, 60], None)
+    asked = json.loads(json.dumps(pipeline.locate(picture, "the car").to_json()))
+    assert asked["question"] == "the car" and asked["size"] == [90, 60]
     assert row["boxes"] == [{"label": row["text"], "unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}]
 
 
 def answer(*labels):
     boxes = [LabelledBox.of(label, Box(0.1 * place, 0.2, 0.5, 0.8), SIZE) for place, label in enumerate(labels, 1)]
     return Answer("", Verb.LOCATE, boxes=tuple(boxes), ok=bool(boxes))
+
+
+def opened(image):
+    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB")).astype(int)
+
+
+def test_a_notebook_shows_the_picture_with_the_answer(pipeline, tmp_path, monkeypatch):
+    """From pixels or from the file, boxes drawn; another picture in the file's place is never shown."""
+    answering(pipeline, monkeypatch, "[0.10,0.20,0.50,0.80]")
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1400, 700), "white").save(path)
+    plain = opened(pipeline.look(path)._repr_png_())
+    assert plain.shape == (512, 1024, 3) and (plain == 255).all(), "a large picture is shown small"
+    for picture in (path, path.read_bytes(), Image.open(path), pipeline.look(path)):
+        found = pipeline.locate(picture, "the car")
+        drawn = opened(found._repr_png_())
+        assert drawn.shape == plain.shape and (drawn != plain).any()
+        assert (found.pixels is None) == (found.image is not None), "no picture is held that a file has"
+    told = opened(pipeline.caption(path)._repr_png_())
+    assert told.shape[0] > plain.shape[0], "words stand below"
+    Image.new("RGB", (1400, 700), "black").save(path)
+    named = pipeline.locate(path, "the car")
+    Image.new("RGB", (1400, 700), "red").save(path)
+    assert named._repr_png_() is None
+    path.unlink()
+    assert named._repr_png_() is None and Answer("yes", Verb.ASK)._repr_png_() is None
+
+
+def test_look_and_answer_say_what_they_are_in_a_line(pipeline, picture, tmp_path, monkeypatch):
+    picture.save(tmp_path / "a.png")
+    look = Look.open(tmp_path / "a.png")
+    assert repr(look) == f"Look({tmp_path / 'a.png'}, 90 x 60)"
+    assert repr(pipeline.look(picture)) == "Look(pixels, 90 x 60, tags: car, tree, sun)"
+    answering(pipeline, monkeypatch, "two\nlines")
+    wrong = pipeline.locate(look, "the car")
+    assert repr(wrong) == rf"Answer('two\nlines', locate, {look.name}, not ok: {wrong.reason})"
+    answering(pipeline, monkeypatch, "[0.10,0.20,0.50,0.80]")
+    assert repr(pipeline.locate(picture, "it")) == "Answer('[0.10,0.20,0.50,0.80]', locate, 1 box, pixels)"
+    assert repr(pipeline).startswith("LionPipeline(tiny, torch.float32")
+
+
+def test_lion_mini_says_what_it_knows_in_every_note(pipeline, picture, monkeypatch):
+    history = [("is it red?", "yes it is")] * 40
+    plain = pipeline.chat(picture, "what is it?", history)
+    assert plain.note == plain.remark and plain.note.startswith("dropped the ")
+    pipeline.name = "lion-mini"
+    noted = pipeline.chat(picture, "what is it?", history)
+    assert noted.note.startswith(f"{plain.note}; lion-mini knows drawn scenes only") and noted.remark == plain.remark
+    for answer in (pipeline.caption(picture), pipeline.tags(picture), pipeline.locate(picture, "it")):
+        assert answer.note.startswith("lion-mini knows drawn scenes only") and answer.remark is None
+        assert answer.to_json()["note"] == answer.note
+
+
+@given(text=st.text(alphabet=st.sampled_from("ab .,[]0\u00e9\U0001f98a\n"), max_size=30))
+def test_pieces_are_whole_words_and_together_the_text(text):
+    ids = PROCESSOR.tokenizer(text)["input_ids"]
+    parts = list(pieces(iter(ids), PROCESSOR.tokenizer))
+    assert "".join(parts) == read_text(Request("a.png", Verb.CAPTION), text).text
+    assert all(parts)
+
+
+def test_pieces_come_before_the_end():
+    """The first words are there while the last are not even generated."""
+    taken = []
+    ids = (taken.append(one) or one for one in PROCESSOR.tokenizer("a red car on the left")["input_ids"])
+    found = pieces(ids, PROCESSOR.tokenizer)
+    assert next(found) == "a" and len(taken) < 8
+    assert "".join(found) == " red car on the left"
+
+
+class Stub(types.SimpleNamespace):
+    """Takes what supervision's Detections take."""
+
+
+@pytest.fixture
+def stubbed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", types.SimpleNamespace(Detections=Stub))
+
+
+def test_classes_are_numbered_across_answers(stubbed):
+    found = detections([answer("kite", "cat"), answer(), answer("dog", "kite")])
+    assert [one.class_id.tolist() for one in found] == [[0, 1], [], [2, 0]]
+    assert [one.data["class_name"].tolist() for one in found] == [["kite", "cat"], [], ["dog", "kite"]]
+    assert [one.xyxy.shape for one in found] == [(2, 4), (0, 4), (2, 4)]
+    assert answer("dog", "cat").detections().class_id.tolist() == [0, 1]
 
 
 @pytest.fixture

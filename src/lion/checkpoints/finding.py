@@ -18,6 +18,12 @@ FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
 """File patterns downloaded from a Hub repository."""
 
 
+def about(model: str) -> str | None:
+    """What whoever asks the model of that name about a picture should know; None if nothing."""
+    known = f"{BUNDLED} knows drawn scenes only (lion world); for photographs name another model"
+    return known if model == BUNDLED else None
+
+
 def bundled_folder() -> Path:
     """The folder of the model inside the package; it exists unless the installation left it out."""
     return Path(str(files("lion"))) / "bundled" / BUNDLED

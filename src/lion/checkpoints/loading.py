@@ -3,12 +3,14 @@
 Weights must fit the configuration exactly: what transformers would re-initialise with a warning is an error here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import GenerationConfig
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers.utils import GENERATION_CONFIG_NAME, logging
 
 from lion.checkpoints.device import default_dtype, find_device
 from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger
@@ -17,6 +19,9 @@ from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger, Tagger
+
+WORTH_A_BAR = 10**9
+"""Bytes of weights that a disk does not read in a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,24 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     """Load model, processor and tagger; arguments and errors as :meth:`LionPipeline.from_pretrained`."""
     folder, name = find_checkpoint(model)
     target = find_device(device)
-    lion = load_model(folder, name, dtype or default_dtype(folder, target)).to(target)
-    processor = load_processor(folder, name)
-    tagger = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
+    with _bars(folder):
+        lion = load_model(folder, name, dtype or default_dtype(folder, target)).to(target)
+        processor = load_processor(folder, name)
+        tagger = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
     return LoadedModel(lion, processor, tagger, name)
+
+
+@contextmanager
+def _bars(folder: Path) -> Iterator[None]:
+    """Show transformers' progress bars only for weights that take their time to load."""
+    shown = logging.is_progress_bar_enabled()
+    if sum(file.stat().st_size for file in folder.glob("**/*.safetensors")) < WORTH_A_BAR:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_processor(folder: Path, name: str) -> LionProcessor:
@@ -60,7 +79,8 @@ def load_tagger(model: str | Path | None, device: str | None = None) -> tuple[Ra
         folder = folder / "tagger"
         if not folder.is_dir():
             raise LionError(f"'{name}' has no tagger: put one in its sub-folder tagger/, or name another model")
-    return RamTagger.from_pretrained(folder, device=find_device(device)), name
+    with _bars(folder):
+        return RamTagger.from_pretrained(folder, device=find_device(device)), name
 
 
 def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForConditionalGeneration:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from lion.cli.inputs import expand, open_picture, parse_box, split_last
-from lion.cli.options import Images, Options, shared_options
-from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, save_answer, say
+from lion.cli.options import Export, Images, Options, shared_options
+from lion.cli.output import (
+    Meter,
+    leave_stdout,
+    plan_export,
+    plan_saves,
+    print_answer,
+    quiet_libraries,
+    save_answers,
+    say,
+)
+from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.boxes import Box
@@ -20,9 +29,9 @@ if TYPE_CHECKING:
 
 
 @shared_options()
-def caption(images: Images, options: Options) -> None:
+def caption(images: Images, export: Export = None, *, options: Options) -> None:
     """Describe each picture in a sentence."""
-    raise typer.Exit(answer_pictures(images, "caption", options))
+    raise typer.Exit(answer_pictures(images, "caption", options, export=export))
 
 
 @shared_options()
@@ -31,11 +40,13 @@ def ask(
         list[str],
         typer.Argument(metavar='IMAGE... "QUESTION"', help="Pictures (files, folders, patterns), the question last."),
     ],
+    export: Export = None,
+    *,
     options: Options,
 ) -> None:
     """Answer a question about each picture."""
     images, question = split_last(words, "question")
-    raise typer.Exit(answer_pictures(images, "ask", options, text=question))
+    raise typer.Exit(answer_pictures(images, "ask", options, [question], export=export))
 
 
 @shared_options()
@@ -44,14 +55,21 @@ def locate(
         list[str],
         typer.Argument(metavar='IMAGE... "PHRASE"', help="Pictures (files, folders, patterns), the phrase last."),
     ],
+    more: Annotated[
+        list[str] | None, typer.Option("--and", metavar='"PHRASE"', help="One more phrase; may be given several times.")
+    ] = None,
+    export: Export = None,
+    *,
     options: Options,
 ) -> None:
-    """Find what a phrase names, as a box in each picture.
+    """Find what a phrase, or each of several, names, as a box in each picture.
 
     LION answers every phrase with a box, also that of an object that is not there; ask whether it is there first.
     """
     images, phrase = split_last(words, "phrase")
-    raise typer.Exit(answer_pictures(images, "locate", options, text=phrase))
+    if not all(one.strip() for one in more or []):
+        raise LionError("a phrase of --and is empty; put it behind, in quotes")
+    raise typer.Exit(answer_pictures(images, "locate", options, [phrase, *(more or [])], export=export))
 
 
 @shared_options()
@@ -59,11 +77,12 @@ def describe(
     images: Images,
     box: Annotated[str, typer.Option(metavar="X1,Y1,X2,Y2", help="The region: upper left and lower right corner.")],
     pixels: Annotated[bool, typer.Option("--pixels", help="The box is in pixels, not in the unit square.")] = False,
+    export: Export = None,
     *,
     options: Options,
 ) -> None:
     """Say what is in a box of each picture."""
-    raise typer.Exit(answer_pictures(images, "describe", options, box=parse_box(box, pixels)))
+    raise typer.Exit(answer_pictures(images, "describe", options, box=parse_box(box, pixels), export=export))
 
 
 class Answering(Protocol):
@@ -87,29 +106,34 @@ def load_pipeline(options: Options) -> LionPipeline:
 
 def introduce(model: str) -> None:
     """A note on stderr where the model is lion-mini."""
-    from lion.checkpoints.finding import BUNDLED
+    from lion.checkpoints.finding import about
 
-    if model == BUNDLED:
-        say("note", f"{BUNDLED} knows drawn scenes only (lion world); for photographs name a model with --model")
+    if known := about(model):
+        say("note", f"{known} with --model")
 
 
 def answer_pictures(
     names: Sequence[str],
     verb: str,
     options: Options,
-    text: str | None = None,
+    texts: Sequence[str | None] = (None,),
     box: Box | None = None,
     load: Callable[[Options], Answering] = load_pipeline,
+    export: str | None = None,
+    *,
+    writes: bool = False,
 ) -> int:
-    """Answer the verb for every picture meant by ``names``, print and save the answers, and return the exit code.
+    """Answer the verb for every picture meant by ``names`` and every text, print, save and export the answers, and
+    return the exit code.
 
     A picture that cannot be used gets a line on stderr and a row that is not ok; the others are answered. The model is
-    loaded once there is a picture for it.
+    loaded once there is a picture for it. ``writes``: the caller writes a file, so work goes on if nobody reads stdout.
     """
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Look, Request, Verb, open_pictures
+        from lion.pipeline import export as export_answers
         from lion.pipeline.prepare import unit_box
     if box is not None and box.space == "unit":
         unit_box(box, (1, 1))  # wrong for one picture is wrong for all: one error
@@ -117,28 +141,35 @@ def answer_pictures(
     for note in notes:
         say("note", note)
     targets = plan_saves(options.save, pictures)
+    export = export and plan_export(export, pictures, Verb(verb))
+    writes = writes or bool(options.save or export)
     open_one = partial(open_picture, tag_file=read_tags(options), box=box)
     pipeline: Answering | None = None
+    exported: list[Answer] = []
     code = 0
     with Meter("answering", len(pictures)) as meter:
         for start in range(0, len(pictures), options.batch_size):
             batch = pictures[start : start + options.batch_size]
-            requests = [Request(name, Verb(verb), text, box, tags=options.prompt_tags) for name in batch]
-            opened = open_pictures(requests, open_one, "row", options.model or BUNDLED)
-            looks = [row if isinstance(row, Look) else None for row in opened]
-            ready = [replace(request, image=look) for request, look in zip(requests, looks, strict=True) if look]
-            if ready and pipeline is None:
+            to_open = [Request(name, Verb(verb), texts[0] if len(texts) == 1 else None) for name in batch]
+            opened = open_pictures(to_open, open_one, "row", options.model or BUNDLED)
+            looks = [row for row in opened if isinstance(row, Look)]
+            tags = options.prompt_tags
+            requests = [Request(look, Verb(verb), text, box, tags=tags) for look in looks for text in texts]
+            if requests and pipeline is None:
                 with meter.aside():
                     pipeline = load(options)
             # Pictures are open by now, so an error is one of the text: the same for all, and reported once.
-            answers = iter(pipeline.answer(ready) if pipeline else [])
+            answers = iter(pipeline.answer(requests) if pipeline else [])
             with meter.aside():
                 for row, target in zip(opened, targets[start : start + len(batch)], strict=True):
-                    answer = next(answers) if isinstance(row, Look) else row
-                    code = max(code, report(answer, options, several=len(pictures) > 1))
-                    if target and isinstance(row, Look) and not answer.failed:
-                        code = max(code, save_answer(row, answer, target))
+                    found = [next(answers) for _ in texts] if isinstance(row, Look) else [row]
+                    code = max(code, _report_all(found, options, len(pictures) > 1, writes))
+                    if target and isinstance(row, Look) and not all(answer.failed for answer in found):
+                        code = max(code, save_answers(row, found, target))
+                    exported += found if export else []
             meter.advance(len(batch))
+    if export:
+        export_answers(exported, export)
     return code
 
 
@@ -151,18 +182,35 @@ def read_tags(options: Options) -> TagFile | None:
     return TagFile.read(options.tags_from)
 
 
-def report(answer: Answer, options: Options, several: bool) -> int:
-    """Print an answer or why there is none; returns its exit code."""
+def _report_all(answers: Sequence[Answer], options: Options, several: bool, writes: bool) -> int:
+    """Report a picture's answers, each named by what tells it from others: its picture, its text."""
+    code = 0
+    for answer in answers:
+        name = f"{answer.image}: " if several else ""
+        name += f"{answer.question}: " if len(answers) > 1 else ""
+        code = max(code, report(answer, options, name, writes))
+    return code
+
+
+def report(answer: Answer, options: Options, name: str = "", writes: bool = False) -> int:
+    """Print an answer, or why there is none; returns its exit code. ``name`` as in :func:`print_answer`.
+
+    Raises: BrokenPipeError if nobody reads stdout any more, unless the command ``writes`` files too.
+    """
     reason = answer.reason or ""
+    if options.json or not answer.failed:
+        try:
+            print_answer(answer, options.json, name)
+        except BrokenPipeError:
+            if not writes:
+                raise
+            leave_stdout()
     if answer.failed:
-        named = reason.startswith((f"{answer.image} ", f"{answer.image}:"))
+        named = answer.image is None or reason.startswith((f"{answer.image} ", f"{answer.image}:"))
         say("error", reason if named else f"{answer.image}: {reason}")
-        if options.json:
-            print_answer(answer, True, several)
         return 2
-    print_answer(answer, options.json, several)
-    if answer.note:
-        say("note", answer.note)
+    if answer.remark:
+        say("note", answer.remark)
     if not answer.ok:
         say("error", f"{answer.image}: {reason}, in the answer {answer.text!r}")
         return 1

@@ -20,9 +20,9 @@ from lion.cli.convert import conversion
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
-from lion.cli.output import say
+from lion.cli.output import leave_stdout, say
 from lion.cli.tag import tag
-from lion.cli.train import recipes, train
+from lion.cli.train import TrainCommand, train
 from lion.cli.world import world
 from lion.errors import LionError
 
@@ -47,7 +47,7 @@ def options(
 
 for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
     app.command()(verb)
-app.command(epilog=recipes())(train)
+app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval")
 app.add_typer(conversion, name="convert")
 
@@ -67,13 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=words, prog_name="lion", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except SystemExit as stop:
+    except (BrokenPipeError, SystemExit) as stop:
+        # Nobody reads on, as behind `| head`: no mistake of anybody's. typer makes an exit of it.
+        if isinstance(stop, BrokenPipeError) or isinstance(stop.__context__, BrokenPipeError):
+            leave_stdout()
+            return 0
         return stop.code if isinstance(stop.code, int) else OURS
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
-        return OURS
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()

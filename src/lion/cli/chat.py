@@ -1,12 +1,14 @@
 """``lion chat``: a conversation about one picture, typed or piped."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +18,9 @@ from lion.cli.options import Options, shared_options
 from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, say
 from lion.errors import LionError
 
+if TYPE_CHECKING:
+    from lion.pipeline import Answer, LionPipeline, Request
+
 
 @shared_options("batch_size")
 def chat(
@@ -24,7 +29,8 @@ def chat(
 ) -> None:
     """Talk about a picture: a question a line, from the keyboard or from standard input.
 
-    Earlier rounds are remembered; an empty line or the end of input ends a typed conversation.
+    Earlier rounds are remembered; an empty line or the end of input ends a typed conversation. With --decoding greedy
+    words appear as they are found; beams settle on none before the last.
     """
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
@@ -40,17 +46,20 @@ def chat(
     open_one = partial(open_picture, tag_file=read_tags(options))
     (look,) = open_pictures([request], open_one, "row", options.model or BUNDLED)
     if isinstance(look, Answer):
-        raise typer.Exit(report(look, options, several=False))
+        raise typer.Exit(report(look, options))
     pipeline = load_pipeline(options)
     history: list[tuple[str, str]] = []
     code = 0
     for question in _questions():
-        with Meter("answering", None):
-            (answer,) = pipeline.answer([replace(request, image=look, text=question, history=history)], on_error="row")
+        asked = replace(request, image=look, text=question, history=history)
+        answer = None if options.json else _spoken(pipeline, asked)
+        if not (said := answer is not None):
+            with Meter("answering", None):
+                (answer,) = pipeline.answer([asked], on_error="row")
         if options.json or not answer.failed:
-            print_answer(answer, options.json, named=False)
-        if answer.note:
-            say("note", answer.note)
+            print_answer(answer, options.json, said=said)
+        if answer.remark:
+            say("note", answer.remark)
         if not answer.ok:
             say("error", answer.reason or "")
             code = max(code, 2 if answer.failed else 1)
@@ -60,6 +69,23 @@ def chat(
         rounds = "\n".join(f"Q: {question}\nA: {answer}" for question, answer in history)
         save_picture(annotate(look.image, (), rounds), target)
     raise typer.Exit(code)
+
+
+def _spoken(pipeline: LionPipeline, request: Request) -> Answer | None:
+    """Print the words of an answer as they are found; None, and nothing printed, where beams decide at the end, or for
+    a request that cannot be answered."""
+    from lion.prompts import Task
+
+    if pipeline.decoding[Task.DIALOG].num_beams > 1:
+        return None
+    pieces = pipeline.stream(request)
+    try:
+        while True:
+            print(next(pieces), end="", flush=True)
+    except StopIteration as end:
+        return cast("Answer", end.value)
+    except LionError:
+        return None
 
 
 def _questions() -> Iterator[str]:

@@ -58,11 +58,10 @@ Out = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Folder for answers and scores. (default: under outputs/eval)")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first so many samples of each. (default: all)")]
-TagsOff = Annotated[bool, typer.Option("--tags-off", help="Give the model no tags.")]
 
 
 @evaluation.command(PAPER_VERB, hidden=True)
-@shared_options("save", "tags", "no_tags", "decoding", "batch_size")
+@shared_options("save", "tags", "empty_tags", "decoding", "batch_size")
 def paper(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME…", help="Benchmarks: okvqa, pope, …; your own JSONL or CSV.")
@@ -78,7 +77,6 @@ def paper(
         Path | None,
         typer.Option(metavar="RUN", help="Show the difference from another model's answers, with its interval."),
     ] = None,
-    tags_off: TagsOff = False,
     batch_size: BatchSize = 16,
     *,
     options: Options,
@@ -91,8 +89,6 @@ def paper(
     """
     if strict and limit is not None:
         raise LionError("--strict requires all samples and --limit leaves some out; leave one out")
-    if tags_off and options.tags_from is not None:
-        raise LionError("--tags-off and --tags-from exclude each other; use one")
     processes = _processes(options)
     with Meter("reading the data"):
         from lion.checkpoints.finding import BUNDLED
@@ -103,7 +99,7 @@ def paper(
             raise LionError(f"{rows[0].name} needs the folder that the datasets lie in; name it with --data DIR")
         read_tags(options)  # a mistake is reported before the model is loaded
         settings: dict[str, Any] = {"limit": limit, "prompt": prompt, "preset": decoding}
-        settings |= {"tagged": not tags_off, "skip_bad": skip_bad}
+        settings |= {"tagged": not options.no_tags, "skip_bad": skip_bad}
         chosen = [DatasetBenchmark(row, data, **settings) for row in rows if data]
         for name in filter(is_file, dict.fromkeys(names)):
             chosen += DatasetBenchmark.of_file(name, **settings)
@@ -118,13 +114,12 @@ def paper(
 
 
 @evaluation.command()
-@shared_options("save", "tags", "no_tags", "tags_from", "decoding", "batch_size")
+@shared_options("save", "tags", "empty_tags", "tags_from", "decoding", "batch_size")
 def world(
     limit: Annotated[int, typer.Option(min=1, help="Questions of each set.")] = 1000,
     split: Annotated[str, typer.Option(help="test, or val for choosing between models.")] = "test",
     out: Out = None,
     blind: Annotated[bool, typer.Option("--blind", help="Answer everything once more for a grey picture.")] = False,
-    tags_off: TagsOff = False,
     batch_size: BatchSize = 32,
     *,
     options: Options,
@@ -136,11 +131,13 @@ def world(
     processes = _processes(options)
     from lion.eval import WorldBenchmark
 
-    evaluate([WorldBenchmark(split, limit, not tags_off)], options, out, batch_size, blind=blind, processes=processes)
+    evaluate(
+        [WorldBenchmark(split, limit, not options.no_tags)], options, out, batch_size, blind=blind, processes=processes
+    )
 
 
 @evaluation.command("all-mini")
-@shared_options("save", "tags", "no_tags", "tags_from", "decoding", "batch_size")
+@shared_options("save", "tags", "no_tags", "empty_tags", "tags_from", "decoding", "batch_size")
 def all_mini(
     limit: Annotated[int, typer.Option(min=1, help="Samples of each benchmark.")] = 200,
     out: Out = None,

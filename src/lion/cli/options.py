@@ -1,15 +1,20 @@
 """The options that verbs share, declared once."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from lion.errors import LionError
+
+if TYPE_CHECKING:
+    from lion.pipeline.request import Tags as RequestTags
 
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE", help="Pictures: files, folders, or quoted patterns like '*.jpg'.")
@@ -23,8 +28,17 @@ Save = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="Save the picture with the answer drawn: a file, a folder, or 'out/{name}.png'."),
 ]
+Export = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Write all answers to one file: .jsonl, .csv; boxes: .coco.json, .yolo (a folder)."
+    ),
+]
 Tags = Annotated[str | None, typer.Option(metavar="'A, B'", help="Give the model these tags instead of the tagger's.")]
-NoTags = Annotated[bool, typer.Option("--no-tags", help="Give the model no tags.")]
+NoTags = Annotated[bool, typer.Option("--no-tags", help="Give the model no tags, nor the prompt that lists them.")]
+EmptyTags = Annotated[
+    bool, typer.Option("--empty-tags", help="Give the model the prompt that lists its tags, with an empty list.")
+]
 TagsFrom = Annotated[
     Path | None,
     typer.Option("--tags-from", metavar="FILE", help="Give the model the tags in a file of lion tag --out."),
@@ -34,7 +48,7 @@ Decoding = Annotated[
     typer.Option(
         metavar="NAME",
         help="How answers are generated: lion; official, as the released code does; short, as lion but questions are "
-        "answered in few words; boxes, as lion but locate can generate nothing but a box.",
+        "answered in few words; boxes, as lion but locate can generate nothing but a box; greedy, lion with one beam.",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: cuda if it is there, else cpu)")]
@@ -54,6 +68,7 @@ class Options:
     save: Save = None
     tags: Tags = None
     no_tags: NoTags = False
+    empty_tags: EmptyTags = False
     tags_from: TagsFrom = None
     decoding: Decoding = "lion"
     device: Device = None
@@ -61,18 +76,22 @@ class Options:
     debug: Debug = False
 
     def __post_init__(self) -> None:
-        if self.no_tags and self.tags is not None:
-            raise LionError("--tags and --no-tags exclude each other; use one")
-        if self.prompt_tags == [] and not self.no_tags:
-            raise LionError("--tags names no tag; write --tags 'a, b', or --no-tags")
-        if self.tags_from is not None and self.prompt_tags is not None:
-            raise LionError("--tags-from does not go with --tags or --no-tags; use one")
+        given = {
+            "--tags": self.tags is not None,
+            "--no-tags": self.no_tags,
+            "--empty-tags": self.empty_tags,
+            "--tags-from": self.tags_from is not None,
+        }
+        if len(both := [name for name, is_given in given.items() if is_given]) > 1:
+            raise LionError(f"{both[0]} and {both[1]} exclude each other; use one")
+        if self.tags is not None and not self.prompt_tags:
+            raise LionError("--tags names no tag; write --tags 'a, b', --no-tags or --empty-tags")
 
     @property
-    def prompt_tags(self) -> list[str] | None:
-        """Tags of the prompts, as :attr:`lion.pipeline.Request.tags`: None for the tagger's, empty for none."""
+    def prompt_tags(self) -> RequestTags:
+        """Tags of the prompts, as :attr:`lion.pipeline.Request.tags`."""
         if self.tags is None:
-            return [] if self.no_tags else None
+            return [] if self.no_tags else "empty" if self.empty_tags else None
         return [tag.strip() for tag in self.tags.split(",") if tag.strip()]
 
 

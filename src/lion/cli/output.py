@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lion.errors import LionError
 
 if TYPE_CHECKING:
-    from lion.pipeline import Answer, Look
+    from lion.pipeline import Answer, Look, Verb
 
 PROGRESS_AFTER = 2.0
 """Seconds of work after which a progress bar is shown."""
@@ -43,16 +43,21 @@ def quiet_libraries(debug: bool) -> None:
     logging.disable_progress_bar()
 
 
-def print_answer(answer: Answer, as_json: bool, named: bool) -> None:
+def leave_stdout() -> None:
+    """Go on where whoever read stdout has left: what is printed from now on goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
+
+
+def print_answer(answer: Answer, as_json: bool, name: str = "", *, said: bool = False) -> None:
     """An answer on stdout: a JSON object in a line, or the text, its boxes and the tags it used.
 
-    ``named`` puts the picture's name before the text, for calls with several pictures.
+    ``name`` stands before the text, to tell answers of one call apart; ``said`` is whether the text stands there
+    already.
     """
     if as_json:
         print(json.dumps(answer.to_json()), flush=True)
         return
-    name = f"{answer.image}: " if named else ""
-    print(f"{name}{answer.text}")
+    print("" if said else f"{name}{answer.text}")
     for box in answer.boxes:
         pixels = ", ".join(f"{value:.0f}" for value in box.pixel.xyxy())
         unit = ", ".join(f"{value:.3f}" for value in box.unit.xyxy())
@@ -96,12 +101,23 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     return list(targets)
 
 
-def save_answer(picture: Look, answer: Answer, target: Path) -> int:
-    """Save the picture with the answer drawn on it; a picture that cannot be written is one line and exit code 2."""
+def plan_export(path: str, pictures: Sequence[str], verb: Verb) -> str:
+    """The path of --export, once nothing stands in its way. Raises: LionError as `check_export`."""
+    from lion.pipeline.export import check_export
+
+    check_export(path := os.path.expanduser(path), pictures, verb)
+    return path
+
+
+def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> int:
+    """Save the picture with its answers drawn on it; a picture that cannot be written is one line and exit code 2."""
     from lion.pipeline import annotate, save_picture
 
+    boxes = [box for answer in answers for box in answer.boxes]
+    several = len(answers) > 1
+    words = [f"{answer.question}: {answer.text}" if several else answer.text for answer in answers if not answer.boxes]
     try:
-        save_picture(annotate(picture.image, answer.boxes, "" if answer.boxes else answer.text), target)
+        save_picture(annotate(picture.image, boxes, "\n".join(words)), target)
     except LionError as error:
         say("error", str(error))
         return 2

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lion.tagging import RamTagger, TagRow
 
 
-@shared_options("tags", "no_tags", "tags_from", "decoding")
+@shared_options("tags", "no_tags", "empty_tags", "tags_from", "decoding")
 def tag(
     images: Images,
     out: Annotated[
@@ -45,7 +45,11 @@ def tag(
     scores = None if out is None else _place_of_scores(out)
     try:
         code = answer_pictures(
-            images, "tag", options, load=lambda options: _load(options, threshold, top_k, rows, scores)
+            images,
+            "tag",
+            options,
+            load=lambda options: _load(options, threshold, top_k, rows, scores),
+            writes=out is not None,
         )
     except KeyboardInterrupt:
         if out is not None:
@@ -91,7 +95,7 @@ class _Tagging:
 
         looks = [request.image for request in requests if isinstance(request.image, Look)]
         found = self.tagger([look.image for look in looks])
-        answers = [Answer.of_tags(tags, self.name, look.name) for look, tags in zip(looks, found, strict=True)]
+        answers = [Answer.of_tags(tags, look, self.name) for look, tags in zip(looks, found, strict=True)]
         for look, answer in zip(looks, answers, strict=True):
             self.rows.append(TagRow(look.name or "", look.hash, answer.tags, self.name))
         return answers

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lion.cli.eval import evaluate
 from lion.cli.options import Debug, Json, Options
@@ -30,6 +31,14 @@ def recipes() -> str:
     paths = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
     titles = [f"{path.stem}: {path.read_text().splitlines()[0].lstrip('# ')}" for path in paths]
     return "Shipped recipes:\n\n" + "\n\n".join(titles)
+
+
+class TrainCommand(TyperCommand):
+    """The command, whose help reads the shipped recipes when it is shown and not at every start."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.epilog = recipes()
+        super().format_help(ctx, formatter)
 
 
 def train(

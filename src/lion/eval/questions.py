@@ -83,4 +83,4 @@ class QuestionSet:
             given = sorted(answer.candidates, key=lambda candidate: candidate.index)
             # To 5 decimals: a smaller difference is a tie, whatever machine and batch it was computed in.
             prediction |= {"nll": [round(one.nll, 5) for one in given], "tokens": [one.tokens for one in given]}
-        return prediction | ({"note": answer.note} if answer.note else {})
+        return prediction | ({"note": answer.remark} if answer.remark else {})

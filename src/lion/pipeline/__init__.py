@@ -4,13 +4,16 @@
 tags, token ids), the answer is *decoded* and *read*. Each step is a module that can be used without the others.
 """
 
+from lion.boxes import LabelledBox
+from lion.errors import DrawnScenesWarning
 from lion.pipeline.answering import OnError, open_pictures
 from lion.pipeline.decode import Decoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
+from lion.pipeline.export import export
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare
-from lion.pipeline.read import Answer, Candidate, LabelledBox, read, read_ranking
+from lion.pipeline.read import Answer, Candidate, detections, read, read_ranking
 from lion.pipeline.request import DECODING, DecodingPreset, Request, Verb
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "Candidate",
     "Decoder",
     "DecodingPreset",
+    "DrawnScenesWarning",
     "Evidence",
     "EvidenceCache",
     "LabelledBox",
@@ -30,6 +34,8 @@ __all__ = [
     "TransformersDecoder",
     "Verb",
     "annotate",
+    "detections",
+    "export",
     "open_pictures",
     "prepare",
     "read",

@@ -4,13 +4,15 @@
 instruction tokens, K candidates of a prompt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers.modeling_outputs import BaseModelOutput
 
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxOnly
@@ -26,6 +28,9 @@ class Decoder(Protocol):
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """For each prompt its K candidates' negative log-likelihoods in nats, summed over tokens, in their order."""
+
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
+        """The token ids of one prompt as they are found, greedily whatever the preset's beams; ``vision`` has 1 row."""
 
 
 class TransformersDecoder:
@@ -52,6 +57,31 @@ class TransformersDecoder:
         candidates = [prompt.candidates or [] for prompt in prompts]
         scores = self.model.score_candidates(vision=vision, **self._collate(prompts), candidates=candidates)
         return [row.tolist() for row in scores]
+
+    @torch.no_grad()
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
+        """See :class:`Decoder`; the ids of ``generate`` with one beam. A step of the decoder runs for each id taken."""
+        inputs = self._collate([prompt])
+        lm, levels, end = self.model.language_model, inputs["task_levels"], self.processor.tokenizer.eos_token_id
+        embeddings_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
+        encoded = lm.encoder(inputs_embeds=embeddings_BND, attention_mask=mask_BN, task_levels=levels)
+        rules = LogitsProcessorList([self._box_only] if preset.box_only else [])
+        if preset.repetition_penalty != 1:
+            rules.insert(0, RepetitionPenaltyLogitsProcessor(preset.repetition_penalty))
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        ids = torch.full((1, 1), lm.config.decoder_start_token_id, device=mask_BN.device)
+        while ids[0, -1] != end and ids.shape[1] <= preset.max_new_tokens:
+            output = lm(
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state),
+                attention_mask=mask_BN,
+                decoder_input_ids=ids[:, -1:],
+                past_key_values=cache,
+                use_cache=True,
+                task_levels=levels,
+            )
+            scores = rules(ids, output.logits[:, -1].float().to(ids.device))
+            ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
+            yield int(ids[0, -1])
 
     def _collate(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
         """The prompts' inputs as one right-padded batch on the model's device."""

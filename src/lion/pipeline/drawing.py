@@ -14,13 +14,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from lion.atomic import atomic_write
+from lion.boxes import LabelledBox
 from lion.errors import LionError
 from lion.images import MAX_MEGAPIXELS
-from lion.pipeline.read import LabelledBox
 
 COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
 SMALLEST_SIDE = 320
 """Pixels the longer side has at least after enlarging, and the canvas in width."""
+PREVIEW_SIDE = 1024
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 Rectangle = tuple[int, int, int, int]
@@ -102,6 +103,15 @@ def annotate(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = 
     if strip:
         draw.multiline_text((pen.pad, height + pen.pad), strip, font=pen.font, fill="black")
     return canvas
+
+
+def preview(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = "") -> bytes:
+    """The bytes of a PNG for a notebook: :func:`annotate` on a picture of at most PREVIEW_SIDE pixels each way."""
+    small = image.copy()
+    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    buffer = io.BytesIO()
+    (annotate(small, boxes, text) if boxes or text else small).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def save_picture(image: Image.Image, path: str | Path) -> None:

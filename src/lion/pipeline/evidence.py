@@ -19,6 +19,7 @@ from PIL import Image
 
 from lion.images import image_hash, open_image, source_name
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.pipeline.drawing import preview
 from lion.tagging import Tagger
 
 T = TypeVar("T")
@@ -81,13 +82,19 @@ class Look:
         """The tagger's tags; empty without a tagger."""
         return self.evidence.tags or ()
 
+    def __repr__(self) -> str:
+        tags = "" if self.evidence.tags is None else f", tags: {', '.join(self.tags) or 'none'}"
+        return f"Look({self.name or 'pixels'}, {self.image.width} x {self.image.height}{tags})"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return preview(self.image)
+
 
 Picture = str | Path | bytes | BinaryIO | np.ndarray | Image.Image | Look
 """What :func:`lion.images.open_image` takes (a path, bytes, an open file, an array), or a picture opened before."""
-Pictures = (
-    list[str] | list[Path] | list[bytes] | list[BinaryIO] | list[np.ndarray] | list[Image.Image] | list[Look]
-    | list[Picture] | tuple[Picture, ...]
-)  # fmt: skip
+Pictures = Iterable[Picture]
+"""Several: a list, tuple, generator, array or Series of them."""
 
 
 def picture_name(picture: Picture) -> str | None:
@@ -144,8 +151,10 @@ class EvidenceCache:
             self._sizes.clear()
 
 
-def tag_images(looks: Iterable[Look], tagger: Tagger, batch_size: int) -> None:
-    """Run the tagger on pictures that have no tags yet."""
+def tag_images(looks: Iterable[Look], tagger: Tagger | None, batch_size: int) -> None:
+    """Run the tagger, if there is one, on pictures that have no tags yet."""
+    if tagger is None:
+        return
     untagged = list({look.hash: look for look in looks if look.evidence.tags is None}.values())
     for batch in batched(untagged, batch_size):
         for look, tags in zip(batch, tagger([look.image for look in batch]), strict=True):

@@ -1,41 +1,90 @@
 """The high-level interface: captioning, VQA, dialog, grounding, region description, tagging and ranking.
 
-Every method makes :class:`Request` objects, and :meth:`Answering.answer` is the one path that all of them take.
+Every method makes :class:`Request` objects, and :meth:`LionPipeline.answer` is the one path that all of them take.
 """
 
 # mypy: disable-error-code="overload-overlap"
-# One picture and one text give one answer, a list of either gives a list; a text counts as both kinds for mypy.
+# One picture and one text give one answer, several of either give a list; a text counts as both kinds for mypy.
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, Unpack, overload
+from threading import RLock
+from typing import Any, Self, Unpack, get_args, overload
 
 import torch
 
 from lion.boxes import Box
+from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
-from lion.errors import LionError
-from lion.pipeline.answering import Answering
-from lion.pipeline.evidence import Look, Picture, Pictures
-from lion.pipeline.read import Answer, Candidate
+from lion.errors import DrawnScenesWarning, LionError
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.pipeline.answering import Batch, OnError, features
+from lion.pipeline.decode import Decoder, TransformersDecoder
+from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, batched, encode_images, tag_images
+from lion.pipeline.read import Answer, Candidate, pieces, read
+from lion.pipeline.request import (
+    DecodingPreset,
+    Request,
+    Round,
+    Tags,
+    Verb,
+    decoding_presets,
+    listed,
+    shown,
+    whole_number,
+    with_settings,
+)
 from lion.pipeline.request import DecodingSettings as Settings
-from lion.pipeline.request import Request, Round, Verb, decoding_presets, with_settings
+from lion.pipeline.spread import One, pictures, spread, texts
+from lion.prompts import Task
+from lion.tagging import Tagger
 
-AnyImage = Picture | Pictures
+Images = Picture | Pictures
 Answers = list[Answer]
-Rounds = Sequence[Round]
-Histories = Sequence[Rounds]
-Tags = Sequence[str] | None
-Texts = str | list[str] | tuple[str, ...]
+Rounds = Iterable[Round]
+Texts = str | Iterable[str]
 
 
-class LionPipeline(Answering):
+class LionPipeline:
     """A model, its processor and a tagger behind caption, ask, chat, locate, describe_region, tags and rank.
 
-    Each takes a picture (:class:`Look`, path, file bytes or PIL image) or a list of them, answered in batches. Lists of
-    pictures and of texts go pairwise; one of either goes with all. ``tags`` are those of the prompt: None for the
-    tagger's, an empty list for none. Keywords of :class:`DecodingSettings` (``num_beams=1``) hold for one call.
+    Each takes a picture (:class:`Look`, path, file bytes or PIL image) or several, answered in batches. Several
+    pictures and several texts (lists, tuples, arrays, Series, generators) go pairwise; one of either goes with all.
+    ``tags`` are those of the prompts, see :data:`~lion.pipeline.request.Tags`. Keywords of :class:`DecodingSettings`
+    (``num_beams=1``) hold for one call. A pipeline is safe to use from several threads. In signatures ``Images`` and
+    ``Texts`` mean one or several, ``Settings`` those keywords.
+
+    Attributes:
+        name: the model's, as answers give it.
+        decoding: the preset of each task, for requests that bring no decoding of their own.
+        batch_size: pictures, or prompts, that go through the model together.
+        cache: evidence of the pictures used last; clear it once weights, precision, device or tagger have changed.
     """
+
+    def __init__(
+        self,
+        model: LionForConditionalGeneration,
+        processor: LionProcessor,
+        tagger: Tagger | None = None,
+        *,
+        name: str = "lion",
+        batch_size: int = 8,
+        decoding: str = "lion",
+        decoder: Decoder | None = None,
+    ) -> None:
+        self.batch_size = whole_number("batch_size", batch_size)
+        self.model = model.eval()
+        self.processor = processor
+        self.tagger = tagger
+        self.name = name
+        self.decoding: Mapping[Task, DecodingPreset] = dict(decoding_presets(decoding))
+        self.decoder: Decoder = decoder or TransformersDecoder(model, processor)
+        self.cache = EvidenceCache()
+        self._lock = RLock()
 
     @classmethod
     def from_pretrained(
@@ -49,59 +98,147 @@ class LionPipeline(Answering):
     ) -> Self:
         """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
 
+        Warns: DrawnScenesWarning where the model is lion-mini.
+
         Args:
             model: a folder, a Hub id (``owner/name``; the only case that uses the network), or None for the bundled
                 lion-mini.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
             batch_size: pictures, or prompts, that go through the model together.
-            decoding: a preset of :mod:`lion.pipeline.request`: ``lion``, ``official``, ``short`` or ``boxes``.
+            decoding: a preset of :data:`DECODING`: ``lion``, ``official``, ``short``, ``boxes`` or ``greedy``.
 
         Raises:
             LionError: no such model, device or preset, not a LION checkpoint, or weights that do not fit its
                 configuration.
         """
         decoding_presets(decoding)  # a mistake is reported before the model is loaded
+        whole_number("batch_size", batch_size)
         loaded = load(model, device, dtype)
+        if known := about(loaded.name):
+            warnings.warn(known, DrawnScenesWarning, stacklevel=1)  # from one place, so that Python shows it once
         return cls(
             loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=RLock())
+
+    def __repr__(self) -> str:
+        return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"
+
+    def answer(self, requests: Iterable[Request], *, on_error: OnError = "raise") -> Answers:
+        """Answer any mix of requests, in order, ``batch_size`` at a time; no more pictures than that are held at once.
+
+        Args:
+            requests: of any verbs, pictures and decoding settings.
+            on_error: ``raise`` the first error, or make each failed request an answer with ``failed`` and a reason.
+
+        Raises: LionError for a request that cannot be answered, where errors are raised.
+        """
+        if on_error not in get_args(OnError):
+            raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")
+        rows = listed(requests)
+        if rows is None or not all(isinstance(row, Request) for row in rows):
+            raise LionError("answer takes a list of lion.pipeline.Request; for one question see ask, locate, ...")
+        return [answer for batch in batched(rows, self.batch_size) for answer in self._batch(batch, on_error)]
+
+    def _batch(self, requests: Sequence[Request], on_error: OnError) -> Answers:
+        batch = Batch(requests, on_error, self.name)
+        with self._prepared(batch):
+            batch.decode(self.decoder, self.decoding, self.processor.tokenizer)
+        return batch.answers
+
+    @contextmanager
+    def _prepared(self, batch: Batch) -> Iterator[None]:
+        """Take a batch up to its decoding, which runs inside; the model has one device, so one batch at a time."""
+        batch.open(self.cache.open)
+        with self._lock:
+            try:
+                batch.tag(self.tagger, self.batch_size)
+                batch.prepare(self.processor, self.model.config.qformer_config.max_position_embeddings)
+                batch.encode(self.model, self.processor, self.batch_size)
+                yield
+            finally:
+                self.cache.trim(batch.looks)
+
+    def stream(self, request: Request) -> Generator[str, None, Answer]:
+        """Answer one request in pieces of text, as words are found; joined they are the ``text`` of the answer, which
+        the generator returns.
+
+        Decoding is greedy, whatever beams are set: with beams, no word is certain before the last. Ranked candidates,
+        and tags, come in one piece.
+
+        Raises: LionError as :meth:`answer`, when the first piece is taken.
+        """
+        if request.candidates is not None or request.verb is Verb.TAG:
+            (answer,) = self.answer([request])
+            yield answer.text
+            return answer
+        batch = Batch([request], "raise", self.name)
+        with self._prepared(batch):
+            ((_, look, prompt),) = batch.prepared
+            vision = features(batch.prepared)
+        found: list[int] = []
+        ids = self.decoder.stream(prompt, vision, request.decoding or self.decoding[prompt.task])
+
+        def steps() -> Iterator[int]:
+            while True:  # another thread may use the model between two steps
+                with self._lock:
+                    token = next(ids, None)
+                if token is None:
+                    return
+                found.append(token)
+                yield token
+
+        yield from pieces(steps(), self.processor.tokenizer)
+        return read(prompt, look, found, self.processor.tokenizer, self.name)
 
     @overload
     def look(self, image: Picture, *, tags: bool = True) -> Look: ...
     @overload
     def look(self, image: Pictures, *, tags: bool = True) -> list[Look]: ...
-    def look(self, image: Picture | Pictures, *, tags: bool = True) -> Look | list[Look]:
+    def look(self, image: Images, *, tags: bool = True) -> Look | list[Look]:
         """Open a picture, or several, and compute all that does not depend on a question: visual features and tags.
 
         Args:
-            image: one picture or a list.
+            image: one picture or several.
             tags: whether to run the tagger; without, it runs when a prompt first needs it.
 
-        Raises: LionError if a picture cannot be read.
+        Raises: LionError if a picture cannot be read, or as the tagger.
         """
-        looks = [self.cache.open(picture) for picture in (image if isinstance(image, (list, tuple)) else [image])]
-        self.evidence(looks, tags=tags)
-        return looks if isinstance(image, (list, tuple)) else looks[0]
+        several = pictures(image)
+        looks = [self.cache.open(picture) for picture in (several if isinstance(several, list) else [several])]
+        with self._lock:
+            encode_images(looks, self.model, self.processor, self.batch_size)
+            if tags:
+                tag_images(looks, self.tagger, self.batch_size)
+            self.cache.trim(looks)
+        return looks if isinstance(several, list) else looks[0]
 
     @overload
     def caption(self, image: Picture, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
     def caption(self, image: Pictures, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def caption(self, image: Any, *, tags: Tags = None, **settings: Unpack[Settings]) -> Any:
+    def caption(self, image: Images, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer | Answers:
         """Describe the picture in a sentence."""
-        return self._each(Verb.CAPTION, image, settings, tags=tags)
+        return self._each(Verb.CAPTION, image, tags, settings)
 
     @overload
     def ask(self, image: Picture, question: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
-    def ask(self, image: AnyImage, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def ask(self, image: Any, question: Any, *, tags: Tags = None, **settings: Unpack[Settings]) -> Any:
+    def ask(self, image: Images, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
+    def ask(
+        self, image: Images, question: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer | Answers:
         """Answer a question about the picture.
 
         Raises: LionError if a question is empty or longer than the model's limit, which it names.
         """
-        return self._each(Verb.ASK, image, settings, text=question, tags=tags)
+        return self._each(Verb.ASK, image, tags, settings, text=question)
 
     @overload
     def chat(
@@ -110,34 +247,43 @@ class LionPipeline(Answering):
     @overload
     def chat(
         self,
-        image: AnyImage,
+        image: Images,
         question: Texts,
-        history: Histories = (),
+        history: Iterable[Rounds] = (),
         *,
         tags: Tags = None,
         **settings: Unpack[Settings],
     ) -> Answers: ...
     def chat(
-        self, image: Any, question: Any, history: Any = (), *, tags: Tags = None, **settings: Unpack[Settings]
-    ) -> Any:
-        """Answer a question given earlier rounds; with lists, ``history`` holds one list of rounds each.
+        self,
+        image: Images,
+        question: Texts,
+        history: Rounds | Iterable[Rounds] = (),
+        *,
+        tags: Tags = None,
+        **settings: Unpack[Settings],
+    ) -> Answer | Answers:
+        """Answer a question given earlier rounds; with several, ``history`` holds a list of rounds for each.
 
         Rounds are (question, answer), oldest first. Those that do not fit the model's limit are dropped from the
         oldest on, and ``Answer.note`` says so.
         """
-        many = _is_many(image) or _is_many(question)
-        rounds = (list(history) or None) if many else _One(history)
-        return self._each(Verb.CHAT, image, settings, text=question, tags=tags, history=rounds)
+        image, question, history = pictures(image), texts(question), texts(history)
+        several = isinstance(image, list) or isinstance(question, list)
+        rounds = history if several and isinstance(history, list) and history else One(history)
+        return self._each(Verb.CHAT, image, tags, settings, text=question, history=rounds)
 
     @overload
     def locate(self, image: Picture, phrase: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
     @overload
-    def locate(self, image: AnyImage, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
-    def locate(self, image: Any, phrase: Any, *, tags: Tags = None, **settings: Unpack[Settings]) -> Any:
+    def locate(self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
+    def locate(
+        self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer | Answers:
         """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there:
         LION was taught to answer every phrase with a box, so ask whether it exists first if you do not know.
         """
-        return self._each(Verb.LOCATE, image, settings, text=phrase, tags=tags)
+        return self._each(Verb.LOCATE, image, tags, settings, text=phrase)
 
     @overload
     def describe_region(
@@ -145,82 +291,63 @@ class LionPipeline(Answering):
     ) -> Answer: ...
     @overload
     def describe_region(
-        self, image: AnyImage, box: Box | list[Box], *, tags: Tags = None, **settings: Unpack[Settings]
+        self, image: Images, box: Box | Iterable[Box], *, tags: Tags = None, **settings: Unpack[Settings]
     ) -> Answers: ...
-    def describe_region(self, image: Any, box: Any, *, tags: Tags = None, **settings: Unpack[Settings]) -> Any:
+    def describe_region(
+        self, image: Images, box: Box | Iterable[Box], *, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer | Answers:
         """Describe what is in a box of the picture (unit or pixel space).
 
         Raises: LionError if the box is no `Box`, reaches outside the picture or has no area.
         """
-        if not all(isinstance(one, Box) for one in (box if isinstance(box, list) else [box])):
-            raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {box!r}")
-        return self._each(Verb.DESCRIBE, image, settings, box=box, tags=tags)
+        boxes = texts(box)
+        if not all(isinstance(one, Box) for one in (boxes if isinstance(boxes, list) else [boxes])):
+            raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {shown(box)}")
+        return self._each(Verb.DESCRIBE, image, tags, settings, box=boxes)
 
     @overload
     def tags(self, image: Picture) -> Answer: ...
     @overload
     def tags(self, image: Pictures) -> Answers: ...
-    def tags(self, image: Any) -> Any:
+    def tags(self, image: Images) -> Answer | Answers:
         """Name what is in the picture with the tagger alone.
 
         Raises: LionError if the model came without a tagger.
         """
-        return self._each(Verb.TAG, image, {})
+        return self._each(Verb.TAG, image, None, {})
 
     @overload
     def rank(
-        self, image: Picture, question: str, candidates: Sequence[str], *, tags: Tags = None
+        self, image: Picture, question: str, candidates: Iterable[str], *, tags: Tags = None
     ) -> tuple[Candidate, ...]: ...
     @overload
     def rank(
-        self,
-        image: AnyImage,
-        question: Texts,
-        candidates: Sequence[str] | Sequence[Sequence[str]],
-        *,
-        tags: Tags = None,
+        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
     ) -> list[tuple[Candidate, ...]]: ...
-    def rank(self, image: Any, question: Any, candidates: Any, *, tags: Tags = None) -> Any:
+    def rank(
+        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
+    ) -> tuple[Candidate, ...] | list[tuple[Candidate, ...]]:
         """Sort given answers to a question by their likelihood, likeliest first; picture and question are encoded once.
 
         The question is worded as for :meth:`ask`; for other tasks and wordings see :attr:`Request.candidates`. With
-        lists of pictures or questions, ``candidates`` is one list for all or holds one list each.
+        several pictures or questions, ``candidates`` is one list for all or holds one list each.
 
         Raises: LionError as :meth:`ask`, and if there are no candidates or one is empty.
         """
-        lists = candidates if any(map(_is_many, candidates)) else _One(candidates)
-        answers = self._each(Verb.ASK, image, {}, text=question, tags=tags, candidates=lists)
+        given = texts(candidates)
+        lists = isinstance(given, list) and any(listed(one) is not None for one in given)
+        answers = self._each(
+            Verb.ASK, image, tags, {}, text=question, candidates=given if lists else One(() if given is None else given)
+        )
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
 
-    def _each(
-        self, verb: Verb, image: Any, settings: Settings, *, tags: Tags = None, **values: Any
-    ) -> Answer | Answers:
-        """Spread lists over requests: one of anything goes with all; lists must be of one length."""
-        given = {"image": image, **{name: value for name, value in values.items() if value is not None}}
-        lengths = {name: len(value) for name, value in given.items() if _is_many(value)}
-        if len(set(lengths.values())) > 1:
-            counts = ", ".join(f"{count} of {name}" for name, count in lengths.items())
-            raise LionError(f"lists must be of one length, not {counts}; give one for all or one each")
-        if lengths and not _is_many(image):
-            given["image"] = self.cache.open(image)  # once, not for every question
+    def _each(self, verb: Verb, image: Images, tags: Tags, settings: Settings, **values: Any) -> Answer | Answers:
+        """Answer the verb for every picture and value; several of either give a list."""
+        several = pictures(image)
+        picture = several if isinstance(several, list) else self.cache.open(several)  # once, not for every question
         decoding = with_settings(self.decoding[verb.task], settings) if settings and verb.task else None
-        rows: list[dict[str, Any]] = [
-            {
-                name: value[row] if name in lengths else value.value if isinstance(value, _One) else value
-                for name, value in given.items()
-            }
-            for row in range(next(iter(lengths.values()), 1))
-        ]
-        answers = self.answer([Request(verb=verb, tags=tags, decoding=decoding, **row) for row in rows])
-        return answers if lengths else answers[0]
-
-
-class _One:
-    """A list that is one value for all requests, not one value each."""
-
-    def __init__(self, value: Sequence[Any]) -> None:
-        self.value = value
-
-
-def _is_many(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
+        fields = spread(image=picture, **{name: texts(value) for name, value in values.items()})
+        same: dict[str, Any] = {"verb": verb, "tags": texts(tags), "decoding": decoding}
+        if isinstance(fields, list):
+            return self.answer([Request(**same, **row) for row in fields])
+        return self.answer([Request(**same, **fields)])[0]

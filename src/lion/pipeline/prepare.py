@@ -12,7 +12,7 @@ from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
 from lion.model import LionProcessor
 from lion.model.processing_lion import is_readable
-from lion.pipeline.request import Request, Round, Verb, Wording
+from lion.pipeline.request import Request, Round, Verb, Wording, shown, whole_number
 from lion.prompts import Task, instruction, tag_words
 
 
@@ -36,7 +36,11 @@ class Prompt:
 
 
 def prepare(
-    request: Request, processor: LionProcessor, size: tuple[int, int], found: Sequence[str] | None = None
+    request: Request,
+    processor: LionProcessor,
+    size: tuple[int, int],
+    found: Sequence[str] | None = None,
+    positions: int | None = None,
 ) -> Prompt:
     """Word, tag and tokenize a request.
 
@@ -45,18 +49,24 @@ def prepare(
         processor: the model's.
         size: (width, height) of the picture in pixels.
         found: the tagger's tags, for a request that gives none; None without a tagger.
+        positions: the longest instruction, in tokens, that the model's Q-Former has positions for; None to check none.
 
     Raises:
         LionError: an empty or too long question, a box that is missing, outside the picture or without area, a history
-            that is none, tags or candidates that are no list of words.
+            that is none, tags or candidates that are no list of words, a limit that is none or beyond ``positions``.
     """
     assert request.verb.task is not None
-    limit = processor.max_text_tokens if request.max_prompt_tokens is None else request.max_prompt_tokens
-    if limit < 1:
-        raise LionError(f"max_prompt_tokens={limit} must be at least 1")
+    limit = processor.max_text_tokens if positions is None else min(processor.max_text_tokens, positions)
+    if request.max_prompt_tokens is not None:
+        limit = whole_number("max_prompt_tokens", request.max_prompt_tokens)
+        if positions is not None and limit > positions:
+            raise LionError(f"max_prompt_tokens={limit} is more than the Q-Former's {positions} positions; lower it")
     if not isinstance(request.tags, Sequence | None):
-        raise LionError(f"tags is a list of words, not {request.tags!r}")
-    tags = found if request.tags is None else tag_words(request.tags) or None
+        raise LionError(f"tags is a list of words, not {shown(request.tags)}")
+    if request.tags == "empty":
+        tags: Sequence[str] | None = ()
+    else:
+        tags = found if request.tags is None else tag_words(request.tags) or None
     words, note = _instruction(request, processor, size, tags, limit)
     if tags and len(kept := processor.fitting_tags(words, tags, limit)) < len(tags):
         notes = (note, f"kept {len(kept)} of {len(tags)} tags: the prompt's limit is {limit} tokens")
@@ -74,11 +84,11 @@ def _instruction(
     """The bare instruction, and a note for the user if any."""
     verb, text, history, words = request.verb, request.text, request.history, request.instruction
     if not isinstance(history, Sequence):
-        raise LionError(f"a history is a list of rounds (question, answer), not {history!r}")
+        raise LionError(f"a history is a list of rounds (question, answer), not {shown(history)}")
     if callable(words):
         return fit_history(processor, tags, history, words, limit)
     if words is not None and not isinstance(words, str):
-        raise LionError(f"an instruction is text, or a function that words a history, not {words!r}")
+        raise LionError(f"an instruction is text, or a function that words a history, not {shown(words)}")
     if words is not None:
         return words, None
     if verb is Verb.DESCRIBE:
@@ -86,7 +96,7 @@ def _instruction(
     if verb is Verb.CAPTION:
         return instruction(Task.CAPTION), None
     if text is not None and not isinstance(text, str):
-        raise LionError(f"a question or phrase is text, not {text!r}")
+        raise LionError(f"a question or phrase is text, not {shown(text)}")
     if text is None or not text.strip():
         raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; write a question")
     if verb is Verb.LOCATE:
@@ -104,7 +114,7 @@ def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tu
     if box is None:
         raise LionError("describe needs a box: x1,y1,x2,y2")
     if not isinstance(box, Box):
-        raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {box!r}")
+        raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {shown(box)}")
     unit = unit_box(box, size)
     readable = parse_boxes(format_box(unit, decimals)).ok
     note = f"at the {decimals} decimals that the model reads, the box {_numbers(box)} has no area"
@@ -160,15 +170,15 @@ def fit_history(
 def candidate_ids(processor: LionProcessor, candidates: Sequence[str]) -> list[list[int]]:
     """Each candidate's token ids, ``</s>`` last; none is shortened.
 
-    Raises: LionError if there are no candidates, or one is empty or no readable text.
+    Raises: LionError if they are no list, there are none, or one is empty or no readable text.
     """
-    if isinstance(candidates, str):
-        raise LionError(f"candidates is one text, {candidates!r}; give a list of answers")
+    if not isinstance(candidates, (list, tuple)):
+        raise LionError(f"candidates is a list of answers, not {shown(candidates)}")
     if not candidates:
         raise LionError("there are no candidates; give at least one answer to rank")
     for index, text in enumerate(candidates):
         if not isinstance(text, str) or not is_readable(text):
-            raise LionError(f"candidate {index} of {len(candidates)} is not readable text: {text!r}; leave it out")
+            raise LionError(f"candidate {index} of {len(candidates)} is not readable text: {shown(text)}; leave it out")
     rows: list[list[int]] = processor.tokenizer(list(candidates))["input_ids"]
     for index, (text, ids) in enumerate(zip(candidates, rows, strict=True)):
         if not text.strip() or len(ids) < 2:

@@ -3,41 +3,29 @@
 No tensors here. Boxes carry both of their spaces, so nobody needs the picture's size to use them.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
-from lion.boxes import Box, parse_boxes
+from lion.boxes import LabelledBox, parse_boxes
+from lion.checkpoints.finding import about
 from lion.errors import LionError
+from lion.images import image_hash, open_image, path_of
+from lion.pipeline.drawing import preview
 from lion.pipeline.evidence import Look
 from lion.pipeline.prepare import Prompt, unit_box
 from lion.pipeline.request import Verb
 
-
-@dataclass(frozen=True, slots=True)
-class LabelledBox:
-    """A box with the words it belongs to, in the unit square and in pixels of the picture as people see it."""
-
-    label: str
-    unit: Box
-    pixel: Box
-
-    @classmethod
-    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> Self:
-        """From a unit box and the picture's (width, height)."""
-        return cls(label, unit, unit.to_pixel(*size))
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"label", "unit": [x1, y1, x2, y2], "pixel": [...]}``; unit to 4 decimals, pixels to 1."""
-        return {
-            "label": self.label,
-            "unit": [round(value, 4) for value in self.unit.xyxy()],
-            "pixel": [round(value, 1) for value in self.pixel.xyxy()],
-        }
+if TYPE_CHECKING:
+    from supervision import Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +64,8 @@ class Answer:
     reason: str | None = None
     """Why ``ok`` is False, in one line."""
     note: str | None = None
-    """What the user should know about a good answer, e.g. that a dialog's oldest rounds were dropped."""
+    """What the user should know about a good answer: that a dialog's oldest rounds were dropped, that lion-mini knows
+    no photographs."""
     model: str = ""
     image: str | None = None
     """The picture's name as it was given; None if it came as pixels."""
@@ -84,14 +73,37 @@ class Answer:
     """The candidates of the request, likeliest first, equally likely ones in the given order; empty without."""
     failed: bool = False
     """Whether the request failed before the model answered: a picture that cannot be opened, a question too long."""
+    question: str | None = None
+    """The question, or for ``locate`` the phrase, that it answers."""
+    size: tuple[int, int] | None = None
+    """(width, height) of the picture in pixels, as people see it; None if the request failed."""
+    hash: str | None = field(default=None, compare=False)
+    """Of the picture's pixels, as :attr:`Look.hash`."""
+    pixels: Image.Image | None = field(default=None, compare=False)
+    """The picture, where no file has it, so that a notebook can show the answer."""
 
     @classmethod
-    def of_tags(cls, tags: Sequence[str], model: str, image: str | None) -> Self:
+    def of(cls, text: str, verb: Verb, look: Look, model: str, note: str | None = None, **fields: Any) -> Self:
+        """About an opened picture; what holds for all answers of the model is added to the note."""
+        note = "; ".join(filter(None, (note, about(model)))) or None
+        path = look.name and path_of(look.name)
+        pixels = None if path and os.path.isfile(path) else look.image
+        return cls(
+            text, verb, note=note, model=model, image=look.name, size=look.size, hash=look.hash, pixels=pixels, **fields
+        )
+
+    @classmethod
+    def of_tags(cls, tags: Sequence[str], look: Look, model: str) -> Self:
         """The answer to ``tag``; a picture in which nothing was recognised is one too."""
-        return cls(", ".join(tags), Verb.TAG, tuple(tags), model=model, image=image)
+        return cls.of(", ".join(tags), Verb.TAG, look, model, tags=tuple(tags))
+
+    @property
+    def remark(self) -> str | None:
+        """The note on this answer, without what holds for all answers of the model."""
+        return (self.note or "").removesuffix(about(self.model) or "").removesuffix("; ") or None
 
     def to_json(self) -> dict[str, Any]:
-        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model."""
+        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, reason, question, size, note."""
         return {
             "image": self.image,
             "task": self.task.value,
@@ -100,24 +112,56 @@ class Answer:
             "boxes": [box.to_json() for box in self.boxes],
             "ok": self.ok,
             "model": self.model,
+            "reason": self.reason,
+            "question": self.question,
+            "size": self.size and list(self.size),
+            "note": self.note,
         }
 
-    def detections(self) -> Any:
-        """The boxes as `supervision.Detections`, in pixels; none if there is no readable box.
+    def detections(self) -> Detections:
+        """The boxes as `supervision.Detections`; see :func:`detections`, which numbers the labels of many answers."""
+        return detections([self])[0]
 
-        ``class_name`` in its ``data`` holds the labels; within this answer, boxes of one label share a ``class_id``.
-        Raises: LionError if supervision is not installed.
-        """
+    def __repr__(self) -> str:
+        boxes = f", {len(self.boxes)} box{'es' * (len(self.boxes) > 1)}" if self.boxes else ""
+        wrong = "" if self.ok else f", not ok: {self.reason}"
+        return f"Answer({self.text!r}, {self.task}{boxes}, {self.image or 'pixels'}{wrong})"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the picture with the answer drawn; None where its file is gone or holds another."""
         try:
-            from supervision import Detections
-        except ModuleNotFoundError as error:
-            raise LionError(f"detections() needs {error.name}; pip install supervision") from error
-        names = [box.label for box in self.boxes]
-        return Detections(
-            xyxy=np.array([box.pixel.xyxy() for box in self.boxes], np.float32).reshape(-1, 4),
-            class_id=np.array([names.index(name) for name in names], int),
-            data={"class_name": np.array(names, str)},
+            picture = self.pixels or open_image(self.image or "")
+            if image_hash(picture) != self.hash:
+                return None
+            return preview(picture, self.boxes, "" if self.boxes else self.text or str(self.reason))
+        except (LionError, OSError):
+            return None
+
+
+def labels(answers: Iterable[Answer]) -> list[str]:
+    """The labels of all boxes, each once, in the order in which they come; a label's index is its class."""
+    return list(dict.fromkeys(box.label for answer in answers for box in answer.boxes))
+
+
+def detections(answers: Sequence[Answer]) -> list[Detections]:
+    """The boxes of each answer as `supervision.Detections`, in pixels; none where there is no readable box.
+
+    ``class_name`` in their ``data`` holds the labels. Equal labels have equal ``class_id`` in all of them, so they may
+    be merged. Raises: LionError if supervision is not installed.
+    """
+    try:
+        from supervision import Detections
+    except ModuleNotFoundError as error:
+        raise LionError(f"detections need {error.name}; pip install supervision") from error
+    classes = {label: number for number, label in enumerate(labels(answers))}
+    return [
+        Detections(
+            xyxy=np.array([box.pixel.xyxy() for box in answer.boxes], np.float32).reshape(-1, 4),
+            class_id=np.array([classes[box.label] for box in answer.boxes], int),
+            data={"class_name": np.array([box.label for box in answer.boxes], str)},
         )
+        for answer in answers
+    ]
 
 
 def read(prompt: Prompt, look: Look, ids: Sequence[int], tokenizer: PreTrainedTokenizerBase, model: str) -> Answer:
@@ -144,18 +188,34 @@ def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple
         boxes = tuple(LabelledBox.of(request.text or "", box, look.size) for box in parsed.boxes)
     elif request.verb is Verb.DESCRIBE and request.box is not None:
         boxes = (LabelledBox.of(text, unit_box(request.box, look.size), look.size),)
-    return Answer(
+    return Answer.of(
         text,
         request.verb,
-        prompt.tags or (),
-        boxes,
+        look,
+        model,
+        prompt.note,
+        tags=prompt.tags or (),
+        boxes=boxes,
         ok=reason is None,
         reason=reason,
-        note=prompt.note,
-        model=model,
-        image=look.name,
         candidates=candidates,
+        question=request.text,
     )
+
+
+def pieces(ids: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
+    """The text of token ids as they come, a word at a time; joined, the pieces are the text of :func:`read`."""
+    seen: list[int] = []
+    text = sent = ""
+    for token in ids:
+        seen.append(token)
+        text = str(tokenizer.decode(seen, skip_special_tokens=True)).strip()
+        words = text[: max(text.rfind(" "), 0)]  # the last word may go on
+        if len(words) > len(sent) and words.startswith(sent):
+            yield words[len(sent) :]
+            sent = words
+    if text[len(sent) :]:
+        yield text[len(sent) :]
 
 
 def ranked(texts: Sequence[str], ids: Sequence[Sequence[int]], nlls: Sequence[float]) -> tuple[Candidate, ...]:

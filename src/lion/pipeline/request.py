@@ -4,10 +4,11 @@ This is the one place with generation settings and their named presets.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Self, TypedDict
+from numbers import Integral, Real
+from typing import Any, Literal, Self, TypedDict
 
 from lion.boxes import Box
 from lion.errors import LionError
@@ -46,6 +47,32 @@ _TASK_OF = {
 }
 
 
+def listed(value: object) -> list[Any] | None:
+    """The items of what holds several in an order: a list, tuple, generator, array or Series; None for one value.
+
+    A text and a file are one value; so is what has no order (a set) or more than one kind of item (a dict, a table).
+    """
+    if isinstance(value, (str, bytes, bytearray, memoryview)) or hasattr(value, "read"):
+        return None
+    if hasattr(value, "tolist"):  # of NumPy, pandas or torch; a single number gives no list
+        items = value.tolist()
+        return items if isinstance(items, list) else None
+    return list(value) if isinstance(value, (Sequence, Iterator, ValuesView)) else None
+
+
+def shown(value: object) -> str:
+    """A value in an error's one line: at most 100 characters of its `repr`."""
+    line = " ".join(repr(value).split())
+    return line if len(line) <= 100 else line[:97] + "..."
+
+
+def whole_number(name: str, value: object, least: int = 1) -> int:
+    """The value, NumPy's numbers included, as an int. Raises: LionError for anything else, or less than ``least``."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise LionError(f"{name}={shown(value)} must be a whole number of at least {least}")
+    return int(value)
+
+
 @dataclass(frozen=True, slots=True)
 class DecodingPreset:
     """Settings of one task; requests with equal presets share a batch.
@@ -65,16 +92,16 @@ class DecodingPreset:
     """Let the model generate one box and nothing else (:mod:`lion.pipeline.box_only`)."""
 
     def __post_init__(self) -> None:
-        for name, least in (("num_beams", 1), ("max_new_tokens", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise LionError(f"{name}={value!r} must be a whole number of at least {least}")
+        for name in ("num_beams", "max_new_tokens"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         if not isinstance(self.box_only, bool):
             raise LionError(f"box_only={self.box_only!r} must be True or False")
         for name in ("repetition_penalty", "length_penalty"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise LionError(f"{name}={value!r} must be a finite number")
+            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+                raise LionError(f"{name}={shown(value)} must be a finite number")
+            if not isinstance(value, int):
+                object.__setattr__(self, name, float(value))
         if self.repetition_penalty <= 0:
             raise LionError(f"repetition_penalty={self.repetition_penalty!r} must be above 0")
 
@@ -103,13 +130,19 @@ class DecodingSettings(TypedDict, total=False):
 
 Round = tuple[str, str]
 """A question and the answer it got."""
+Tags = Sequence[str] | Literal["empty"] | None
+"""Tags of a prompt: None for the tagger's; a list; an empty list for no tag prompt at all; ``"empty"`` for the tag
+prompt with nothing in its list, as the released code words a picture in which no tag was found."""
 Wording = Callable[[Sequence[Round]], str]
 """Words a dialog, given the rounds of its history that fit the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question, of any verb, about one picture. Raises: LionError for an unknown verb."""
+    """One question, of any verb, about one picture. Lists may be arrays, Series or generators as well.
+
+    Raises: LionError for an unknown verb.
+    """
 
     image: Picture
     verb: Verb
@@ -119,8 +152,7 @@ class Request:
     """The region to describe, in unit or pixel space."""
     history: Sequence[Round] = ()
     """Earlier rounds of a chat, (question, answer), oldest first."""
-    tags: Sequence[str] | None = None
-    """Tags of the prompt; None for those of the tagger, an empty list for a prompt without tags."""
+    tags: Tags = None
     instruction: str | Wording | None = None
     """The model's instruction word for word, instead of the one the verb makes of the fields above; or a function that
     words it with as many of the `history`'s latest rounds as fit."""
@@ -135,6 +167,9 @@ class Request:
         if self.verb not in list(Verb):
             raise LionError(f"no verb {self.verb!r}; there are {', '.join(Verb)}")
         object.__setattr__(self, "verb", Verb(self.verb))
+        for name in ("history", "tags", "candidates"):
+            if (items := listed(getattr(self, name))) is not None:
+                object.__setattr__(self, name, tuple(items))
 
 
 _OURS = dict.fromkeys(Task, DecodingPreset())
@@ -145,11 +180,12 @@ DECODING: Mapping[str, Mapping[Task, DecodingPreset]] = {
     "official": dict.fromkeys(Task, DecodingPreset(max_new_tokens=256, repetition_penalty=1.5)),
     "short": {**_OURS, Task.VQA: _SHORT, Task.DIALOG: _SHORT},
     "boxes": {**_OURS, Task.REC: DecodingPreset(box_only=True)},
+    "greedy": dict.fromkeys(Task, DecodingPreset(num_beams=1)),
 }
 """Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults (but for a
 ``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are answered in a word or few, as
 InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is always answered with a box that
-can be read."""
+can be read; ``greedy``, as ``lion`` with a single beam: faster, and the words can be shown as they come."""
 
 
 def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
@@ -157,7 +193,7 @@ def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
 
     Raises: LionError if there is no preset of that name.
     """
-    if name not in DECODING:
+    if not isinstance(name, str) or name not in DECODING:
         raise LionError(f"no decoding '{name}'; there are {', '.join(DECODING)}")
     return DECODING[name]
 

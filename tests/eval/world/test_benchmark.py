@@ -98,7 +98,7 @@ def test_questions_reach_the_pipeline_as_they_were_frozen(parts):
     assert benchmark._request(benchmark.questions("reg"), 2, False, 0).verb is Verb.DESCRIBE
 
 
-def test_tags_off(parts):
+def test_no_tags(parts):
     oracle = Oracle(parts, 2, truth)
     benchmark = WorldBenchmark(limit=2, tagged=False)
     questions = next(one for one in benchmark.question_sets(oracle, blind=False) if one.name == "vqa")
