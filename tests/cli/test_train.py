@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from lion.cli import main
 from lion.data import pictures
 from lion.train.dry_run import dry_run
-from lion.train.recipe.load import load, shipped
+from lion.train.recipe import load, shipped
 from tests import processes
 
 

@@ -16,7 +16,7 @@ from lion.pipeline import LionPipeline
 from lion.tagging import TagRow, write_tags
 from lion.train.dry_run import dry_run
 from lion.train.language_modelling import LanguageModelling
-from lion.train.recipe.load import parse
+from lion.train.recipe import parse
 from lion.train.run import train
 from lion.world import render, scene
 

@@ -61,7 +61,7 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.recipe.load import load_chain
+    from lion.train.recipe import load_chain
 
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)

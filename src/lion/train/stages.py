@@ -157,8 +157,8 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
 
 AUXILIARY_LOSSES = MappingProxyType({"alignment": "lion.train.mini.alignment:AlignmentLoss"})
 """Losses beside the language-model loss of stages 1 to 3, by the option that is their weight."""
-PRESET_PROCESSOR = "lion.train.mini.presets:world_processor"
-PRESET_MODEL = "lion.train.mini.presets:preset_model"
+PRESET_PROCESSOR = "lion.train.presets:world_processor"
+PRESET_MODEL = "lion.train.presets:preset_model"
 """What makes the processor and the model of a recipe that starts from no checkpoint."""
 
 

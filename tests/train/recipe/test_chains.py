@@ -4,8 +4,8 @@ import pytest
 
 from lion.checkpoints.finding import BUNDLED
 from lion.errors import LionError
-from lion.train.recipe import load as files
-from lion.train.recipe.load import load_chain
+from lion.train.recipe import load_chain
+from lion.train.recipe import reading as files
 from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import CHAINS
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from lion.errors import LionError
-from lion.train.recipe.load import load, parse
+from lion.train.recipe import load, parse
 from lion.train.recipe.schema import RENAMED, SECTIONS
 from lion.train.stages import STAGES, PretrainLanguageOptions, Section
 from tests.train.recipe.base import BASE, RECIPES

@@ -1,6 +1,6 @@
 """The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
 
-Checked before torch is imported. `load.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
+Checked before torch is imported. `reading.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
 """
 
 from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lion.errors import LionError
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import BASE, RECIPES
 
@@ -75,5 +75,5 @@ def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
 
 
 def test_recipes_are_checked_before_torch_is_imported():
-    code = "import sys, lion.train.recipe.load as files; files.load_chain('mini'); assert 'torch' not in sys.modules"
+    code = "import sys, lion.train.recipe as files; files.load_chain('mini'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
