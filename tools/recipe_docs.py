@@ -37,6 +37,9 @@ Settings after the recipe, as `KEY=VALUE`, change it for one run: `lion train mi
 
 * A key has dots into sections, and sources count from 0: `data.0.scenes=500`, `validation.every=100`.
 * A value is YAML: `validation=null`, `'data.0.tasks={{vqa: 1, rec: 2}}'`.
+* A setting given twice, in a file or among the overrides, is refused: one of the two would be lost.
+* A value is what its setting takes: `1e-4`, `1_000` and `010` (ten) are numbers, `yes` is true where a setting is true
+  or false and refused where it is a number, and a folder may be called `2026`.
 * In a chain an override holds for every recipe; `NAME:KEY=VALUE` holds for the one called NAME, after the others:
   `lion train mini seed=1 mini-stage3:steps=500`.
 
