@@ -186,12 +186,12 @@ def _first_problem(error: ValidationError, stage: str) -> str:
     """
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     # The union's tag ('world') is part of pydantic's path and not of the file's.
-    kinds = {"world": WorldData, "jsonl": JsonlData, **dict.fromkeys(READERS, DatasetData)}
+    kinds: dict[str, type[BaseModel]] = {"world": WorldData, "jsonl": JsonlData, **dict.fromkeys(READERS, DatasetData)}
     where = ".".join(str(part) for part in problem["loc"] if part not in kinds)
     message, given = problem["msg"].removeprefix("Value error, "), problem["input"]
     if problem["type"] == "extra_forbidden":
         kind = next((kinds[part] for part in problem["loc"] if part in kinds), WorldData)
-        sections: dict[str, type[BaseModel]] = {**SECTIONS, "options.": STAGES[stage].options, "data.N.": kind}
+        sections = {**SECTIONS, "options.": STAGES[stage].options, "data.N.": kind}
         return f"{where}: {_unknown_setting(where, sections)}"
     if problem["type"] == "missing":
         return f"{where}: is missing; give it a value"
