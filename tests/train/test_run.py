@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from lion.atomic import no_space_left
 from lion.data.sample import BadSample
 from lion.errors import LionError
+from lion.train.log import RunLog
 from lion.train.loop import fit, learning_rate
 from lion.train.parallel import make_accelerator
 from lion.train.recipe.schema import OptimizerSettings
@@ -86,6 +89,90 @@ def test_a_run_stopped_before_its_log_began_goes_on(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train(toy, objective=Toy(toy))
     assert train(toy, objective=Toy(toy))["steps"] == 4
+
+
+def test_a_run_killed_at_its_start_left_a_folder_of_a_run(tmp_path):
+    toy = recipe(tmp_path / "run", steps=4)
+    train(toy, objective=Toy(toy))
+    (written,) = tmp_path.glob("*/recipe.yaml")
+    for name in ("new", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yaml").write_text(written.read_text())
+    new, other = recipe(tmp_path / "new", steps=5), recipe(tmp_path / "other", steps=5)
+    assert train(new, objective=Toy(new))["steps"] == 5
+    (other.folder / "notes.txt").write_text("mine")
+    with pytest.raises(LionError, match="holds files that no training run wrote"):
+        train(other, objective=Toy(other), restart=True)
+    (other.folder / "notes.txt").unlink()
+    (other.folder / "recipe.yaml").write_text("name: mine\nstage: stage1\n")  # written by hand, and a run's it is not
+    with pytest.raises(LionError, match="holds files that no training run wrote"):
+        train(other, objective=Toy(other))
+
+
+def test_two_runs_never_write_to_one_folder(tmp_path):
+    toy = recipe(tmp_path / "run")
+
+    class Meanwhile(Toy):
+        """While it trains, the same run is begun again."""
+
+        def batch(self, step, shard=0):
+            if step == 3:
+                for restart in (False, True):
+                    with pytest.raises(LionError, match=f"run is being written by process {os.getpid()} on"):
+                        train(toy, objective=Toy(toy), restart=restart)
+            return super().batch(step, shard)
+
+    assert train(toy, objective=Meanwhile(toy))["steps"] == 12
+    assert not (toy.folder / ".lock").exists()
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=1), restart=True)
+    assert train(toy, objective=Toy(toy))["steps"] == 12, "a failed run lets go of its folder"
+
+
+@pytest.mark.parametrize("place", ["recipe.yaml", "step", "log", "state", "checkpoint", "export", "record"])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch, place):
+    toy = recipe(tmp_path / "run", validation={"every": 6, "samples": 1})
+
+    def fails(*arguments, **settings):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    class Full(Toy):
+        def batch(self, step, shard=0):
+            if place == "step" and step == 4:
+                raise OSError(28, "No space left on device", "/cache/pictures")
+            return super().batch(step, shard)
+
+        def export(self, model, out):
+            if place == "export":
+                fails()
+            super().export(model, out)
+
+    def line(self, name, row, write=RunLog._line):
+        if row["step"] == 5:
+            raise OSError(28, "No space left on device")
+        write(self, name, row)
+
+    def write(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        if place == "log":
+            patch.setattr("lion.train.log.RunLog._line", line)
+        if place in ("state", "checkpoint"):
+            patch.setattr(
+                f"lion.train.checkpoint.{'save_file' if place == 'checkpoint' else 'atomic_write_json'}", fails
+            )
+        if place in ("recipe.yaml", "record"):
+            patch.setattr(f"lion.train.run.{'atomic_write' if place == 'recipe.yaml' else 'atomic_write_json'}", write)
+        with pytest.raises(LionError) as error:
+            train(toy, objective=Full(toy))
+    named = "/cache/pictures" if place == "step" else tmp_path / "run"
+    assert str(error.value).startswith(f"no space left for {named}") and "\n" not in str(error.value)
+    assert str(error.value).endswith("; make room, and the same command, without --restart, resumes")
+    assert no_space_left(error.value.__cause__)
+    assert not list(toy.folder.rglob("*.tmp"))
+    assert train(toy, objective=Toy(toy))["steps"] == 12
+    assert [step for step, *_ in curve(toy.folder)] == list(range(1, 13))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
 from lion.errors import LionError
+from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
@@ -48,11 +51,44 @@ def train(
     Returns: the record in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
 
     Raises:
-        LionError: initial weights are missing, the folder holds another recipe's run, or the loss is not finite.
+        LionError: initial weights are missing, the folder holds another recipe's run or another process writes there,
+            the loss is not finite, or the disk is full.
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
+    if not restart and (done := finished(recipe)):
+        return done  # from a folder that may be read-only
     accelerator = make_accelerator()
+    alone = FolderLock(recipe.folder) if accelerator.is_main_process else nullcontext()
+    with alone, _full_disk_in_one_line(recipe.folder):
+        return _train(recipe, accelerator, restart, objective, watch)
+
+
+@contextmanager
+def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
+    """A full disk becomes a LionError; the thread that writes TensorBoard's files prints no traceback of it."""
+    hook = threading.excepthook
+
+    def report(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is None or not no_space_left(failed.exc_value):
+            hook(failed)
+
+    threading.excepthook = report
+    try:
+        yield
+    except Exception as error:
+        if not no_space_left(error):
+            raise
+        place = getattr(error, "filename", None) or folder
+        raise LionError(f"no space left for {place}; make room, and {RESUMES}") from error
+    finally:
+        threading.excepthook = hook
+
+
+def _train(
+    recipe: Recipe, accelerator: Accelerator, restart: bool, objective: Objective | None, watch: Watch | None
+) -> dict[str, Any]:
+    """`train`, once the folder is this run's alone."""
     if accelerator.is_main_process:
         _check_folder(recipe.folder, restart)
     accelerator.wait_for_everyone()
@@ -85,12 +121,22 @@ def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watc
 
 def _check_folder(folder: Path, restart: bool) -> None:
     """Delete an earlier run in the folder if `restart`. Raises: LionError if the folder holds files of no run."""
-    entries = [*folder.iterdir()] if folder.is_dir() else []
-    is_run = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
-    if not is_run and any(entry.name[0] != "." for entry in entries):
+    entries = [entry for entry in folder.iterdir() if entry.name != LOCK]
+    if not _is_run(folder) and any(entry.name[0] != "." for entry in entries):
         raise LionError(f"{folder} holds files that no training run wrote; choose another out=FOLDER")
     for entry in entries if restart else ():  # the folder itself may be a link to another disk
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run wrote the folder; killed at its start, it left a recipe.yaml with every setting there is."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        return False
+    if (folder / "train.jsonl").is_file():
+        return True
+    written = {line.partition(":")[0] for line in path.read_text("utf-8", errors="replace").splitlines()}
+    return written >= set(Recipe.model_fields) and all(each == path for each in folder.glob("[!.]*"))
 
 
 def make_objective(recipe: Recipe) -> Objective:
@@ -108,11 +154,10 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe))
-    # Slow, so before recipe.yaml: stopped in between, the folder would hold that file alone and count as no run's.
-    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
-    if accelerator.is_main_process:
+    if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
+    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     parallel = data_parallel(model, accelerator, objective.unused_parameters)
     metrics = StepMetrics(objective.terms, accelerator)
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
