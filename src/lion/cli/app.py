@@ -55,9 +55,15 @@ app.add_typer(conversion, name="convert")
 USER, OURS, INTERRUPTED = 2, 1, 130
 
 
+def from_home(word: str) -> str:
+    """A word with ``~/`` at the start of its path as the home folder: shells leave it alone after ``--out=``."""
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{os.path.expanduser(path)}" if path.startswith(f"~{os.sep}") else word
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``arguments`` are those of the process by default."""
-    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    words = [from_home(word) for word in (sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed; what is for one must not end up in the other

@@ -8,6 +8,7 @@ A killed run loses at most its current batch; a last line cut in half is dropped
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Predictions:
     """The predictions in a run's folder; the process of each `rank` writes files of its own."""
 
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
-        self.folder, self._suffix = Path(folder), f".rank{rank}.jsonl" if rank else ".jsonl"
+        self.folder, self._suffix = Path(os.path.expanduser(folder)), f".rank{rank}.jsonl" if rank else ".jsonl"
 
     def claim(self, run: Mapping[str, Any]) -> None:
         """Start a run in the folder, or resume the same one, and keep other writers out until `lock` is released.

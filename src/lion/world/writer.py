@@ -47,7 +47,7 @@ def write(
     """
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
-    root = Path(out)
+    root = Path(os.path.expanduser(out))
     render(scene(split, 0), pixels)  # what cannot be drawn is reported before anything is written
     _claim(root, {"version": WORLD_VERSION, "split": split, "seed": seed, "size": size, "pixels": pixels})
     with FolderLock(root / split):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lion.errors import LionError
-from lion.train.recipe import load
+from lion.train.recipe import load, load_chain
 from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import BASE, RECIPES
 
@@ -171,6 +171,14 @@ def test_a_value_is_what_a_person_thinks_or_refused_in_one_line(tmp_path, settin
     for part in setting.split("."):
         value = getattr(value, part)
     assert value == means
+
+
+def test_a_recipe_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text(TWICE)
+    assert load("~/own.yaml", ["out=~/runs/1"]).folder == tmp_path / "runs/1"
+    (tmp_path / "chain.yaml").write_text("chain: [{recipe: ~/own.yaml, with: {root: ~/r}}]")
+    assert load_chain("~/chain.yaml").recipes[0].folder == tmp_path / "r/out"
 
 
 @pytest.mark.parametrize("text", ["[" * 3000, "a: !!int many", "a: !!python/object:os.system x", "a: 1\n\tb: 2", "- 1"])

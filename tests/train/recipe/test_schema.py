@@ -162,6 +162,23 @@ def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_i
     assert recipe.model_copy(update={"out": Path("else")}).init_folders["tagger"] == tmp_path / "lion-mini"
 
 
+def test_a_tilde_is_the_home_folder_wherever_a_path_stands(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = {"source": "jsonl", "path": "~/a.jsonl", "tags_from": "~/tags.jsonl"}
+    held_out = {"source": "okvqa", "folder": "~/okvqa"}
+    recipe = parse(
+        {**BASE, "root": "~/root", "out": "~/runs/mine", "init": {"model": "~/m", "qformer": "q"}, "data": [own]}
+        | {"validation": {"every": 1, "data": [held_out]}}
+    )
+    assert recipe.folder == tmp_path / "runs/mine"
+    assert recipe.init_folders == {"model": tmp_path / "m", "qformer": tmp_path / "root/q"}
+    assert recipe.data[0].paths() == {"path": tmp_path / "a.jsonl", "tags_from": tmp_path / "tags.jsonl"}
+    assert recipe.validation.data[0].folder == tmp_path / "okvqa"
+    assert parse({**BASE, "out": "runs/~"}).folder == Path("runs/~")
+    with pytest.raises(LionError, match=f"out: data.0.tags_from is read from {tmp_path}"):
+        parse({**BASE, "out": "~/", "data": [own]})
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_comes_whole_to_another_process(name):
     recipe = load(name, ["seed=5"])

@@ -68,7 +68,7 @@ def write_as(
         raise LionError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
-    folder = Path(out) / name
+    folder = Path(os.path.expanduser(out)) / name
     mark = {"dataset": name, "world_version": WORLD_VERSION, "seed": seed, "pixels": pixels}
     there = _splits_of(folder, mark, split)
     writer, splits = FORMATS[name]

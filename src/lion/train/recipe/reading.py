@@ -4,6 +4,7 @@
 """
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def read(recipe: str | Path) -> dict[str, Any]:
     """The YAML of a shipped recipe or a file, unvalidated. Raises: LionError if there is none or it is no mapping."""
     path = SHIPPED / f"{recipe}.yaml"
     if not path.is_file():
-        path = Path(recipe)
+        path = Path(os.path.expanduser(recipe))
     if not path.is_file():
         near = difflib.get_close_matches(str(recipe), shipped(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped())}"
