@@ -5,7 +5,8 @@ tokens, W vocabulary.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
+from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
@@ -104,6 +106,10 @@ class LanguageModelling(Objective):
     def build(self) -> nn.Module:
         return build_model(self.recipe, self.processor)
 
+    def outline(self) -> nn.Module:
+        with torch.device("meta"):
+            return build_model(self.recipe, self.processor, outline)
+
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         assert isinstance(model, LionForConditionalGeneration)
         return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
@@ -168,11 +174,21 @@ def find_processor(recipe: Recipe) -> LionProcessor:
     return processor
 
 
-def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
-    """The model of `init.model`, or a fresh one, with the parts of `init`. Raises: LionError if weights do not fit."""
+load_in_float32 = partial(load_model, dtype=torch.float32)
+
+
+def build_model(
+    recipe: Recipe,
+    processor: LionProcessor,
+    load: Callable[[Path, str], LionForConditionalGeneration] = load_in_float32,
+) -> LionForConditionalGeneration:
+    """The model of `init.model` by `load`, or a fresh one, with the parts of `init`.
+
+    Raises: LionError if weights do not fit.
+    """
     folders = recipe.init_folders
     if whole := folders.get("model"):
-        model = load_model(whole, str(whole), torch.float32)
+        model = load(whole, str(whole))
     else:
         model = resolve(PRESET_MODEL)(recipe.model, processor)
     model.config.visual_inputs = recipe.row.visual_inputs

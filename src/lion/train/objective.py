@@ -74,6 +74,11 @@ class Objective(ABC):
     def build(self) -> nn.Module:
         """The model with its initial weights, on CPU, in fp32. torch is seeded before the call."""
 
+    def outline(self) -> nn.Module:
+        """The same model without weights, on the meta device, for a dry run. Raises: LionError as `build`."""
+        with torch.device("meta"):
+            return self.build()
+
     @abstractmethod
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         """The parameters that train, by component, with their names in `model`; all others are frozen.

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -217,10 +217,15 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
     return record
 
 
-def check_init(recipe: Recipe) -> None:
-    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
+def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
+    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none.
+
+    `expected`: folders that are still to be made, by runs before this one.
+    """
     for part, folder in recipe.init_folders.items():
         if not folder.is_dir():
+            if folder in expected:
+                continue
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
         taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]
         # All other parts are loaded before the first step; the tagger is only copied at the end.
