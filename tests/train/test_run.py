@@ -21,7 +21,7 @@ from lion.train.log import RunLog
 from lion.train.loop import fit, learning_rate
 from lion.train.parallel import make_accelerator
 from lion.train.recipe.schema import OptimizerSettings
-from lion.train.run import last_scores, make_run, train
+from lion.train.run import logged_scores, make_run, train
 from lion.train.stopping import Stopped
 from tests import processes
 from tests.train.toy import Toy, ToyModel, recipe
@@ -48,8 +48,9 @@ def test_a_run_logs_every_step_exports_and_is_not_run_twice(tmp_path):
     assert {"loss", "per_task", "lr", "grad_norm", "samples_per_second"} < set(rows[0])
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
     scores = [json.loads(line) for line in (tmp_path / "run/validation.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in scores] == [6, 12, 18, 24, 30, 36, 40]
-    assert record["scores"]["error"] == scores[-1]["error"] and record["samples"] == 320
+    assert [row["step"] for row in scores] == [0, 6, 12, 18, 24, 30, 36, 40]
+    assert record["scores_at_start"] == {"error": scores[0]["error"]}
+    assert record["scores"]["error"] == scores[-1]["error"] < scores[0]["error"] and record["samples"] == 320
     assert list((tmp_path / "run/tensorboard").glob("events*"))
     assert set(load_file(tmp_path / "run/model.safetensors")) == set(ToyModel().state_dict())
     again = Toy(toy)
@@ -354,6 +355,16 @@ def test_the_caller_sees_how_far_a_run_is_and_that_it_resumed(tmp_path):
     assert seen[-1] == ("toy", 12, 12, losses[12]) and all(loss == losses[step] for _, step, _, loss in seen[1:])
 
 
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_run_killed_before_its_first_checkpoint_scores_its_start_once(tmp_path, at_start):
+    toy = recipe(tmp_path, validation={"every": 12, "samples": 1, "at_start": at_start})
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=1))
+    record = train(toy, objective=Toy(toy))
+    rows = [json.loads(line)["step"] for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert rows == [0, 12][not at_start :] and ("scores_at_start" in record) == at_start
+
+
 def test_records_that_a_dataset_left_out_are_logged_once(tmp_path):
     class Skipping(Toy):
         def skipped(self):
@@ -374,9 +385,9 @@ def test_how_answers_were_decoded_stands_beside_the_scores(tmp_path):
     toy = recipe(tmp_path, validation={"every": 6, "samples": 1})
     record = train(toy, objective=Generating(toy))
     rows = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
-    assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 2
+    assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 3
     assert record["decoding"] == "greedy, at most 7 tokens" and set(record["scores"]) == {"error"}
-    assert last_scores(toy) == record["scores"]
+    assert logged_scores(toy)[12] == record["scores"]
 
 
 class Terminated(Toy):

@@ -130,10 +130,11 @@ class Meter:
     Args:
         what: the task; None where `watch` names tasks as they begin.
         total: how much there is to do; None if unknown.
-        shown: whether to show anything at all.
+
+    Of processes that torchrun or accelerate has started the first one alone shows any.
     """
 
-    def __init__(self, what: str | None = None, total: int | None = None, *, shown: bool = True) -> None:
+    def __init__(self, what: str | None = None, total: int | None = None) -> None:
         from rich import progress
         from rich.console import Console
 
@@ -154,7 +155,8 @@ class Meter:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        self._timer = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
+        shown = console.is_terminal and os.environ.get("RANK", "0") == "0"
+        self._timer = Timer(PROGRESS_AFTER, self._show) if shown else None
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""

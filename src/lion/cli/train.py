@@ -85,7 +85,7 @@ def train(
         return
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
-        with Meter(shown=main) as meter:
+        with Meter() as meter:
             if at_once == 1:
                 runs = train_in_turn(chain.recipes, restart=restart, watch=meter.watch)
             else:
@@ -154,11 +154,14 @@ def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_js
     )
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
-    for line in _columns([f"{name} {value:.3f}" for name, value in record["scores"].items()]):
+    start = record.get("scores_at_start", {})
+    was = {name: f" (was {value:.3f})" for name, value in start.items()}
+    scores = [f"{name} {value:.3f}{was.get(name, '')}" for name, value in record["scores"].items()]
+    for line in _columns(scores, *((52, 2) if start else (36, 3))):
         print(f"  {line}")
 
 
-def _columns(cells: Sequence[str], width: int = 36, across: int = 3) -> list[str]:
+def _columns(cells: Sequence[str], width: int, across: int) -> list[str]:
     """Cells side by side."""
     rows = [cells[start : start + across] for start in range(0, len(cells), across)]
     return ["".join(cell.ljust(width) for cell in row).rstrip() for row in rows]

@@ -28,11 +28,12 @@ from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
+from lion.pipeline.request import decoding_presets
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
-from lion.train.validation import DECODING, Validator
+from lion.train.validation import Validator
 
 
 class AuxiliaryLoss(Protocol):
@@ -50,8 +51,6 @@ class AuxiliaryLoss(Protocol):
 
 class LanguageModelling(Objective):
     """Stages 1 to 3."""
-
-    decoding = str(DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.options, LanguageModellingOptions)
@@ -72,7 +71,12 @@ class LanguageModelling(Objective):
             worlds = [data for data in recipe.data if isinstance(data, WorldData)]
             tasks = sorted({task for world in worlds for task in world.tasks})
             tags = worlds[0].tags if worlds else None
-            self.validator = Validator(self.processor, recipe.validation.samples, tasks, tags, held_out)
+            self.validator = Validator(
+                self.processor, recipe.validation.samples, tasks, tags, recipe.validation.decoding, held_out
+            )
+            presets = decoding_presets(recipe.validation.decoding)
+            used = dict.fromkeys(str(presets[task]) for task in sorted(recipe.row.tasks))
+            self.decoding = f"{recipe.validation.decoding}: {'; '.join(used)}"
 
     def _source(self, data: Data) -> Source:
         decimals = self.processor.box_decimals

@@ -174,7 +174,8 @@ def build_model(objective: Objective, device: torch.device) -> tuple[nn.Module, 
 def finish(run: Run) -> dict[str, Any]:
     """Export the model into the run's folder, write the record of the finished run and delete the checkpoints."""
     recipe = run.recipe
-    scores = run.scores or last_scores(recipe)
+    logged = logged_scores(recipe) if run.accelerator.is_main_process else {}
+    scores = logged[max(logged)] if logged else {}
     record = {
         "name": recipe.name,
         "fingerprint": run.progress.fingerprint,
@@ -183,6 +184,7 @@ def finish(run: Run) -> dict[str, Any]:
         "bad_samples": run.progress.bad_samples,
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
+        **({"scores_at_start": logged[0]} if 0 in logged else {}),
         **({"decoding": run.objective.decoding} if scores and run.objective.decoding else {}),
         "hardware": hardware(run.accelerator.device),
         "precision": "bf16" if run.dtype == torch.bfloat16 else "fp32",
@@ -233,9 +235,11 @@ def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
             raise LionError(f"{recipe.name}: init.tagger: {folder} holds no finished tagger; train it first")
 
 
-def last_scores(recipe: Recipe) -> dict[str, float]:
-    """The scores in the last row of validation.jsonl; empty where there is none."""
+def logged_scores(recipe: Recipe) -> dict[int, dict[str, float]]:
+    """The scores in validation.jsonl by step; 0: before the first one."""
     path = recipe.folder / "validation.jsonl"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    row = json.loads(lines[-1]) if lines else {}
-    return {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}
+    rows = map(json.loads, path.read_text().splitlines() if path.is_file() else ())
+    return {
+        row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}
+        for row in rows
+    }

@@ -120,6 +120,12 @@ class ValidationSettings(Section):
 
     every: int = Field(gt=0, description="steps between validations; one more comes at the end")
     samples: int = Field(default=200, gt=0, description="val questions per task of drawn scenes; of own sources in all")
+    decoding: Literal["lion", "official", "short", "boxes", "greedy"] = Field(
+        default="lion",
+        description="preset by which answers are generated (`lion info`): lion, as users get them; greedy: several "
+        "times as fast, and other answers",
+    )
+    at_start: bool = Field(default=True, description="score the model before the first step, too")
     data: tuple[OwnData, ...] = Field(default=(), description="your own held-out sources, beside the drawn world's val")
 
 
