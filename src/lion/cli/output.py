@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
     from lion.pipeline import Answer, Look, Verb
@@ -31,12 +31,14 @@ def say(kind: str, message: str) -> None:
 
 
 def quiet_libraries(debug: bool) -> None:
-    """Silence warnings, load reports and progress bars of transformers and the Hub client."""
+    """Silence warnings, load reports and progress bars of other libraries; our own warnings are notes."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     warnings.simplefilter("ignore")
+    warnings.simplefilter("always", LionWarning)
+    warnings.showwarning = lambda message, *_: say("note", str(message))
     from transformers.utils import logging
 
     logging.set_verbosity_error()

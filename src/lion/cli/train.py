@@ -119,6 +119,8 @@ def _dry_run(recipe: Recipe, before: Sequence[Recipe], time: bool, as_json: bool
 
     with Meter(f"{recipe.name}: reading the data"):
         run, objective = dry_run(recipe, before)
+    for note in run.notes:
+        say("note", note)
     if not as_json:
         _print_estimate(run)
     if time:

@@ -30,6 +30,8 @@ class RunEstimate:
     samples: int
     missing: tuple[Path, ...]
     """Folders under `init` that runs before this one are still to make; random weights stand in for them."""
+    notes: tuple[str, ...]
+    """What the user should know before the first step."""
     seconds_per_step: float | None = None
     """Measured here on one micro-batch, without reading pictures; None where it was not."""
 
@@ -69,6 +71,7 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
         steps=recipe.steps,
         samples=recipe.steps * samples_per_step,
         missing=missing,
+        notes=tuple(objective.notes()),
     )
     return estimate, objective
 

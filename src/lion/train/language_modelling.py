@@ -32,6 +32,7 @@ from lion.pipeline.request import decoding_presets
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
+from lion.train.spelling import spelt_words
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
 from lion.train.validation import Validator
 
@@ -106,6 +107,18 @@ class LanguageModelling(Objective):
         """Bad records of all datasets, held-out ones included."""
         datasets = [source.dataset for source in self.sources if isinstance(source, RecordSource)]
         return [BadSample(f"{each.name}:{ident}", reason) for each in datasets for ident, reason in each.skipped]
+
+    def notes(self) -> list[str]:
+        records = [one for source in self.sources if isinstance(source, RecordSource) for one in source.dataset.records]
+        texts = (text for one in records for text in (one.question, one.expression, *one.answers) if text)
+        spelt = spelt_words(texts, self.processor.tokenizer)
+        if not spelt:
+            return []
+        shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
+        return [
+            f"{self.recipe.name}: the tokenizer has no piece for {len(spelt)} words of your texts and spells them "
+            f"({shown}); the frozen language model will hardly learn to write them (docs/finetuning.md)"
+        ]
 
     def build(self) -> nn.Module:
         return build_model(self.recipe, self.processor)

@@ -70,6 +70,10 @@ class Objective(ABC):
         """Records that were left out when datasets were read; logged at the start of a run."""
         return ()
 
+    def notes(self) -> Sequence[str]:
+        """What the user should know before the first step, a line each."""
+        return ()
+
     @abstractmethod
     def build(self) -> nn.Module:
         """The model with its initial weights, on CPU, in fp32. torch is seeded before the call."""

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import threading
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import nn
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
@@ -96,6 +97,8 @@ def _train(
         return done
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # texts are short, and workers are forked
     objective = objective or make_objective(recipe)
+    for note in objective.notes() if accelerator.is_main_process else ():
+        warnings.warn(note, LionWarning, stacklevel=3)
     with accelerator.main_process_first():
         objective.prepare(watch if accelerator.is_main_process else None)
     run = make_run(recipe, objective, accelerator, watch)
