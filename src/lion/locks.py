@@ -38,12 +38,14 @@ else:
 class FolderLock:
     """The right to write in `folder`, which is created, until `release`, the end of a `with` block or of the process.
 
+    `name`: of the lock's file, for work that shares the folder with other work.
+
     Raises: LionError that names process and host if another writer has it; OSError if the folder cannot be created.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = LOCK) -> None:
         self._handle: int | None = None
-        self._path, self._key = folder / LOCK, (os.getpid(), folder.resolve())
+        self._path, self._key = folder / name, (os.getpid(), folder.resolve() / name)
         me = f"{os.getpid()} {socket.gethostname()}"
         if self._key in _HELD:
             raise _busy(folder, me)
@@ -87,7 +89,7 @@ class FolderLock:
 
 
 _HELD: WeakValueDictionary[tuple[int, Path], FolderLock] = WeakValueDictionary()
-"""By process (a fork inherits the table, and not the locks) and folder: to the system a process is one writer."""
+"""By process (a fork inherits the table, and not the locks) and file: to the system a process is one writer."""
 
 
 def _busy(folder: Path, writer: str) -> LionError:

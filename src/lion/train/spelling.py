@@ -12,7 +12,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def spelt_words(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Words in `texts` that become letters, with fewer than two of them to a piece, or unknown; most frequent first.
 
-    Pieces of rare words in a vocabulary learnt from text are longer: FLAN-T5 writes `xylophone` with four.
+    A vocabulary learnt from text has longer pieces also for rare words.
     """
     counts = Counter(word for text in texts for word in _WORD.findall(text))
     return [word for word, _ in counts.most_common() if _is_spelt(word, tokenizer)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from lion.data.writers import FORMATS, write_as
 from lion.eval.benchmarks.dataset import DatasetBenchmark
 from lion.eval.benchmarks.paper import PAPER
-from lion.locks import FolderLock
 
 _MIN_SCENES = 24
 """With fewer a split of RefCOCO may be empty."""
@@ -14,10 +13,9 @@ _MIN_SCENES = 24
 
 def draw(data: Path, limit: int, progress: Callable[[], None]) -> None:
     """Write `limit` samples of the world's test split in every format that `data` lacks, reporting each image drawn."""
-    with FolderLock(data):
-        for name in FORMATS:
-            if not (data / name).exists():
-                write_as(name, data, max(limit, _MIN_SCENES), split="test", progress=progress)
+    for name in FORMATS:
+        if not (data / name).exists():
+            write_as(name, data, max(limit, _MIN_SCENES), split="test", progress=progress)
 
 
 def benchmarks(data: Path, limit: int) -> list[DatasetBenchmark]:
