@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.train.dry_run import RunEstimate
+    from lion.train.recipe import Chain
     from lion.train.recipe.schema import Recipe
 
 INTERRUPTED = 130
@@ -64,25 +65,31 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.recipe import load_chain
+    from lion.train.recipe import check_given_once, load_chain
 
     if time and not dry_run:
         raise LionError("--time measures a step of a dry run; add --dry-run")
+    check_given_once(text.partition("=")[0] for text in overrides or [])
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)
     quiet()
     for needed in ("accelerate", "tensorboard"):
         if find_spec(needed) is None:
             raise LionError(f"training needs {needed}: pip install {needed}")
+    if dry_run:
+        for number, each in enumerate(chain.recipes):
+            _dry_run(each, chain.recipes[:number], time, json)
+    else:
+        _train(chain, at_once, restart, quiet, json)
+
+
+def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None], json: bool) -> None:
+    """Train what has not finished, print each record, and score the last model where the chain has questions."""
     from lion.distributed import Processes
     from lion.train.run import train_in_turn
     from lion.train.side_by_side import train_side_by_side
     from lion.train.stopping import Stopped
 
-    if dry_run:
-        for number, each in enumerate(chain.recipes):
-            _dry_run(each, chain.recipes[:number], time, json)
-        return
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
         with Meter() as meter:

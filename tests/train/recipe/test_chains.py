@@ -25,9 +25,6 @@ def test_overrides_of_a_chain_hold_for_all_or_for_one():
     assert {recipe.seed for recipe in chain} == {5}
     assert [recipe.steps for recipe in chain if recipe.name == "mini-stage2"] == [777]
     assert all(recipe.steps != 777 for recipe in chain if recipe.name != "mini-stage2")
-    for twice in (["seed=5", "seed=6"], ["mini-vit:seed=5", "seed=7", "mini-vit:seed=6"]):
-        with pytest.raises(LionError, match="seed: is given after"):
-            load_chain("mini", twice)
     with pytest.raises(LionError, match="stage9:steps=7: the chain's recipes are mini-t5, "):
         load_chain("mini", ["stage9:steps=7"])
     assert [recipe.name for recipe in load_chain("mini-vit").recipes] == ["mini-vit"]

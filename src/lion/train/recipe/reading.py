@@ -39,20 +39,18 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         recipe: a shipped name (`mini-stage1`) or the path of a YAML file.
-        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML.
+        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML, and the last one holds.
 
     Raises:
         LionError: an unknown recipe, setting or stage, a value out of range, or a contradiction.
     """
     fields = read(recipe)
-    overrides = list(overrides)
-    _check_given_once(text.partition("=")[0] for text in overrides)
     for text in overrides:
         override(fields, text)
     return parse(fields, name=str(fields.get("name", recipe)))
 
 
-def _check_given_once(keys: Iterable[str]) -> None:
+def check_given_once(keys: Iterable[str]) -> None:
     """Raise LionError if a key, or its whole section, is set again: the first value would be lost in silence."""
     before: list[str] = []
     for key in keys:
@@ -89,8 +87,7 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
     questions = str(fields.get("questions", "0"))
     if not (questions.isascii() and questions.isdigit()):
         raise LionError(f"{recipe}: questions: {questions} is not a number of test questions")
-    entries, overrides = fields["chain"], list(overrides)
-    _check_given_once(text.partition("=")[0] for text in overrides)
+    entries = fields["chain"]
     if not isinstance(entries, list) or not entries:
         raise LionError(f"chain: {entries!r} is no list of recipes; write chain: [mini-stage1, mini-stage2]")
     named = [_entry_settings(recipe, entry) for entry in entries]
@@ -112,7 +109,7 @@ def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]
         raise LionError(f"{chain}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}")
     settings = read(given["recipe"])
     changes = given.get("with") or {}
-    _check_given_once(changes)
+    check_given_once(changes)
     for key, value in changes.items():
         set_value(settings, key, value)
     return str(settings.get("name", given["recipe"])), settings
