@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "lion"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
-errors, atomic, provenance, random, distributed ◄ boxes, hub, images, nn ◄ prompts, metrics ◄ model, tagging
+errors, atomic, provenance, random, distributed ◄ boxes, hub, images, locks, nn ◄ prompts, metrics ◄ model, tagging
 ◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate ◄ studies ◄ cli, plugins
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it

@@ -1,11 +1,14 @@
 """A file is the old or the new one, whatever happens in between."""
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 
 
 def test_writes_text_bytes_and_json(tmp_path):
@@ -30,6 +33,33 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, brok
         atomic_write(target, "new")
     assert target.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_a_full_disk_names_the_target(tmp_path, error, monkeypatch):
+    def full(*_):
+        raise error
+
+    with pytest.raises(OSError) as raised, atomic_directory(tmp_path / "folder"):
+        full()
+    assert no_space_left(raised.value) and raised.value.filename == str(tmp_path / "folder")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError) as raised:
+        atomic_write(tmp_path / "file", "text")
+    assert no_space_left(raised.value) and raised.value.filename == str(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_are_no_full_disk():
+    errors = [OSError(errno.EACCES, "No space left on device"), ValueError("a bug"), KeyError(28), MemoryError()]
+    assert not any(map(no_space_left, errors))
 
 
 def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):

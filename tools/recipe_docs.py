@@ -20,7 +20,7 @@ TEXT = """# Recipes
 
 A recipe is a small YAML file that holds everything one training run depends on. `lion train RECIPE` takes a shipped
 recipe's name or the path of a file ([a recipe for your own data](datasets.md#training-on-them)); `--dry-run` shows what
-it would train, in how much memory and time. A recipe is checked before anything is loaded; a mistake is one line that
+it would train, and in how much memory. A recipe is checked before anything is loaded; a mistake is one line that
 names the setting and the fix.
 
 This page is generated from the schema (`python -m tools.recipe_docs`).
@@ -37,6 +37,9 @@ Settings after the recipe, as `KEY=VALUE`, change it for one run: `lion train mi
 
 * A key has dots into sections, and sources count from 0: `data.0.scenes=500`, `validation.every=100`.
 * A value is YAML: `validation=null`, `'data.0.tasks={{vqa: 1, rec: 2}}'`.
+* A setting given twice, in a file or among the overrides, is refused: one of the two would be lost.
+* A value is what its setting takes: `1e-4`, `1_000` and `010` (ten) are numbers, `yes` is true where a setting is true
+  or false and refused where it is a number, and a folder may be called `2026`.
 * In a chain an override holds for every recipe; `NAME:KEY=VALUE` holds for the one called NAME, after the others:
   `lion train mini seed=1 mini-stage3:steps=500`.
 

@@ -3,6 +3,7 @@
 The bytes go to a temporary file beside the target, reach the disk, and only then take the target's name.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -38,10 +39,24 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def no_space_left(error: BaseException) -> bool:
+    """Whether a full disk, or an exhausted quota, is what an error of any library is about."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "No space left on device" in str(error)  # safetensors and tokenizers have errors of their own
+
+
+def _name_what_did_not_fit(error: BaseException, target: Path) -> None:
+    """Raise an OSError with the target's name for a full disk, which writing to an open file does not name."""
+    if no_space_left(error):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+
+
 def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
     """Write ``data`` (text as UTF-8) to ``path``, creating its folder; an existing file is replaced in one step.
 
-    Raises: OSError as ``open`` does; the target is then untouched and the temporary file gone.
+    Raises: OSError as ``open`` does, of a full disk with the target's name; the target is then untouched and the
+    temporary file gone.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +65,9 @@ def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         _sync(temporary)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name_what_did_not_fit(error, target)
         raise
     _sync(target.parent)
 
@@ -85,8 +101,9 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         if old:
             os.replace(target, old)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        _name_what_did_not_fit(error, target)
         raise
     _sync(target.parent)
     if old:

@@ -30,3 +30,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise LionError(f"the key {key!r} is there twice")
         out[key] = value
     return out
+
+
+class LionWarning(UserWarning):
+    """What the user should know although the work goes on; the command line prints the message alone, as a note."""

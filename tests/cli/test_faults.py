@@ -22,7 +22,8 @@ def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch)
 
     monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", full)
     ran = run("caption", pictures[0], "-m", checkpoint)
-    assert (ran.code, ran.err) == (1, "lion: error: No space left on device\n")
+    line = "lion: error: No space left on device; make room, and give the same command again\n"
+    assert (ran.code, ran.err) == (1, line)
 
 
 def test_a_full_disk_is_not_called_a_mistake(run, checkpoint, pictures, monkeypatch, tmp_path):

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from lion.cli import main
 from lion.data import pictures
 from lion.train.dry_run import dry_run
-from lion.train.recipe.load import load, shipped
+from lion.train.recipe import load, shipped
+from lion.train.run import build_model
 from tests import processes
 
 
@@ -32,21 +33,56 @@ def cache(tmp_path, monkeypatch):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if name not in ("mini", "mini-quick")])
-def test_every_shipped_recipe_dry_runs(run, name, monkeypatch):
-    estimates = []
-
-    def once(recipe):  # the second command prints what the first has found: building the model is most of the work
-        estimates.append(estimates[0] if estimates else dry_run(recipe))
-        return estimates[-1]
-
-    monkeypatch.setattr("lion.train.dry_run.dry_run", once)
-    ran = run("train", name, "--dry-run", "--json", "batch_size=4", "root=nowhere")
+def test_every_shipped_recipe_dry_runs(run, monkeypatch):
+    """Without a pass of the model, and without its weights."""
+    monkeypatch.setattr("lion.train.dry_run.time_step", None)
+    monkeypatch.setattr("lion.train.dry_run.build_model", None)
+    ran = run("train", "mini", "--dry-run", "--json", "batch_size=4", "root=nowhere")
     assert ran.code == 0, ran.err
-    (plan,) = ran.rows
-    assert plan["name"] == name and plan["samples"] == 4 * load(name).steps and min(plan["trained"].values()) > 0
-    text = run("train", name, "--dry-run", "batch_size=4", "root=nowhere").out
-    assert f"{name}: " in text and "frozen" in text and "MB for weights" in text
+    assert {plan["name"] for plan in ran.rows} == set(shipped()) - {"mini", "mini-quick"}
+    for plan in ran.rows:
+        assert plan["samples"] == 4 * load(plan["name"]).steps and min(plan["trained"].values()) > 0
+        assert plan["seconds_per_step"] is None and plan["hours"] is None
+    assert ran.rows[-1]["missing"] == [f"nowhere/{name}" for name in ("stage2", "stage1", "tagger")]
+
+
+def test_a_dry_run_says_what_it_needs_and_times_a_step_on_request(run, chain, tmp_path):
+    own = str(tmp_path / "own1.yaml")
+    text = run("train", own, "--dry-run").out
+    assert "own1: stage1, 2 steps, 8 samples" in text and "frozen" in text and "MB for weights" in text
+    assert "time" not in text and not (tmp_path / "out1").exists()
+    timed = run("train", own, "--dry-run", "--time")
+    assert timed.out.startswith(text) and " a step here" in timed.out.splitlines()[-1]
+    (plan,) = run("train", own, "--dry-run", "--time", "--json").rows
+    assert plan["hours"] == pytest.approx(plan["seconds_per_step"] * 2 / 3600)
+    assert "first  out1 has to be trained" in run("train", chain, "--dry-run").out
+    refused = run("train", own, "--time")
+    assert refused.code == 2 and "add --dry-run" in refused.err
+
+
+def test_a_dry_run_counts_what_trains_as_the_run_does(chain, tmp_path):
+    recipe = load(str(tmp_path / "own1.yaml"), ["stage=stage3", "init.model=lion-mini"])
+    estimate, objective = dry_run(recipe)
+    model, components = build_model(objective, torch.device("cpu"))
+    assert estimate.trained == {part: sum(p.numel() for _, p in named) for part, named in components.items()}
+    assert estimate.frozen == sum(p.numel() for p in model.parameters()) - sum(estimate.trained.values())
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("init.model=lion-mimi", "init.model: there is no folder lion-mimi; train what it comes from first"),
+        ("init.qformer=runs/nothing", "init.qformer: there is no folder runs/nothing"),
+        ("init.tagger=empty", "init.tagger: empty holds no finished tagger"),
+        ("init.model=empty", "empty holds no processor"),
+        ("init.qformer=empty", "'empty' holds no *.safetensors"),
+    ],
+)
+def test_a_dry_run_is_refused_as_the_run_would_be(run, chain, tmp_path, override, says):
+    (tmp_path / "empty").mkdir()
+    for words in (["--dry-run"], ["--dry-run", "--json"], []):
+        ran = run("train", "own1.yaml", override, *words)
+        assert ran.code == 2 and says in ran.err and len(ran.err.splitlines()) == 1 and not ran.out
 
 
 @pytest.fixture
@@ -96,7 +132,8 @@ def test_recipes_that_need_nothing_of_each_other_train_side_by_side(run, three, 
     ran = run("train", three, f"root={tmp_path}/two", "own1:workers=1", "--at-once", "2", "--json")
     assert ran.code == 0, ran.err
     assert {row["name"] for row in ran.rows[:2]} == {"own1", "own3"} and ran.rows[2]["name"] == "own2"
-    ends = {(name, done) for name, done, total, row in shown if done == total and row["loss"] > 0}
+    steps = [report for report in shown if report[0] != "drawing pictures"]
+    ends = {(name, done) for name, done, total, row in steps if done == total and row["loss"] > 0}
     assert ends == {(f"own{number}", 2) for number in (1, 2, 3)}
     assert run("train", three, f"root={tmp_path}/one").code == 0
     for out in ("out1", "out2", "out3"):
@@ -169,6 +206,7 @@ def test_mistakes_are_one_line(run, chain):
         (("mini-stage11",), "did you mean mini-stage1?"),
         (("mini-stage1", "steps=zero"), "mini-stage1: steps: input should be a valid integer"),
         (("mini-stage1", "fast"), "an override is key=value"),
+        (("mini-stage1", "steps=100", "seed=1", "steps=200"), "steps: is given after steps, which it would replace"),
         (("mini-stage2", "root=nowhere"), "there is no folder nowhere/"),
     ):
         ran = run("train", *words)

@@ -44,6 +44,15 @@ def test_mistakes(run, tmp_path, options, says):
     assert not (tmp_path / "world").exists()
 
 
+def test_a_tilde_is_the_home_folder(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert run("world", "~/drawn", "--size", 1, "--pixels", 32).code == 0
+    assert (tmp_path / "drawn/train/000000.png").is_file()
+    missing = run("eval", "okvqa", "--data=~/nowhere", "--out=~/run")
+    assert missing.code == 2 and f"{tmp_path}/nowhere" in missing.err and not (tmp_path / "~").exists()
+
+
 def test_places_that_will_not_do(run, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()

@@ -1,6 +1,7 @@
 """Asking goes on where it stopped, answers of two models never mix, and scoring needs no model."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -66,6 +67,21 @@ def test_scores_and_report_are_written(whole):
     assert "grey picture" not in report.split("*n*")[0] and "## Slices" in report
     assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
     assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
+
+
+def test_two_runs_never_write_to_one_folder(parts, tiny, tmp_path):
+    first = Evaluation(tiny, WorldBenchmark(limit=2), tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_text()
+    for limit in (2, 3):
+        with pytest.raises(LionError, match=f"run is being written by process {os.getpid()} on"):
+            Evaluation(tiny_world.pipeline(parts), WorldBenchmark(limit=limit), tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").read_text() == before
+    first.predict()
+    first.finish()
+    assert evaluate(tiny, tmp_path / "run", 2)[0] == 0
+    Evaluation(tiny, WorldBenchmark(limit=3), tmp_path / "run")  # and nobody goes on with it
+    assert evaluate(tiny, tmp_path / "run", 3)[0] == len(SETS) + 1
+    assert not (tmp_path / "run" / ".lock").exists()
 
 
 def test_a_finished_run_asks_nothing(whole, tiny, monkeypatch):

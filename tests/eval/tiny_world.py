@@ -12,7 +12,7 @@ from lion.model import LionForConditionalGeneration
 from lion.pipeline import Answer, DecodingPreset, LionPipeline
 from lion.prompts import Task
 from lion.tagging import RamConfig, RamModel, RamTagger
-from lion.train.mini.presets import preset_config, world_processor
+from lion.train.presets import preset_config, world_processor
 from lion.world import CATEGORIES, QUESTION_SETS, render, tags, test_questions
 
 SHORT = DecodingPreset(num_beams=1, max_new_tokens=4)

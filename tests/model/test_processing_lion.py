@@ -11,7 +11,7 @@ from transformers import AutoProcessor
 from lion.errors import LionError
 from lion.model import LionConfig, LionProcessor, TaskLevel
 from lion.prompts import SOFT_TOKEN, Task
-from lion.train.mini.presets import world_processor
+from lion.train.presets import world_processor
 
 QUESTION = "Please locate the red cat in the image."
 

@@ -15,7 +15,7 @@ from lion.errors import LionError
 from lion.pipeline import LionPipeline
 from lion.pipeline.box_only import BoxOnly, is_prefix
 from lion.prompts import Task
-from lion.train.mini.tokenizers import COORDINATES, t5_tokenizer
+from lion.train.tokenizers import COORDINATES, t5_tokenizer
 from tests.parity.released import FOLDER
 from tests.pipeline import tiny
 

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from lion.errors import LionError
 from lion.train.language_modelling import AnswerLoss, coordinate_ids
-from lion.train.mini.presets import world_processor
 from lion.train.objective import Batch
+from lion.train.presets import world_processor
 
 LOGITS = torch.randn(3, 4, 20, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([[1, 2, 3, 4], [5, -100, -100, -100], [6, 7, -100, -100]])

@@ -14,9 +14,9 @@ from lion.errors import LionError
 from lion.images import image_hash, open_image
 from lion.pipeline import LionPipeline
 from lion.tagging import TagRow, write_tags
-from lion.train.dry_run import dry_run
+from lion.train.dry_run import dry_run, time_step
 from lion.train.language_modelling import LanguageModelling
-from lion.train.recipe.load import parse
+from lion.train.recipe import parse
 from lion.train.run import train
 from lion.world import render, scene
 
@@ -148,10 +148,15 @@ def test_datasets_in_their_original_files_train(tmp_path):
     )
 
 
-def test_a_dry_run_needs_no_earlier_run_and_writes_nothing(tmp_path):
-    plan = dry_run(recipe("stage2", tmp_path, init={"model": "stage1"}, gradient_accumulation=2))
+def test_a_dry_run_needs_no_run_that_comes_before_it_and_writes_nothing(tmp_path):
+    first = recipe("stage1", tmp_path)
+    second = recipe("stage2", tmp_path, init={"model": "stage1"}, gradient_accumulation=2)
+    with pytest.raises(LionError, match=r"init\.model: there is no folder .*stage1; train what it comes from first"):
+        dry_run(second)
+    plan, objective = dry_run(second, [first])
     assert set(plan.trained) == {"vision_aggregator", "mlp", "region_adapter", "tag_soft_prompt"}
-    assert plan.samples == 48 and plan.missing == (tmp_path / "stage1",) and plan.seconds_per_step > 0
+    assert plan.samples == 48 and plan.missing == (tmp_path / "stage1",) and plan.seconds_per_step is None
+    assert time_step(second, objective) > 0
     assert not list(tmp_path.iterdir())
 
 

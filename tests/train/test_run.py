@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from lion.atomic import no_space_left
 from lion.data.sample import BadSample
 from lion.errors import LionError
+from lion.train.log import RunLog
 from lion.train.loop import fit, learning_rate
 from lion.train.parallel import make_accelerator
 from lion.train.recipe.schema import OptimizerSettings
-from lion.train.run import last_scores, make_run, train
+from lion.train.run import logged_scores, make_run, train
 from lion.train.stopping import Stopped
 from tests import processes
 from tests.train.toy import Toy, ToyModel, recipe
@@ -45,8 +48,9 @@ def test_a_run_logs_every_step_exports_and_is_not_run_twice(tmp_path):
     assert {"loss", "per_task", "lr", "grad_norm", "samples_per_second"} < set(rows[0])
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
     scores = [json.loads(line) for line in (tmp_path / "run/validation.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in scores] == [6, 12, 18, 24, 30, 36, 40]
-    assert record["scores"]["error"] == scores[-1]["error"] and record["samples"] == 320
+    assert [row["step"] for row in scores] == [0, 6, 12, 18, 24, 30, 36, 40]
+    assert record["scores_at_start"] == {"error": scores[0]["error"]}
+    assert record["scores"]["error"] == scores[-1]["error"] < scores[0]["error"] and record["samples"] == 320
     assert list((tmp_path / "run/tensorboard").glob("events*"))
     assert set(load_file(tmp_path / "run/model.safetensors")) == set(ToyModel().state_dict())
     again = Toy(toy)
@@ -86,6 +90,90 @@ def test_a_run_stopped_before_its_log_began_goes_on(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train(toy, objective=Toy(toy))
     assert train(toy, objective=Toy(toy))["steps"] == 4
+
+
+def test_a_run_killed_at_its_start_left_a_folder_of_a_run(tmp_path):
+    toy = recipe(tmp_path / "run", steps=4)
+    train(toy, objective=Toy(toy))
+    (written,) = tmp_path.glob("*/recipe.yaml")
+    for name in ("new", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yaml").write_text(written.read_text())
+    new, other = recipe(tmp_path / "new", steps=5), recipe(tmp_path / "other", steps=5)
+    assert train(new, objective=Toy(new))["steps"] == 5
+    (other.folder / "notes.txt").write_text("mine")
+    with pytest.raises(LionError, match="holds files that no training run wrote"):
+        train(other, objective=Toy(other), restart=True)
+    (other.folder / "notes.txt").unlink()
+    (other.folder / "recipe.yaml").write_text("name: mine\nstage: stage1\n")  # written by hand, and a run's it is not
+    with pytest.raises(LionError, match="holds files that no training run wrote"):
+        train(other, objective=Toy(other))
+
+
+def test_two_runs_never_write_to_one_folder(tmp_path):
+    toy = recipe(tmp_path / "run")
+
+    class Meanwhile(Toy):
+        """While it trains, the same run is begun again."""
+
+        def batch(self, step, shard=0):
+            if step == 3:
+                for restart in (False, True):
+                    with pytest.raises(LionError, match=f"run is being written by process {os.getpid()} on"):
+                        train(toy, objective=Toy(toy), restart=restart)
+            return super().batch(step, shard)
+
+    assert train(toy, objective=Meanwhile(toy))["steps"] == 12
+    assert not (toy.folder / ".lock").exists()
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=1), restart=True)
+    assert train(toy, objective=Toy(toy))["steps"] == 12, "a failed run lets go of its folder"
+
+
+@pytest.mark.parametrize("place", ["recipe.yaml", "step", "log", "state", "checkpoint", "export", "record"])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch, place):
+    toy = recipe(tmp_path / "run", validation={"every": 6, "samples": 1})
+
+    def fails(*arguments, **settings):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    class Full(Toy):
+        def batch(self, step, shard=0):
+            if place == "step" and step == 4:
+                raise OSError(28, "No space left on device", "/cache/pictures")
+            return super().batch(step, shard)
+
+        def export(self, model, out):
+            if place == "export":
+                fails()
+            super().export(model, out)
+
+    def line(self, name, row, write=RunLog._line):
+        if row["step"] == 5:
+            raise OSError(28, "No space left on device")
+        write(self, name, row)
+
+    def write(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        if place == "log":
+            patch.setattr("lion.train.log.RunLog._line", line)
+        if place in ("state", "checkpoint"):
+            patch.setattr(
+                f"lion.train.checkpoint.{'save_file' if place == 'checkpoint' else 'atomic_write_json'}", fails
+            )
+        if place in ("recipe.yaml", "record"):
+            patch.setattr(f"lion.train.run.{'atomic_write' if place == 'recipe.yaml' else 'atomic_write_json'}", write)
+        with pytest.raises(LionError) as error:
+            train(toy, objective=Full(toy))
+    named = "/cache/pictures" if place == "step" else tmp_path / "run"
+    assert str(error.value).startswith(f"no space left for {named}") and "\n" not in str(error.value)
+    assert str(error.value).endswith("; make room, and the same command, without --restart, resumes")
+    assert no_space_left(error.value.__cause__)
+    assert not list(toy.folder.rglob("*.tmp"))
+    assert train(toy, objective=Toy(toy))["steps"] == 12
+    assert [step for step, *_ in curve(toy.folder)] == list(range(1, 13))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
@@ -267,6 +355,16 @@ def test_the_caller_sees_how_far_a_run_is_and_that_it_resumed(tmp_path):
     assert seen[-1] == ("toy", 12, 12, losses[12]) and all(loss == losses[step] for _, step, _, loss in seen[1:])
 
 
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_run_killed_before_its_first_checkpoint_scores_its_start_once(tmp_path, at_start):
+    toy = recipe(tmp_path, validation={"every": 12, "samples": 1, "at_start": at_start})
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Toy(toy, poison=1))
+    record = train(toy, objective=Toy(toy))
+    rows = [json.loads(line)["step"] for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert rows == [0, 12][not at_start :] and ("scores_at_start" in record) == at_start
+
+
 def test_records_that_a_dataset_left_out_are_logged_once(tmp_path):
     class Skipping(Toy):
         def skipped(self):
@@ -287,9 +385,9 @@ def test_how_answers_were_decoded_stands_beside_the_scores(tmp_path):
     toy = recipe(tmp_path, validation={"every": 6, "samples": 1})
     record = train(toy, objective=Generating(toy))
     rows = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
-    assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 2
+    assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 3
     assert record["decoding"] == "greedy, at most 7 tokens" and set(record["scores"]) == {"error"}
-    assert last_scores(toy) == record["scores"]
+    assert logged_scores(toy)[12] == record["scores"]
 
 
 class Terminated(Toy):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from lion.data import pictures
-from lion.train.recipe.load import load_chain
+from lion.train.recipe import load_chain
 from lion.train.run import train_in_turn
 from lion.train.stages import STAGES
 

@@ -1,6 +1,6 @@
 """The order in which a chain's recipes train."""
 
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.train.side_by_side import _ready
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lion.data.sample import BadSample
 from lion.train.objective import Batch, Loss, Objective
-from lion.train.recipe.load import parse
+from lion.train.recipe import parse
 
 
 class ToyModel(nn.Module):

@@ -34,6 +34,17 @@ def test_everything_is_written(tmp_path):
     assert all((root / one["file_name"]).exists() for one in coco["images"])
 
 
+def test_one_writer_a_split(tmp_path):
+    def meanwhile():
+        with pytest.raises(LionError, match="train is being written by process"):
+            write(tmp_path, 2, pixels=64)
+        if not (tmp_path / "val").exists():
+            write(tmp_path, 1, split="val", pixels=64)
+
+    write(tmp_path, 2, pixels=64, progress=meanwhile)
+    assert not list(tmp_path.rglob(".*")) and len(list((tmp_path / "val").glob("*.png"))) == 1
+
+
 def test_a_stopped_run_goes_on(tmp_path):
     whole = write(tmp_path / "whole", 6, pixels=64)
 

@@ -59,7 +59,8 @@ def model_info(model: str | Path | None = None) -> ModelInfo:
     folder, name = find_checkpoint(model)
     tensors = open_folder(folder, name)
     by_component: dict[str, list[StoredTensor]] = {component: [] for component in (*FROZEN, *TRAINABLE)}
-    for key in _parameters(folder, name, tensors):
+    # Names of parameters: buffers such as running statistics are stored beside them.
+    for key, _ in outline(folder, name, tensors).named_parameters():
         by_component[component_of(key)].append(tensors[key])
     components = tuple(_component(part, stored, part in TRAINABLE) for part, stored in by_component.items())
     tagger = tagger_info(folder / "tagger", f"{name}/tagger") if (folder / "tagger").is_dir() else None
@@ -75,8 +76,8 @@ def tagger_info(folder: Path, name: str) -> ComponentInfo:
     return _component("tagger", open_folder(folder, name).values(), False)
 
 
-def _parameters(folder: Path, name: str, stored: dict[str, StoredTensor]) -> list[str]:
-    """Names of the model's parameters; buffers such as running statistics are stored beside them.
+def outline(folder: Path, name: str, stored: dict[str, StoredTensor] | None = None) -> LionForConditionalGeneration:
+    """The model in a folder without its weights, on the meta device; `stored`: its files' tensors, if they are open.
 
     Raises: LionError unless names and shapes in the files are exactly those of the configuration.
     """
@@ -85,9 +86,9 @@ def _parameters(folder: Path, name: str, stored: dict[str, StoredTensor]) -> lis
             model = LionForConditionalGeneration(LionConfig.from_pretrained(folder, local_files_only=True))
     except LOAD_ERRORS as error:
         raise LionError(f"'{name}': its config.json does not describe a LION model ({error}); save it again") from error
-    if difference := shape_difference(stored, own_tensors(model)):
+    if difference := shape_difference(stored or open_folder(folder, name), own_tensors(model)):
         raise LionError(OTHER_SHAPE.format(name, difference))
-    return [key for key, _ in model.named_parameters()]
+    return model
 
 
 def _component(name: str, tensors: Iterable[StoredTensor], trained: bool) -> ComponentInfo:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from lion.atomic import no_space_left
 from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.chat import chat
 from lion.cli.convert import conversion
@@ -54,9 +55,15 @@ app.add_typer(conversion, name="convert")
 USER, OURS, INTERRUPTED = 2, 1, 130
 
 
+def from_home(word: str) -> str:
+    """A word with ``~/`` at the start of its path as the home folder: shells leave it alone after ``--out=``."""
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{os.path.expanduser(path)}" if path.startswith(f"~{os.sep}") else word
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``arguments`` are those of the process by default."""
-    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    words = [from_home(word) for word in (sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed; what is for one must not end up in the other
@@ -88,14 +95,15 @@ def report(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # `lion eval` alone, whose help stands there by now
         return 0
     if isinstance(error, LionError) or type(error).__name__ == "LaunchError":  # of lion.distributed, which loads torch
-        full = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
+        full = error.__cause__ is not None and no_space_left(error.__cause__)
         message, code = str(error), OURS if full else USER
     elif hasattr(error, "format_message"):  # wrong usage; the class is click's or typer's own copy of it, by version
         context = getattr(error, "ctx", None)
         command = context.command_path.rstrip() if context else "lion"
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        message, code = ": ".join(str(part) for part in (error.filename, error.strerror) if part), OURS
+    elif no_space_left(error):
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        message, code = f"{place}{os.strerror(errno.ENOSPC)}; make room, and give the same command again", OURS
     elif isinstance(error, OSError) and error.filename:
         message, code = f"{error.filename}: {error.strerror}; check the path", USER
     elif type(error).__name__ == "OutOfMemoryError":

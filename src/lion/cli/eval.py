@@ -241,7 +241,7 @@ def evaluate(
             with Meter("writing the questions"):
                 run = Evaluation(pipeline, benchmark, folder, blind=blind, processes=processes)
             label = f"{benchmark.name} ({number} of {len(benchmarks)})"
-            with Meter(label, run.pending, shown=processes.main) as meter:
+            with Meter(label, run.pending) as meter:
                 run.predict(meter.advance)
             with Meter("scoring"):
                 record = run.finish()

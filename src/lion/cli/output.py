@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
     from lion.pipeline import Answer, Look, Verb
@@ -31,12 +31,14 @@ def say(kind: str, message: str) -> None:
 
 
 def quiet_libraries(debug: bool) -> None:
-    """Silence warnings, load reports and progress bars of transformers and the Hub client."""
+    """Silence warnings, load reports and progress bars of other libraries; our own warnings are notes."""
     if debug:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     warnings.simplefilter("ignore")
+    warnings.simplefilter("always", LionWarning)
+    warnings.showwarning = lambda message, *_: say("note", str(message))
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -130,10 +132,11 @@ class Meter:
     Args:
         what: the task; None where `watch` names tasks as they begin.
         total: how much there is to do; None if unknown.
-        shown: whether to show anything at all.
+
+    Of processes that torchrun or accelerate has started the first one alone shows any.
     """
 
-    def __init__(self, what: str | None = None, total: int | None = None, *, shown: bool = True) -> None:
+    def __init__(self, what: str | None = None, total: int | None = None) -> None:
         from rich import progress
         from rich.console import Console
 
@@ -154,7 +157,8 @@ class Meter:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        self._timer = Timer(PROGRESS_AFTER, self._show) if shown and console.is_terminal else None
+        shown = console.is_terminal and os.environ.get("RANK", "0") == "0"
+        self._timer = Timer(PROGRESS_AFTER, self._show) if shown else None
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""

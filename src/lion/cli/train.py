@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.train.dry_run import RunEstimate
+    from lion.train.recipe import Chain
     from lion.train.recipe.schema import Recipe
 
 INTERRUPTED = 130
@@ -48,7 +49,10 @@ def train(
         typer.Argument(metavar="KEY=VALUE", help="Settings to change, as steps=100 or optimizer.lr=1e-3."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would train, memory and time; train nothing.")
+        bool, typer.Option("--dry-run", help="Show what would train, and in how much memory; train nothing.")
+    ] = False,
+    time: Annotated[
+        bool, typer.Option("--time", help="With --dry-run: load the model and time a step of each run, too.")
     ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away an earlier run in the same folder.")] = False,
     at_once: Annotated[
@@ -61,28 +65,34 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.recipe.load import load_chain
+    from lion.train.recipe import check_given_once, load_chain
 
+    if time and not dry_run:
+        raise LionError("--time measures a step of a dry run; add --dry-run")
+    check_given_once(text.partition("=")[0] for text in overrides or [])
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)
     quiet()
     for needed in ("accelerate", "tensorboard"):
         if find_spec(needed) is None:
             raise LionError(f"training needs {needed}: pip install {needed}")
+    if dry_run:
+        for number, each in enumerate(chain.recipes):
+            _dry_run(each, chain.recipes[:number], time, json)
+    else:
+        _train(chain, at_once, restart, quiet, json)
+
+
+def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None], json: bool) -> None:
+    """Train what has not finished, print each record, and score the last model where the chain has questions."""
     from lion.distributed import Processes
     from lion.train.run import train_in_turn
     from lion.train.side_by_side import train_side_by_side
     from lion.train.stopping import Stopped
 
-    if dry_run:
-        from lion.train.dry_run import dry_run as estimate_run
-
-        for each in chain.recipes:
-            _print_estimate(estimate_run(each), json)
-        return
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
-        with Meter(shown=main) as meter:
+        with Meter() as meter:
             if at_once == 1:
                 runs = train_in_turn(chain.recipes, restart=restart, watch=meter.watch)
             else:
@@ -110,20 +120,35 @@ def _score(recipe: Recipe, questions: int, *, anew: bool, json: bool) -> None:
     evaluate([WorldBenchmark("test", questions)], Options(model=str(recipe.folder), json=json), scores)
 
 
-def _print_estimate(run: RunEstimate, as_json: bool) -> None:
+def _dry_run(recipe: Recipe, before: Sequence[Recipe], time: bool, as_json: bool) -> None:
+    """Print what a run would train; what needs a pass of the model comes last, and only if asked for."""
+    from lion.train.dry_run import dry_run, time_step
+
+    with Meter(f"{recipe.name}: reading the data"):
+        run, objective = dry_run(recipe, before)
+    for note in run.notes:
+        say("note", note)
+    if not as_json:
+        _print_estimate(run)
+    if time:
+        with Meter(f"{recipe.name}: loading the model, timing a step"):
+            run = replace(run, seconds_per_step=time_step(recipe, objective))
     if as_json:
         print(json_module.dumps({**asdict(run), "missing": list(map(str, run.missing)), "hours": run.hours}))
-        return
+    elif run.hours is not None:
+        unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if run.hours * 3600 >= s or s == 1)
+        took = f"{run.hours * 3600 / length:.2g} {unit}"
+        print(f"  time   {took} at {run.seconds_per_step:.2g} s a step here, validation and pictures aside")
+
+
+def _print_estimate(run: RunEstimate) -> None:
     print(f"{run.name}: {run.stage}, {run.steps:,} steps, {run.samples:,} samples")
     for component, count in run.trained.items():
         print(f"  trains {component:<18} {count:>13,} parameters")
     print(f"  frozen {'':<18} {run.frozen:>13,} parameters")
     print(f"  memory {run.memory_bytes / 1e6:,.0f} MB for weights, gradients and optimizer; activations on top")
-    unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if run.hours * 3600 >= s or s == 1)
-    took = f"{run.hours * 3600 / length:.2g} {unit}"
-    print(f"  time   {took} at {run.seconds_per_step:.2g} s a step here, validation and pictures aside")
     for folder in run.missing:
-        print(f"  first  {folder} has to be trained; random weights stood in for it")
+        print(f"  first  {folder} has to be trained; random weights stand in for it")
 
 
 def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_json: bool) -> None:
@@ -138,11 +163,14 @@ def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_js
     )
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
-    for line in _columns([f"{name} {value:.3f}" for name, value in record["scores"].items()]):
+    start = record.get("scores_at_start", {})
+    was = {name: f" (was {value:.3f})" for name, value in start.items()}
+    scores = [f"{name} {value:.3f}{was.get(name, '')}" for name, value in record["scores"].items()]
+    for line in _columns(scores, *((52, 2) if start else (36, 3))):
         print(f"  {line}")
 
 
-def _columns(cells: Sequence[str], width: int = 36, across: int = 3) -> list[str]:
+def _columns(cells: Sequence[str], width: int, across: int) -> list[str]:
     """Cells side by side."""
     rows = [cells[start : start + across] for start in range(0, len(cells), across)]
     return ["".join(cell.ljust(width) for cell in row).rstrip() for row in rows]

@@ -27,7 +27,7 @@ Draw = Callable[[int], np.ndarray]
 
 def cache_folder() -> Path:
     """The folder of caches: $LION_CACHE, else ~/.cache/lion."""
-    return Path(os.environ.get("LION_CACHE") or Path.home() / ".cache" / "lion")
+    return Path(os.path.expanduser(os.environ.get("LION_CACHE") or "~/.cache/lion"))
 
 
 class Pictures:

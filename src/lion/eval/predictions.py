@@ -8,12 +8,14 @@ A killed run loses at most its current batch; a last line cut in half is dropped
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lion.atomic import atomic_write, atomic_write_json
 from lion.errors import LionError
+from lion.locks import LOCK, FolderLock
 
 Prediction = dict[str, Any]
 """A line: ``id``, ``text`` (or ``scores``) and ``seconds``; the other keys are for readers of the file."""
@@ -30,10 +32,16 @@ class Predictions:
     """The predictions in a run's folder; the process of each `rank` writes files of its own."""
 
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
-        self.folder, self._suffix = Path(folder), f".rank{rank}.jsonl" if rank else ".jsonl"
+        self.folder, self._suffix = Path(os.path.expanduser(folder)), f".rank{rank}.jsonl" if rank else ".jsonl"
 
     def claim(self, run: Mapping[str, Any]) -> None:
-        """Start a run in the folder, or resume the same one. Raises: LionError if it holds another, or other files."""
+        """Start a run in the folder, or resume the same one, and keep other writers out until `lock` is released.
+
+        Raises: LionError if it holds another run, or other files, or another process writes there.
+        """
+        if self.folder.is_file():
+            raise LionError(f"{self.folder} is a file; choose a folder with --out")
+        self.lock = FolderLock(self.folder)
         path = self.folder / "run.json"
         if path.is_file():
             found = self.run()
@@ -41,9 +49,7 @@ class Predictions:
                 raise LionError(f"{self.folder} holds {_difference(found, run, differing[0])}; choose another --out")
             kept = {key: found[key] for key in FIRST_CALL if key in found}
             run = {**run, **kept, "blind_run": found["blind_run"] or run["blind_run"]}
-        elif self.folder.is_file():
-            raise LionError(f"{self.folder} is a file; choose a folder with --out")
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
+        elif self.folder.is_dir() and any(entry.name != LOCK for entry in self.folder.iterdir()):
             raise LionError(f"{self.folder} is not empty and holds no answers of ours; choose another --out")
         atomic_write_json(path, run)
 

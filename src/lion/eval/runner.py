@@ -45,7 +45,8 @@ class Evaluation:
         blind: also answer every question with a grey image and without tags.
         processes: those that share the work; each has a pipeline of its own.
 
-    Raises: LionError if the folder holds predictions of another model or other settings, or other files.
+    Raises: LionError if the folder holds predictions of another model or other settings, or other files, or another
+        process writes there.
     """
 
     def __init__(
@@ -105,7 +106,10 @@ class Evaluation:
     def finish(self) -> dict[str, Any] | None:
         """Wait for all processes; the main one scores as `rescore` does, the others return None."""
         self.processes.wait()
-        return _score(self.predictions, self.benchmark) if self.processes.main else None
+        if not self.processes.main:
+            return None
+        with self.predictions.lock:
+            return _score(self.predictions, self.benchmark)
 
 
 def rescore(folder: str | Path, data: Path | None = None) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""An estimate of a run: the parameters that train, memory, and the time of a step."""
+"""An estimate of a run: the parameters that train, memory, and, if asked for, the time of a step."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from lion.train.objective import Objective
 from lion.train.parallel import autocast, compute_dtype, make_accelerator
 from lion.train.params import train_mode
 from lion.train.recipe.schema import Recipe
-from lion.train.run import build_model, make_objective
+from lion.train.run import build_model, check_init, make_objective
 
 _ADAMW_BYTES = 4 + 2 * 4
 """Per trained number: its gradient and AdamW's two averages, in fp32 (Muon keeps one: this is the most)."""
@@ -24,30 +26,61 @@ class RunEstimate:
     frozen: int
     memory_bytes: int
     """Weights, gradients and optimizer state in fp32; activations come on top."""
-    seconds_per_step: float
-    """Measured here on one micro-batch, without reading pictures."""
     steps: int
     samples: int
     missing: tuple[Path, ...]
-    """Folders under `init` that do not exist yet; random weights stood in for them."""
+    """Folders under `init` that runs before this one are still to make; random weights stand in for them."""
+    notes: tuple[str, ...]
+    """What the user should know before the first step."""
+    seconds_per_step: float | None = None
+    """Measured here on one micro-batch, without reading pictures; None where it was not."""
 
     @property
-    def hours(self) -> float:
+    def hours(self) -> float | None:
         """The run's length at the measured speed, without validation."""
-        return self.seconds_per_step * self.steps / 3600
+        return None if self.seconds_per_step is None else self.seconds_per_step * self.steps / 3600
 
 
-def dry_run(recipe: Recipe) -> RunEstimate:
-    """Build the model and time one step here; writes nothing. Raises: LionError as `train`, missing runs aside."""
+def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimate, Objective]:
+    """Read the data and the outline of the model; loads no weights and writes nothing.
+
+    Args:
+        recipe: the run.
+        before: runs whose outputs it may take its initial weights from although they are not there yet.
+
+    Returns: the estimate, and the objective for `time_step`.
+
+    Raises: LionError as `train`.
+    """
+    check_init(recipe, [each.folder for each in before])
     folders = recipe.init_folders
     missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
-    startable = recipe.model_copy(update={"init": present})
-    objective, accelerator = make_objective(startable), make_accelerator()
-    model, components = build_model(objective, accelerator.device)
-    train_mode(model)
+    objective = make_objective(recipe.model_copy(update={"init": present}))
+    model = objective.outline()
+    components = objective.trainable(model)
     trained = {part: sum(parameter.numel() for _, parameter in named) for part, named in components.items()}
     total = sum(parameter.numel() for parameter in model.parameters())
+    samples_per_step = recipe.gradient_accumulation * recipe.batch_size * make_accelerator().num_processes
+    estimate = RunEstimate(
+        name=recipe.name,
+        stage=recipe.stage,
+        trained=trained,
+        frozen=total - sum(trained.values()),
+        memory_bytes=4 * total + _ADAMW_BYTES * sum(trained.values()),
+        steps=recipe.steps,
+        samples=recipe.steps * samples_per_step,
+        missing=missing,
+        notes=tuple(objective.notes()),
+    )
+    return estimate, objective
+
+
+def time_step(recipe: Recipe, objective: Objective) -> float:
+    """Load the model and measure the seconds of one optimizer step here, after one to warm up."""
+    accelerator = make_accelerator()
+    model, _ = build_model(objective, accelerator.device)
+    train_mode(model)
     batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(2)]
     for batch in batches:  # the first one warms up
         started = time.monotonic()
@@ -56,15 +89,4 @@ def dry_run(recipe: Recipe) -> RunEstimate:
         accelerator.backward(loss)
         loss.item()
         seconds = time.monotonic() - started
-    samples_per_step = recipe.gradient_accumulation * recipe.batch_size * accelerator.num_processes
-    return RunEstimate(
-        name=recipe.name,
-        stage=recipe.stage,
-        trained=trained,
-        frozen=total - sum(trained.values()),
-        memory_bytes=4 * total + _ADAMW_BYTES * sum(trained.values()),
-        seconds_per_step=seconds * recipe.gradient_accumulation,
-        steps=recipe.steps,
-        samples=recipe.steps * samples_per_step,
-        missing=missing,
-    )
+    return seconds * recipe.gradient_accumulation

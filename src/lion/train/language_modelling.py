@@ -5,7 +5,8 @@ tokens, W vocabulary.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
+from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
@@ -26,11 +28,13 @@ from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
+from lion.pipeline.request import decoding_presets
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
+from lion.train.spelling import spelt_words
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
-from lion.train.validation import DECODING, Validator
+from lion.train.validation import Validator
 
 
 class AuxiliaryLoss(Protocol):
@@ -48,8 +52,6 @@ class AuxiliaryLoss(Protocol):
 
 class LanguageModelling(Objective):
     """Stages 1 to 3."""
-
-    decoding = str(DECODING)
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.options, LanguageModellingOptions)
@@ -70,7 +72,12 @@ class LanguageModelling(Objective):
             worlds = [data for data in recipe.data if isinstance(data, WorldData)]
             tasks = sorted({task for world in worlds for task in world.tasks})
             tags = worlds[0].tags if worlds else None
-            self.validator = Validator(self.processor, recipe.validation.samples, tasks, tags, held_out)
+            self.validator = Validator(
+                self.processor, recipe.validation.samples, tasks, tags, recipe.validation.decoding, held_out
+            )
+            presets = decoding_presets(recipe.validation.decoding)
+            used = dict.fromkeys(str(presets[task]) for task in sorted(recipe.row.tasks))
+            self.decoding = f"{recipe.validation.decoding}: {'; '.join(used)}"
 
     def _source(self, data: Data) -> Source:
         decimals = self.processor.box_decimals
@@ -101,8 +108,24 @@ class LanguageModelling(Objective):
         datasets = [source.dataset for source in self.sources if isinstance(source, RecordSource)]
         return [BadSample(f"{each.name}:{ident}", reason) for each in datasets for ident, reason in each.skipped]
 
+    def notes(self) -> list[str]:
+        records = [one for source in self.sources if isinstance(source, RecordSource) for one in source.dataset.records]
+        texts = (text for one in records for text in (one.question, one.expression, *one.answers) if text)
+        spelt = spelt_words(texts, self.processor.tokenizer)
+        if not spelt:
+            return []
+        shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
+        return [
+            f"{self.recipe.name}: the tokenizer has no piece for {len(spelt)} words of your texts and spells them "
+            f"({shown}); the frozen language model will hardly learn to write them (docs/finetuning.md)"
+        ]
+
     def build(self) -> nn.Module:
         return build_model(self.recipe, self.processor)
+
+    def outline(self) -> nn.Module:
+        with torch.device("meta"):
+            return build_model(self.recipe, self.processor, outline)
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         assert isinstance(model, LionForConditionalGeneration)
@@ -168,11 +191,21 @@ def find_processor(recipe: Recipe) -> LionProcessor:
     return processor
 
 
-def build_model(recipe: Recipe, processor: LionProcessor) -> LionForConditionalGeneration:
-    """The model of `init.model`, or a fresh one, with the parts of `init`. Raises: LionError if weights do not fit."""
+load_in_float32 = partial(load_model, dtype=torch.float32)
+
+
+def build_model(
+    recipe: Recipe,
+    processor: LionProcessor,
+    load: Callable[[Path, str], LionForConditionalGeneration] = load_in_float32,
+) -> LionForConditionalGeneration:
+    """The model of `init.model` by `load`, or a fresh one, with the parts of `init`.
+
+    Raises: LionError if weights do not fit.
+    """
     folders = recipe.init_folders
     if whole := folders.get("model"):
-        model = load_model(whole, str(whole), torch.float32)
+        model = load(whole, str(whole))
     else:
         model = resolve(PRESET_MODEL)(recipe.model, processor)
     model.config.visual_inputs = recipe.row.visual_inputs

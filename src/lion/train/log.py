@@ -31,7 +31,7 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("train", "validation", "bad_samples"):
             path = folder / f"{name}.jsonl"
-            _keep_up_to(path, step)
+            _keep_up_to(path, step or -1)  # a run that begins again scores its start again
             self._files[name] = path.open("a", buffering=1)
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 

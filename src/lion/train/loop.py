@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -45,7 +45,6 @@ class Run:
     progress: Progress
     metrics: StepMetrics
     watch: Watch | None = None
-    scores: dict[str, float] = field(default_factory=dict)
 
     @property
     def bare_model(self) -> nn.Module:
@@ -85,6 +84,10 @@ def fit(run: Run) -> bool:
         for bad in run.objective.skipped():
             progress.bad_samples += 1
             run.log.bad_sample(1, bad)
+        if recipe.validation and recipe.validation.at_start:
+            started = time.monotonic()
+            validate(run)
+            progress.seconds += time.monotonic() - started
     run.report(progress.step, {})
     batches = micro_batches(run.objective, recipe, progress.step, run.accelerator)
     with stop_request() as stop:
@@ -153,10 +156,10 @@ def validate(run: Run) -> None:
         run.model.eval()
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
-            run.scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
+            scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
         decoding = {"decoding": run.objective.decoding} if run.objective.decoding else {}
         seconds = round(time.monotonic() - started, 2)
-        run.log.write("validation", run.progress.step, {**run.scores, **decoding, "seconds": seconds})
+        run.log.write("validation", run.progress.step, {**scores, **decoding, "seconds": seconds})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 

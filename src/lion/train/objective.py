@@ -70,9 +70,18 @@ class Objective(ABC):
         """Records that were left out when datasets were read; logged at the start of a run."""
         return ()
 
+    def notes(self) -> Sequence[str]:
+        """What the user should know before the first step, a line each."""
+        return ()
+
     @abstractmethod
     def build(self) -> nn.Module:
         """The model with its initial weights, on CPU, in fp32. torch is seeded before the call."""
+
+    def outline(self) -> nn.Module:
+        """The same model without weights, on the meta device, for a dry run. Raises: LionError as `build`."""
+        with torch.device("meta"):
+            return self.build()
 
     @abstractmethod
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:

@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,11 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
+from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
@@ -48,11 +52,44 @@ def train(
     Returns: the record in `finished.json`: recipe, scores, steps, seconds, hardware, versions.
 
     Raises:
-        LionError: initial weights are missing, the folder holds another recipe's run, or the loss is not finite.
+        LionError: initial weights are missing, the folder holds another recipe's run or another process writes there,
+            the loss is not finite, or the disk is full.
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
+    if not restart and (done := finished(recipe)):
+        return done  # from a folder that may be read-only
     accelerator = make_accelerator()
+    alone = FolderLock(recipe.folder) if accelerator.is_main_process else nullcontext()
+    with alone, _full_disk_in_one_line(recipe.folder):
+        return _train(recipe, accelerator, restart, objective, watch)
+
+
+@contextmanager
+def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
+    """A full disk becomes a LionError; the thread that writes TensorBoard's files prints no traceback of it."""
+    hook = threading.excepthook
+
+    def report(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is None or not no_space_left(failed.exc_value):
+            hook(failed)
+
+    threading.excepthook = report
+    try:
+        yield
+    except Exception as error:
+        if not no_space_left(error):
+            raise
+        place = getattr(error, "filename", None) or folder
+        raise LionError(f"no space left for {place}; make room, and {RESUMES}") from error
+    finally:
+        threading.excepthook = hook
+
+
+def _train(
+    recipe: Recipe, accelerator: Accelerator, restart: bool, objective: Objective | None, watch: Watch | None
+) -> dict[str, Any]:
+    """`train`, once the folder is this run's alone."""
     if accelerator.is_main_process:
         _check_folder(recipe.folder, restart)
     accelerator.wait_for_everyone()
@@ -60,6 +97,8 @@ def train(
         return done
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # texts are short, and workers are forked
     objective = objective or make_objective(recipe)
+    for note in objective.notes() if accelerator.is_main_process else ():
+        warnings.warn(note, LionWarning, stacklevel=3)
     with accelerator.main_process_first():
         objective.prepare(watch if accelerator.is_main_process else None)
     run = make_run(recipe, objective, accelerator, watch)
@@ -85,12 +124,22 @@ def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watc
 
 def _check_folder(folder: Path, restart: bool) -> None:
     """Delete an earlier run in the folder if `restart`. Raises: LionError if the folder holds files of no run."""
-    entries = [*folder.iterdir()] if folder.is_dir() else []
-    is_run = all((folder / name).is_file() for name in ("recipe.yaml", "train.jsonl"))
-    if not is_run and any(entry.name[0] != "." for entry in entries):
+    entries = [entry for entry in folder.iterdir() if entry.name != LOCK]
+    if not _is_run(folder) and any(entry.name[0] != "." for entry in entries):
         raise LionError(f"{folder} holds files that no training run wrote; choose another out=FOLDER")
     for entry in entries if restart else ():  # the folder itself may be a link to another disk
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run wrote the folder; killed at its start, it left a recipe.yaml with every setting there is."""
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        return False
+    if (folder / "train.jsonl").is_file():
+        return True
+    written = {line.partition(":")[0] for line in path.read_text("utf-8", errors="replace").splitlines()}
+    return written >= set(Recipe.model_fields) and all(each == path for each in folder.glob("[!.]*"))
 
 
 def make_objective(recipe: Recipe) -> Objective:
@@ -108,11 +157,10 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe))
-    # Slow, so before recipe.yaml: stopped in between, the folder would hold that file alone and count as no run's.
-    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
-    if accelerator.is_main_process:
+    if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
+    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     parallel = data_parallel(model, accelerator, objective.unused_parameters)
     metrics = StepMetrics(objective.terms, accelerator)
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
@@ -129,7 +177,8 @@ def build_model(objective: Objective, device: torch.device) -> tuple[nn.Module, 
 def finish(run: Run) -> dict[str, Any]:
     """Export the model into the run's folder, write the record of the finished run and delete the checkpoints."""
     recipe = run.recipe
-    scores = run.scores or last_scores(recipe)
+    logged = logged_scores(recipe) if run.accelerator.is_main_process else {}
+    scores = logged[max(logged)] if logged else {}
     record = {
         "name": recipe.name,
         "fingerprint": run.progress.fingerprint,
@@ -138,6 +187,7 @@ def finish(run: Run) -> dict[str, Any]:
         "bad_samples": run.progress.bad_samples,
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
+        **({"scores_at_start": logged[0]} if 0 in logged else {}),
         **({"decoding": run.objective.decoding} if scores and run.objective.decoding else {}),
         "hardware": hardware(run.accelerator.device),
         "precision": "bf16" if run.dtype == torch.bfloat16 else "fp32",
@@ -172,10 +222,15 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
     return record
 
 
-def check_init(recipe: Recipe) -> None:
-    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none."""
+def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
+    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none.
+
+    `expected`: folders that are still to be made, by runs before this one.
+    """
     for part, folder in recipe.init_folders.items():
         if not folder.is_dir():
+            if folder in expected:
+                continue
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
         taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]
         # All other parts are loaded before the first step; the tagger is only copied at the end.
@@ -183,9 +238,11 @@ def check_init(recipe: Recipe) -> None:
             raise LionError(f"{recipe.name}: init.tagger: {folder} holds no finished tagger; train it first")
 
 
-def last_scores(recipe: Recipe) -> dict[str, float]:
-    """The scores in the last row of validation.jsonl; empty where there is none."""
+def logged_scores(recipe: Recipe) -> dict[int, dict[str, float]]:
+    """The scores in validation.jsonl by step; 0: before the first one."""
     path = recipe.folder / "validation.jsonl"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    row = json.loads(lines[-1]) if lines else {}
-    return {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}
+    rows = map(json.loads, path.read_text().splitlines() if path.is_file() else ())
+    return {
+        row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}
+        for row in rows
+    }

@@ -4,6 +4,7 @@ Models of lion-mini's size leave most of a second core idle: two side by side ta
 then trains in a process of its own, which saves a checkpoint and ends when this process stops or dies.
 """
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+from lion.atomic import no_space_left
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.train.log import Watch
@@ -101,7 +103,7 @@ class _RunProcess:
     """A recipe's run in a process of its own.
 
     The process sends JSON: `{"step", "row"}` twice a second, then one of `{"done"}`, `{"stopped"}`, `{"error"}` (a
-    user's mistake, or a file that cannot be read or written), `{"bug", "traceback"}`.
+    user's mistake, a full disk, or a file that cannot be read or written), `{"bug", "traceback"}`.
     """
 
     def __init__(
@@ -136,6 +138,8 @@ class _RunProcess:
                 return None
             case {"stopped": reason}:
                 raise Stopped(reason)
+            case {"error": reason, "full": True}:
+                raise LionError(reason) from OSError(errno.ENOSPC, reason)
             case {"error": reason}:
                 raise LionError(reason)
             case {"bug": reason, "traceback": lines}:
@@ -171,7 +175,7 @@ def _run(recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None
     try:
         send(done=train(recipe, restart=restart, watch=watch))
     except LionError as error:
-        send(error=str(error))
+        send(error=str(error), full=error.__cause__ is not None and no_space_left(error.__cause__))
     except Stopped as stopped:
         send(stopped=str(stopped))
     except OSError as error:

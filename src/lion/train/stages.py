@@ -83,6 +83,7 @@ class Setting(StrEnum):
     WORD_DROPOUT = "data.N.word_dropout"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
     VALIDATION_DATA = "validation.data"
+    VALIDATION_DECODING = "validation.decoding"
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class Stage:
 _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
 _ALL_PARTS = ("vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
-_MIXED_SOURCES = frozenset({Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA})
-_SCENES_ALONE = _MIXED_SOURCES | {Setting.TASKS, Setting.TAGS}
+_TUNING_ALONE = frozenset({Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA, Setting.VALIDATION_DECODING})
+_SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(
     Stage,
     objective="lion.train.language_modelling:LanguageModelling",
@@ -128,7 +129,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             objective="lion.train.mini.pretrain_language:PretrainLanguage",
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
-            unread=_MIXED_SOURCES | {Setting.PIXELS},
+            unread=_TUNING_ALONE | {Setting.PIXELS},
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
@@ -157,8 +158,8 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
 
 AUXILIARY_LOSSES = MappingProxyType({"alignment": "lion.train.mini.alignment:AlignmentLoss"})
 """Losses beside the language-model loss of stages 1 to 3, by the option that is their weight."""
-PRESET_PROCESSOR = "lion.train.mini.presets:world_processor"
-PRESET_MODEL = "lion.train.mini.presets:preset_model"
+PRESET_PROCESSOR = "lion.train.presets:world_processor"
+PRESET_MODEL = "lion.train.presets:preset_model"
 """What makes the processor and the model of a recipe that starts from no checkpoint."""
 
 

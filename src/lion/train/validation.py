@@ -17,7 +17,8 @@ from lion.data.sample import Sample, Source
 from lion.data.tag_noise import TagNoise
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.pipeline.request import DecodingPreset
+from lion.pipeline.box_only import BoxOnly
+from lion.pipeline.request import DecodingPreset, decoding_presets
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.log import log_values
@@ -26,9 +27,8 @@ from lion.world import render
 from lion.world.questions import test_questions
 from lion.world.scoring import score_answers
 
-DECODING = DecodingPreset(num_beams=1, max_new_tokens=96)
-"""Faster than the pipeline's default preset, and named beside the scores."""
-_BATCH = 100
+_SEQUENCES = 100
+"""Answers generated together, times their beams."""
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Validator:
         samples: val questions of each task; of the held-out sources as many in all, none twice.
         tasks: tasks evaluated on the drawn world; empty without a world source.
         tags: noise of the tags in the prompts; None for prompts without tags.
+        decoding: name of the pipeline's preset by which answers are generated.
         held_out: your own held-out sources with their weights, prepared.
     """
 
@@ -46,6 +47,7 @@ class Validator:
     samples: int
     tasks: Sequence[Task]
     tags: TagNoise | None
+    decoding: str
     held_out: Sequence[tuple[Source, float]] = ()
     _reported: set[str] = field(default_factory=set)
 
@@ -61,17 +63,31 @@ class Validator:
         return scores
 
     def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
-        """The model's answer to each sample."""
-        texts: list[str] = []
-        for start in range(0, len(samples), _BATCH):
-            batch = collate(samples[start : start + _BATCH], self.processor)
-            inputs: dict[str, Any] = {
-                name: tensor.to(model.device) for name, tensor in batch.items() if name != "labels"
-            }
-            pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
-            ids = model.generate(pixel_values=pixels, do_sample=False, **inputs, **DECODING.as_kwargs())
-            texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        """The model's answer to each sample, as the pipeline would generate it."""
+        presets = decoding_presets(self.decoding)
+        texts = [""] * len(samples)
+        for preset in dict.fromkeys(presets.values()):
+            rows = [row for row, sample in enumerate(samples) if presets[sample.task] == preset]
+            size = max(_SEQUENCES // preset.num_beams, 1)
+            for some in (rows[start : start + size] for start in range(0, len(rows), size)):
+                for row, text in zip(some, self._generate(model, [samples[row] for row in some], preset), strict=True):
+                    texts[row] = text
         return texts
+
+    def _generate(
+        self, model: LionForConditionalGeneration, samples: Sequence[Sample], preset: DecodingPreset
+    ) -> list[str]:
+        inputs: dict[str, Any] = {
+            name: tensor.to(model.device)
+            for name, tensor in collate(samples, self.processor).items()
+            if name != "labels"
+        }
+        pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
+        limits = [BoxOnly(self.processor.tokenizer, self.processor.box_decimals)] if preset.box_only else []
+        ids = model.generate(
+            pixel_values=pixels, do_sample=False, logits_processor=limits, **inputs, **preset.as_kwargs()
+        )
+        return self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     @cached_property
     def _world(self) -> dict[str, list[Sample]]:

@@ -19,6 +19,7 @@ from PIL import Image
 import lion.world.language as language
 from lion.atomic import atomic_write_json
 from lion.errors import LionError
+from lion.locks import FolderLock
 from lion.random import stream
 from lion.world.dialog import dialog
 from lion.world.draw import render
@@ -41,15 +42,22 @@ def write(
 
     An interrupted run is resumed by a call with the same arguments. `progress` is called after each picture.
 
-    Raises: LionError for `size` below 1, an unknown split, `pixels` out of range, or a folder that holds other files.
+    Raises: LionError for `size` below 1, an unknown split, `pixels` out of range, a folder that holds other files, or
+        a split that another process is writing.
     """
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
-    root = Path(out)
+    root = Path(os.path.expanduser(out))
     render(scene(split, 0), pixels)  # what cannot be drawn is reported before anything is written
     _claim(root, {"version": WORLD_VERSION, "split": split, "seed": seed, "size": size, "pixels": pixels})
+    with FolderLock(root / split):
+        _write(root, split, size, seed, pixels, progress or (lambda: None))
+    return root
+
+
+def _write(root: Path, split: str, size: int, seed: int, pixels: int, progress: Callable[[], None]) -> None:
+    """The pictures and tables of `write`, in a folder that is this process's alone."""
     folder = root / split
-    folder.mkdir(exist_ok=True)
     coco: list[dict[str, Any]] = []
     unfinished = folder / ".metadata.tmp"
     with unfinished.open("w", encoding="utf-8") as lines:
@@ -60,14 +68,12 @@ def write(
                 _save(render(now, pixels), folder / name)
             lines.write(json.dumps({"file_name": name, **record(now, pixels)}) + "\n")
             coco += _coco_boxes(now, index, pixels, len(coco))
-            if progress:
-                progress()
+            progress()
     images = [{"id": i, "file_name": f"{split}/{i:06d}.png", "width": pixels, "height": pixels} for i in range(size)]
     categories = [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, 1)]
     tables = {"images": images, "annotations": coco, "categories": categories}
     atomic_write_json(root / "annotations" / f"{split}.json", tables)
     os.replace(unfinished, folder / "metadata.jsonl")
-    return root
 
 
 def record(now: Scene, pixels: int) -> dict[str, Any]:

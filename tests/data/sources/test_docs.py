@@ -12,7 +12,7 @@ import yaml
 from lion.data import sources
 from lion.data.dataset import Reader
 from lion.data.sources import READERS, DatasetName
-from lion.train.recipe.load import parse
+from lion.train.recipe import parse
 
 PAGE = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
 MODULES = [

@@ -286,3 +286,14 @@ def test_a_folder_without_a_readable_mark_is_not_joined(tmp_path, content):
         (tmp_path / "refcoco" / "lion-world.json").write_text(content)
     with pytest.raises(LionError, match="is there already" if content is None else "is damaged"):
         write_as("refcoco", tmp_path, 2, pixels=64)
+
+
+def test_one_writer_a_dataset(tmp_path):
+    def meanwhile():
+        with pytest.raises(LionError, match="is being written by process"):
+            write_as("vsr", tmp_path, 1, split="val", pixels=64)
+        if not (tmp_path / "gqa").exists():
+            write_as("gqa", tmp_path, 1, pixels=64)
+
+    write_as("vsr", tmp_path, 1, pixels=64, progress=meanwhile)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gqa", "vsr"]

@@ -10,9 +10,9 @@ from lion.model import LionImageFeatures
 from lion.train.language_modelling import LanguageModelling
 from lion.train.mini.alignment import AlignmentLoss, assign_cells, covered_cells
 from lion.train.mini.object_tokens import embed_object_tokens
-from lion.train.mini.presets import world_processor
 from lion.train.params import freeze_all_but
-from lion.train.recipe.load import parse
+from lion.train.presets import world_processor
+from lion.train.recipe import parse
 
 WORLD = {"source": "world", "scenes": 8, "pixels": 64, "tasks": {"rec": 1}}
 

@@ -5,7 +5,7 @@ import pytest
 
 from lion.prompts import Task
 from lion.train.mini.curriculum import Curriculum, most_objects
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.world import scene
 
 

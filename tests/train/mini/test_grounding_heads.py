@@ -5,9 +5,9 @@ import torch
 from lion.prompts import Task, tag_prompt
 from lion.train.mini.curriculum import Example
 from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
-from lion.train.mini.presets import world_processor
 from lion.train.mini.pretrain_language import PretrainLanguage
-from lion.train.recipe.load import load
+from lion.train.presets import world_processor
+from lion.train.recipe import load
 from lion.world import scene
 from tests.train.mini.helpers import words_and_box
 

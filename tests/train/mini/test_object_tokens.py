@@ -4,7 +4,7 @@ import torch
 
 from lion.boxes import Box
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
-from lion.train.mini.presets import world_processor
+from lion.train.presets import world_processor
 
 
 def test_corners_are_told_apart_and_padding_is_zero():

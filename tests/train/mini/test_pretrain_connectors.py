@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from lion.train.mini.pretrain_connectors import PretrainConnectors
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.train.run import make_objective, train
 from tests.train.mini.helpers import SHORT
 

@@ -5,7 +5,7 @@ import torch
 
 from lion.prompts import Task
 from lion.train.mini.pretrain_language import PretrainLanguage, fourier
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.world import scene
 from tests.train.mini.helpers import words_and_box
 

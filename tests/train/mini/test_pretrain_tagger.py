@@ -1,7 +1,7 @@
 """Training of the tagger: the exported tagger tags."""
 
 from lion.tagging import RamTagger
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.train.run import train
 from lion.world import render, scene
 from tests.train.mini.helpers import SHORT

@@ -1,7 +1,7 @@
 """Pretraining of the Vision Encoder: which phrases are labels of a picture, and which have none."""
 
 from lion.train.mini.pretrain_vision import PretrainVision, known_phrases, phrases_of, unknown_phrases
-from lion.train.recipe.load import load
+from lion.train.recipe import load
 from lion.world import scene
 from lion.world.vocabulary import HELD_OUT, held_out_pair
 

@@ -8,8 +8,8 @@ import torch
 from lion.checkpoints.parts import load_part
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
-from lion.train.mini.presets import preset_config, world_processor
-from lion.train.recipe.load import load
+from lion.train.presets import preset_config, world_processor
+from lion.train.recipe import load
 from lion.train.run import make_objective, train
 from tests.train.mini.helpers import SHORT
 

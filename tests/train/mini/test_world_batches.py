@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lion.errors import LionError
-from lion.train.mini.presets import world_processor
 from lion.train.mini.world_batches import WorldBatches
-from lion.train.recipe.load import load
+from lion.train.presets import world_processor
+from lion.train.recipe import load
 from tests.train.mini.helpers import SHORT
 
 WORLD = "{source: world, scenes: 8}"

@@ -2,7 +2,7 @@
 
 import yaml
 
-from lion.train.recipe.load import shipped
+from lion.train.recipe import shipped
 from lion.train.recipe.schema import SHIPPED
 
 BASE = {

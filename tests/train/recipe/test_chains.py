@@ -4,8 +4,8 @@ import pytest
 
 from lion.checkpoints.finding import BUNDLED
 from lion.errors import LionError
-from lion.train.recipe import load as files
-from lion.train.recipe.load import load_chain
+from lion.train.recipe import load_chain
+from lion.train.recipe import reading as files
 from lion.train.recipe.schema import SHIPPED
 from tests.train.recipe.base import CHAINS
 
@@ -58,13 +58,22 @@ def test_a_recipe_by_its_name_under_with(tmp_path):
         ("chain: mini-vit", "'mini-vit' is no list of recipes"),
         ("chain: []", "is no list of recipes"),
         ("chain: [{with: {steps: 3}}]", "is neither a recipe's name nor"),
-        ("chain: [3]", "3 is neither a recipe's name nor"),
+        ("chain: [[3]]", "['3'] is neither a recipe's name nor".replace("[", r"\[").replace("]", r"\]")),
+        ("chain: [3]", "no recipe and no file is called 3"),
         ("chain: [{recipe: mini-vit, with: [steps]}]", "is neither a recipe's name nor"),
         ("chain: [{recipe: mini-vit, with: {steps: 2024-01-01}}]", "steps: input should be a valid integer"),
         ("chain: [{recipe: mini-vit, steps: 3}]", "is neither a recipe's name nor"),
         ("chain: [mini]", "mini is a chain of recipes"),
         ("chain: [mini-vit]\nsteps: 3", "steps: a chain file holds `chain` and `questions` alone"),
         ("chain: [mini-vit]\nquestions: -1", "questions: -1 is not a number of test questions"),
+        ("chain: [mini-vit]\nquestions: yes", "questions: yes is not a number of test questions"),
+        ("chain: [mini-vit]\nquestions: 1:30", "questions: 1:30 is not a number of test questions"),
+        ("chain: [mini-vit]\nchain: [mini-t5]", r"own.yaml, line 2: chain stands in line 1 too; keep one"),
+        ("chain: [{recipe: mini-vit, with: {steps: 3, steps: 4}}]", "line 1: steps stands in line 1 too"),
+        (
+            "chain: [{recipe: mini-vit, with: {optimizer.lr: 3, optimizer: {lr: 4}}}]",
+            "optimizer: is given after optimizer.lr, which it would replace",
+        ),
         ("chain: [{recipe: mini-vit, with: {optimiser.lr: 1}}]", "mini-vit: optimiser: is called optimizer now"),
     ],
 )

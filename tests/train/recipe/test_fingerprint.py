@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lion.train.recipe import load_chain, parse, shipped
 from lion.train.recipe.fingerprint import fingerprint
-from lion.train.recipe.load import load_chain, parse, shipped
 from lion.train.recipe.schema import RENAMED, RENAMED_VALUES
 from tests.train.recipe.base import BASE
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from lion.errors import LionError
-from lion.train.recipe.load import load, parse
+from lion.train.recipe import load, parse
 from lion.train.recipe.schema import RENAMED, SECTIONS
 from lion.train.stages import STAGES, PretrainLanguageOptions, Section
 from tests.train.recipe.base import BASE, RECIPES
@@ -28,6 +28,9 @@ from tests.train.recipe.base import BASE, RECIPES
             "out: data.0.path is read from out/own.jsonl, where the run would write",
         ),
         ({"steps": "many"}, "steps: input should be a valid integer"),
+        ({"steps": True}, "steps: input should be a valid integer"),
+        ({"optimizer": {"lr": True}}, "optimizer.lr: input should be a valid number"),
+        ({"data": [{"source": "jsonl", "path": "x", "flip": True}]}, "data.0.flip: input should be a valid number"),
         ({"stage": "stage4"}, "stage: 'stage4' is not one of pretrain-vit"),
         ({"out": None}, "out: "),
         ({"data": []}, "data: "),
@@ -102,6 +105,15 @@ def test_a_mistake_is_one_line_that_names_the_field(change, message):
             "data.0.loose: is called data.0.word_dropout now",
         ),
         ({"stage": "pretrain-t5", "options": {"few_first": 0.1}}, "options.curriculum_few_objects now"),
+        ({"checkpoint": {"loose": 0.3}}, "checkpoint.loose: no such setting; did you mean data.N.word_dropout?"),
+        ({"options": {"find_first": 0.1}}, "options.find_first: no such setting; remove it"),
+        ({"options": {"clip": 0.1}}, "options.clip: no such setting; remove it"),
+        ({"options": {"aligment": 1}}, "options.aligment: no such setting; did you mean options.alignment?"),
+        (
+            {"data": [{"source": "jsonl", "path": "x", "loose": 0.3}]},
+            "data.0.loose: no such setting; remove it",
+        ),
+        ({"optimizer": {"lr": 1, "accumulate": 2}}, "no such setting; did you mean gradient_accumulation?"),
         (
             {"stage": "pretrain-t5", "options": {"scene_as": "symbols"}},
             "options.scene_as: symbols is called object_tokens now",
@@ -148,6 +160,23 @@ def test_the_model_in_the_package_is_meant_unless_another_run_left_a_folder_of_i
     recipe.folder.mkdir()
     assert recipe.init_folders["tagger"] == packaged
     assert recipe.model_copy(update={"out": Path("else")}).init_folders["tagger"] == tmp_path / "lion-mini"
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_path_stands(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = {"source": "jsonl", "path": "~/a.jsonl", "tags_from": "~/tags.jsonl"}
+    held_out = {"source": "okvqa", "folder": "~/okvqa"}
+    recipe = parse(
+        {**BASE, "root": "~/root", "out": "~/runs/mine", "init": {"model": "~/m", "qformer": "q"}, "data": [own]}
+        | {"validation": {"every": 1, "data": [held_out]}}
+    )
+    assert recipe.folder == tmp_path / "runs/mine"
+    assert recipe.init_folders == {"model": tmp_path / "m", "qformer": tmp_path / "root/q"}
+    assert recipe.data[0].paths() == {"path": tmp_path / "a.jsonl", "tags_from": tmp_path / "tags.jsonl"}
+    assert recipe.validation.data[0].folder == tmp_path / "okvqa"
+    assert parse({**BASE, "out": "runs/~"}).folder == Path("runs/~")
+    with pytest.raises(LionError, match=f"out: data.0.tags_from is read from {tmp_path}"):
+        parse({**BASE, "out": "~/", "data": [own]})
 
 
 @pytest.mark.parametrize("name", RECIPES)

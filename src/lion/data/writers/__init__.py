@@ -16,6 +16,7 @@ from lion.data.drawn import FILE, mark_of_folder
 from lion.data.writers import captions, choices, questions, refcoco, visdial
 from lion.data.writers.facts import Album
 from lion.errors import LionError
+from lion.locks import LOCK, FolderLock
 from lion.world.vocabulary import SPLITS, WORLD_VERSION
 
 _LIKE_VQA = {"train": "train", "val": "val", "test": "val"}
@@ -68,16 +69,17 @@ def write_as(
         raise LionError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     if size < 1:
         raise LionError(f"size={size} is out of range; ask for one scene or more")
-    folder = Path(out) / name
+    folder = Path(os.path.expanduser(out)) / name
     mark = {"dataset": name, "world_version": WORLD_VERSION, "seed": seed, "pixels": pixels}
-    there = _splits_of(folder, mark, split)
-    writer, splits = FORMATS[name]
-    with atomic_directory(folder) as unfinished:
-        if there:
-            shutil.copytree(folder, unfinished, dirs_exist_ok=True)
-        first = len(there) * _APART
-        writer(Album(unfinished, split, splits[split], size, seed, pixels, progress or (lambda: None), first))
-        atomic_write_json(unfinished / FILE, {**mark, "splits": {**there, split: size}})
+    with FolderLock(folder.parent, f".{name}{LOCK}"):
+        there = _splits_of(folder, mark, split)
+        writer, splits = FORMATS[name]
+        with atomic_directory(folder) as unfinished:
+            if there:
+                shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+            first = len(there) * _APART
+            writer(Album(unfinished, split, splits[split], size, seed, pixels, progress or (lambda: None), first))
+            atomic_write_json(unfinished / FILE, {**mark, "splits": {**there, split: size}})
     return folder
 
 

@@ -28,8 +28,8 @@ from lion.train.log import log_values
 from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
 from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
-from lion.train.mini.presets import preset_config, world_processor
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.presets import preset_config, world_processor
 from lion.train.recipe.schema import Recipe, WorldData
 from lion.train.stages import PretrainLanguageOptions
 from lion.world import scene

@@ -23,9 +23,9 @@ from lion.metrics.average_precision import average_precision
 from lion.model.configuration_lion import LionConfig
 from lion.model.vision_encoder import VisionEncoder, sincos_positions
 from lion.train.mini.mil_loss import mil_logits, mil_loss, multi_hot
-from lion.train.mini.presets import preset_config, world_processor
 from lion.train.mini.world_batches import WorldBatches
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.presets import preset_config, world_processor
 from lion.train.recipe.schema import Recipe
 from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.vocabulary import held_out_pair

@@ -1,13 +1,14 @@
 """The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
 
-Checked before torch is imported. `load.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
+Checked before torch is imported. `reading.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
@@ -31,6 +32,8 @@ RENAMED = {
 RENAMED_VALUES = {"symbols": "object_tokens"}
 """Values by the names that earlier versions gave them; defaults, so that fingerprints do not hold them."""
 
+UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
+"""A path as users write it: ``~`` is the home folder."""
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
 _Weights = dict[str, Annotated[float, Field(gt=0)]]
 
@@ -75,7 +78,9 @@ class RecordData(Source):
         default=0.0, ge=0, le=1, description="chance to mirror a picture whose text does not mention left or right"
     )
     crop: Share = Field(default=0.0, description="largest share that a random crop cuts off each side")
-    tags_from: Path | None = Field(default=None, description="file of `lion tag --out` with the tags; null: no tags")
+    tags_from: UserPath | None = Field(
+        default=None, description="file of `lion tag --out` with the tags; null: no tags"
+    )
     skip_bad: bool = Field(default=False, description="list bad records in bad_samples.jsonl and go on; false: stop")
 
 
@@ -83,14 +88,14 @@ class JsonlData(RecordData):
     """Your own pictures: JSON lines (image; caption, question and answer, or expression and box) or a CSV."""
 
     source: Literal["jsonl"] = Field(description="this kind of source")
-    path: Path = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
+    path: UserPath = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
 
 
 class DatasetData(RecordData):
     """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
 
     source: DatasetName = Field(description="the dataset")
-    folder: Path = Field(description="folder that holds the dataset, or several of them")
+    folder: UserPath = Field(description="folder that holds the dataset, or several of them")
     split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
 
 
@@ -115,6 +120,12 @@ class ValidationSettings(Section):
 
     every: int = Field(gt=0, description="steps between validations; one more comes at the end")
     samples: int = Field(default=200, gt=0, description="val questions per task of drawn scenes; of own sources in all")
+    decoding: Literal["lion", "official", "short", "boxes", "greedy"] = Field(
+        default="lion",
+        description="preset by which answers are generated (`lion info`): lion, as users get them; greedy: several "
+        "times as fast, and other answers",
+    )
+    at_start: bool = Field(default=True, description="score the model before the first step, too")
     data: tuple[OwnData, ...] = Field(default=(), description="your own held-out sources, beside the drawn world's val")
 
 
@@ -131,7 +142,7 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
     stage: str = Field(description="row of the stage table: what trains and on which tasks")
     model: str = Field(default="mini", description="preset of a model built from scratch: mini or tiny")
-    init: dict[str, Path] = Field(
+    init: dict[str, UserPath] = Field(
         default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
     )
     data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
@@ -150,8 +161,8 @@ class Recipe(Section):
     checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="how often, how many")
     workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of weights and samples; scenes have their own")
-    root: Path = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
-    out: Path = Field(description="folder of the run: log, checkpoints, and at the end the model")
+    root: UserPath = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
+    out: UserPath = Field(description="folder of the run: log, checkpoints, and at the end the model")
     options: SerializeAsAny[Options] = Field(description="settings of the stage's objective")
 
     @property

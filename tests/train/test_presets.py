@@ -5,7 +5,7 @@ import torch
 
 from lion.errors import LionError
 from lion.model.vision_encoder import sincos_positions
-from lion.train.mini.presets import preset_model, world_processor
+from lion.train.presets import preset_model, world_processor
 
 
 def test_queries_start_as_a_grid_where_they_form_one():

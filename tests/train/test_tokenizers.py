@@ -1,6 +1,6 @@
 """The tokenizers of the drawn world: every word a token, and no text lost."""
 
-from lion.train.mini.tokenizers import COORDINATES, bert_tokenizer, t5_tokenizer
+from lion.train.tokenizers import COORDINATES, bert_tokenizer, t5_tokenizer
 from lion.world import vocabulary
 
 

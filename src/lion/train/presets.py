@@ -8,7 +8,7 @@ from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration, LionImageProcessor, LionProcessor
 from lion.model.vision_encoder import sincos_positions
 from lion.prompts import SOFT_TOKEN
-from lion.train.mini.tokenizers import bert_tokenizer, t5_tokenizer
+from lion.train.tokenizers import bert_tokenizer, t5_tokenizer
 from lion.world import vocabulary
 
 PRESETS = {"mini": LionConfig.mini, "tiny": LionConfig.tiny}

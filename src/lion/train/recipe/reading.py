@@ -4,17 +4,28 @@
 """
 
 import difflib
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lion.data.sources import READERS
 from lion.errors import LionError
-from lion.train.recipe.schema import RENAMED, RENAMED_VALUES, SECTIONS, SHIPPED, Recipe
+from lion.train.recipe.plain_yaml import read_yaml
+from lion.train.recipe.schema import (
+    RENAMED,
+    RENAMED_VALUES,
+    SECTIONS,
+    SHIPPED,
+    DatasetData,
+    JsonlData,
+    Recipe,
+    WorldData,
+)
 from lion.train.stages import STAGES
 
 
@@ -28,7 +39,7 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         recipe: a shipped name (`mini-stage1`) or the path of a YAML file.
-        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML.
+        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML, and the last one holds.
 
     Raises:
         LionError: an unknown recipe, setting or stage, a value out of range, or a contradiction.
@@ -37,6 +48,15 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for text in overrides:
         override(fields, text)
     return parse(fields, name=str(fields.get("name", recipe)))
+
+
+def check_given_once(keys: Iterable[str]) -> None:
+    """Raise LionError if a key, or its whole section, is set again: the first value would be lost in silence."""
+    before: list[str] = []
+    for key in keys:
+        if lost := [earlier for earlier in before if f"{earlier}.".startswith(f"{key}.")]:
+            raise LionError(f"{key}: is given after {lost[0]}, which it would replace; give each setting once")
+        before.append(key)
 
 
 @dataclass(frozen=True)
@@ -64,9 +84,9 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
             f"{recipe}: {extra[0]}: a chain file holds `chain` and `questions` alone; put settings under an entry's "
             "`with`"
         )
-    questions = fields.get("questions", 0)
-    if not isinstance(questions, int) or questions < 0:
-        raise LionError(f"{recipe}: questions: {questions!r} is not a number of test questions")
+    questions = str(fields.get("questions", "0"))
+    if not (questions.isascii() and questions.isdigit()):
+        raise LionError(f"{recipe}: questions: {questions} is not a number of test questions")
     entries = fields["chain"]
     if not isinstance(entries, list) or not entries:
         raise LionError(f"chain: {entries!r} is no list of recipes; write chain: [mini-stage1, mini-stage2]")
@@ -78,7 +98,7 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
         for its_name, settings in named:
             if name in (None, its_name):
                 override(settings, text)
-    return Chain(tuple(parse(settings, name) for name, settings in named), questions)
+    return Chain(tuple(parse(settings, name) for name, settings in named), int(questions))
 
 
 def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]:
@@ -88,8 +108,10 @@ def _entry_settings(chain: str | Path, entry: Any) -> tuple[str, dict[str, Any]]
     if not known or not isinstance(given.get("with") or {}, dict):
         raise LionError(f"{chain}: chain: {entry!r} is neither a recipe's name nor {{recipe: NAME, with: {{...}}}}")
     settings = read(given["recipe"])
-    for key, value in (given.get("with") or {}).items():
-        set_value(settings, str(key), value)
+    changes = given.get("with") or {}
+    check_given_once(changes)
+    for key, value in changes.items():
+        set_value(settings, key, value)
     return str(settings.get("name", given["recipe"])), settings
 
 
@@ -97,15 +119,15 @@ def read(recipe: str | Path) -> dict[str, Any]:
     """The YAML of a shipped recipe or a file, unvalidated. Raises: LionError if there is none or it is no mapping."""
     path = SHIPPED / f"{recipe}.yaml"
     if not path.is_file():
-        path = Path(recipe)
+        path = Path(os.path.expanduser(recipe))
     if not path.is_file():
         near = difflib.get_close_matches(str(recipe), shipped(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped())}"
         raise LionError(f"no recipe and no file is called {recipe}; {hint}")
     try:
-        fields = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LionError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        fields = read_yaml(path.read_text("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise LionError(f"{path} is not YAML: {error}") from error
     if not isinstance(fields, dict):
         raise LionError(f"{path} holds no settings; a recipe is lines of `key: value`")
     return fields
@@ -119,9 +141,18 @@ def parse(fields: Mapping[str, Any], name: str = "recipe") -> Recipe:
     if not isinstance(stage, str) or stage not in STAGES:
         raise LionError(f"{name}: stage: {stage!r} is not one of {', '.join(STAGES)}")
     try:
-        return Recipe.model_validate({"options": {}, **fields})
+        return Recipe.model_validate({"options": {}, **_truth_as_text(fields)})
     except ValidationError as error:
-        raise LionError(f"{name}: {_first_problem(error)}") from error
+        raise LionError(f"{name}: {_first_problem(error, stage)}") from error
+
+
+def _truth_as_text(value: Any) -> Any:
+    """`value` with True and False as `true` and `false`, as YAML has them: pydantic takes True for 1, too."""
+    if isinstance(value, Mapping):
+        return {key: _truth_as_text(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_truth_as_text(one) for one in value]
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def override(fields: dict[str, Any], text: str) -> None:
@@ -129,10 +160,7 @@ def override(fields: dict[str, Any], text: str) -> None:
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise LionError(f"an override is key=value, such as steps=100, not {text!r}")
-    try:
-        set_value(fields, key, yaml.safe_load(value))
-    except yaml.YAMLError as error:
-        raise LionError(f"{key}: {value!r} is not a YAML value") from error
+    set_value(fields, key, read_yaml(value, f"{key}={value}"))
 
 
 def set_value(fields: dict[str, Any], key: str, value: Any) -> None:
@@ -149,31 +177,39 @@ def set_value(fields: dict[str, Any], key: str, value: Any) -> None:
         raise LionError(f"{key}: the recipe has no such place; lists are counted from 0, as in data.0.scenes") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, stage: str) -> str:
     """Pydantic's first complaint as `setting: what is wrong (what was given)`; unknown settings come before others.
 
     A misspelt setting is unknown under one name and may be missing under another; the first says what to do.
     """
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     # The union's tag ('world') is part of pydantic's path and not of the file's.
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("world", "jsonl", *READERS))
+    kinds: dict[str, type[BaseModel]] = {"world": WorldData, "jsonl": JsonlData, **dict.fromkeys(READERS, DatasetData)}
+    where = ".".join(str(part) for part in problem["loc"] if part not in kinds)
     message, given = problem["msg"].removeprefix("Value error, "), problem["input"]
     if problem["type"] == "extra_forbidden":
-        return f"{where}: {_unknown_setting(where)}"
+        kind = next((kinds[part] for part in problem["loc"] if part in kinds), WorldData)
+        sections = {**SECTIONS, "options.": STAGES[stage].options, "data.N.": kind}
+        return f"{where}: {_unknown_setting(where, sections)}"
     if problem["type"] == "missing":
         return f"{where}: is missing; give it a value"
     if problem["type"] == "literal_error" and isinstance(given, str) and given in RENAMED_VALUES:
         return f"{where}: {given} is called {RENAMED_VALUES[given]} now"
     if not where:
         return message
-    return f"{where}: {message[0].lower()}{message[1:]} (it is {given!r})"
+    shown = given if given and isinstance(given, str) else repr(given)
+    return f"{where}: {message[0].lower()}{message[1:]} (it is {shown})"
 
 
-def _unknown_setting(where: str) -> str:
-    """What to do about a setting that does not exist, by its dotted name."""
-    *section, name = where.split(".")
-    if name in RENAMED:
-        return f"is called {'.'.join([*section, RENAMED[name]])} now"
-    names = {} if section == ["options"] else {n: p + n for p, model in SECTIONS.items() for n in model.model_fields}
-    near = difflib.get_close_matches(name, names, n=1)
+def _unknown_setting(where: str, sections: Mapping[str, type[BaseModel]]) -> str:
+    """What to do about a setting that does not exist, by its dotted name and the schemas by their settings' prefix."""
+    section, dot, name = where.rpartition(".")
+    prefix = re.sub(r"\b\d+\b", "N", section).removeprefix("validation.") if "data" in section else section
+    own, now = sections.get(prefix + dot), RENAMED.get(name, name)
+    if own and now != name and now in own.model_fields:
+        return f"is called {section}{dot}{now} now"
+    # A setting of the options is nowhere else, and one that is nowhere in them belongs to another stage.
+    known = {section + dot: own} if own and section == "options" else sections
+    names = {n: p + n for p, model in known.items() for n in model.model_fields}
+    near = difflib.get_close_matches(now, names, n=1)
     return f"no such setting; did you mean {names[near[0]]}?" if near else "no such setting; remove it"

@@ -1,0 +1,66 @@
+"""Words that a tokenizer spells in letters are found, and users are told before the first step."""
+
+import json
+
+import pytest
+from PIL import Image
+from transformers import T5TokenizerFast
+
+from lion.errors import LionWarning
+from lion.train.dry_run import dry_run
+from lion.train.presets import world_processor
+from lion.train.recipe import parse
+from lion.train.run import train
+from lion.train.spelling import spelt_words
+
+
+def test_the_world_s_words_have_pieces_and_others_are_spelt():
+    tokenizer = world_processor("tiny").tokenizer
+    texts = [
+        "a large red kite, 3 apples",
+        "A small purple gnome",
+        "two gnomes: gnome Größe 狮子",
+        "[0.10,0.20,0.30,0.40]",
+    ]
+    assert spelt_words(texts, tokenizer) == ["gnome", "gnomes", "Größe", "狮子"]
+    assert spelt_words([], tokenizer) == []
+
+
+def test_pieces_of_a_vocabulary_learnt_from_text_are_no_letters():
+    pieces = [
+        ("<pad>", 0),
+        ("</s>", 0),
+        ("<unk>", 0),
+        ("▁", -3),
+        *((c, -9) for c in "xylophone"),
+        ("lo", -4),
+        ("phone", -4),
+    ]
+    tokenizer = T5TokenizerFast(vocab=pieces)
+    assert spelt_words(["xylophone"], tokenizer) == [] and spelt_words(["xyl", "ö"], tokenizer) == ["xyl", "ö"]
+
+
+@pytest.fixture
+def own(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    words = [f"{first}{second}q" for first in "bcdfgh" for second in "xz"]
+    rows = [{"image": "a.png", "caption": f"a red {word}"} for word in words]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fields = {
+        "name": "own",
+        "stage": "stage1",
+        "model": "tiny",
+        "steps": 1,
+        "batch_size": 2,
+        "out": str(tmp_path / "run"),
+    }
+    return parse({**fields, "optimizer": {"lr": 0.1}, "data": [{"source": "jsonl", "path": str(tmp_path / "a.jsonl")}]})
+
+
+def test_users_are_told_before_the_first_step(own):
+    with pytest.warns(
+        LionWarning, match=r"no piece for 12 words of your texts and spells them \(bxq, bzq, .*, gzq, \.\.\.\)"
+    ):
+        train(own)
+    estimate, _ = dry_run(own)
+    assert len(estimate.notes) == 1 and "bxq" in estimate.notes[0] and "finetuning.md" in estimate.notes[0]
