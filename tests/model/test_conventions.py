@@ -198,7 +198,9 @@ def test_the_loss_is_computed_in_float32(dtype):
         head.bias[8] = -7.0
     model.language_model.lm_head = head
     with torch.no_grad():
-        loss = model.to(dtype)(**inputs(rows=2) | {"pixel_values": inputs(rows=2)["pixel_values"].to(dtype)}, labels=targets).loss
+        loss = model.to(dtype)(
+            **inputs(rows=2) | {"pixel_values": inputs(rows=2)["pixel_values"].to(dtype)}, labels=targets
+        ).loss
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(math.log1p(math.exp(-7)), rel=1e-3)
 

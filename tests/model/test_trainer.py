@@ -1,13 +1,11 @@
 """transformers' Trainer with LION: on two processes, with gradient checkpointing, from a checkpoint's own folder."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from lion.model import LionConfig, LionForConditionalGeneration
 from tests.model.test_modeling_lion import inputs, labels
+from tests.processes import torchrun
 
 SCRIPT = """
 import sys, torch
@@ -35,6 +33,5 @@ def test_two_processes_with_gradient_checkpointing(tmp_path, visual_inputs):
     torch.save(inputs(rows=8) | {"labels": labels(8)}, tmp_path / "batch.pt")
     script = tmp_path / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", str(script)]
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=300)
+    done = torchrun(2, script, tmp_path)
     assert done.returncode == 0 and done.stdout.count("steps 3") == 2, done.stderr[-3000:]
