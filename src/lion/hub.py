@@ -1,10 +1,8 @@
 """Model repositories of the Hugging Face Hub: the form of their ids, downloads, and the errors of damaged files."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 
@@ -15,22 +13,6 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError)
 """What json, transformers, tokenizers and safetensors raise for the files of a damaged checkpoint."""
-
-
-@contextmanager
-def no_weights_bar() -> Iterator[None]:
-    """Inside, transformers draws no bar while it reads weights; those of downloads stay, and so do its settings."""
-    from transformers.utils import logging
-
-    def draw(bar: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden = {"disable": True} if kwargs.get("desc") == "Loading weights" else {}
-        return before(bar, args, kwargs | hidden) if before else bar(*args, **kwargs | hidden)
-
-    before = logging.set_tqdm_hook(draw)
-    try:
-        yield
-    finally:
-        logging.set_tqdm_hook(before)
 
 
 def fetch(name: str, patterns: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ from lion.checkpoints.device import default_dtype, find_device
 from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger
 from lion.checkpoints.tensors import OTHER_SHAPE, and_more
 from lion.errors import LionError, first_line
-from lion.hub import LOAD_ERRORS, no_weights_bar
+from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger, Tagger
 
@@ -91,10 +91,9 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
     try:
         if (folder / GENERATION_CONFIG_NAME).is_file():  # from_pretrained would ignore one that it cannot read
             GenerationConfig.from_pretrained(folder, local_files_only=True)
-        with no_weights_bar():
-            model, report = LionForConditionalGeneration.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-            )
+        model, report = LionForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except LOAD_ERRORS as error:
         raise LionError(f"cannot load '{name}': {first_line(error)}; save or copy the checkpoint again") from error
     if mismatched := sorted(report["mismatched_keys"]):

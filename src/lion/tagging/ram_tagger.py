@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import SwinConfig
 
 from lion.errors import LionError, first_line
-from lion.hub import LOAD_ERRORS, no_weights_bar
+from lion.hub import LOAD_ERRORS
 from lion.images import ImageSource, image_hash, open_image
 from lion.provenance import update_with_tensors
 from lion.tagging.configuration_ram import RamConfig
@@ -179,10 +179,9 @@ class RamTagger:
                 raise LionError(f"{name_or_path} holds no RAM tagger (model type {fields.get('model_type')}); {_FIX}")
             config = RamConfig.from_dict(fields)
             policy = policy or TagPolicy.from_dict(config.tag_policy or {})
-            with no_weights_bar():
-                loaded: Any = RamModel.from_pretrained(
-                    str(name_or_path), config=config, dtype=dtype, output_loading_info=True, **hub
-                )
+            loaded: Any = RamModel.from_pretrained(
+                str(name_or_path), config=config, dtype=dtype, output_loading_info=True, **hub
+            )
         except LionError:
             raise
         except LOAD_ERRORS as error:
