@@ -34,7 +34,7 @@ def lion():
 def test_it_is_small_and_nothing_in_it_is_code():
     files = [path for path in FOLDER.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 12e6
-    assert {path.suffix for path in files} <= {".json", ".safetensors", ".md", ".txt"}
+    assert {path.suffix for path in files} <= {".json", ".jinja", ".safetensors", ".md", ".txt"}
     with safe_open(FOLDER / "model.safetensors", "pt") as weights:
         tensors = {name: weights.get_tensor(name) for name in list(weights.keys())}
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}

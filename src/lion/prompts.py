@@ -87,6 +87,31 @@ _NEVER_TUNED = frozenset(wording.lower() for wordings in HELD_OUT_INSTRUCTIONS.v
 DIALOG_HISTORY = "Dialog history: {rounds} "
 DIALOG_ROUND = "Question: {question} Answer: {answer}"
 
+CHAT_TEMPLATE = f"""\
+{{%- set later = "{DIALOG_HISTORY.format(rounds="%s")}{INSTRUCTIONS[Task.DIALOG][0].format(question="%s")}" -%}}
+{{%- set round = "{DIALOG_ROUND.format(question="%s", answer="%s")}" -%}}
+{{%- set chat = namespace(question=none, rounds=[]) -%}}
+{{%- for message in messages -%}}
+  {{%- set content = message.content -%}}
+  {{%- set texts = [content] if content is string else content | map(attribute="text", default="") -%}}
+  {{%- set text = (texts | join(" ")).split() | join(" ") -%}}
+  {{%- if message.role == "user" and chat.question is none -%}}
+    {{%- set chat.question = text -%}}
+  {{%- elif message.role == "assistant" and chat.question is not none -%}}
+    {{%- set chat.rounds = chat.rounds + [round | format(chat.question, text)] -%}}
+    {{%- set chat.question = none -%}}
+  {{%- else -%}}
+    {{{{- raise_exception("a chat with LION is questions by user and answers by assistant, in turn") -}}}}
+  {{%- endif -%}}
+{{%- endfor -%}}
+{{%- if chat.question is none -%}}
+  {{{{- raise_exception("the last message of a chat with LION is a question by user") -}}}}
+{{%- endif -%}}
+{{{{- later | format(chat.rounds | join(" "), chat.question) if chat.rounds else chat.question -}}}}
+"""
+"""Jinja, for transformers' ``apply_chat_template``: the first message as it stands, later ones as :func:`instruction`
+words a dialog."""
+
 INSTRUCTION_FIELDS: Mapping[Task, tuple[str, ...]] = {
     Task.CAPTION: (),
     Task.VQA: ("question",),

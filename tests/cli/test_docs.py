@@ -1,6 +1,7 @@
 """What docs and examples show is run here, on the tiny model in lion-mini's place."""
 
 import io
+import json
 import re
 import runpy
 import shlex
@@ -10,14 +11,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from lion.model.modeling_lion import component_of
 from lion.pipeline import Look
 from lion.tagging import TagRow, write_tags
 from tests.tagging.released import released_weights
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "pipeline.md").read_text(), re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS, OF_TRANSFORMERS = (
+    PYTHON.findall((ROOT / "docs" / f"{page}.md").read_text()) for page in ("pipeline", "transformers")
+)
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def place(tmp_path, pictures, checkpoint, monkeypatch):
 
 
 def test_docs_hold_something_to_run():
-    assert len(COMMANDS) > 15 and len(BLOCKS) > 5
+    assert len(COMMANDS) > 15 and len(BLOCKS) > 5 and len(OF_TRANSFORMERS) == 3
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -73,6 +79,47 @@ def test_python_of_the_docs(place, says, capsys):
     assert (place / "annotated.png").exists()
     out = capsys.readouterr().out
     assert out.startswith("(512, 512) ('car', 'tree', 'sun')\n") and "('boat', 'sea')\n" in out
+
+
+def test_python_of_the_page_on_transformers(place, capsys):
+    (place / "path/to/model").unlink()
+    (place / "path/to/model").symlink_to(ROOT / "src/lion/bundled/lion-mini")
+    exec(compile("\n".join(OF_TRANSFORMERS), "docs/transformers.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "['blue']" and [line.count("generated_text") for line in lines[1:5]] == [1, 2, 1, 1]
+    assert "'generated_text': '[0." in lines[3] and "dtype" not in lines[5]  # a box; a loss in float32
+
+
+@pytest.fixture
+def questions(place):
+    row = {"image": "scene.png", "question": "what color is the kite?", "answer": "blue"}
+    (place / "mine.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+
+def tuned(folder):
+    """A model and processor that differ from lion-mini, and load."""
+    model, start = (
+        AutoModelForImageTextToText.from_pretrained(each) for each in (folder, ROOT / "src/lion/bundled/lion-mini")
+    )
+    AutoProcessor.from_pretrained(folder)
+    now = dict(model.named_parameters())
+    return {component_of(name) for name, old in start.named_parameters() if not torch.equal(now[name].to(old), old)}
+
+
+def test_example_with_the_trainer(place, questions, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["trainer.py", "mine.jsonl", "out", "--steps", "2"])
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    runpy.run_path(str(ROOT / "examples" / "trainer.py"), run_name="__main__")
+    assert "['blue']" in capsys.readouterr().out
+    assert tuned(place / "out") and not tuned(place / "out") & {"vision_encoder", "language_model"}
+
+
+def test_example_with_peft(place, questions, monkeypatch, capsys):
+    pytest.importorskip("peft")
+    monkeypatch.setattr(sys, "argv", ["peft_lora.py", "mine.jsonl", "out", "--steps", "2"])
+    runpy.run_path(str(ROOT / "examples" / "peft_lora.py"), run_name="__main__")
+    assert "step 2: loss" in capsys.readouterr().out
+    assert tuned(place / "out") == {"language_model"}
 
 
 @pytest.mark.parametrize(

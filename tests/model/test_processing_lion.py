@@ -1,5 +1,7 @@
 """The processor: budgets, the soft token, levels, boxes."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ from PIL import Image
 from transformers import AutoProcessor
 
 from lion.errors import LionError
-from lion.model import LionConfig, LionProcessor, TaskLevel
-from lion.prompts import SOFT_TOKEN, Task
+from lion.model import LionConfig, LionImageProcessor, LionProcessor, TaskLevel
+from lion.prompts import SOFT_TOKEN, Task, instruction
 from lion.train.presets import world_processor
 
+PICTURE = Image.effect_noise((40, 60), 80)
 QUESTION = "Please locate the red cat in the image."
 
 
@@ -58,8 +61,33 @@ def test_each_row_has_its_own_level(processor):
         ({"text": ["what?"], "tags": []}, "0 tag lists for 1"),
         ({"text": ["what?"], "tasks": [Task.VQA, Task.VQA]}, "2 tasks for 1"),
         ({"text": "what?", "answers": ["a", "b"]}, "2 answers for 1"),
-        ({"text": "what?", "return_tensors": "np"}, "leave them out"),
-        ({"images": np.zeros((4, 4, 3), dtype=np.uint8)}, "PIL images"),
+        ({}, "nothing to process"),
+        ({"images": []}, "there is no picture"),
+        ({"text": []}, "text is one text or a list of them"),
+        ({"text": [["what", "?"]]}, "text is one text or a list of them"),
+        ({"text": 3}, "text is one text"),
+        ({"answers": []}, "answers is one text"),
+        ({"text": "what?", "tasks": "foo"}, "'foo' is no task; write caption, vqa, dialog, rec, reg"),
+        ({"text": "what?", "tasks": ["foo"]}, "'foo' is no task"),
+        ({"text": "what?", "tasks": []}, "0 tasks for 1"),
+        ({"images": PICTURE, "tasks": "vqa"}, "tags and tasks belong to a text"),
+        ({"images": PICTURE, "tags": [["cat"]]}, "tags and tasks belong to a text"),
+        ({"images": [PICTURE, PICTURE], "text": "what?"}, "2 images for 1"),
+        ({"images": [[PICTURE, PICTURE]], "text": "what?"}, "row 0 has 2 pictures"),
+        ({"images": [[PICTURE, PICTURE], []], "text": ["what?", "what?"]}, "row 0 has 2 pictures"),
+        ({"text": "what?", "paddign": True}, "no keyword 'paddign'"),
+        ({"text": "what?", "padding": "long"}, "padding"),
+        ({"text": "what?", "truncation": "only_second"}, "no use for truncation='only_second'"),
+        ({"text": "what?", "padding_side": "left"}, "no use for padding_side='left'"),
+        ({"text": "what?", "add_special_tokens": False}, "no use for add_special_tokens=False"),
+        ({"text": "what?", "return_offsets_mapping": True}, "no use for return_offsets_mapping=True"),
+        ({"text": "what?", "max_length": 0}, "max_length=0 must be at least 1"),
+        ({"text": "what?", "return_tensors": "tf"}, "return_tensors"),
+        ({"text": "what?", "videos": [1]}, "leave videos out"),
+        ({"text": "what?", "padding": True, "text_kwargs": {"padding": False}}, "passed two times"),
+        ({"text": ["what?", "what is on the table?"], "padding": False}, "leave padding=False out"),
+        ({"images": PICTURE, "do_pad": True}, "no use for do_pad=True"),
+        ({"images": PICTURE, "images_kwargs": {"do_normalise": False}}, "do_normalise"),
     ],
 )
 def test_mistakes_are_one_line(processor, arguments, message):
@@ -76,7 +104,7 @@ def test_one_answer_is_one_row_and_callers_of_transformers_are_at_home(processor
 
 def test_truncation_keeps_the_end_and_the_soft_token(processor):
     text = "red " * 500 + "cat?"
-    batch = processor(text=[text], tags=[["cat"]], too_long="truncate")
+    batch = processor(text=[text], tags=[["cat"]], truncation=True)
     words = processor.tokenizer.decode(batch["input_ids"][0], skip_special_tokens=True)
     assert batch["input_ids"].shape[1] == processor.max_text_tokens and words.endswith("cat?")
     assert batch["qformer_input_ids"].shape[1] <= processor.max_text_tokens
@@ -103,3 +131,158 @@ def test_grounding_never_invents_a_box(processor):
     torch.testing.assert_close(good["boxes"], torch.tensor([[20.0, 20.0, 60.0, 40.0]]))
     assert good["ok"] and not none["ok"] and not bad["ok"]
     assert len(none["boxes"]) == len(bad["boxes"]) == 0 and bad["reason"]
+
+
+TWO = ["is there a cat?", "is there a red cat beside the umbrella?"]
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"max_length": 20, "truncation": True},
+        {"max_length": 20},
+        {"padding": "longest"},
+        {"padding": True, "truncation": "longest_first"},
+        {"truncation": False},
+        {"truncation": None, "padding": None},
+        {"text_kwargs": {"padding": True}},
+        {"images_kwargs": {}},
+        {"common_kwargs": {"return_tensors": "pt"}},
+        {"add_special_tokens": True, "return_attention_mask": True, "return_token_type_ids": False, "stride": 0},
+        {"padding_side": "right"},
+        {"audio": None, "videos": None},
+        {"do_normalize": True},
+    ],
+)
+def test_keywords_that_ask_for_the_usual_change_nothing(processor, keywords):
+    plain = processor(images=[PICTURE] * 2, text=TWO, tasks="vqa")
+    asked = processor(images=[PICTURE] * 2, text=TWO, tasks="vqa", **keywords)
+    assert plain.keys() == asked.keys() and all(torch.equal(plain[name], asked[name]) for name in plain)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_keywords_act_flat_and_nested(processor, nested):
+    def call(images=None, **text):
+        flat = {"text_kwargs": text, "images_kwargs": images} if nested else {**text, **images}
+        return processor(images=[PICTURE] * 2, text=TWO, **flat)
+
+    batch = call(padding="max_length", max_length=30, images={"do_normalize": False})
+    assert batch["input_ids"].shape == batch["qformer_input_ids"].shape == batch["attention_mask"].shape == (2, 30)
+    assert batch["pixel_values"].min() >= 0 and batch["pixel_values"].max() <= 1
+    short = call(truncation=True, max_length=6, images={"size": 28})
+    assert short["input_ids"].shape == short["qformer_input_ids"].shape == (2, 6)
+    assert short["pixel_values"].shape == (2, 3, 28, 28)
+    assert short["qformer_input_ids"][:, 0].tolist() == [processor.qformer_tokenizer.cls_token_id] * 2
+    assert short["qformer_input_ids"][1, -1] == processor.qformer_tokenizer.sep_token_id
+    assert call(pad_to_multiple_of=16, images={})["input_ids"].shape[1] % 16 == 0
+
+
+@pytest.mark.parametrize(("kind", "type_"), [("pt", torch.Tensor), ("np", np.ndarray), (None, list)])
+def test_tensors_are_of_the_kind_asked_for(processor, kind, type_):
+    plain = processor(images=PICTURE, text=QUESTION, answers="red")
+    batch = processor(images=PICTURE, text=QUESTION, answers="red", return_tensors=kind)
+    for name, value in batch.items():
+        assert type(value) is type_, name
+        assert torch.equal(torch.as_tensor(np.asarray(value)), plain[name]), name
+
+
+def test_rows_without_padding_are_lists(processor):
+    batch = processor(text=TWO, padding=False, return_tensors=None)
+    assert [len(row) for row in batch["input_ids"]] == [len(row) for row in batch["attention_mask"]]
+    assert len(batch["input_ids"][0]) < len(batch["input_ids"][1])
+
+
+def test_the_level_is_that_of_the_task_named_else_of_vqa(processor):
+    assert processor(text=TWO)["task_levels"].tolist() == [TaskLevel.IMAGE] * 2
+    assert processor(text=TWO, tasks="rec")["task_levels"].tolist() == [TaskLevel.REGION] * 2
+    assert processor(text=TWO, tasks=["rec", "vqa"])["task_levels"].tolist() == [TaskLevel.REGION, TaskLevel.IMAGE]
+
+
+def test_pictures_may_be_arrays_tensors_and_rows_of_one(processor):
+    golden = processor(images=[PICTURE] * 2, text=TWO)["pixel_values"]
+    rgb = np.asarray(PICTURE.convert("RGB"))
+    for images in ([rgb] * 2, np.stack([rgb] * 2), torch.from_numpy(np.stack([rgb] * 2)), [[PICTURE], [rgb]]):
+        assert torch.equal(processor(images=images, text=TWO)["pixel_values"], golden)
+
+
+def test_no_call_changes_a_later_one_or_what_is_saved(tmp_path):
+    processor, fresh = world_processor("tiny"), world_processor("tiny")
+    plain = processor(text=TWO, answers=["red"] * 2)
+    processor(text=["red " * 200 + "cat?"], answers=["red " * 200], truncation=True, max_length=9, padding="max_length")
+    for tokenizer in (processor.tokenizer, processor.qformer_tokenizer):
+        tokenizer(TWO, truncation=True, max_length=3, padding="max_length")
+    again = processor(text=TWO, answers=["red"] * 2)
+    assert all(torch.equal(plain[name], again[name]) for name in plain)
+    processor.save_pretrained(tmp_path / "used")
+    fresh.save_pretrained(tmp_path / "fresh")
+    files = [path.relative_to(tmp_path / "used") for path in (tmp_path / "used").rglob("*") if path.is_file()]
+    assert {"chat_template.jinja", "processor_config.json", "tokenizer.json"} <= {str(path) for path in files}
+    for path in files:
+        assert (tmp_path / "used" / path).read_text() == (tmp_path / "fresh" / path).read_text(), path
+    assert json.loads((tmp_path / "used/tokenizer.json").read_text())["truncation"] is None
+
+
+def test_a_tokenizer_file_that_tells_of_truncation_changes_nothing(tmp_path):
+    processor = world_processor("tiny")
+    processor.save_pretrained(tmp_path)
+    processor.tokenizer(TWO, truncation=True, max_length=3, padding=True)
+    processor.tokenizer.save_pretrained(tmp_path)  # as checkpoints of earlier versions have it
+    again = LionProcessor.from_pretrained(tmp_path)
+    assert again.tokenizer.init_kwargs["max_length"] == 3
+    assert torch.equal(again(text=TWO)["input_ids"], processor(text=TWO)["input_ids"])
+
+
+def test_long_answers_lose_their_end_but_not_the_last_token(processor):
+    ids = processor(answers=["red " * 300, "cat"])["labels"]
+    assert ids.shape == (2, processor.max_answer_tokens)
+    assert ids[0, -1] == processor.tokenizer.eos_token_id and ids[1, -1] == -100
+
+
+def test_image_options_are_saved_and_loaded(processor, tmp_path):
+    own = LionProcessor(LionImageProcessor(56, do_normalize=False), processor.tokenizer, processor.qformer_tokenizer)
+    own.save_pretrained(tmp_path)
+    again = LionProcessor.from_pretrained(tmp_path)
+    assert torch.equal(again(images=PICTURE)["pixel_values"], own(images=PICTURE)["pixel_values"])
+    assert again(images=PICTURE)["pixel_values"].min() >= 0
+
+
+def user(*content):
+    return {"role": "user", "content": list(content) if len(content) > 1 else content[0]}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def test_a_chat_is_worded_as_a_dialog(processor):
+    seen = {"type": "image", "image": PICTURE}
+    assert processor.apply_chat_template([user(seen, text("what is  it?"))]) == "what is it?"
+    rounds = [("what is it?", "a 100% red cat"), ("is it big?", "no")]
+    chat = [user(seen, text("what is it?"))]
+    for question, answer in zip(["is it big?", "where is it?"], ["a 100% red cat", "no"], strict=True):
+        chat += [{"role": "assistant", "content": [text(answer)]}, user(question)]
+    worded = instruction(Task.DIALOG, question="where is it?", history=rounds)
+    assert processor.apply_chat_template(chat) == worded
+    batch = processor.apply_chat_template(chat, tokenize=True, return_dict=True)
+    golden = processor(images=PICTURE, text=worded, tasks="dialog")
+    assert batch.keys() == golden.keys() and all(torch.equal(batch[name], golden[name]) for name in golden)
+    two = processor.apply_chat_template(
+        [chat, [user(seen, text("a short image caption."))]],
+        tokenize=True,
+        return_dict=True,
+        processor_kwargs={"tasks": ["dialog", "rec"]},
+    )
+    assert two["pixel_values"].shape[0] == 2 and two["task_levels"].tolist() == [TaskLevel.IMAGE, TaskLevel.REGION]
+
+
+@pytest.mark.parametrize(
+    ("chat", "message"),
+    [
+        ([user("what?"), user("what?")], "in turn"),
+        ([{"role": "system", "content": "be brief"}, user("what?")], "in turn"),
+        ([user("what?"), {"role": "assistant", "content": "a cat"}], "the last message"),
+    ],
+)
+def test_a_chat_that_is_none_is_refused(processor, chat, message):
+    with pytest.raises(Exception, match=message):
+        processor.apply_chat_template(chat)

@@ -149,7 +149,7 @@ def batch(level: str, tags: bool = True, **limits: int) -> dict[str, Tensor]:
             text=rows["question"],
             tags=[line.split(", ") for line in inputs["tags"]] if tags else None,
             answers=rows["answer"],
-            too_long="truncate",
+            truncation=True,
         )
     )
     encoded["pixel_values"] = tensors("inputs")["image"]

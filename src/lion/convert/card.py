@@ -47,6 +47,9 @@ model = AutoModelForImageTextToText.from_pretrained("path/to/{name}", device_map
 processor = AutoProcessor.from_pretrained("path/to/{name}")
 ```
 
+`pipeline("image-text-to-text", model="path/to/{name}")` of transformers answers, too, questions and chats alike; to
+locate a phrase give it `tasks="rec"`.
+
 {tagger} Generation defaults are five beams, as released; the released repetition penalty of 1.5 is not among them, as
 it punishes what every box repeats (`repetition_penalty=1.5` brings it back).
 

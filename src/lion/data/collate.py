@@ -26,7 +26,7 @@ def collate(samples: Sequence[Sample], processor: LionProcessor) -> dict[str, Te
         tags=[sample.tags for sample in samples],
         tasks=[sample.task for sample in samples],
         answers=[sample.answer for sample in samples],
-        too_long="truncate",
+        truncation=True,
     )
     images, resize = [sample.image for sample in samples], processor.image_processor.resize
     pixels = [image if isinstance(image, np.ndarray) else resize(image) for image in images]

@@ -7,16 +7,9 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from lion.model.configuration_lion import LionConfig, VisionAggregatorConfig
 from lion.model.image_processing_lion import LionImageProcessor
+from lion.model.inputs_outputs import LionImageFeatures, LionInputs, LionOutput, VisualFeatures
 from lion.model.mixture_of_adapters import TaskLevel, level_of
-from lion.model.modeling_lion import (
-    FROZEN,
-    TRAINABLE,
-    LionForConditionalGeneration,
-    LionImageFeatures,
-    LionInputs,
-    LionOutput,
-    VisualFeatures,
-)
+from lion.model.modeling_lion import FROZEN, TRAINABLE, LionForConditionalGeneration
 from lion.model.processing_lion import LionProcessor
 
 AutoConfig.register("lion", LionConfig, exist_ok=True)

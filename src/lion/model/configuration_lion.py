@@ -89,6 +89,12 @@ class LionConfig(PreTrainedConfig):
         if not self.taps or any(not 1 <= tap <= depth for tap in self.taps):
             raise ValueError(f"taps={self.taps} must name vision blocks between 1 and {depth} (counted from 1)")
 
+    @property
+    def pad_token_id(self) -> int | None:
+        """The language model's; transformers' Seq2SeqTrainer fills up what it generates with it."""
+        found: int | None = self.text_config.pad_token_id
+        return found
+
     @classmethod
     def flan_t5_xl(cls) -> Self:
         """The released LION with FLAN-T5-XL (4.1 B parameters)."""

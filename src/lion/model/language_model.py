@@ -115,6 +115,25 @@ class LionLanguageModel(OwnStartValues, T5ForConditionalGeneration):
         self._keep_in_fp32_modules = KEPT_IN_FLOAT32  # T5's constructor has collected those of the stacks just replaced
         self.post_init()
 
-    def prepare_inputs_for_generation(self, *args: Any, task_levels: Tensor, **kwargs: Any) -> dict[str, Any]:
+    def prepare_inputs_for_generation(
+        self,
+        *args: Any,
+        task_levels: Tensor,
+        assistant_inputs_embeds: Tensor | None = None,
+        assistant_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """As T5's. ``generate`` accepts, and repeats for beams, the arguments that are named here."""
         return super().prepare_inputs_for_generation(*args, task_levels=task_levels, **kwargs)
+
+    def _prepare_model_inputs(
+        self, inputs: Tensor | None, bos_token_id: Any, model_kwargs: dict[str, Any]
+    ) -> tuple[Tensor, str | None, dict[str, Any]]:
+        """As T5's; where it is the assistant of another model, its own embeddings (or that model's) are no ids."""
+        if inputs is not None and inputs.is_floating_point():
+            own = model_kwargs.pop("assistant_inputs_embeds", None)
+            mask = model_kwargs.pop("assistant_mask", None)
+            model_kwargs["inputs_embeds"] = inputs if own is None else own
+            model_kwargs["attention_mask"] = model_kwargs["attention_mask"] if mask is None else mask
+            inputs = None
+        return super()._prepare_model_inputs(inputs, bos_token_id, model_kwargs)

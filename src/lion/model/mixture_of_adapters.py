@@ -8,6 +8,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor, nn
 
+from lion.errors import LionError
 from lion.prompts import Task
 
 
@@ -22,8 +23,13 @@ class TaskLevel(IntEnum):
     IMAGE = 1
 
 
-def level_of(task: Task) -> TaskLevel:
-    """The level at which ``task`` is trained: boxes in or out mean region, all else image."""
+def level_of(task: Task | str) -> TaskLevel:
+    """The level at which ``task`` is trained: boxes in or out mean region, all else image.
+
+    Raises: LionError if there is no such task.
+    """
+    if task not in list(Task):
+        raise LionError(f"{task!r} is no task; write {', '.join(Task)}")
     return TaskLevel.REGION if Task(task) in (Task.REC, Task.REG) else TaskLevel.IMAGE
 
 

@@ -16,80 +16,23 @@ width (2048 XL, 4096 XXL).
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Self, TypedDict, Unpack
+from collections.abc import Collection, Iterator
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling, Seq2SeqLMOutput
 from transformers.utils.generic import can_return_tuple
 
 from lion.model.candidate_scoring import Candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
+from lion.model.inputs_outputs import LanguageModelInputs, LionImageFeatures, LionInputs, LionOutput, VisualFeatures
 from lion.model.language_model import KEPT_IN_FLOAT32, LionLanguageModel, OwnStartValues
 from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
 from lion.model.vision_aggregator import MLP, Attention, FeedForward, VisionAggregator
 from lion.model.vision_encoder import VisionEncoder
-
-
-@dataclass
-class VisualFeatures:
-    """The part of the visual input that depends on the picture alone; computed once, used for any number of prompts.
-
-    Attributes:
-        last_BPV: deepest tap, un-normalised; the Q-Former reads it.
-        aggregated_BPD: aggregator tokens in the language model's width; None where ``visual_inputs`` is ``qformer``.
-    """
-
-    last_BPV: Tensor
-    aggregated_BPD: Tensor | None
-
-    def __len__(self) -> int:
-        return self.last_BPV.shape[0]
-
-    def row(self, index: int) -> Self:
-        """One picture of the batch, in memory of its own."""
-        return self.map(lambda tensor: tensor[index : index + 1].clone())
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """Apply ``change`` to each tensor (pick rows, move, repeat)."""
-        aggregated = self.aggregated_BPD
-        return type(self)(change(self.last_BPV), None if aggregated is None else change(aggregated))
-
-    @classmethod
-    def concatenate(cls, looks: Iterable[Self]) -> Self:
-        """Join batches, in order."""
-        looks = list(looks)
-        aggregated = [look.aggregated_BPD for look in looks if look.aggregated_BPD is not None]
-        return cls(torch.cat([look.last_BPV for look in looks]), torch.cat(aggregated) if aggregated else None)
-
-
-@dataclass
-class LionImageFeatures(BaseModelOutputWithPooling):
-    """The visual tokens of a batch.
-
-    Attributes:
-        last_hidden_state: deepest tap of the Vision Encoder, un-normalised, (B, P, V).
-        pooler_output: what the language model reads, ``[Q | P]`` or what ``visual_inputs`` leaves of it, (B, Q + P, D).
-        qformer_hidden_states: the Q part, (B, Q, D); None where ``visual_inputs`` is ``aggregator``.
-        aggregator_hidden_states: the P part, (B, P, D); None where ``visual_inputs`` is ``qformer``.
-    """
-
-    qformer_hidden_states: Tensor | None = None
-    aggregator_hidden_states: Tensor | None = None
-
-
-@dataclass
-class LionOutput(Seq2SeqLMOutput):
-    """The language model's output (loss, logits, ...) and the visual tokens as in :class:`LionImageFeatures`."""
-
-    qformer_hidden_states: Tensor | None = None
-    aggregator_hidden_states: Tensor | None = None
-
 
 FROZEN = ("vision_encoder", "language_model")
 """Components that no stage trains."""
@@ -97,25 +40,11 @@ FROZEN = ("vision_encoder", "language_model")
 TRAINABLE = ("qformer", "vision_aggregator", "mlp", "image_adapter", "region_adapter", "router", "tag_soft_prompt")
 """Components that stages name as trainable."""
 
+UNREAD = {"both": (), "qformer": ("vision_aggregator", "mlp"), "aggregator": ("qformer",)}
+"""Components that take no part in forward, for each value of ``visual_inputs``."""
+
 ALWAYS_FLOAT32 = (r".+\.mixture", r".+\.(vision_)?norm(?=\.|$)")
 """Parameters that half precision and quantisation leave in float32: adapters, routers and our own norms."""
-
-
-class LionInputs(TypedDict, total=False):
-    """A batch as :class:`LionProcessor` makes it, read by ``forward``, ``generate`` and ``score_candidates`` alike."""
-
-    pixel_values: Tensor | None
-    """(B, 3, S, S); or give ``vision``."""
-    vision: VisualFeatures | None
-    """The result of :meth:`LionForConditionalGeneration.look`, instead of ``pixel_values``."""
-    input_ids: Tensor | None
-    attention_mask: Tensor | None
-    """Tag prompt + instruction, right-padded, and its mask, both (B, T); required."""
-    qformer_input_ids: Tensor | None
-    qformer_attention_mask: Tensor | None
-    """The bare instruction in BERT's tokens and its mask, (B, T'); unread where ``visual_inputs`` is ``aggregator``."""
-    task_levels: Tensor | None
-    """(B,) values of :class:`~lion.model.mixture_of_adapters.TaskLevel`, which a batch may mix; required."""
 
 
 class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMixin):
@@ -149,6 +78,36 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         self.tag_soft_prompt = TagSoftPrompt(language_width, config.soft_prompt_token_id)
         self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
         self.post_init()
+        self._freeze("vision_encoder", *UNREAD[config.visual_inputs])
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own, which makes every parameter trainable again; see :meth:`look`."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
+        model._freeze("vision_encoder", *UNREAD[model.config.visual_inputs])
+        return loaded
+
+    def _freeze(self, *components: str) -> None:
+        for name, parameter in self.named_parameters():
+            if component_of(name) in components:
+                parameter.requires_grad_(False)
+
+    def freeze(self, trainable: Collection[str] = TRAINABLE) -> Self:
+        """Make only these components trainable: by default what the paper trains, so ViT and FLAN-T5 are frozen.
+
+        For one of its stages name that stage's, such as ``("qformer", "image_adapter", "tag_soft_prompt")``. Components
+        that ``visual_inputs`` leaves out stay frozen, as they would get no gradient.
+
+        Raises: ValueError for an unknown component.
+        """
+        if unknown := set(trainable) - {*FROZEN, *TRAINABLE}:
+            raise ValueError(f"unknown components {sorted(unknown)}; choose from {', '.join(FROZEN + TRAINABLE)}")
+        self.requires_grad_(True)
+        self._freeze(
+            *UNREAD[self.config.visual_inputs], *(each for each in FROZEN + TRAINABLE if each not in trainable)
+        )
+        return self
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -166,10 +125,10 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
     def look(self, pixel_values: Tensor) -> VisualFeatures:
         """Steps 1 and 2: pixels (B, 3, S, S) to what depends on the picture alone, to be kept for several prompts.
 
-        No gradient reaches the frozen Vision Encoder.
+        The Vision Encoder is frozen from the start (``requires_grad`` is False), as in the paper; whoever unfreezes it
+        tunes it, since gradients pass through it like through any other part.
         """
-        with torch.no_grad():
-            taps_BPV = self.vision_encoder(pixel_values)
+        taps_BPV = self.vision_encoder(pixel_values)
         if self.config.visual_inputs == "qformer":
             return VisualFeatures(taps_BPV[0], None)
         return VisualFeatures(taps_BPV[0], self.mlp(self.vision_aggregator(taps_BPV)))
@@ -192,8 +151,10 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             raise ValueError("pass either pixel_values or vision (the result of look), and not both")
         queries_BQD = None
         if self.config.visual_inputs != "aggregator":
-            if qformer_input_ids is None or qformer_attention_mask is None:
-                raise ValueError("the Q-Former reads the instruction: pass qformer_input_ids and its attention mask")
+            if qformer_input_ids is None:
+                raise ValueError("the Q-Former reads the instruction: pass qformer_input_ids")
+            if qformer_attention_mask is None:
+                qformer_attention_mask = torch.ones_like(qformer_input_ids)
             queries_BQD = self.qformer(vision.last_BPV, qformer_input_ids, qformer_attention_mask)
         patches_BPD = None if self.config.visual_inputs == "qformer" else vision.aggregated_BPD
         tokens = [part for part in (queries_BQD, patches_BPD) if part is not None]
@@ -210,8 +171,10 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         Raises: ValueError as :meth:`forward`, but for labels.
         """
         input_ids, attention_mask = inputs.pop("input_ids", None), inputs.pop("attention_mask", None)
-        if input_ids is None or attention_mask is None:
-            raise ValueError("input_ids and attention_mask hold the prompt; the processor makes them of text=...")
+        if input_ids is None:
+            raise ValueError("input_ids hold the prompt; the processor makes them of text=...")
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
         levels = inputs.pop("task_levels", None)
         if levels is None or tuple(levels.shape) != (len(input_ids),):
             raise ValueError(
@@ -242,19 +205,21 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         labels: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         vision: VisualFeatures | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LanguageModelInputs],
     ) -> LionOutput:
         """Teacher-forced pass. Arguments that :class:`LionInputs` holds are described there.
 
         Args:
-            labels: answer ids (B, A), -100 on padding; the loss is the mean over answer tokens.
+            labels: answer ids (B, A), -100 on padding; the loss is the mean over answer tokens, computed in float32.
             decoder_attention_mask: (B, A); by default the released choice, ``labels != -100``.
-            **kwargs: of T5's forward.
+            **kwargs: :class:`LanguageModelInputs`.
 
-        Raises: ValueError if pictures, prompt or task levels are missing, or they or the labels do not match the rows.
+        Raises:
+            TypeError: an argument that is none of these.
+            ValueError: pictures, prompt or task levels are missing, or they or the labels do not match the rows.
         """
         # Named one by one, not as **LionInputs: transformers' Trainer drops the columns that this signature lacks.
-        inputs_embeds, mask, features = self.embed(
+        inputs_BND, mask, features = self.embed(
             pixel_values=pixel_values,
             vision=vision,
             input_ids=input_ids,
@@ -263,19 +228,26 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             qformer_attention_mask=qformer_attention_mask,
             task_levels=task_levels,
         )
-        if labels is not None and len(labels) != len(inputs_embeds):
-            raise ValueError(f"{len(labels)} rows of labels for {len(inputs_embeds)} prompts; give one each")
-        if labels is not None and decoder_attention_mask is None:
-            decoder_attention_mask = (labels != -100).long()
+        further = _for_language_model(kwargs)
+        if labels is not None:
+            if len(labels) != len(inputs_BND):
+                raise ValueError(f"{len(labels)} rows of labels for {len(inputs_BND)} prompts; give one each")
+            if decoder_attention_mask is None:
+                decoder_attention_mask = (labels != -100).long()
+            if not further.keys() & {"decoder_input_ids", "decoder_inputs_embeds"}:
+                further["decoder_input_ids"] = self.language_model.prepare_decoder_input_ids_from_labels(labels)
         output = self.language_model(
-            inputs_embeds=inputs_embeds,
+            inputs_embeds=inputs_BND,
             attention_mask=mask,
-            labels=labels,
             decoder_attention_mask=decoder_attention_mask,
             task_levels=task_levels,
             return_dict=True,
-            **kwargs,
+            **further,
         )
+        if labels is not None:  # not by T5, whose loss has the precision of its logits
+            output["loss"] = nn.functional.cross_entropy(
+                output.logits.flatten(0, 1).float(), labels.flatten().to(output.logits.device)
+            )
         return LionOutput(
             **output,
             qformer_hidden_states=features.qformer_hidden_states,
@@ -286,11 +258,17 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
     def generate(self, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
         """Answers as ids. Arguments: :class:`LionInputs`, and those of transformers' ``generate`` (beams, ...).
 
+        ``assistant_model`` is a LION of the same vocabulary, which looks at the picture itself (``pixel_values``), or
+        a language model of the same width.
+
         Raises: ValueError as :meth:`forward`, and for an argument that is none of these.
         """
         inputs = LionInputs(pixel_values=pixel_values)
         inputs.update({name: kwargs.pop(name) for name in LionInputs.__annotations__ if name in kwargs})  # type: ignore[typeddict-item]
         inputs_embeds, mask, _ = self.embed(**inputs)
+        if isinstance(assistant := kwargs.get("assistant_model"), LionForConditionalGeneration):
+            kwargs["assistant_model"] = assistant.language_model
+            kwargs["assistant_inputs_embeds"], kwargs["assistant_mask"], _ = assistant.embed(**inputs)
         generation_config = copy.deepcopy(kwargs.pop("generation_config", None) or self.generation_config)
         other_kwargs = generation_config.update(**kwargs)
         return self.language_model.generate(
@@ -324,6 +302,13 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         assert levels is not None
         return negative_log_likelihoods(self.language_model, inputs_embeds, mask, levels, candidates)
 
+    def get_encoder(self, modality: str | None = None) -> Any:
+        """The language model's encoder, or for ``modality="image"`` the Vision Encoder."""
+        return super().get_encoder(modality) if modality else self.language_model.get_encoder()
+
+    def get_decoder(self) -> nn.Module:
+        return self.language_model.get_decoder()
+
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()
 
@@ -354,6 +339,15 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         super().train(mode)
         self.vision_encoder.eval()
         return self
+
+
+def _for_language_model(arguments: LanguageModelInputs) -> dict[str, Any]:
+    """Those that are given. Raises: TypeError for an unknown one, ValueError for ``inputs_embeds``."""
+    if unknown := arguments.keys() - LanguageModelInputs.__annotations__:
+        raise TypeError(f"forward() got an unexpected keyword argument '{min(unknown)}'")
+    if arguments.get("inputs_embeds") is not None:
+        raise ValueError("LION makes inputs_embeds itself; pass pixel_values and input_ids, or override embed")
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def component_of(parameter_name: str) -> str:

@@ -5,21 +5,42 @@ B batch, T prompt tokens (T5), T' instruction tokens (BERT), A answer tokens.
 
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers.image_utils import ImageInput
+from transformers.processing_utils import ImagesKwargs, ProcessingKwargs, TextKwargs
 
 from lion.boxes import parse_boxes
 from lion.errors import LionError
 from lion.model.image_processing_lion import LionImageProcessor
 from lion.model.mixture_of_adapters import level_of
-from lion.prompts import SOFT_TOKEN, Task, tag_prompt
+from lion.prompts import CHAT_TEMPLATE, SOFT_TOKEN, Task, tag_prompt
 
-TooLong = Literal["error", "truncate"]
+PADDING = {True: "longest", "longest": "longest", "max_length": "max_length", False: False, "do_not_pad": False}
+TRUNCATION = {True: True, "longest_first": True, "only_first": True, False: False, "do_not_truncate": False}
+"""What transformers' values of ``padding`` and ``truncation`` mean for prompts."""
+
+AS_ALWAYS = {"add_special_tokens": True, "padding_side": "right", "return_attention_mask": True}
+"""Keywords of tokenizers that ask for what LION, trained so, does anyway. For the others False or 0 does."""
+
+
+class TextSettings(NamedTuple):
+    """How the prompts of one batch become ids."""
+
+    limit: int
+    truncation: bool
+    padding: str | bool
+    multiple: int | None
+    tensors: str | None
+
+
+KEYWORDS = {*TextKwargs.__annotations__, *ImagesKwargs.__annotations__, "text_kwargs", "images_kwargs", "common_kwargs"}
+OTHERS = ("audio", "videos", "audio_kwargs", "videos_kwargs")
+"""Of transformers' processors; the latter may be empty."""
 
 
 def is_readable(text: str) -> bool:
@@ -40,6 +61,44 @@ def _check_count(what: str, count: int, instructions: int) -> None:
         raise LionError(f"{count} {what} for {instructions} instructions; give one each")
 
 
+def _meaning(table: Mapping[Any, Any], name: str, value: Any) -> Any:
+    """Raises: LionError if a keyword's value has none."""
+    value = getattr(value, "value", value)  # of transformers' enumerations
+    if value not in table:
+        raise LionError(f"LION's processor has no use for {name}={value!r}; leave it out")
+    return table[value]
+
+
+def _texts(name: str, texts: str | Sequence[str]) -> list[str]:
+    """Raises: LionError if it is no text, no list of texts, or empty."""
+    rows = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else []
+    if not rows or not all(isinstance(text, str) for text in rows):
+        raise LionError(f"{name} is one text or a list of them, not {texts!r}")
+    return rows
+
+
+def _one_for_each_row(images: Any) -> Any:
+    """Raises: LionError for rows, as chats have them, of none or several pictures."""
+    for row, pictures in enumerate(images if isinstance(images, list | tuple) else ()):
+        if isinstance(pictures, list | tuple) and len(pictures) != 1:
+            raise LionError(f"row {row} has {len(pictures)} pictures; LION reads one for each prompt")
+    return images
+
+
+def _padded(tokenizer: PreTrainedTokenizerBase, ids: list[list[int]], settings: TextSettings) -> dict[str, Any]:
+    """``input_ids`` and ``attention_mask`` as lists."""
+    return dict(
+        tokenizer.pad(
+            {"input_ids": ids},
+            padding=settings.padding,
+            max_length=settings.limit if settings.padding == "max_length" else None,
+            pad_to_multiple_of=settings.multiple,
+            padding_side="right",
+            return_attention_mask=True,
+        )
+    )
+
+
 class LionProcessor(ProcessorMixin):
     """Pictures, instructions, tags and answers to the tensors that :class:`LionForConditionalGeneration` reads.
 
@@ -50,6 +109,8 @@ class LionProcessor(ProcessorMixin):
         max_text_tokens: budget of tag prompt + instruction, ``</s>`` included, and of the Q-Former's instruction.
         max_answer_tokens: budget of a training answer.
         box_decimals: decimals of boxes in instructions: 3 as released, 2 for lion-mini.
+        chat_template: Jinja; by default a chat's first message is the instruction as it stands, and later ones are
+            worded as a dialog's.
 
     Source: released ``forward`` (128 tokens each), except that it truncates prompts from the left, soft token first.
     """
@@ -62,12 +123,14 @@ class LionProcessor(ProcessorMixin):
         max_text_tokens: int = 128,
         max_answer_tokens: int = 128,
         box_decimals: int = 3,
+        chat_template: str | None = None,
         **kwargs: Any,
     ) -> None:
         self.max_text_tokens = max_text_tokens
         self.max_answer_tokens = max_answer_tokens
         self.box_decimals = box_decimals
-        super().__init__(image_processor, tokenizer, qformer_tokenizer, **kwargs)
+        template = CHAT_TEMPLATE if chat_template is None else chat_template
+        super().__init__(image_processor, tokenizer, qformer_tokenizer, chat_template=template, **kwargs)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Self:
@@ -81,64 +144,103 @@ class LionProcessor(ProcessorMixin):
             raise LionError(f"{lack}; save or copy the checkpoint again")
         return processor
 
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own, which also writes down how a tokenizer was last called to truncate and to pad."""
+        for tokenizer in (self.tokenizer, self.qformer_tokenizer):
+            if backend := getattr(tokenizer, "backend_tokenizer", None):
+                backend.no_truncation()
+                backend.no_padding()
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
     def __call__(
         self,
-        images: Image.Image | Sequence[Image.Image] | None = None,
+        images: ImageInput | None = None,
         text: str | Sequence[str] | None = None,
         tags: Sequence[Sequence[str] | None] | None = None,
-        tasks: Task | Sequence[Task] | None = None,
+        tasks: Task | str | Sequence[Task | str] | None = None,
         answers: str | Sequence[str] | None = None,
-        too_long: TooLong = "error",
-        *,
-        max_text_tokens: int | None = None,
-        return_tensors: str | None = "pt",
-        padding: bool = True,
+        **kwargs: Any,
     ) -> BatchFeature:
         """Build a batch.
 
         Args:
-            images: pictures as people see them; None where the model is given a cached look.
+            images: one picture for each row, as people see them, of the kinds that :class:`LionImageProcessor` reads;
+                None where the model is given a cached look.
             text: the bare instruction of each row (see :mod:`lion.prompts`).
             tags: image tags of each row, most important first; None (for all or for one row) for a prompt without.
-            tasks: the task of each row, or one for all; gives ``task_levels``.
+            tasks: the task of each row, or one for all; gives ``task_levels``. None means "vqa".
             answers: the training target of each row; give ``labels``.
-            too_long: what to do with an instruction beyond the budget: ``error``, or ``truncate`` to its end, as the
-                released training did. Tags are always shortened first, from the last, and the soft token never cut.
-            max_text_tokens: budget of this batch; None for the processor's.
-            return_tensors, padding: as transformers' processors have them; only these values are supported.
+            **kwargs: transformers' keywords, flat or as ``text_kwargs`` and ``images_kwargs``. ``max_length`` is the
+                budget of this batch, by default ``max_text_tokens``. An instruction beyond it is an error, or with
+                ``truncation=True`` loses its beginning, as in the released training; tags are always shortened first,
+                from the last, and the soft token never cut. ``padding`` is True by default, and on the right.
+                ``return_tensors`` is "pt" by default; "np", or None for lists. How a tokenizer was called before, or
+                what its file says about truncation and padding, changes nothing.
 
         Returns:
             ``pixel_values`` (B, 3, S, S), ``input_ids`` and ``attention_mask`` (B, T), ``qformer_input_ids`` and
             ``qformer_attention_mask`` (B, T'), ``task_levels`` (B,), ``labels`` (B, A).
 
-        Raises: LionError if an instruction is empty, too long, no text or holds the soft token; counts do not match.
+        Raises: LionError if an instruction is empty, too long, no text or holds the soft token; counts do not match;
+            there is nothing to process, or a keyword is unknown or of no use.
         """
-        if return_tensors not in ("pt", None) or padding is not True:
-            raise LionError('a batch is PyTorch\'s and padded: return_tensors="pt", padding=True, or leave them out')
-        batch: dict[str, Tensor] = {}
+        settings, image_settings = self._settings(kwargs)
+        batch: dict[str, Any] = {}
+        if images is None and text is None and answers is None:
+            raise LionError("there is nothing to process; give images, text or answers")
+        if text is None and (tags is not None or tasks is not None):
+            raise LionError("tags and tasks belong to a text; give text, too")
         if images is not None:
-            batch.update(self.image_processor(images))
+            batch.update(self.image_processor(_one_for_each_row(images), **image_settings))
         if text is not None:
-            instructions = [text] if isinstance(text, str) else list(text)
-            limit = self.max_text_tokens if max_text_tokens is None else max_text_tokens
-            batch.update(self._encode_prompts(instructions, tags, too_long, limit))
-            batch.update(self._encode_instructions(instructions, too_long, limit))
-            if tasks is not None:
-                rows = [tasks] * len(instructions) if isinstance(tasks, str) else tasks
-                _check_count("tasks", len(rows), len(instructions))
-                batch["task_levels"] = torch.tensor([int(level_of(task)) for task in rows])
+            instructions = _texts("text", text)
+            batch.update(self._encode_prompts(instructions, tags, settings))
+            batch.update(self._encode_instructions(instructions, settings))
+            rows = [tasks or Task.VQA] * len(instructions) if tasks is None or isinstance(tasks, str) else tasks
+            _check_count("tasks", len(rows), len(instructions))
+            batch["task_levels"] = [int(level_of(task)) for task in rows]
             if images is not None:
                 _check_count("images", len(batch["pixel_values"]), len(instructions))
         if answers is not None:
-            targets = [answers] if isinstance(answers, str) else list(answers)
+            targets = _texts("answers", answers)
             if text is not None:
                 _check_count("answers", len(targets), len(batch["input_ids"]))
-            batch["labels"] = self.encode_answers(targets)
-        return BatchFeature(batch)
+            batch["labels"] = self.encode_answers(targets).tolist()
+        try:
+            return BatchFeature(batch, tensor_type=settings.tensors)
+        except ValueError as error:
+            raise LionError("rows of several lengths make no tensor; leave padding=False out") from error
+
+    def _settings(self, kwargs: Any) -> tuple[TextSettings, dict[str, Any]]:
+        """Those of the prompts, and the image processor's keywords. Raises: LionError for what cannot be."""
+        for name in kwargs.keys() - KEYWORDS:
+            if name not in OTHERS:
+                raise LionError(f"LION's processor has no keyword {name!r}; see the signature of its call")
+            if kwargs.pop(name):
+                raise LionError(f"LION reads pictures and text; leave {name} out")
+        try:
+            merged = self._merge_kwargs(ProcessingKwargs, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise LionError(" ".join(str(error).split())) from error
+        text, images = ({"return_tensors": "pt"} | merged[f"{kind}_kwargs"] for kind in ("text", "images"))
+        limit, padding = text.pop("max_length", None), text.pop("padding", None)
+        settings = TextSettings(
+            self.max_text_tokens if limit is None else limit,
+            _meaning(TRUNCATION, "truncation", text.pop("truncation", None) or False),
+            _meaning(PADDING, "padding", True if padding is None else padding),
+            text.pop("pad_to_multiple_of", None),
+            _meaning({"pt": "pt", "np": "np", None: None}, "return_tensors", text.pop("return_tensors")),
+        )
+        for name, value in text.items():
+            if value not in (None, AS_ALWAYS.get(name, False)):
+                _meaning({}, name, value)
+        if settings.limit < 1:
+            raise LionError(f"max_length={limit} must be at least 1")
+        return settings, images
 
     def _encode_prompts(
-        self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, too_long: TooLong, limit: int
-    ) -> dict[str, Tensor]:
+        self, instructions: list[str], tags: Sequence[Sequence[str] | None] | None, settings: TextSettings
+    ) -> dict[str, Any]:
         rows_tags = [None] * len(instructions) if tags is None else list(tags)
         _check_count("tag lists", len(rows_tags), len(instructions))
         prompts = []
@@ -150,9 +252,9 @@ class LionProcessor(ProcessorMixin):
             prompts.append(_prompt(instruction, row_tags))
         ids = self.tokenizer(prompts)["input_ids"]
         for row, row_ids in enumerate(ids):
-            if len(row_ids) > limit:
-                ids[row] = self._shortened(instructions[row], rows_tags[row], too_long, limit)
-        return dict(self.tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt"))
+            if len(row_ids) > settings.limit:
+                ids[row] = self._shortened(instructions[row], rows_tags[row], settings)
+        return _padded(self.tokenizer, ids, settings)
 
     def prompt_length(self, instruction: str, tags: Sequence[str] | None) -> int:
         """Tokens of a prompt as T5 reads it. Raises: LionError if it is not readable text."""
@@ -170,8 +272,9 @@ class LionProcessor(ProcessorMixin):
         counts = range(1, len(tags) + 1)
         return tuple(tags[: bisect_right(counts, limit, key=lambda n: self.prompt_length(instruction, tags[:n]))])
 
-    def _shortened(self, instruction: str, tags: Sequence[str] | None, too_long: TooLong, limit: int) -> list[int]:
+    def _shortened(self, instruction: str, tags: Sequence[str] | None, settings: TextSettings) -> list[int]:
         """Ids of a prompt within the budget: tags go first, from the last; then the instruction's beginning."""
+        limit = settings.limit
         if tags is not None:
             ids = self.tokenizer(tag_prompt(self.fitting_tags(instruction, tags, limit)) + instruction)["input_ids"]
             if len(ids) <= limit:
@@ -181,35 +284,32 @@ class LionProcessor(ProcessorMixin):
         room = limit - len(prefix)
         if room < 1:
             raise LionError(f"a limit of {limit} tokens does not hold the tag prompt ({len(prefix)}); raise it")
-        if too_long == "error":
+        if not settings.truncation:
             raise LionError(f"the instruction has {len(ids)} tokens and the limit is {room}; shorten it")
         return prefix + ids[-room:]
 
-    def _encode_instructions(self, instructions: list[str], too_long: TooLong, limit: int) -> dict[str, Tensor]:
+    def _encode_instructions(self, instructions: list[str], settings: TextSettings) -> dict[str, Any]:
         """The Q-Former's input; its tokenizer has its own count, so its limit is checked too."""
-        tokenizer = self.qformer_tokenizer
-        ids = tokenizer(instructions)["input_ids"]
+        ids, limit = self.qformer_tokenizer(instructions)["input_ids"], settings.limit
         longest = max(map(len, ids))
-        if longest > limit:
-            if too_long == "error":
-                raise LionError(f"the instruction has {longest} Q-Former tokens and the limit is {limit}; shorten it")
-            tokenizer.truncation_side = "left"
-            ids = tokenizer(instructions, truncation=True, max_length=limit)["input_ids"]
-        padded = tokenizer.pad({"input_ids": ids}, padding_side="right", return_tensors="pt")
-        return {f"qformer_{name}": tensor for name, tensor in padded.items()}
+        if longest > limit and not settings.truncation:
+            raise LionError(f"the instruction has {longest} Q-Former tokens and the limit is {limit}; shorten it")
+        # [CLS], which BERT begins with, stays. Not the tokenizer's own truncation, which would last.
+        ids = [row if len(row) <= limit else row[:1] + row[len(row) - limit + 1 :] for row in ids]
+        return {f"qformer_{name}": rows for name, rows in _padded(self.qformer_tokenizer, ids, settings).items()}
 
     def encode_answers(self, answers: Sequence[str]) -> Tensor:
-        """Answers as labels, (B, A), -100 on padding; too long ones lose their end.
+        """Answers as labels, (B, A), -100 on padding; too long ones lose their end, but for ``</s>``.
 
         Raises: LionError if one is not readable text.
         """
         for row, answer in enumerate(answers):
             if not is_readable(answer):
                 raise LionError(f"answer {row} is not readable text; write it in UTF-8")
-        encoded = self.tokenizer(
-            list(answers), padding=True, truncation=True, max_length=self.max_answer_tokens, return_tensors="pt"
-        )
-        return encoded["input_ids"].masked_fill(encoded["attention_mask"] == 0, -100)
+        most = self.max_answer_tokens
+        ids = self.tokenizer(list(answers))["input_ids"]
+        rows = [torch.tensor(row if len(row) <= most else row[: most - 1] + row[-1:]) for row in ids]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)
 
     def post_process_grounding(
         self, texts: Sequence[str], target_sizes: Sequence[tuple[int, int]]

@@ -71,9 +71,7 @@ def prepare(
     if tags and len(kept := processor.fitting_tags(words, tags, limit)) < len(tags):
         notes = (note, f"kept {len(kept)} of {len(tags)} tags: the prompt's limit is {limit} tokens")
         tags, note = kept, "; ".join(filter(None, notes))
-    inputs = processor(
-        text=[words], tags=None if tags is None else [tags], tasks=[request.verb.task], max_text_tokens=limit
-    )
+    inputs = processor(text=[words], tags=None if tags is None else [tags], tasks=[request.verb.task], max_length=limit)
     candidates = None if request.candidates is None else candidate_ids(processor, request.candidates)
     return Prompt(request, request.verb.task, words, None if tags is None else tuple(tags), inputs, candidates, note)
 

@@ -81,7 +81,7 @@ class PretrainConnectors(Objective):
             instruction_and_answer(scene, task, rng, decimals, word_dropout=word_dropout)[0]
             for scene, task in zip(scenes, tasks, strict=True)
         ]
-        encoded = self.processor(text=texts, too_long="truncate")
+        encoded = self.processor(text=texts, truncation=True)
         tensors = {name: encoded[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}
         tensors |= self.alignment.tensors([{"scene": scene} for scene in scenes])
         tensors["pixels"] = torch.from_numpy(pictures)
