@@ -272,6 +272,11 @@ def test_the_fingerprint_follows_weights_tagger_and_ways(parts):
         assert known != fingerprint(tiny_world.pipeline(parts))
     finally:
         tagger.thresholds[0] = threshold
+    try:
+        processor.image_processor.do_normalize = False
+        assert known != fingerprint(tiny_world.pipeline(parts))
+    finally:
+        processor.image_processor.do_normalize = True
     assert known == fingerprint(tiny_world.pipeline(tiny_world.parts()))
 
 

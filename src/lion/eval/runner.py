@@ -189,6 +189,8 @@ def model_fingerprint(pipeline: LionPipeline, max_prompt_tokens: int) -> str:
     config, processor, tagger = pipeline.model.config, pipeline.processor, pipeline.tagger
     settings = [config.taps, config.visual_inputs, config.patch_stem, max_prompt_tokens, processor.box_decimals]
     settings.append(processor.image_processor.image_size)
+    if changed := processor.image_processor.changed():
+        settings.append(changed)
     digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16)
     update_with_tensors(digest, pipeline.model.state_dict())
     if isinstance(tagger, RamTagger | TagFile):

@@ -144,6 +144,11 @@ class LionImageProcessor(BaseImageProcessor):
             return [picture for image in images for picture in self.pictures(image, channels)]
         raise LionError(f"{type(images).__name__} is no picture; give PIL's, a path, an array or a tensor")
 
+    def changed(self) -> dict[str, Any]:
+        """Options that differ from the released preprocessing, but for the size; empty for most."""
+        usual = type(self)(self.image_size)._options()
+        return {name: value for name, value in self._options().items() if name in usual and value != usual[name]}
+
     def _options(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
