@@ -1,6 +1,5 @@
 """One writer a folder: refused while another writes, free as soon as that one has ended, however it ended."""
 
-import gc
 import os
 import signal
 import socket
@@ -13,14 +12,17 @@ import pytest
 from lion.errors import LionError
 from lion.locks import LOCK, FolderLock
 
-HOLD = "import sys; from pathlib import Path; from lion.locks import FolderLock; lock = FolderLock(Path(sys.argv[1]))"
+HOLD = """import sys; from pathlib import Path; from lion.locks import FolderLock
+lock = FolderLock(Path(sys.argv[1]), sys.argv[2])"""
 SAY_AND_WAIT = "print(flush=True); sys.stdin.read()"
 
 
-def holder(folder, *more):
+def holder(folder, name=LOCK, *more):
     """A process that holds the folder's lock until its stdin is closed."""
     code = "\n".join([HOLD, *more, SAY_AND_WAIT])
-    started = subprocess.Popen([sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, folder, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert started.stdout.readline() == b"\n"
     return started
 
@@ -41,7 +43,9 @@ def test_the_second_writer_is_told_who_writes_and_the_next_may(tmp_path):
 
 def test_a_lock_dies_with_its_process_although_its_workers_live(tmp_path):
     """A worker that was forked from it may take a while to notice."""
-    with holder(tmp_path, "import os", "worker = os.fork()", "worker or (sys.stdin.read(), os._exit(0))") as first:
+    with holder(
+        tmp_path, LOCK, "import os", "worker = os.fork()", "worker or (sys.stdin.read(), os._exit(0))"
+    ) as first:
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
         assert (tmp_path / LOCK).is_file(), "killed, so it could not tidy up"
@@ -50,24 +54,29 @@ def test_a_lock_dies_with_its_process_although_its_workers_live(tmp_path):
 
 
 def test_a_fork_that_ends_leaves_its_parent_s_lock(tmp_path):
-    with holder(tmp_path, "import os", "worker = os.fork()", "worker or sys.exit()", "os.waitpid(worker, 0)") as first:
+    with holder(
+        tmp_path, LOCK, "import os", "worker = os.fork()", "worker or sys.exit()", "os.waitpid(worker, 0)"
+    ) as first:
         with pytest.raises(LionError, match=f"process {first.pid} on"):
             FolderLock(tmp_path)
         first.stdin.close()
 
 
-def test_one_process_has_no_two_writers_either(tmp_path):
-    first = FolderLock(tmp_path)
-    with pytest.raises(LionError, match=f"process {os.getpid()} on"):
-        FolderLock(tmp_path / ".." / tmp_path.name)
+def test_a_process_is_one_writer_until_all_of_it_has_let_go(tmp_path):
+    """A notebook makes its evaluation anew while the name still holds the one before."""
+    first, second = FolderLock(tmp_path), FolderLock(tmp_path / ".." / tmp_path.name)
     first.release()
     first.release()
-    with FolderLock(tmp_path):
-        pass
-    abandoned = FolderLock(tmp_path)
-    del abandoned
-    gc.collect()
-    FolderLock(tmp_path).release()
+    try_elsewhere = [sys.executable, "-c", HOLD, tmp_path, LOCK]
+    refused = subprocess.run(try_elsewhere, capture_output=True, text=True)
+    assert f"is being written by process {os.getpid()} on" in refused.stderr
+    del second
+    assert subprocess.run(try_elsewhere).returncode == 0 and list(tmp_path.iterdir()) == []
+
+
+def test_a_name_of_its_own_locks_apart(tmp_path):
+    with holder(tmp_path) as other, FolderLock(tmp_path, ".mine.lock"):
+        other.stdin.close()
 
 
 @pytest.mark.parametrize("text", ["", "12", "99999999 elsewhere", "\0\xff"])

@@ -38,17 +38,34 @@ else:
 class FolderLock:
     """The right to write in `folder`, which is created, until `release`, the end of a `with` block or of the process.
 
+    To the system a process is one writer: what it locks twice is free once both have been released.
     `name`: of the lock's file, for work that shares the folder with other work.
 
     Raises: LionError that names process and host if another writer has it; OSError if the folder cannot be created.
     """
 
     def __init__(self, folder: Path, name: str = LOCK) -> None:
+        key = (os.getpid(), folder.resolve() / name)
+        self._held: _Held | None = _HELD.get(key) or _Held(folder, name)
+        _HELD[key] = self._held
+
+    def release(self) -> None:
+        """Let others write, unless this process has locked the folder elsewhere, too."""
+        self._held = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+class _Held:
+    """The lock of a process on one file, for as long as something refers to it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
         self._handle: int | None = None
-        self._path, self._key = folder / name, (os.getpid(), folder.resolve() / name)
-        me = f"{os.getpid()} {socket.gethostname()}"
-        if self._key in _HELD:
-            raise _busy(folder, me)
+        self._path, self._process = folder / name, os.getpid()
         folder.mkdir(parents=True, exist_ok=True)
         while self._handle is None:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -66,30 +83,17 @@ class FolderLock:
             if self._handle is None:  # the writer before has just ended, and removed the file that was opened here
                 os.close(handle)
         os.ftruncate(self._handle, 0)
-        os.write(self._handle, me.encode())
-        _HELD[self._key] = self
+        os.write(self._handle, f"{self._process} {socket.gethostname()}".encode())
 
-    def release(self) -> None:
-        """Let others write."""
-        if self._handle is None or self._key[0] != os.getpid():
-            return
-        with suppress(OSError):  # on Windows an open file stays
-            self._path.unlink()
-        os.close(self._handle)
-        self._handle = None
-        _HELD.pop(self._key, None)
-
-    __del__ = release
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.release()
+    def __del__(self) -> None:
+        if self._handle is not None and self._process == os.getpid():  # not in a fork, which has no lock
+            with suppress(OSError):  # on Windows an open file stays
+                self._path.unlink()
+            os.close(self._handle)
 
 
-_HELD: WeakValueDictionary[tuple[int, Path], FolderLock] = WeakValueDictionary()
-"""By process (a fork inherits the table, and not the locks) and file: to the system a process is one writer."""
+_HELD: WeakValueDictionary[tuple[int, Path], _Held] = WeakValueDictionary()
+"""By process, as a fork inherits the table and not the locks, and file."""
 
 
 def _busy(folder: Path, writer: str) -> LionError:

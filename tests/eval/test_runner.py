@@ -1,7 +1,6 @@
 """Asking goes on where it stopped, answers of two models never mix, and scoring needs no model."""
 
 import json
-import os
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from lion.eval.world.report import TABLE
 from lion.pipeline import LionPipeline
 from tests.eval import drawn, tiny_world
 from tests.eval.tiny_world import Oracle
+from tests.test_locks import holder
 
 N = 6
 ALL = N * (len(SETS) + 1)
@@ -69,19 +69,16 @@ def test_scores_and_report_are_written(whole):
     assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
 
 
-def test_two_runs_never_write_to_one_folder(parts, tiny, tmp_path):
-    first = Evaluation(tiny, WorldBenchmark(limit=2), tmp_path / "run")
-    before = (tmp_path / "run" / "run.json").read_text()
-    for limit in (2, 3):
-        with pytest.raises(LionError, match=f"run is being written by process {os.getpid()} on"):
-            Evaluation(tiny_world.pipeline(parts), WorldBenchmark(limit=limit), tmp_path / "run")
-    assert (tmp_path / "run" / "run.json").read_text() == before
-    first.predict()
-    first.finish()
-    assert evaluate(tiny, tmp_path / "run", 2)[0] == 0
-    Evaluation(tiny, WorldBenchmark(limit=3), tmp_path / "run")  # and nobody goes on with it
-    assert evaluate(tiny, tmp_path / "run", 3)[0] == len(SETS) + 1
-    assert not (tmp_path / "run" / ".lock").exists()
+def test_two_runs_never_write_to_one_folder(whole, tiny):
+    before = {path: path.read_bytes() for path in whole[0].rglob("*") if path.is_file()}
+    with holder(whole[0]) as other:
+        for limit in (N, N + 1):
+            with pytest.raises(LionError, match=f"out is being written by process {other.pid} on"):
+                Evaluation(tiny, WorldBenchmark(limit=limit), whole[0])
+        other.stdin.close()
+    Evaluation(tiny, WorldBenchmark(limit=N), whole[0])  # and nobody goes on with it
+    assert evaluate(tiny, whole[0])[0] == 0
+    assert before.keys() == {path for path in whole[0].rglob("*") if path.is_file()}
 
 
 def test_a_finished_run_asks_nothing(whole, tiny, monkeypatch):

@@ -24,6 +24,7 @@ from lion.train.recipe.schema import OptimizerSettings
 from lion.train.run import logged_scores, make_run, train
 from lion.train.stopping import Stopped
 from tests import processes
+from tests.test_locks import holder
 from tests.train.toy import Toy, ToyModel, recipe
 
 
@@ -112,22 +113,18 @@ def test_a_run_killed_at_its_start_left_a_folder_of_a_run(tmp_path):
 
 def test_two_runs_never_write_to_one_folder(tmp_path):
     toy = recipe(tmp_path / "run")
-
-    class Meanwhile(Toy):
-        """While it trains, the same run is begun again."""
-
-        def batch(self, step, shard=0):
-            if step == 3:
-                for restart in (False, True):
-                    with pytest.raises(LionError, match=f"run is being written by process {os.getpid()} on"):
-                        train(toy, objective=Toy(toy), restart=restart)
-            return super().batch(step, shard)
-
-    assert train(toy, objective=Meanwhile(toy))["steps"] == 12
-    assert not (toy.folder / ".lock").exists()
+    with holder(toy.folder) as other:
+        for restart in (False, True):
+            with pytest.raises(LionError, match=f"run is being written by process {other.pid} on"):
+                train(toy, objective=Toy(toy), restart=restart)
+        other.stdin.close()
     with pytest.raises(LionError, match="nan"):
-        train(toy, objective=Toy(toy, poison=1), restart=True)
-    assert train(toy, objective=Toy(toy))["steps"] == 12, "a failed run lets go of its folder"
+        train(toy, objective=Toy(toy, poison=1))
+    assert not (toy.folder / ".lock").exists(), "a failed run lets go of its folder"
+    record = train(toy, objective=Toy(toy))
+    with holder(toy.folder) as other:
+        assert train(toy, objective=Toy(toy)) == record, "what is finished is only read"
+        other.stdin.close()
 
 
 @pytest.mark.parametrize("place", ["recipe.yaml", "step", "log", "state", "checkpoint", "export", "record"])

@@ -8,6 +8,7 @@ from PIL import Image
 from lion.errors import LionError
 from lion.world import render, scene
 from lion.world.writer import write
+from tests.test_locks import holder
 
 
 def files(folder):
@@ -35,14 +36,13 @@ def test_everything_is_written(tmp_path):
 
 
 def test_one_writer_a_split(tmp_path):
-    def meanwhile():
-        with pytest.raises(LionError, match="train is being written by process"):
-            write(tmp_path, 2, pixels=64)
-        if not (tmp_path / "val").exists():
-            write(tmp_path, 1, split="val", pixels=64)
-
-    write(tmp_path, 2, pixels=64, progress=meanwhile)
-    assert not list(tmp_path.rglob(".*")) and len(list((tmp_path / "val").glob("*.png"))) == 1
+    write(tmp_path, 1, pixels=64)
+    with holder(tmp_path / "train") as other:
+        with pytest.raises(LionError, match=f"train is being written by process {other.pid} on"):
+            write(tmp_path, 1, pixels=64)
+        write(tmp_path, 1, split="val", pixels=64)
+        other.stdin.close()
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_a_stopped_run_goes_on(tmp_path):

@@ -15,6 +15,7 @@ from lion.images import open_image
 from lion.prompts import Task
 from lion.world import render, scene, tags, test_questions
 from lion.world.vocabulary import NUMBERS
+from tests.test_locks import holder
 
 SIZE = 8
 
@@ -289,11 +290,9 @@ def test_a_folder_without_a_readable_mark_is_not_joined(tmp_path, content):
 
 
 def test_one_writer_a_dataset(tmp_path):
-    def meanwhile():
-        with pytest.raises(LionError, match="is being written by process"):
-            write_as("vsr", tmp_path, 1, split="val", pixels=64)
-        if not (tmp_path / "gqa").exists():
-            write_as("gqa", tmp_path, 1, pixels=64)
-
-    write_as("vsr", tmp_path, 1, pixels=64, progress=meanwhile)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gqa", "vsr"]
+    with holder(tmp_path, ".vsr.lock") as other:
+        with pytest.raises(LionError, match=f"is being written by process {other.pid} on"):
+            write_as("vsr", tmp_path, 1, pixels=64)
+        write_as("gqa", tmp_path, 1, pixels=64)
+        other.stdin.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["gqa"]

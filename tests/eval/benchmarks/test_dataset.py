@@ -425,7 +425,7 @@ def test_settings_are_not_mixed(parts, data, tmp_path):
     [
         ({"limit": 0}, "at least 1"),
         ({"prompt": "statement"}, "no prompt 'statement'; there are question, short-answer"),
-        ({"preset": "greedy"}, "no decoding 'greedy'"),
+        ({"preset": "fast"}, "no decoding 'fast'"),
     ],
 )
 def test_mistakes(data, settings, says):
