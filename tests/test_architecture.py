@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
 errors, atomic, provenance, random, distributed ◄ boxes, hub, images, locks, nn ◄ prompts, metrics ◄ model, tagging
-◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate ◄ studies ◄ cli, plugins
+◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate, bench ◄ studies ◄ cli, plugins
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it
 hands out public names and nothing here imports it."""
