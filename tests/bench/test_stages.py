@@ -6,9 +6,8 @@ import pytest
 
 from lion.bench import stages
 from lion.bench.limits import Limits
-from lion.bench.stages import STAGES, drawn, generated, measure_stages
+from lion.bench.stages import ANSWERS, STEPS, drawn, generated, measure_stages
 from lion.bench.timing import Spread
-from lion.pipeline import Verb
 
 LIMITS = Limits(1, 1e12, 1e12)
 
@@ -23,7 +22,9 @@ def rows(lion):
 
 
 def test_every_stage_at_every_batch_size(rows):
-    assert sorted((row.what, row.batch) for row in rows) == sorted((what, batch) for what in STAGES for batch in (1, 3))
+    assert sorted((row.what, row.batch) for row in rows) == sorted(
+        (what, batch) for what in (*STEPS, *ANSWERS) for batch in (1, 3)
+    )
 
 
 def test_shares_stand_where_there_is_work_to_count(rows):
@@ -37,7 +38,7 @@ def test_tokens_are_counted(rows):
     decode = {row.batch: row for row in rows if row.what == "decode"}
     assert 0 < decode[3].tokens <= 4 * decode[3].pictures
     assert all(row.token_rate is None for row in rows if row.what in ("look", "tag", "encode"))
-    assert all(row.tokens >= row.pictures for row in rows if row.what in ("caption", "locate", "ask"))
+    assert all(row.tokens >= row.pictures for row in rows if row.what in ANSWERS)
 
 
 def test_work_is_that_of_all_pictures_of_a_pass(rows):
@@ -78,8 +79,11 @@ def test_a_slow_model_gets_a_pass_of_one_batch(lion, monkeypatch):
 def test_drawn_pictures_and_requests_are_always_the_same():
     first, again = drawn(2, 64), drawn(2, 64)
     assert [one.image.tobytes() for one in first] == [one.image.tobytes() for one in again]
-    words = [first[0].request(verb).text for verb in (Verb.CAPTION, Verb.ASK, Verb.LOCATE)]
-    assert words[0] is None and words[1].startswith("what color is the ") and words[2].startswith("the ")
+    words = [first[0].request(what).text for what in ANSWERS]
+    assert (
+        words[0] is None and words[1].startswith("the ") and words[2] == words[3] and "what color is the " in words[2]
+    )
+    assert [bool(first[0].request(what).candidates) for what in ANSWERS] == [False, False, False, True]
 
 
 def test_generated_tokens(lion):

@@ -1,7 +1,7 @@
 """Results as a picture: steps against the machine's limit, answers by batch size, LION's speed beside its peer's."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from lion.atomic import atomic_write
 from lion.bench.peers import Comparison
 from lion.bench.report import Row, Setting
-from lion.bench.stages import Stage
+from lion.bench.stages import ANSWERS, STEPS, Stage
 from lion.bench.timing import Spread
 from lion.errors import LionError
 
@@ -62,14 +62,14 @@ def plot(setting: Setting, rows: Sequence[Row], path: Path) -> None:
     atomic_write(path, picture.getvalue())
 
 
-def _panels(rows: Iterable[Row]) -> list[_Panel]:
-    stages = [row for row in rows if isinstance(row, Stage)]
+def _panels(rows: Sequence[Row]) -> list[_Panel]:
+    stages = [row for what in (*STEPS, *ANSWERS) for row in rows if isinstance(row, Stage) and row.what == what]
     shares = [
         (row.what, f"{row.what}, batch {row.batch}", row.seconds.per(100 * row.work / row.limit))
         for row in stages
         if row.work and row.limit
     ]
-    answers = [(row.what, f"{row.what}, batch {row.batch}", row.rate) for row in stages if row.what not in _STEPS]
+    answers = [(row.what, f"{row.what}, batch {row.batch}", row.rate) for row in stages if row.what in ANSWERS]
     beside = [
         (f"{row.against} {row.what}", f"{row.what}\npictures {row.pictures}, beams {row.beams}", row.speed)
         for row in rows
@@ -80,6 +80,3 @@ def _panels(rows: Iterable[Row]) -> list[_Panel]:
         _Panel("whole answers, pictures a second", answers),
         _Panel("LION's speed, its peer's as 1", beside, 1),
     ]
-
-
-_STEPS = ("look", "tag", "encode", "decode")

@@ -14,7 +14,7 @@ from lion.bench.timing import MemoryGauge, Spread, stopwatch, take_turns
 from lion.bench.work import bytes_per_token, encode_products, flops, look_products
 from lion.model import VisualFeatures
 from lion.pipeline import DecodingPreset, LionPipeline, Prompt, Request, Verb, prepare
-from lion.world import Scene, render, scene
+from lion.world import COLOURS, Scene, render, scene
 from lion.world.language import describe
 
 BATCHES = (1, 8, 32)
@@ -25,8 +25,10 @@ TOKENS = 20
 OWN_SHAPE_SECONDS = 0.3
 """Spent on a limit at the model's own shapes."""
 
-STAGES = ("look", "tag", "encode", "decode", "caption", "locate", "ask")
-"""What is measured: vision features, tags, the prompt up to the first token, further tokens; and whole answers."""
+STEPS = ("look", "tag", "encode", "decode")
+"""Visual features, tags, the prompt up to the first token, further tokens."""
+ANSWERS = ("caption", "locate", "ask", "rank")
+"""Whole answers; ``rank`` puts the world's colours in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Stage:
     """One line of the result."""
 
     what: str
-    """One of :data:`STAGES`."""
+    """One of :data:`STEPS` or :data:`ANSWERS`."""
     batch: int
     pictures: int
     """Of a pass."""
@@ -75,11 +77,14 @@ class Drawn:
     image: Image.Image
     scene: Scene
 
-    def request(self, verb: Verb) -> Request:
-        """A request of that verb about it."""
-        target = self.scene.objects[0]
-        texts = {Verb.ASK: f"what color is the {target.category}?", Verb.LOCATE: f"the {describe(self.scene, 0)}"}
-        return Request(self.image, verb, texts.get(verb))
+    def request(self, what: str) -> Request:
+        """One of :data:`ANSWERS` about it."""
+        if what == "caption":
+            return Request(self.image, Verb.CAPTION)
+        if what == "locate":
+            return Request(self.image, Verb.LOCATE, f"the {describe(self.scene, 0)}")
+        question = f"what color is the {self.scene.objects[0].category}?"
+        return Request(self.image, Verb.ASK, question, candidates=COLOURS if what == "rank" else None)
 
 
 def drawn(count: int, pixels: int = 256) -> list[Drawn]:
@@ -101,9 +106,10 @@ def measure_stages(lion: LionPipeline, limits: Limits, seconds: float) -> Iterat
         seconds: for all of it; slow models take longer, a pass of every stage at least.
     """
     pictures = drawn(max(BATCHES))
-    share = seconds / (len(BATCHES) * (len(STAGES) - 1))  # encode and decode are measured together
-    verbs: list[Measure] = [partial(answers, verb=verb) for verb in (Verb.CAPTION, Verb.LOCATE, Verb.ASK)]
-    for stage in (look, tag, encode_and_decode, *verbs):
+    whole: list[Measure] = [partial(answers, what=what) for what in ANSWERS]
+    measures = [look, tag, encode_and_decode, *whole]
+    share = seconds / (len(BATCHES) * len(measures))
+    for stage in measures:
         for batch in BATCHES:
             lion.batch_size = batch
             yield from stage(lion, pictures, limits, share)
@@ -144,7 +150,7 @@ def tag(lion: LionPipeline, pictures: Sequence[Drawn], limits: Limits, seconds: 
 
 def encode_and_decode(lion: LionPipeline, pictures: Sequence[Drawn], limits: Limits, seconds: float) -> Iterator[Stage]:
     """Caption prompts, pictures seen and tagged, to their first token; and what further tokens take on top."""
-    prompts, features = prompts_of(lion, [picture.request(Verb.CAPTION) for picture in pictures])
+    prompts, features = prompts_of(lion, [picture.request("caption") for picture in pictures])
     ids: dict[int, list[list[int]]] = {}
 
     def run(tokens: int, start: int) -> None:
@@ -182,10 +188,10 @@ def encode_and_decode(lion: LionPipeline, pictures: Sequence[Drawn], limits: Lim
 
 
 def answers(
-    lion: LionPipeline, pictures: Sequence[Drawn], limits: Limits, seconds: float, verb: Verb
+    lion: LionPipeline, pictures: Sequence[Drawn], limits: Limits, seconds: float, what: str
 ) -> Iterator[Stage]:
     """Pictures to whole answers with the pipeline's own decoding."""
-    requests = [picture.request(verb) for picture in pictures]
+    requests = [picture.request(what) for picture in pictures]
     texts: dict[int, list[str]] = {}
 
     def run(start: int) -> None:
@@ -194,7 +200,7 @@ def answers(
 
     count, taken, memory = _passes(lion, {"answer": run}, seconds)
     tokens = sum(len(ids) for rows in texts.values() for ids in lion.processor.tokenizer(rows)["input_ids"])
-    yield Stage(verb, lion.batch_size, count, Spread.of(taken["answer"]), memory, tokens=tokens)
+    yield Stage(what, lion.batch_size, count, Spread.of(taken["answer"]), memory, tokens=tokens)
 
 
 def prompts_of(lion: LionPipeline, requests: Sequence[Request]) -> tuple[list[Prompt], VisualFeatures]:

@@ -7,7 +7,7 @@ import torch
 
 from lion.convert.official import build_processor
 from lion.model import LionConfig, LionForConditionalGeneration
-from perf import measure_conversion, synthetic_checkpoint
+from tools import measure_conversion, synthetic_checkpoint
 from tests.convert import layouts
 
 
