@@ -204,6 +204,14 @@ def test_importing_lion_is_light():
     assert loaded_after("import lion; lion.Box(0, 0, 1, 1); dir(lion)") == set()
 
 
+def test_importing_the_model_leaves_the_garbage_collector_as_it_was():
+    import gc
+
+    import lion.model  # pauses it
+
+    assert gc.isenabled() and lion.model
+
+
 def test_help_is_light():
     run = "import lion.cli\nsys.argv = ['lion', '--help']\ntry: lion.cli.main()\nexcept SystemExit: pass"
     assert loaded_after(run) & {"torch", "transformers"} == set()
