@@ -200,7 +200,8 @@ def answers(
         texts[start] = [answer.text for answer in lion.answer(requests[start : start + lion.batch_size])]
 
     count, taken, memory = _passes(lion, {"answer": run}, seconds)
-    tokens = sum(len(ids) for rows in texts.values() for ids in lion.processor.tokenizer(rows)["input_ids"])
+    written = [text for rows in texts.values() for text in rows if what != "rank"]
+    tokens = sum(map(len, lion.processor.tokenizer(written)["input_ids"])) if written else None
     yield Stage(what, lion.batch_size, count, Spread.of(taken["answer"]), memory, tokens=tokens)
 
 

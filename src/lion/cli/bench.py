@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lion.bench.report import Row
     from lion.pipeline import LionPipeline
 
-SECONDS = 90.0
+SECONDS = 60.0
 LIMIT_SECONDS = 1.0
 """For a limit at one number of threads."""
 
