@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
 errors, atomic, provenance, random, distributed ◄ boxes, hub, images, locks, nn ◄ prompts, metrics ◄ model, tagging
-◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate ◄ studies ◄ cli, plugins
+◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate, bench ◄ studies ◄ cli, plugins
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it
 hands out public names and nothing here imports it."""
@@ -202,6 +202,14 @@ def loaded_after(code: str) -> set[str]:
 
 def test_importing_lion_is_light():
     assert loaded_after("import lion; lion.Box(0, 0, 1, 1); dir(lion)") == set()
+
+
+def test_importing_the_model_leaves_the_garbage_collector_as_it_was():
+    import gc
+
+    import lion.model  # pauses it
+
+    assert gc.isenabled() and lion.model
 
 
 def test_help_is_light():

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from lion.checkpoints.loading import load
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration, TaskLevel, candidate_scoring
-from perf import measure_ranking
 from tests.model.test_modeling_lion import inputs
 from tests.parity import released
 
@@ -214,9 +213,3 @@ def test_bad_inputs_are_those_of_forward(lion):
         lion.score_candidates(**inputs(rows=2) | {"task_levels": None}, candidates=[some(3)] * 2)
     with pytest.raises(ValueError, match="pixel_values or vision"):
         lion.score_candidates(**inputs(rows=2) | {"pixel_values": None}, candidates=[some(3)] * 2)
-
-
-def test_what_is_measured_agrees():
-    """The benchmark's two ways on lion-mini."""
-    cells = measure_ranking.row("lion-mini", *measure_ranking.mini(), batch=50, rounds=1).split(" | ")
-    assert float(cells[4]) < BOUND

@@ -16,6 +16,7 @@ import typer
 
 from lion.atomic import no_space_left
 from lion.cli.answering import ask, caption, describe, locate
+from lion.cli.bench import bench
 from lion.cli.chat import chat
 from lion.cli.convert import conversion
 from lion.cli.doctor import doctor
@@ -46,7 +47,7 @@ def options(
         raise typer.Exit
 
 
-for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor):
+for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor, bench):
     app.command()(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval")

@@ -1,7 +1,7 @@
 """Minutes and memory of ``lion convert official`` on a synthetic checkpoint, as a row for docs/convert.md.
 
-    python -m perf.measure_conversion FOLDER          # what perf.synthetic_checkpoint wrote
-    python -m perf.measure_conversion FOLDER --ask    # and an answer from the result, on the CPU
+    python -m tools.measure_conversion FOLDER          # what tools.synthetic_checkpoint wrote
+    python -m tools.measure_conversion FOLDER --ask    # and an answer from the result, on the CPU
 
 Own memory is the largest RssAnon seen in /proc/PID/status, read twenty times a second; mapped files are not in it, as
 the system may drop their pages at any time. The limit is 4 GB.

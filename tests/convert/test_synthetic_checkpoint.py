@@ -7,8 +7,8 @@ import torch
 
 from lion.convert.official import build_processor
 from lion.model import LionConfig, LionForConditionalGeneration
-from perf import measure_conversion, synthetic_checkpoint
 from tests.convert import layouts
+from tools import measure_conversion, synthetic_checkpoint
 
 
 @pytest.mark.slow  # ten seconds for a script that few run

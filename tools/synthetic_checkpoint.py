@@ -1,7 +1,7 @@
 """A checkpoint with the released LION's names, shapes and types and random numbers, streamed to disk.
 
-    python -m perf.synthetic_checkpoint xl OUT
-    python -m perf.synthetic_checkpoint xxl OUT --learnable
+    python -m tools.synthetic_checkpoint xl OUT
+    python -m tools.synthetic_checkpoint xxl OUT --learnable
 
 writes OUT/lion.pth (8.8 GB for XL, 25.6 GB for XXL; 1.1 and 1.3 GB with --learnable), and OUT/llm and OUT/bert with
 tokenizers of the right sizes. The file is laid out first and its numbers are drawn in place, so that the process's own
