@@ -3,8 +3,8 @@
 How a prompt becomes ids:
 
 1. :class:`~lion.engine.weights.Weights` reads a language model once: per layer a few large products.
-2. A :class:`~lion.engine.scheduler.Prompt` (embedded input, task level, :class:`~lion.engine.settings.Settings`) is
-   given to a :class:`~lion.engine.scheduler.Scheduler`, at any time.
+2. A :class:`~lion.engine.scheduler.EmbeddedPrompt` (embedded input, task level,
+   :class:`~lion.engine.settings.Settings`) is given to a :class:`~lion.engine.scheduler.Scheduler`, at any time.
 3. :mod:`~lion.engine.encode` runs waiting prompts of about one length through the encoder together.
 4. A prompt takes a place of a :class:`~lion.engine.decode.Lane`, with as many rows as it has beams or answers. Its
    cross-attention keys and values exist there once, whatever the number of rows.
@@ -16,8 +16,8 @@ Prompts of all task levels, lengths and settings share a step if they have the s
 its neighbours. In float32 the ids are those of transformers' ``generate``.
 """
 
-from lion.engine.scheduler import Prompt, Scheduler
+from lion.engine.scheduler import EmbeddedPrompt, Scheduler
 from lion.engine.settings import Output, Settings, StopRule
 from lion.engine.weights import Weights
 
-__all__ = ["Output", "Prompt", "Scheduler", "Settings", "StopRule", "Weights"]
+__all__ = ["EmbeddedPrompt", "Output", "Scheduler", "Settings", "StopRule", "Weights"]

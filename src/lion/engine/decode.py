@@ -83,7 +83,7 @@ class Lane:
             tokens_PK: the tokens.
             parents_PK: which row of its prompt each row continues; None if each continues itself.
         """
-        weights, prompts, rows = self.weights, len(self), self.rows
+        weights, rows = self.weights, self.rows
         if max(self.positions) >= self._target_length:
             self._grow_target(self._target_length * 2)
         target = -(-(max(self.positions) + 1) // TARGET_STEP) * TARGET_STEP

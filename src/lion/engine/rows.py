@@ -3,7 +3,7 @@
 P prompts, k rows of each, R = P * k, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple, Protocol, Self
 
 import torch
@@ -19,8 +19,8 @@ class Token(NamedTuple):
     id: int
     logprob: float
     top: list[tuple[int, float]]
-    state: int
-    """Of the grammar, after this token; 0 without one."""
+    state: Hashable
+    """Of the grammar, after this token."""
 
 
 class Search(Protocol):
@@ -31,7 +31,10 @@ class Search(Protocol):
     """Tokens generated so far."""
     rows: list[Token | None]
     """The last token of each of its k rows."""
-    done: bool
+
+    @property
+    def done(self) -> bool:
+        """Whether its answers are complete."""
 
     def outputs(self) -> list[Output]:
         """The answers, best first."""
@@ -92,12 +95,14 @@ def _repetition(scores_RV: Tensor, searches: Sequence[Search], start: int) -> Te
 def _grammar(scores_RV: Tensor, searches: Sequence[Search]) -> Tensor:
     """Leave, in rows with a grammar, only the tokens that may follow."""
     kept_RV = scores_RV.clone()
-    for grammar in {search.settings.grammar for search in searches} - {None}:
+    for grammar in {search.settings.grammar for search in searches}:
+        if grammar is None:
+            continue
         places, states = [], []
         for place, (search, row) in enumerate(_each_row(searches)):
             if search.settings.grammar is grammar:
                 places.append(place)
-                states.append(row.state if row else 0)
+                states.append(row.state if row else grammar.start)
         allowed = grammar.allowed(states).to(scores_RV.device)
         own = scores_RV[places]
         kept_RV[places] = torch.full_like(own, -torch.inf).scatter(1, allowed, own.gather(1, allowed))
@@ -108,11 +113,10 @@ def _each_row(searches: Sequence[Search]) -> Iterator[tuple[Search, Token | None
     return ((search, row) for search in searches for row in search.rows)
 
 
-def after(settings: Settings, before: Token | None, token: int) -> int:
-    """The grammar's state after a token."""
-    if settings.grammar is None:
-        return 0
-    return settings.grammar.next(before.state if before else 0, token)
+def after(settings: Settings, before: Token | None, token: int) -> Hashable:
+    """The grammar's state after a token; None without a grammar."""
+    grammar = settings.grammar
+    return grammar and grammar.next(before.state if before else grammar.start, token)
 
 
 def likeliest(logprobs_RV: Tensor, searches: Sequence[Search]) -> list[list[tuple[int, float]]]:

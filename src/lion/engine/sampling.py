@@ -69,7 +69,9 @@ def _drawn(scores_RV: Tensor, searches: Sequence[RowSearch]) -> Tensor:
     temperature = _by_row([one.temperature or 1.0 for one in settings], searches, scores_RV)
     ordered, tokens = (scores_RV / temperature).sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(ordered.shape[-1], device=ordered.device)
-    ordered = ordered.masked_fill(rank >= _by_row([one.top_k or len(rank) for one in settings], searches, rank), -torch.inf)
+    ordered = ordered.masked_fill(
+        rank >= _by_row([one.top_k or len(rank) for one in settings], searches, rank), -torch.inf
+    )
     shares = ordered.softmax(-1)
     before = shares.cumsum(-1) - shares
     shares = shares.masked_fill(before >= _by_row([one.top_p for one in settings], searches, shares), 0.0)

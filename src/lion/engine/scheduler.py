@@ -1,7 +1,7 @@
 """Who decodes when: prompts wait, are encoded together, take places in a lane, and leave when they end."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +11,14 @@ from lion.engine import beams, sampling
 from lion.engine.beams import BeamSearch
 from lion.engine.decode import SOURCE_STEP, Lane
 from lion.engine.encode import encode
+from lion.engine.rows import ids
 from lion.engine.sampling import RowSearch
 from lion.engine.settings import Output, Settings
 from lion.engine.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class EmbeddedPrompt:
     """An embedded prompt and how it is decoded."""
 
     inputs_ND: Tensor
@@ -30,7 +31,7 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     ticket: int
-    prompt: Prompt
+    prompt: EmbeddedPrompt
     states_BND: Tensor
     mask_B11N: Tensor
 
@@ -41,7 +42,7 @@ class _Track:
     def __init__(self, weights: Weights, settings: Settings, places: int) -> None:
         self.kind: type[BeamSearch] | type[RowSearch] = BeamSearch if settings.is_beam_search else RowSearch
         self.lane = Lane(weights, settings.rows, places)
-        self.given: deque[tuple[int, Prompt]] = deque()
+        self.given: deque[tuple[int, EmbeddedPrompt]] = deque()
         self.encoded: deque[_Waiting] = deque()
         self.tickets: list[int] = []
         self.searches: list[BeamSearch | RowSearch] = []
@@ -63,7 +64,7 @@ class Scheduler:
         self._tracks: dict[tuple[bool, int], _Track] = {}
         self._given = 0
 
-    def run(self, prompts: Sequence[Prompt]) -> list[list[Output]]:
+    def run(self, prompts: Sequence[EmbeddedPrompt]) -> list[list[Output]]:
         """Decode all of them; for each its answers, best first."""
         tickets = [self.submit(prompt) for prompt in prompts]
         answers: dict[int, list[Output]] = {}
@@ -71,7 +72,17 @@ class Scheduler:
             answers |= self.step()
         return [answers[ticket] for ticket in tickets]
 
-    def submit(self, prompt: Prompt) -> int:
+    def stream(self, prompt: EmbeddedPrompt) -> Iterator[int]:
+        """The ids of a prompt with one row, as they are found; nothing else may be waiting."""
+        ticket, known = self.submit(prompt), 0
+        (track,) = [track for track in self._tracks.values() if track]
+        while track:
+            ended = self.step()
+            found = ended[ticket][0].ids if ended else ids(track.searches[0].rows[0])
+            yield from found[known:]
+            known = len(found)
+
+    def submit(self, prompt: EmbeddedPrompt) -> int:
         """Take a prompt; :meth:`step` hands its answers back under the number returned."""
         settings = prompt.settings
         key = (settings.is_beam_search, settings.rows)
@@ -107,7 +118,7 @@ class Scheduler:
         """As many of the waiting prompts as there are places, those of about one length together."""
         given = [track.given.popleft() for _ in range(min(self.places, len(track.given)))]
         found: dict[int, _Waiting] = {}
-        buckets: dict[int, list[tuple[int, Prompt]]] = {}
+        buckets: dict[int, list[tuple[int, EmbeddedPrompt]]] = {}
         for ticket, prompt in given:
             buckets.setdefault(-(-len(prompt.inputs_ND) // SOURCE_STEP), []).append((ticket, prompt))
         for members in buckets.values():
@@ -128,7 +139,7 @@ class Scheduler:
             torch.tensor(parents, device=weights.device) if parents else None,
         )
         kind = beams if track.kind is BeamSearch else sampling
-        kind.advance(logits, searches, weights.start, weights.end)  # type: ignore[arg-type]
+        kind.advance(logits, searches, weights.start, weights.end)
 
     def _leave(self, track: _Track) -> dict[int, list[Output]]:
         ended: dict[int, list[Output]] = {}
@@ -136,7 +147,7 @@ class Scheduler:
             if track.searches[place].done:
                 ended[track.tickets[place]] = track.searches[place].outputs()
                 track.lane.release(place)
-                for values in (track.tickets, track.searches):
-                    values[place] = values[-1]  # type: ignore[index]
-                    values.pop()
+                track.tickets[place], track.searches[place] = track.tickets[-1], track.searches[-1]
+                track.tickets.pop()
+                track.searches.pop()
         return ended

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.activations import NewGELUActivation
+from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 from lion.model.language_model import AdaptedT5Block, LionLanguageModel
 from lion.model.mixture_of_adapters import MixtureOfAdapters, TaskLevel
@@ -32,7 +33,7 @@ class Projection:
 
     def __init__(self, modules: Sequence[nn.Module], copy: bool) -> None:
         self.modules = modules
-        self.weight_io = torch.cat([module.weight for module in modules]).t().contiguous() if copy else None
+        self.weight_io = torch.cat([_weight(module) for module in modules]).t().contiguous() if copy else None
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(R, in) to (R, out)."""
@@ -51,17 +52,22 @@ class Projection:
 
 def _call(module: nn.Module, rows: Tensor) -> Tensor:
     """In the type of the layer's weights where they are plain numbers; quantised ones take what they are given."""
-    weight = module.weight
-    output: Tensor = module(rows.to(weight.dtype) if isinstance(weight, Tensor) and weight.is_floating_point() else rows)
+    kind = _weight(module).dtype
+    output: Tensor = module(rows.to(kind) if kind.is_floating_point else rows)
     return output
+
+
+def _weight(module: nn.Module) -> Tensor:
+    assert isinstance(module.weight, Tensor)
+    return module.weight
 
 
 class Norm:
     """T5's layer norm: no mean, no bias, computed in float32; in four operations where the plain form takes seven."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: T5LayerNorm) -> None:
         width = module.weight.numel()
-        self.type = module.weight.dtype
+        self.type: torch.dtype = module.weight.dtype
         self.weight = module.weight.float() * width**0.5
         self.epsilon = torch.tensor((width * module.variance_epsilon) ** 0.5, device=module.weight.device)
 
@@ -84,14 +90,16 @@ class Mixture:
         ordered = [adapters[level] for level in TaskLevel]
         downs = [adapter.down for adapter in ordered]
         width = module.router.gates.shape[-1]
-        self.down_DH = torch.cat([*(down.weight for down in downs), downs[0].weight.new_zeros(1, width)]).t().contiguous()
+        self.down_DH = (
+            torch.cat([*(down.weight for down in downs), downs[0].weight.new_zeros(1, width)]).t().contiguous()
+        )
         self.down_bias_H = torch.cat([*(down.bias for down in downs), downs[0].bias.new_ones(1)])
         self.up_LHD = torch.stack(
             [
                 torch.cat(
                     [
                         *(a.up.weight.t() * (a.scale * gate) for a, gate in zip(ordered, gates, strict=True)),
-                        sum(a.up.bias * (a.scale * gate) for a, gate in zip(ordered, gates, strict=True))[None],  # type: ignore[index]
+                        sum(a.up.bias * (a.scale * gate) for a, gate in zip(ordered, gates, strict=True))[None],
                     ]
                 )
                 for gates in module.router.gates
