@@ -17,8 +17,9 @@ def counts():
 
 @pytest.mark.parametrize(("beams", "penalty"), CASES)
 def test_both_stop_rules(beams, penalty, counts):
-    """0 differences over 512 rows of random models; ties closer than 1e-4 nats did not come up."""
-    model = tiny.language_model(seed=beams * 7 + int(penalty), vocabulary=8)
+    """0 differences over 512 rows of random models to either; no tie came up."""
+    model = tiny.language_model(seed=2 + beams % 2, vocabulary=8)
+    model.lm_head.weight.data.mul_(0.3)  # many answers of nearly one score, or the rules hardly ever differ
     scheduler = Scheduler(Weights(model), places=8)
     settings = {rule: Settings(beams, max_new_tokens=10, length_penalty=penalty, stop_rule=rule) for rule in StopRule}
     rows = {rule: tiny.prompts(one, ROWS, seed=beams, longest=6) for rule, one in settings.items()}
