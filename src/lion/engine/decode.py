@@ -147,7 +147,7 @@ class Lane:
         if known:
             self._self_LCTI[:, :, : known * self.rows] = old
             self._seen_CKT[:, :, : known * self.rows] = old_seen
-        self._bias_THT = self.weights.decoder_bias(length).to(self.weights.type)
+        self._bias_THT = self.weights.decoder_bias(length)
         self._target_length, self._views = length, None
 
     def _new(self, *shape: int) -> Tensor:

@@ -19,7 +19,7 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
     lengths = torch.tensor([len(one) for one in inputs_ND])
     padded_BND = pad_sequence(list(inputs_ND), batch_first=True)
     batch, longest, width = padded_BND.shape
-    bias = weights.encoder_bias(longest).to(weights.type)
+    bias = weights.encoder_bias(longest)
     mask = torch.zeros(batch, 1, 1, longest, dtype=weights.type, device=weights.device)
     if lengths.min() < longest:
         padding = torch.arange(longest) >= lengths[:, None]

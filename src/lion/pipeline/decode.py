@@ -7,13 +7,19 @@ instruction tokens, K candidates of a prompt.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers import (
+    DynamicCache,
+    EncoderDecoderCache,
+    LogitsProcessorList,
+    PreTrainedTokenizerBase,
+    RepetitionPenaltyLogitsProcessor,
+)
 from transformers.modeling_outputs import BaseModelOutput
 
 from lion.engine import EmbeddedPrompt, Scheduler, Settings, Weights
@@ -78,9 +84,7 @@ class EngineDecoder:
     def _embedded(
         self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset
     ) -> list[EmbeddedPrompt]:
-        settings = Settings(
-            **preset.as_kwargs(), stop_rule=preset.stop_rule, grammar=self._boxes if preset.box_only else None
-        )
+        settings = settings_of(preset, self.processor)
         inputs = collate(prompts, self.processor, self.model.device)
         with torch.no_grad():
             inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
@@ -95,10 +99,17 @@ class EngineDecoder:
             self._kept = Scheduler(Weights(self.model.language_model), self.places)
         return self._kept
 
-    @cached_property
-    def _boxes(self) -> BoxGrammar:
-        """Made when first needed: it reads the whole vocabulary."""
-        return BoxGrammar(self.processor.tokenizer, self.processor.box_decimals)
+
+def settings_of(preset: DecodingPreset, processor: LionProcessor) -> Settings:
+    """A preset in the engine's words. Raises: LionError where the tokenizer cannot write the boxes that it demands."""
+    boxes = _box_grammar(processor.tokenizer, processor.box_decimals) if preset.box_only else None
+    return Settings(**preset.as_kwargs(), stop_rule=preset.stop_rule, grammar=boxes)
+
+
+@lru_cache(maxsize=2)
+def _box_grammar(tokenizer: PreTrainedTokenizerBase, decimals: int) -> BoxGrammar:
+    """Kept, as it reads the whole vocabulary."""
+    return BoxGrammar(tokenizer, decimals)
 
 
 class TransformersDecoder:
@@ -109,7 +120,7 @@ class TransformersDecoder:
 
     def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
         """See :class:`Decoder`."""
-        processors = [self._box_only] if preset.box_only else []
+        processors = [self._box_only()] if preset.box_only else []
         ids = self.model.generate(
             vision=vision,
             **collate(prompts, self.processor, self.model.device),
@@ -131,7 +142,7 @@ class TransformersDecoder:
         lm, levels, end = self.model.language_model, inputs["task_levels"], self.processor.tokenizer.eos_token_id
         embeddings_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
         encoded = lm.encoder(inputs_embeds=embeddings_BND, attention_mask=mask_BN, task_levels=levels)
-        rules = LogitsProcessorList([self._box_only] if preset.box_only else [])
+        rules = LogitsProcessorList([self._box_only()] if preset.box_only else [])
         if preset.repetition_penalty != 1:
             rules.insert(0, RepetitionPenaltyLogitsProcessor(preset.repetition_penalty))
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -149,10 +160,8 @@ class TransformersDecoder:
             ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
             yield int(ids[0, -1])
 
-    @cached_property
     def _box_only(self) -> BoxOnly:
-        """Made when first needed: it reads the whole vocabulary."""
-        return BoxOnly(BoxGrammar(self.processor.tokenizer, self.processor.box_decimals))
+        return BoxOnly(_box_grammar(self.processor.tokenizer, self.processor.box_decimals))
 
 
 def score(

@@ -187,10 +187,11 @@ DECODING: Mapping[str, Mapping[Task, DecodingPreset]] = {
     "boxes": {**_OURS, Task.REC: DecodingPreset(box_only=True)},
     "greedy": dict.fromkeys(Task, DecodingPreset(num_beams=1)),
 }
-"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults and stop
-rule (but for a ``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are answered in a word or few, as
-InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is always answered with a box that
-can be read; ``greedy``, as ``lion`` with a single beam: faster, and the words can be shown as they come."""
+"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults and its beam
+search's stop rule (but for a ``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are
+answered in a word or few, as InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is
+always answered with a box that can be read; ``greedy``, as ``lion`` with a single beam: faster, and the words can be
+shown as they come."""
 
 
 def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
