@@ -91,8 +91,9 @@ class Lane:
             self._views = _Views(self, target)
         views = self._views
         positions = torch.tensor(self.positions, device=weights.device)
-        mask = self._mask(positions, parents_PK, target)
-        written = ((views.place * self._target_length + positions)[:, None] * rows + views.row).flatten()
+        offset = positions.repeat_interleave(rows) * rows
+        mask = self._mask(positions, offset + views.first_seen, parents_PK)
+        written = offset + views.first_written
         stream = weights.embedding[tokens_PK.flatten()]
         for index, layer in enumerate(weights.decoder):
             attention, cross = layer.self_attention, layer.cross_attention
@@ -114,19 +115,15 @@ class Lane:
         attended = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
         return attended.transpose(1, 2).reshape(len(self) * self.rows, -1)
 
-    def _mask(self, positions: Tensor, parents_PK: Tensor | None, target: int) -> Tensor:
+    def _mask(self, positions: Tensor, now_seen: Tensor, parents_PK: Tensor | None) -> Tensor:
         """Position bias for what each row may see, else -inf: (P, heads, k, T * k)."""
-        prompts, rows = len(self), self.rows
-        seen = self._seen_CKT.view(self.capacity * rows, -1)[: prompts * rows]
+        views = self._views
+        assert views is not None
         if parents_PK is not None:
-            own = torch.arange(prompts, device=seen.device)[:, None] * rows
-            seen.copy_(seen.index_select(0, (own + parents_PK).flatten()))
-        row = torch.arange(prompts * rows, device=seen.device)
-        column = positions.repeat_interleave(rows) * rows + row % rows
-        seen.view(-1).index_fill_(0, row * seen.shape[1] + column, 0.0)
-        bias_PHT = self._bias_THT.index_select(0, positions)[..., :target]
-        visible = seen.view(prompts, 1, rows, -1, rows)[..., :target, :]
-        return (visible + bias_PHT[:, :, None, :, None]).flatten(3)
+            views.seen.copy_(views.seen.index_select(0, (views.first_row + parents_PK).flatten()))
+        views.seen.view(-1).index_fill_(0, now_seen, 0.0)
+        bias_PHT = self._bias_THT.index_select(0, positions)[..., : views.target]
+        return (views.visible + bias_PHT[:, :, None, :, None]).flatten(3)
 
     def _grow_source(self, length: int) -> None:
         if length <= self._source_length:
@@ -158,15 +155,19 @@ class _Views:
     """What a step reads of a lane's buffers, made when prompts come or go and every few tokens, not every step."""
 
     def __init__(self, lane: Lane, target: int) -> None:
-        prompts, heads = len(lane), lane.weights.heads
+        prompts, heads, rows = len(lane), lane.weights.heads, lane.rows
         source = -(-max(lane._sources) // SOURCE_STEP) * SOURCE_STEP
         self.target = target
-        self.levels = Levels(lane.levels, lane.rows, lane.weights.embedding)
-        self.place = torch.arange(prompts, device=lane.weights.device)
-        self.row = torch.arange(lane.rows, device=lane.weights.device)
+        self.levels = Levels(lane.levels, rows, lane.weights.embedding)
+        self.seen = lane._seen_CKT.view(lane.capacity * rows, -1)[: prompts * rows]
+        self.visible = self.seen.view(prompts, 1, rows, -1, rows)[..., :target, :]
+        row = torch.arange(prompts * rows, device=lane.weights.device)
+        self.first_row = row.view(prompts, rows)[:, :1]
+        self.first_seen = row * self.seen.shape[1] + row % rows
+        self.first_written = (row // rows) * (lane._target_length * rows) + row % rows
         self.cross_mask = lane._cross_mask_CN[:prompts, None, None, :source]
         self.written = [layer.flatten(0, 1) for layer in lane._self_LCTI]
-        self.self_attention = [_keys_values(layer[:prompts, : target * lane.rows], heads) for layer in lane._self_LCTI]
+        self.self_attention = [_keys_values(layer[:prompts, : target * rows], heads) for layer in lane._self_LCTI]
         self.cross_attention = [_keys_values(layer[:prompts, :source], heads) for layer in lane._cross_LCNI]
 
 
