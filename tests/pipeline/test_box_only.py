@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Config, T5For
 from lion.boxes import Box, format_box, parse_boxes
 from lion.errors import LionError
 from lion.pipeline import LionPipeline
-from lion.pipeline.box_only import BoxOnly, is_prefix
+from lion.pipeline.box_only import BoxGrammar, BoxOnly, is_prefix
 from lion.prompts import Task
 from lion.train.tokenizers import COORDINATES, t5_tokenizer
 from tests.parity.released import FOLDER
@@ -46,7 +46,7 @@ def tokenizer(request):
 @pytest.fixture(scope="module")
 def only(tokenizer):
     """By decimals, made once: what may follow a text is remembered."""
-    return cache(lambda decimals: BoxOnly(tokenizer, decimals))
+    return cache(lambda decimals: BoxOnly(BoxGrammar(tokenizer, decimals)))
 
 
 @pytest.mark.parametrize(("decimals", "beams"), [(2, 1), (2, 2), (2, 5), (3, 2)])
@@ -91,7 +91,7 @@ def test_allowed_scores_are_not_changed(tokenizer, only):
     kept = only(torch.zeros(2, 1, dtype=torch.long), scores.clone())
     admitted = kept.isfinite()
     assert torch.equal(kept[admitted], scores[admitted])
-    first = [number for number, text in only.pieces.items() if is_prefix(text.removeprefix(" "), 2)]
+    first = [number for number, text in only.grammar.pieces.items() if is_prefix(text.removeprefix(" "), 2)]
     assert 0 < admitted[0].sum() <= len(first) and set(admitted[0].nonzero().flatten().tolist()) <= set(first)
 
 
@@ -135,7 +135,7 @@ def test_a_tokenizer_without_brackets_is_refused():
         tokenizer_object=Tokenizer(models.Unigram(pieces)), pad_token="<pad>", eos_token="</s>"
     )
     with pytest.raises(LionError, match="cannot write"):
-        BoxOnly(words, 2)
+        BoxGrammar(words, 2)
 
 
 def test_presets_are_the_ones_written_down():

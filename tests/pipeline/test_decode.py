@@ -9,7 +9,8 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, TransformersDecoder, Verb, prepare
+from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, Verb, prepare
+from lion.pipeline.decode import collate
 from lion.prompts import Task, instruction
 
 QUESTION = "what color is the car?"
@@ -24,7 +25,7 @@ def test_prompts_are_padded_on_the_right_into_one_batch(parts):
         Request("a.png", Verb.ASK, "what is on the left of the tree?"),
     ]
     prompts = [prepare(request, processor, (9, 9), ["car"] * number) for number, request in enumerate(requests)]
-    batch = TransformersDecoder(model, processor)._collate(prompts)
+    batch = collate(prompts, processor, model.device)
     assert batch["task_levels"].tolist() == [int(prompt.inputs["task_levels"][0]) for prompt in prompts]
     assert len(set(batch["task_levels"].tolist())) == 2
     tokenizers = {"": processor.tokenizer, "qformer_": processor.qformer_tokenizer}

@@ -42,11 +42,11 @@ def test_a_mixed_batch_gives_the_same_words_as_single_calls(pipeline):
     assert len({answer.text for answer in answers}) > 4
 
 
-def test_a_batch_is_one_call_of_generate(pipeline, monkeypatch):
+def test_a_batch_is_one_call_of_the_decoder(pipeline, monkeypatch):
     rows = []
-    generate = pipeline.model.generate
+    generate = pipeline.decoder.generate
     monkeypatch.setattr(
-        pipeline.model, "generate", lambda **inputs: rows.append(len(inputs["input_ids"])) or generate(**inputs)
+        pipeline.decoder, "generate", lambda prompts, *others: rows.append(len(prompts)) or generate(prompts, *others)
     )
     pipeline.answer([Request(picture, Verb.CAPTION) for picture in several(4)])
     assert rows == [3, 1]

@@ -7,7 +7,7 @@ tags, token ids), the answer is *decoded* and *read*. Each step is a module that
 from lion.boxes import LabelledBox
 from lion.errors import DrawnScenesWarning
 from lion.pipeline.answering import OnError, open_pictures
-from lion.pipeline.decode import Decoder, TransformersDecoder
+from lion.pipeline.decode import Decoder, EngineDecoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
 from lion.pipeline.export import export
@@ -23,6 +23,7 @@ __all__ = [
     "Decoder",
     "DecodingPreset",
     "DrawnScenesWarning",
+    "EngineDecoder",
     "Evidence",
     "EvidenceCache",
     "LabelledBox",

@@ -5,13 +5,15 @@ prefix of some box that `format_box` could write. R rows (pictures times beams),
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Hashable, Sequence
+from functools import lru_cache, reduce
 from typing import Self
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
+from lion.engine.grammar import Grammar
 from lion.errors import LionError
 
 _CHARACTERS = frozenset("[],.0123456789")
@@ -19,8 +21,8 @@ _BOX_PIECE = re.compile(r" ?(?:\[[],.0-9]*)?|[],.0-9]+")
 """A piece that boxes are made of; a blank may stand before the opening bracket only."""
 
 
-class BoxOnly(LogitsProcessor):
-    """Sets the score of every piece that does not continue a box to -inf; after the box only the end token is left.
+class BoxGrammar(Grammar):
+    """Every box and nothing else; after it only the end token is left. A state is the text so far, None off the path.
 
     Args:
         tokenizer: the language model's.
@@ -30,58 +32,68 @@ class BoxOnly(LogitsProcessor):
         LionError: the tokenizer cannot write a box.
     """
 
+    start = ""
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase, decimals: int) -> None:
+        super().__init__()
         self.tokenizer, self.decimals = tokenizer, decimals
         self.end: int = tokenizer.eos_token_id
         self.pieces = _box_pieces(tokenizer)
         self._has_all_characters = set(self.pieces.values()) >= _CHARACTERS
-        # Beams and pictures share prefixes, so both answers are cached.
+        self._joins_numbers = any("," in piece[:-1] for piece in self.pieces.values())
         self._can_finish = lru_cache(maxsize=1 << 16)(self._compute_can_finish)
-        self._allowed = lru_cache(maxsize=1 << 12)(self._compute_allowed)
         if not self._can_finish(""):
             raise LionError("this model's tokenizer cannot write [x1,y1,x2,y2]; use another decoding than 'boxes'")
 
     def __reduce__(self) -> tuple[type[Self], tuple[PreTrainedTokenizerBase, int]]:
-        """Caches do not travel to other processes; there the vocabulary is read anew."""
+        """Tables do not travel to other processes; there the vocabulary is read anew."""
         return type(self), (self.tokenizer, self.decimals)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Mask scores (R, N) given `input_ids` (R, T), whose first token is the decoder's start token."""
-        kept = torch.full_like(scores, -torch.inf)
-        for row, ids in enumerate(input_ids[:, 1:].tolist()):
-            allowed = self._allowed(self._text(ids)).to(scores.device)
-            kept[row, allowed] = scores[row, allowed]
-        return kept
+    def next(self, state: Hashable, token: int) -> str | None:
+        """See :meth:`Grammar.next`."""
+        return f"{state}{self.pieces[token]}" if state is not None and token in self.pieces else None
 
-    def _text(self, ids: list[int]) -> str | None:
-        """The text so far; None for a row that has ended, or a beam that is no box."""
-        if any(token not in self.pieces for token in ids):
+    def key(self, state: Hashable) -> str | None:
+        """A text with the same continuations, as few different ones as possible: numbers that no longer matter are
+        replaced. While y1 is written that is x1, for x2 it is y1, for y2 all but y1."""
+        if state is None or not is_prefix(str(state).removeprefix(" "), self.decimals):
             return None
-        return "".join(self.pieces[token] for token in ids)
+        numbers = str(state).split(",")
+        low, high = f"{0:.{self.decimals}f}", f"{1:.{self.decimals}f}"
+        if len(numbers) == 4:
+            numbers[0], numbers[2] = f"[{low}", high
+        elif len(numbers) > 1 and not self._joins_numbers:  # else a piece may begin the next number, which they bound
+            numbers[len(numbers) - 2] = ("[" if len(numbers) == 2 else "") + low
+        return ",".join(numbers)
 
-    def _compute_allowed(self, text: str | None) -> Tensor:
-        """Ids of the pieces that may follow."""
+    def following(self, key: Hashable) -> Sequence[int]:
+        """See :meth:`Grammar.following`."""
+        if key is None:
+            return [self.end]
+        pieces = self.pieces.items()
+        return [token for token, piece in pieces if self._can_finish(self.key(f"{key}{piece}"))] or [self.end]
+
+    def _compute_can_finish(self, text: str | None) -> bool:
+        """Whether a key is the prefix of a box that the tokenizer has the pieces to finish."""
         if text is None:
-            return torch.tensor([self.end])
-        allowed = [token for token, piece in self.pieces.items() if self._can_finish(self._canonical(text + piece))]
-        return torch.tensor(allowed or [self.end])
-
-    def _compute_can_finish(self, text: str) -> bool:
-        """Whether `text` is the prefix of a box that the tokenizer has the pieces to finish."""
-        # T5's first piece of a word carries a blank, which decoding drops.
-        if not is_prefix(text.removeprefix(" "), self.decimals):
             return False
         if self._has_all_characters or text.endswith("]"):
             return True
-        return any(self._can_finish(self._canonical(text + piece)) for piece in self.pieces.values())
+        return any(self._can_finish(self.key(text + piece)) for piece in self.pieces.values())
 
-    def _canonical(self, text: str) -> str:
-        """A representative of all prefixes with the same continuations, to share cache entries: once y2 is being
-        written, x1 and x2 no longer matter."""
-        numbers = text.split(",")
-        if len(numbers) == 4 and is_prefix(text, self.decimals):
-            numbers[0], numbers[2] = f"[{0:.{self.decimals}f}", f"{1:.{self.decimals}f}"
-        return ",".join(numbers)
+
+class BoxOnly(LogitsProcessor):
+    """The same for transformers' ``generate``: sets the score of every piece that may not follow to -inf."""
+
+    def __init__(self, grammar: BoxGrammar) -> None:
+        self.grammar = grammar
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Mask scores (R, N) given `input_ids` (R, T), whose first token is the decoder's start token."""
+        start: Hashable = self.grammar.start
+        states = [reduce(self.grammar.next, ids, start) for ids in input_ids[:, 1:].tolist()]
+        allowed = self.grammar.allowed(states).to(scores.device)
+        return torch.full_like(scores, -torch.inf).scatter(1, allowed, scores.gather(1, allowed))
 
 
 def _box_pieces(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:

@@ -1,21 +1,31 @@
 """Step 3, decode: prompts and visual features to token ids, or to the likelihoods of given candidates.
 
-:class:`Decoder` is the seam: transformers' ``generate`` is one implementation. B prompts, T prompt tokens, T'
+:class:`Decoder` is the seam. :class:`EngineDecoder` is what pipelines use; transformers' ``generate`` gives the same
+ids more slowly and takes models that lie on several devices. B prompts, T prompt tokens, T'
 instruction tokens, K candidates of a prompt.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import Protocol
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers import (
+    DynamicCache,
+    EncoderDecoderCache,
+    LogitsProcessorList,
+    PreTrainedTokenizerBase,
+    RepetitionPenaltyLogitsProcessor,
+)
 from transformers.modeling_outputs import BaseModelOutput
 
+from lion.engine import EmbeddedPrompt, Scheduler, Settings, Weights
+from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
-from lion.pipeline.box_only import BoxOnly
+from lion.pipeline.box_only import BoxGrammar, BoxOnly
 from lion.pipeline.prepare import Prompt
 from lion.pipeline.request import DecodingPreset
 
@@ -33,18 +43,87 @@ class Decoder(Protocol):
         """The token ids of one prompt as they are found, greedily whatever the preset's beams; ``vision`` has 1 row."""
 
 
+class EngineDecoder:
+    """Decoding by :mod:`lion.engine`.
+
+    Args:
+        model: all of its language model on one device.
+        processor: the model's.
+        places: prompts that are decoded together.
+
+    Raises:
+        LionError: a language model that lies on several devices.
+    """
+
+    def __init__(self, model: LionForConditionalGeneration, processor: LionProcessor, places: int = 8) -> None:
+        if len({parameter.device for parameter in model.language_model.parameters()}) > 1:
+            raise LionError(
+                "the engine decodes on one device, and this language model lies on several; pass "
+                "decoder=TransformersDecoder(model, processor)"
+            )
+        self.model, self.processor, self.places = model, processor, places
+        self._kept: Scheduler | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}
+
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
+        """See :class:`Decoder`."""
+        outputs = self._scheduler().run(self._embedded(prompts, vision, preset))
+        return [output[0].ids for output in outputs]
+
+    def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
+        """See :class:`Decoder`."""
+        return score(self.model, self.processor, prompts, vision)
+
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
+        """See :class:`Decoder`. A step of the decoder runs for each id taken, in a place of its own."""
+        own = Scheduler(self._scheduler().weights, places=1)
+        return own.stream(*self._embedded([prompt], vision, replace(preset, num_beams=1)))
+
+    def _embedded(
+        self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset
+    ) -> list[EmbeddedPrompt]:
+        settings = settings_of(preset, self.processor)
+        inputs = collate(prompts, self.processor, self.model.device)
+        with torch.no_grad():
+            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
+        return [
+            EmbeddedPrompt(row[mask], level, settings)
+            for row, mask, level in zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), strict=True)
+        ]
+
+    def _scheduler(self) -> Scheduler:
+        """Made when first needed, and anew once the model's weights have changed."""
+        if self._kept is None or not self._kept.weights.is_of(self.model.language_model):
+            self._kept = Scheduler(Weights(self.model.language_model), self.places)
+        return self._kept
+
+
+def settings_of(preset: DecodingPreset, processor: LionProcessor) -> Settings:
+    """A preset in the engine's words. Raises: LionError where the tokenizer cannot write the boxes that it demands."""
+    boxes = _box_grammar(processor.tokenizer, processor.box_decimals) if preset.box_only else None
+    return Settings(**preset.as_kwargs(), stop_rule=preset.stop_rule, grammar=boxes)
+
+
+@lru_cache(maxsize=2)
+def _box_grammar(tokenizer: PreTrainedTokenizerBase, decimals: int) -> BoxGrammar:
+    """Kept, as it reads the whole vocabulary."""
+    return BoxGrammar(tokenizer, decimals)
+
+
 class TransformersDecoder:
-    """Decoding by transformers' ``generate`` and the model's ``score_candidates``."""
+    """Decoding by transformers' ``generate``, whose beams always stop by its own rule, and ``score_candidates``."""
 
     def __init__(self, model: LionForConditionalGeneration, processor: LionProcessor) -> None:
         self.model, self.processor = model, processor
 
     def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
         """See :class:`Decoder`."""
-        processors = [self._box_only] if preset.box_only else []
+        processors = [self._box_only()] if preset.box_only else []
         ids = self.model.generate(
             vision=vision,
-            **self._collate(prompts),
+            **collate(prompts, self.processor, self.model.device),
             do_sample=False,
             logits_processor=processors,
             **preset.as_kwargs(),
@@ -54,18 +133,16 @@ class TransformersDecoder:
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        candidates = [prompt.candidates or [] for prompt in prompts]
-        scores = self.model.score_candidates(vision=vision, **self._collate(prompts), candidates=candidates)
-        return [row.tolist() for row in scores]
+        return score(self.model, self.processor, prompts, vision)
 
     @torch.no_grad()
     def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
         """See :class:`Decoder`; the ids of ``generate`` with one beam. A step of the decoder runs for each id taken."""
-        inputs = self._collate([prompt])
+        inputs = collate([prompt], self.processor, self.model.device)
         lm, levels, end = self.model.language_model, inputs["task_levels"], self.processor.tokenizer.eos_token_id
         embeddings_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
         encoded = lm.encoder(inputs_embeds=embeddings_BND, attention_mask=mask_BN, task_levels=levels)
-        rules = LogitsProcessorList([self._box_only] if preset.box_only else [])
+        rules = LogitsProcessorList([self._box_only()] if preset.box_only else [])
         if preset.repetition_penalty != 1:
             rules.insert(0, RepetitionPenaltyLogitsProcessor(preset.repetition_penalty))
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -83,19 +160,27 @@ class TransformersDecoder:
             ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
             yield int(ids[0, -1])
 
-    def _collate(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-        """The prompts' inputs as one right-padded batch on the model's device."""
-        padding = {
-            "input_ids": self.processor.tokenizer.pad_token_id,
-            "qformer_input_ids": self.processor.qformer_tokenizer.pad_token_id,
-        }
-        batch = {"task_levels": torch.cat([prompt.inputs["task_levels"] for prompt in prompts])}
-        for name in ("input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask"):
-            rows = [prompt.inputs[name][0] for prompt in prompts]
-            batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding.get(name, 0))
-        return {name: tensor.to(self.model.device) for name, tensor in batch.items()}
-
-    @cached_property
     def _box_only(self) -> BoxOnly:
-        """Made when first needed: it reads the whole vocabulary."""
-        return BoxOnly(self.processor.tokenizer, self.processor.box_decimals)
+        return BoxOnly(_box_grammar(self.processor.tokenizer, self.processor.box_decimals))
+
+
+def score(
+    model: LionForConditionalGeneration, processor: LionProcessor, prompts: Sequence[Prompt], vision: VisualFeatures
+) -> list[list[float]]:
+    """See :meth:`Decoder.score`."""
+    candidates = [prompt.candidates or [] for prompt in prompts]
+    inputs = collate(prompts, processor, model.device)
+    return [row.tolist() for row in model.score_candidates(vision=vision, **inputs, candidates=candidates)]
+
+
+def collate(prompts: Sequence[Prompt], processor: LionProcessor, device: torch.device) -> dict[str, Tensor]:
+    """The prompts' inputs as one right-padded batch."""
+    padding = {
+        "input_ids": processor.tokenizer.pad_token_id,
+        "qformer_input_ids": processor.qformer_tokenizer.pad_token_id,
+    }
+    batch = {"task_levels": torch.cat([prompt.inputs["task_levels"] for prompt in prompts])}
+    for name in ("input_ids", "attention_mask", "qformer_input_ids", "qformer_attention_mask"):
+        rows = [prompt.inputs[name][0] for prompt in prompts]
+        batch[name] = pad_sequence(rows, batch_first=True, padding_value=padding.get(name, 0))
+    return {name: tensor.to(device) for name, tensor in batch.items()}

@@ -23,7 +23,7 @@ from lion.checkpoints.loading import load
 from lion.errors import DrawnScenesWarning, LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import Batch, OnError, features
-from lion.pipeline.decode import Decoder, TransformersDecoder
+from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, batched, encode_images, tag_images
 from lion.pipeline.read import Answer, Candidate, pieces, read
 from lion.pipeline.request import (
@@ -82,7 +82,7 @@ class LionPipeline:
         self.tagger = tagger
         self.name = name
         self.decoding: Mapping[Task, DecodingPreset] = dict(decoding_presets(decoding))
-        self.decoder: Decoder = decoder or TransformersDecoder(model, processor)
+        self.decoder: Decoder = decoder or EngineDecoder(model, processor, self.batch_size)
         self.cache = EvidenceCache()
         self._lock = RLock()
 

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, Self, TypedDict
 
 from lion.boxes import Box
+from lion.engine.settings import StopRule
 from lion.errors import LionError
 from lion.pipeline.evidence import Picture
 from lion.prompts import Task
@@ -90,6 +91,8 @@ class DecodingPreset:
     """Above 1 beams favour long answers, below 0 short ones."""
     box_only: bool = False
     """Let the model generate one box and nothing else (:mod:`lion.pipeline.box_only`)."""
+    stop_rule: StopRule = StopRule.RUNNING
+    """When beam search gives up on running beams."""
 
     def __post_init__(self) -> None:
         for name in ("num_beams", "max_new_tokens"):
@@ -108,7 +111,7 @@ class DecodingPreset:
     def as_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
         kwargs = asdict(self)
-        del kwargs["box_only"]
+        del kwargs["box_only"], kwargs["stop_rule"]
         return kwargs
 
     def __str__(self) -> str:
@@ -177,15 +180,18 @@ _SHORT = DecodingPreset(max_new_tokens=10, length_penalty=-1.0)
 
 DECODING: Mapping[str, Mapping[Task, DecodingPreset]] = {
     "lion": _OURS,
-    "official": dict.fromkeys(Task, DecodingPreset(max_new_tokens=256, repetition_penalty=1.5)),
+    "official": dict.fromkeys(
+        Task, DecodingPreset(max_new_tokens=256, repetition_penalty=1.5, stop_rule=StopRule.ALL_CANDIDATES)
+    ),
     "short": {**_OURS, Task.VQA: _SHORT, Task.DIALOG: _SHORT},
     "boxes": {**_OURS, Task.REC: DecodingPreset(box_only=True)},
     "greedy": dict.fromkeys(Task, DecodingPreset(num_beams=1)),
 }
-"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults (but for a
-``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are answered in a word or few, as
-InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is always answered with a box that
-can be read; ``greedy``, as ``lion`` with a single beam: faster, and the words can be shown as they come."""
+"""Presets by name, each a table by task: ``lion``, the default; ``official``, the released code's defaults and its beam
+search's stop rule (but for a ``min_length=1`` that has no effect); ``short``, as ``lion`` except that questions are
+answered in a word or few, as InstructBLIP's published VQA settings do; ``boxes``, as ``lion`` except that a phrase is
+always answered with a box that can be read; ``greedy``, as ``lion`` with a single beam: faster, and the words can be
+shown as they come."""
 
 
 def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:

@@ -10,15 +10,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from lion.data.collate import collate
 from lion.data.mixture import Mixture
 from lion.data.sample import Sample, Source
 from lion.data.tag_noise import TagNoise
+from lion.engine import EmbeddedPrompt, Scheduler, Weights
 from lion.metrics import captions, exact_match, rec
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.pipeline.box_only import BoxOnly
-from lion.pipeline.request import DecodingPreset, decoding_presets
+from lion.pipeline.decode import settings_of
+from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.random import stream
 from lion.train.log import log_values
@@ -27,8 +29,8 @@ from lion.world import render
 from lion.world.questions import test_questions
 from lion.world.scoring import score_answers
 
-_SEQUENCES = 100
-"""Answers generated together, times their beams."""
+_BATCH = 64
+"""Samples answered together."""
 
 
 @dataclass
@@ -64,30 +66,23 @@ class Validator:
 
     def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
         """The model's answer to each sample, as the pipeline would generate it."""
-        presets = decoding_presets(self.decoding)
-        texts = [""] * len(samples)
-        for preset in dict.fromkeys(presets.values()):
-            rows = [row for row, sample in enumerate(samples) if presets[sample.task] == preset]
-            size = max(_SEQUENCES // preset.num_beams, 1)
-            for some in (rows[start : start + size] for start in range(0, len(rows), size)):
-                for row, text in zip(some, self._generate(model, [samples[row] for row in some], preset), strict=True):
-                    texts[row] = text
+        presets, texts = decoding_presets(self.decoding), list[str]()
+        scheduler = Scheduler(Weights(model.language_model), places=_BATCH)
+        for start in range(0, len(samples), _BATCH):
+            some = samples[start : start + _BATCH]
+            settings = [settings_of(presets[sample.task], self.processor) for sample in some]
+            inputs: dict[str, Any] = {
+                name: tensor.to(model.device)
+                for name, tensor in collate(some, self.processor).items()
+                if name != "labels"
+            }
+            pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
+            with torch.no_grad():
+                inputs_BND, mask_BN, _ = model.embed(pixel_values=pixels, **inputs)
+            rows = zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), settings, strict=True)
+            answers = scheduler.run([EmbeddedPrompt(row[mask], level, how) for row, mask, level, how in rows])
+            texts += self.processor.tokenizer.batch_decode([best.ids for best, *_ in answers], skip_special_tokens=True)
         return texts
-
-    def _generate(
-        self, model: LionForConditionalGeneration, samples: Sequence[Sample], preset: DecodingPreset
-    ) -> list[str]:
-        inputs: dict[str, Any] = {
-            name: tensor.to(model.device)
-            for name, tensor in collate(samples, self.processor).items()
-            if name != "labels"
-        }
-        pixels = self.processor.image_processor.normalize(inputs.pop("pixels"))
-        limits = [BoxOnly(self.processor.tokenizer, self.processor.box_decimals)] if preset.box_only else []
-        ids = model.generate(
-            pixel_values=pixels, do_sample=False, logits_processor=limits, **inputs, **preset.as_kwargs()
-        )
-        return self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     @cached_property
     def _world(self) -> dict[str, list[Sample]]:

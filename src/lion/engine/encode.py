@@ -1,0 +1,37 @@
+"""The encoder stage: embedded prompts of about one length to encoder states, together.
+
+B prompts, N input tokens of the longest, D width, R = B * N.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
+
+from lion.engine.weights import Levels, Weights
+
+
+@torch.inference_mode()
+def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Embedded prompts, each (N, D) of its own length, to states (B, N, D) and an additive mask (B, 1, 1, N)."""
+    lengths = torch.tensor([len(one) for one in inputs_ND])
+    padded_BND = pad_sequence(list(inputs_ND), batch_first=True)
+    batch, longest, width = padded_BND.shape
+    bias = weights.encoder_bias(longest)
+    mask = torch.zeros(batch, 1, 1, longest, dtype=weights.type, device=weights.device)
+    if lengths.min() < longest:
+        padding = torch.arange(longest) >= lengths[:, None]
+        mask.masked_fill_(padding[:, None, None].to(weights.device), -torch.inf)
+        bias = bias + mask
+    rows = padded_BND.reshape(-1, width)
+    rows_levels = Levels(levels, longest, rows)
+    for layer in weights.encoder:
+        attention = layer.self_attention
+        joined = attention.inputs(attention.norm(rows)).view(batch, longest, 3, weights.heads, -1)
+        query, key, value = joined.permute(2, 0, 3, 1, 4)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+        rows = attention.output.added_to(rows, attended.transpose(1, 2).reshape(batch * longest, -1))
+        rows = layer.feed_forward(rows, rows_levels)
+    return weights.encoder_norm(rows).view(batch, longest, width), mask

@@ -1,0 +1,263 @@
+"""A language model's weights as the engine reads them: a few large products a layer, in place of many small ones.
+
+Small models in float32 are copied: matrices that read the same input lie side by side and transposed, since a product
+of few rows is faster so. Of middle-sized ones that holds for the decoder alone, as the encoder's products have many
+rows. Of large ones, or where a layer is no plain ``nn.Linear`` (quantised, LoRA), the modules themselves are called.
+Adapters are always folded: both levels' gates and scales go into the up-matrix.
+
+R rows (tokens of any prompts), D width, F feed-forward width, I = heads * head width, H bottleneck, L task levels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.activations import NewGELUActivation
+from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+from lion.model.language_model import AdaptedT5Block, LionLanguageModel
+from lion.model.mixture_of_adapters import MixtureOfAdapters, TaskLevel
+
+COPIED_BYTES, DECODER_COPIED_BYTES = 2**26, 2**30
+"""Language models up to these sizes are copied, whole or the decoder: 1.5 times the speed for 1 to 40 rows."""
+
+
+class Projection:
+    """Linear layers that read the same input, as one: their outputs side by side.
+
+    Args:
+        modules: the layers.
+        copy: whether to keep a joined, transposed copy of their weights, if they are plain float32, or to call them.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], copy: bool) -> None:
+        self.modules = modules
+        copy = copy and all(type(module) is nn.Linear and module.weight.dtype == torch.float32 for module in modules)
+        self.weight_io = torch.cat([_weight(module) for module in modules]).t().contiguous() if copy else None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(R, in) to (R, out)."""
+        if self.weight_io is not None:
+            return torch.mm(rows, self.weight_io)
+        if len(self.modules) == 1:
+            return _call(self.modules[0], rows)
+        return torch.cat([_call(module, rows) for module in self.modules], dim=-1)
+
+    def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
+        """The residual stream (R, out) plus the projected rows (R, in)."""
+        if self.weight_io is not None:
+            return torch.addmm(residual, rows, self.weight_io)
+        return residual + self(rows)
+
+
+def _call(module: nn.Module, rows: Tensor) -> Tensor:
+    """In the type of the layer's weights where they are plain numbers; quantised ones take what they are given."""
+    kind = _weight(module).dtype
+    output: Tensor = module(rows.to(kind) if kind.is_floating_point else rows)
+    return output
+
+
+def _weight(module: nn.Module) -> Tensor:
+    assert isinstance(module.weight, Tensor)
+    return module.weight
+
+
+class Norm:
+    """T5's layer norm: no mean, no bias, computed in float32; in four operations where the plain form takes seven."""
+
+    def __init__(self, module: T5LayerNorm) -> None:
+        width = module.weight.numel()
+        self.type: torch.dtype = module.weight.dtype
+        self.weight = module.weight.float() * width**0.5
+        self.epsilon = torch.tensor((width * module.variance_epsilon) ** 0.5, device=module.weight.device)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(R, D), in the type of the weights."""
+        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
+        normed = (rows / torch.hypot(length, self.epsilon)).mul_(self.weight)
+        return normed.to(self.type)
+
+
+class Mixture:
+    """Both adapters as one bottleneck, and an up-matrix for each task level with gates and scales in it.
+
+    A constant 1 joins the bottleneck, so that the biases of the up-projections are a row of the up-matrix:
+    ``h + [ReLU(h W_d + b_d), 1] W_u[level]``.
+    """
+
+    def __init__(self, module: MixtureOfAdapters) -> None:
+        adapters = {TaskLevel.REGION: module.region_adapter, TaskLevel.IMAGE: module.image_adapter}
+        ordered = [adapters[level] for level in TaskLevel]
+        downs = [adapter.down for adapter in ordered]
+        assert all(type(layer) is nn.Linear for adapter in ordered for layer in (adapter.down, adapter.up))
+        width = module.router.gates.shape[-1]
+        self.down_DH = (
+            torch.cat([*(down.weight for down in downs), downs[0].weight.new_zeros(1, width)]).t().contiguous()
+        )
+        self.down_bias_H = torch.cat([*(down.bias for down in downs), downs[0].bias.new_ones(1)])
+        self.up_LHD = torch.stack(
+            [
+                torch.cat(
+                    [
+                        *(a.up.weight.t() * (a.scale * gate) for a, gate in zip(ordered, gates, strict=True)),
+                        sum(a.up.bias * (a.scale * gate) for a, gate in zip(ordered, gates, strict=True))[None],
+                    ]
+                )
+                for gates in module.router.gates
+            ]
+        )
+        self.up_all_LH_D = self.up_LHD.flatten(0, 1)
+
+    def added_to(self, stream: Tensor, rows: Tensor, levels: "Levels") -> Tensor:
+        """``stream`` (R, D) plus the mixture of the un-normalised feed-forward input ``rows`` (R, D)."""
+        inner = torch.addmm(self.down_bias_H, rows.to(self.down_DH.dtype), self.down_DH).relu_()
+        if levels.common is not None:
+            return torch.addmm(stream.to(inner.dtype), inner, self.up_LHD[levels.common])
+        chosen = (inner[:, None] * levels.one_hot_RL1).flatten(1)
+        return torch.addmm(stream.to(inner.dtype), chosen, self.up_all_LH_D)
+
+
+class Levels:
+    """The task level of each of R rows; rows of one level only are cheaper.
+
+    Args:
+        levels: of the prompts.
+        repeats: rows of each prompt, those of a prompt together.
+    """
+
+    def __init__(self, levels: Sequence[int], repeats: int, like: Tensor) -> None:
+        self.common = levels[0] if len(set(levels)) == 1 else None
+        one_hot = functional.one_hot(torch.tensor(levels, device=like.device), len(TaskLevel))
+        self.one_hot_RL1 = one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedForward:
+    """``rows + FFN(norm(rows)) + mixture(rows)``, plain or gated."""
+
+    norm: Norm
+    inner: Projection
+    activation: Callable[[Tensor], Tensor]
+    gated: bool
+    outer: Projection
+    mixture: Mixture
+
+    def __call__(self, rows: Tensor, levels: Levels) -> Tensor:
+        """(R, D) to (R, D)."""
+        inner = self.inner(self.norm(rows))
+        if self.gated:
+            gate, value = inner.chunk(2, dim=-1)
+            inner = self.activation(gate).mul_(value)
+        else:
+            inner = self.activation(inner)
+        return self.mixture.added_to(self.outer.added_to(rows, inner), rows, levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Norm and projections of one attention; the scores are not scaled, as T5's."""
+
+    norm: Norm
+    inputs: Projection
+    """(R, D) to queries, keys and values (R, 3 I); of cross-attention to queries (R, I)."""
+    output: Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One block; the cross-attention is the decoder's."""
+
+    self_attention: Attention
+    cross_attention: Attention | None
+    cross_keys_values: Projection | None
+    """Encoder output (R, D) to keys and values (R, 2 I)."""
+    feed_forward: FeedForward
+
+
+class Weights:
+    """The whole language model, read once. Make a new one when :meth:`is_of` says that weights have changed.
+
+    Args:
+        model: in evaluation mode; all of it on one device.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: LionLanguageModel) -> None:
+        config = model.config
+        self.heads, self.head_width, self.width = config.num_heads, config.d_kv, config.d_model
+        self.start, self.end = config.decoder_start_token_id, config.eos_token_id
+        self._state = _state(model)
+        size = sum(parameter.nbytes for parameter in model.parameters())
+        copied = size <= DECODER_COPIED_BYTES
+        self.encoder = [_layer(block, size <= COPIED_BYTES) for block in model.encoder.block]
+        self.decoder = [_layer(block, copied) for block in model.decoder.block]
+        self.encoder_norm, self.decoder_norm = (Norm(s.final_layer_norm) for s in (model.encoder, model.decoder))
+        self._biased = [stack.block[0].layer[0].SelfAttention for stack in (model.encoder, model.decoder)]
+        self.embedding = model.shared.weight
+        self.head = Projection([model.lm_head], copied)
+        self.head_scale = config.d_model**-0.5 if config.scale_decoder_outputs else 1.0
+        self.type = self.encoder_norm.type
+        self._encoder_bias = self.embedding.new_empty(1, 0, 0, 0)
+
+    def is_of(self, model: LionLanguageModel) -> bool:
+        """Whether they still are the model's weights: none was replaced, moved or written to."""
+        return self._state == _state(model)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.device
+
+    def encoder_bias(self, length: int) -> Tensor:
+        """Relative position bias of the encoder's self-attention, (1, heads, N, N) for N = ``length``."""
+        if length > self._encoder_bias.shape[-1]:  # it depends on distances alone, so a longer one serves for all
+            bias: Tensor = self._biased[0].compute_bias(length, length)
+            self._encoder_bias = bias.detach().to(self.type)
+        return self._encoder_bias[..., :length, :length]
+
+    def decoder_bias(self, length: int) -> Tensor:
+        """Of the decoder's, by the position of the query: (T, heads, T) for T = ``length``."""
+        bias: Tensor = self._biased[1].compute_bias(length, length)
+        return bias.detach().to(self.type)[0].transpose(0, 1).contiguous()
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Decoder output (R, D) to float32 logits (R, vocabulary)."""
+        normed = self.decoder_norm(rows)
+        return self.head(normed if self.head_scale == 1.0 else normed * self.head_scale).float()
+
+
+def _layer(block: AdaptedT5Block, copy: bool) -> Layer:
+    self_attention, *cross = block.layer[:-1]
+    own, dense = self_attention.SelfAttention, block.feed_forward.DenseReluDense
+    gated = hasattr(dense, "wi_1")
+    inner = [dense.wi_0, dense.wi_1] if gated else [dense.wi]
+    feed_forward = FeedForward(
+        Norm(block.feed_forward.layer_norm),
+        Projection(inner, copy),
+        _activation(dense.act),
+        gated,
+        Projection([dense.wo], copy),
+        Mixture(block.mixture),
+    )
+    attention = Attention(
+        Norm(self_attention.layer_norm),
+        Projection([own.q, own.k, own.v], copy),
+        Projection([own.o], copy),
+    )
+    if not cross:
+        return Layer(attention, None, None, feed_forward)
+    other = cross[0].EncDecAttention
+    cross_attention = Attention(Norm(cross[0].layer_norm), Projection([other.q], copy), Projection([other.o], copy))
+    return Layer(attention, cross_attention, Projection([other.k, other.v], copy), feed_forward)
+
+
+def _activation(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The model's own, but the tanh form of GELU as one operation in place of eight."""
+    return partial(functional.gelu, approximate="tanh") if isinstance(module, NewGELUActivation) else module
+
+
+def _state(model: nn.Module) -> list[tuple[int, int]]:
+    """Where each parameter lies and how often it was written to."""
+    return [(parameter.data_ptr(), parameter._version) for parameter in model.parameters()]

@@ -1,0 +1,68 @@
+"""Weights read once: the same products whether copied or not, and read anew once they have changed."""
+
+import pytest
+import torch
+
+from lion.engine import Scheduler, Settings, Weights, weights
+from lion.engine.weights import Levels, Mixture, Norm
+from tests.engine import tiny
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.language_model(seed=6)
+
+
+def test_a_norm_is_the_layers_own(model):
+    layer, rows = model.encoder.final_layer_norm, torch.randn(7, tiny.WIDTH)
+    layer.weight.data.normal_()
+    for scale in (1.0, 1e-4, 1e3):  # at 1e-4 epsilon decides
+        torch.testing.assert_close(Norm(layer)(rows * scale), layer(rows * scale), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("levels", [[0], [1], [0, 1, 1, 0]])
+def test_the_folded_mixture_is_the_mixture(model, levels):
+    mixture, rows = model.decoder.block[1].mixture, torch.randn(len(levels) * 3, tiny.WIDTH)
+    stream = torch.randn_like(rows)
+    golden = stream + mixture(rows.view(len(levels), 3, -1), torch.tensor(levels)).flatten(0, 1)
+    ours = Mixture(mixture).added_to(stream, rows, Levels(levels, 3, rows))
+    torch.testing.assert_close(ours, golden, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_too_large_to_copy_is_read_where_it_lies(model, monkeypatch):
+    prompts = tiny.prompts([Settings(1, 8), Settings(3, 8)] * 3, 6)
+    copied = Scheduler(Weights(model)).run(prompts)
+    for bound in ("COPIED_BYTES", "DECODER_COPIED_BYTES"):
+        monkeypatch.setattr(weights, bound, 0)
+    read = Weights(model)
+    assert read.decoder[0].self_attention.inputs.weight_io is None
+    assert [one[0].ids for one in Scheduler(read).run(prompts)] == [one[0].ids for one in copied]
+
+
+def test_changed_weights_are_noticed(model):
+    read = Weights(model)
+    assert read.is_of(model)
+    with torch.no_grad():
+        model.decoder.block[0].mixture.router.gates.add_(0.1)
+    assert not read.is_of(model)
+    read = Weights(model)
+    model.load_state_dict(model.state_dict())
+    assert not read.is_of(model)
+
+
+def test_layers_that_are_no_plain_linear_are_called(model):
+    """As LoRA puts them there: a layer around the layer."""
+
+    class Around(torch.nn.Module):
+        def __init__(self, base):
+            super().__init__()
+            self.base, self.weight = base, base.weight
+
+        def forward(self, rows):
+            return -2 * self.base(rows)
+
+    other = tiny.language_model(seed=6)
+    own = other.decoder.block[0].layer[0].SelfAttention
+    own.q = Around(own.q)
+    prompts = tiny.prompts(Settings(3, 8), 4)
+    assert [one[0].ids for one in Scheduler(Weights(other)).run(prompts)] == tiny.generate(other, prompts)
