@@ -184,7 +184,7 @@ def test_the_tour_names_what_exists():
 
 @pytest.mark.parametrize(
     ("path", "most"),
-    [("From a picture to an answer", 27), ("From a sample to its loss", 18), ("From a prediction to a score", 10)],
+    [("From a picture to an answer", 26), ("From a sample to its loss", 18), ("From a prediction to a score", 10)],
 )
 def test_the_tour_opens_few_files_and_none_twice(path, most):
     tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
