@@ -23,6 +23,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 """Fields of OpenAI's that LION does not have, with the values that ask for nothing; so does null in any field."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Texts = Text | Annotated[list[Text], Field(min_length=1)]
 Numbers = Annotated[list[float], Field(min_length=4, max_length=4)]
 Tags = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=1000)] | Literal["empty"] | None
 TAGS = "Tags for the prompt: null for the tagger's, [] for no tag prompt, 'empty' for one with an empty list."
@@ -184,19 +185,19 @@ class CaptionBody(Body):
 class AskBody(CaptionBody):
     """Answer a question about the picture."""
 
-    question: Text | list[Text]
+    question: Texts
 
 
 class LocateBody(CaptionBody):
     """Find what a phrase refers to."""
 
-    phrase: Text | list[Text]
+    phrase: Texts
 
 
 class DescribeBody(CaptionBody):
     """Describe what is in a box."""
 
-    box: Numbers | list[Numbers]
+    box: Numbers | Annotated[list[Numbers], Field(min_length=1)]
     space: Space = "unit"
 
 
@@ -207,6 +208,6 @@ class TagBody(Body):
 class RankBody(Body):
     """Sort given answers to a question by their likelihood."""
 
-    question: Text | list[Text]
+    question: Texts
     candidates: Annotated[list[Text], Field(min_length=1, max_length=1000)]
     tags: Annotated[Tags, Field(description=TAGS)] = None
