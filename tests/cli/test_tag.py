@@ -12,7 +12,7 @@ from lion.tagging import RamTagger, TagFile
 
 
 @pytest.fixture
-def words(monkeypatch):
+def words(writes):
     """The tags each prompt held, in place of what the model writes."""
 
     def words(tags):
@@ -21,7 +21,7 @@ def words(monkeypatch):
     def generate(self, prompts, vision, preset):
         return self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
+    writes(generate)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, Verb, prepare
+from lion.pipeline import BatchDecoder, Candidate, DecodingPreset, LionPipeline, Request, Verb, prepare
 from lion.pipeline.decode import collate
 from lion.prompts import Task, instruction
 
@@ -41,10 +41,10 @@ def test_prompts_are_padded_on_the_right_into_one_batch(parts):
 
 
 def test_a_decoder_of_ones_own_answers_and_ranks(parts, picture):
-    """Whatever has the two methods of the protocol; it gets prompts, visual features with a row for each, a preset."""
+    """It gets prompts, visual features with a row for each, a preset."""
     _, processor, _ = parts
 
-    class Echo:
+    class Echo(BatchDecoder):
         def generate(self, prompts, vision, preset):
             assert len(vision.last_BPV) == len(prompts) and preset == DecodingPreset(num_beams=1)
             return [processor.tokenizer(prompt.request.text)["input_ids"] for prompt in prompts]

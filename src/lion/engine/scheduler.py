@@ -1,8 +1,9 @@
 """Who decodes when: prompts wait, are encoded together, take places in a lane, and leave when they end."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -11,10 +12,13 @@ from lion.engine import beams, sampling
 from lion.engine.beams import BeamSearch
 from lion.engine.decode import SOURCE_STEP, Lane
 from lion.engine.encode import encode
-from lion.engine.rows import ids
+from lion.engine.rows import output, written
 from lion.engine.sampling import RowSearch
 from lion.engine.settings import Output, Settings
 from lion.engine.weights import Weights
+
+_TICKETS = count(1)
+"""No two prompts of a process have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,13 @@ class _Track:
     def __bool__(self) -> bool:
         return bool(self.given or self.encoded or self.tickets)
 
+    def leave(self, place: int) -> None:
+        """The prompt in a place goes, and the last one takes its place."""
+        self.lane.release(place)
+        self.tickets[place], self.searches[place] = self.tickets[-1], self.searches[-1]
+        self.tickets.pop()
+        self.searches.pop()
+
 
 class Scheduler:
     """Decodes prompts that may come at any time.
@@ -62,7 +73,9 @@ class Scheduler:
     def __init__(self, weights: Weights, places: int = 8) -> None:
         self.weights, self.places = weights, places
         self._tracks: dict[tuple[bool, int], _Track] = {}
-        self._given = 0
+
+    def __bool__(self) -> bool:
+        return any(self._tracks.values())
 
     def run(self, prompts: Sequence[EmbeddedPrompt]) -> list[list[Output]]:
         """Decode all of them; for each its answers, best first."""
@@ -72,25 +85,31 @@ class Scheduler:
             answers |= self.step()
         return [answers[ticket] for ticket in tickets]
 
-    def stream(self, prompt: EmbeddedPrompt) -> Iterator[int]:
-        """The ids of a prompt with one row, as they are found; nothing else may be waiting."""
-        ticket, known = self.submit(prompt), 0
-        (track,) = [track for track in self._tracks.values() if track]
-        while track:
-            ended = self.step()
-            found = ended[ticket][0].ids if ended else ids(track.searches[0].rows[0])
-            yield from found[known:]
-            known = len(found)
-
     def submit(self, prompt: EmbeddedPrompt) -> int:
         """Take a prompt; :meth:`step` hands its answers back under the number returned."""
         settings = prompt.settings
         key = (settings.is_beam_search, settings.rows)
         if key not in self._tracks:
             self._tracks[key] = _Track(self.weights, settings, self.places)
-        self._given += 1
-        self._tracks[key].given.append((self._given, prompt))
-        return self._given
+        ticket = next(_TICKETS)
+        self._tracks[key].given.append((ticket, prompt))
+        return ticket
+
+    def partial(self, ticket: int) -> list[Output]:
+        """The answers so far of a prompt in a place; empty where it waits, and with beams, which settle at the end."""
+        for track in self._tracks.values():
+            if track.kind is RowSearch and ticket in track.tickets:
+                rows = track.searches[track.tickets.index(ticket)].rows
+                return [output(row, sum(token.logprob for token in written(row))) for row in rows]
+        return []
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a prompt, and free its place; one that has ended is none."""
+        for track in self._tracks.values():
+            track.given = deque(one for one in track.given if one[0] != ticket)
+            track.encoded = deque(one for one in track.encoded if one.ticket != ticket)
+            if ticket in track.tickets:
+                track.leave(track.tickets.index(ticket))
 
     @torch.inference_mode()
     def step(self) -> dict[int, list[Output]]:
@@ -146,8 +165,5 @@ class Scheduler:
         for place in reversed(range(len(track.tickets))):
             if track.searches[place].done:
                 ended[track.tickets[place]] = track.searches[place].outputs()
-                track.lane.release(place)
-                track.tickets[place], track.searches[place] = track.tickets[-1], track.searches[-1]
-                track.tickets.pop()
-                track.searches.pop()
+                track.leave(place)
         return ended
