@@ -18,7 +18,7 @@ async def app(scope, receive, send):
 
 @pytest.fixture
 def port(monkeypatch):
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.8)
     config = uvicorn.Config(app, port=0, http=protocol.HttpProtocol, log_config=None, lifespan="off")
     server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -53,17 +53,26 @@ def closed(connection):
 REQUEST = b"GET / HTTP/1.1\r\nHost: lion\r\n\r\n"
 
 
+def answered(connection):
+    """Whether a whole answer comes."""
+    found = b""
+    while not found.endswith(b"\r\n\r\nok"):
+        if not (part := connection.recv(1000)):
+            return False
+        found += part
+    return found.startswith(b"HTTP/1.1 200")
+
+
 def test_who_begins_no_request_is_cut_off(port):
-    slow, answered = connect(port, b"GET / HTTP/1.1\r\nX-Slow: "), connect(port, REQUEST)
-    assert b"200 OK" in answered.recv(1000)
+    slow, other = connect(port, b"GET / HTTP/1.1\r\nX-Slow: "), connect(port, REQUEST)
+    assert answered(other)
     assert closed(slow)
-    assert b"200 OK" in connect(port, REQUEST).recv(1000)
+    assert answered(connect(port, REQUEST))
 
 
-def test_who_asks_again_in_time_is_answered_on_the_same_connection(port):
+def test_a_connection_may_ask_again(port):
     connection = connect(port)
     for _ in range(4):
-        time.sleep(0.15)
         connection.sendall(REQUEST)
-        assert b"200 OK" in connection.recv(1000)
+        assert answered(connection)
     assert closed(connection)
