@@ -14,10 +14,12 @@ How a prompt becomes ids:
 
 Prompts of all task levels, lengths and settings share a step if they have the same number of rows; no answer depends on
 its neighbours. In float32 the ids are those of transformers' ``generate``.
+:func:`~lion.engine.ranking.rank` weighs given answers instead.
 """
 
+from lion.engine.ranking import rank
 from lion.engine.scheduler import EmbeddedPrompt, Scheduler
 from lion.engine.settings import Output, Settings, StopRule
 from lion.engine.weights import Weights
 
-__all__ = ["EmbeddedPrompt", "Output", "Scheduler", "Settings", "StopRule", "Weights"]
+__all__ = ["EmbeddedPrompt", "Output", "Scheduler", "Settings", "StopRule", "Weights", "rank"]

@@ -7,8 +7,6 @@ arise and never moved: a row sees the past of its prompt's k rows through a mask
 C places, P prompts in them, k rows of each, R = P * k, N input tokens, T output tokens, I = heads * head width.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -43,22 +41,20 @@ class Lane:
         return len(self.levels)
 
     @torch.inference_mode()
-    def admit(self, states_BND: Tensor, mask_B11N: Tensor, levels: Sequence[int]) -> None:
-        """Encoded prompts take the next free places."""
-        length, first = states_BND.shape[1], len(self)
+    def admit(self, states_ND: Tensor, level: int) -> None:
+        """An encoded prompt takes the next free place."""
+        length, place = len(states_ND), len(self)
         self._grow_source(length)
-        places = slice(first, first + len(levels))
         for index, layer in enumerate(self.weights.decoder):
             assert layer.cross_keys_values is not None
-            keys_values = layer.cross_keys_values(states_BND.flatten(0, 1))
-            self._cross_LCNI[index, places, :length] = keys_values.view(len(levels), length, -1)
-        self._cross_mask_CN[places, :length] = mask_B11N[:, 0, 0]
-        self._cross_mask_CN[places, length:] = -torch.inf
-        self._cross_LCNI[:, places, length:] = 0
-        self._seen_CKT[places] = -torch.inf
-        self.levels += levels
-        self.positions += [0] * len(levels)
-        self._sources += [length] * len(levels)
+            self._cross_LCNI[index, place, :length] = layer.cross_keys_values(states_ND)
+        self._cross_mask_CN[place, :length] = 0
+        self._cross_mask_CN[place, length:] = -torch.inf
+        self._cross_LCNI[:, place, length:] = 0
+        self._seen_CKT[place] = -torch.inf
+        self.levels.append(level)
+        self.positions.append(0)
+        self._sources.append(length)
         self._views = None
 
     @torch.inference_mode()
@@ -167,11 +163,11 @@ class _Views:
         self.first_written = (row // rows) * (lane._target_length * rows) + row % rows
         self.cross_mask = lane._cross_mask_CN[:prompts, None, None, :source]
         self.written = [layer.flatten(0, 1) for layer in lane._self_LCTI]
-        self.self_attention = [_keys_values(layer[:prompts, : target * rows], heads) for layer in lane._self_LCTI]
-        self.cross_attention = [_keys_values(layer[:prompts, :source], heads) for layer in lane._cross_LCNI]
+        self.self_attention = [keys_values(layer[:prompts, : target * rows], heads) for layer in lane._self_LCTI]
+        self.cross_attention = [keys_values(layer[:prompts, :source], heads) for layer in lane._cross_LCNI]
 
 
-def _keys_values(joined: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+def keys_values(joined: Tensor, heads: int) -> tuple[Tensor, Tensor]:
     """Cached (P, length, 2 I) to keys and values, each (P, heads, length, head width)."""
     keys, values = joined.unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)
     return keys, values
