@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
-from lion.engine.decode import SOURCE_STEP
+from lion.engine.decode import SOURCE_STEP, rounded
 from lion.engine.weights import Levels, Weights
 
 
@@ -19,7 +19,7 @@ def encode_each(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[
     states: dict[int, Tensor] = {}
     buckets: dict[int, list[int]] = {}
     for number, inputs in enumerate(inputs_ND):
-        buckets.setdefault(-(-len(inputs) // SOURCE_STEP), []).append(number)
+        buckets.setdefault(rounded(len(inputs), SOURCE_STEP), []).append(number)
     for members in buckets.values():
         together_BND = encode(
             weights, [inputs_ND[number] for number in members], [levels[number] for number in members]
@@ -42,7 +42,7 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
         mask.masked_fill_(padding[:, None, None].to(weights.device), -torch.inf)
         bias = bias + mask
     rows = padded_BND.reshape(-1, width)
-    rows_levels = Levels(levels, longest, rows)
+    rows_levels = Levels.of(levels, longest, rows)
     for layer in weights.encoder:
         attention = layer.self_attention
         joined = attention.inputs(attention.norm(rows)).view(batch, longest, 3, weights.heads, -1)

@@ -130,7 +130,7 @@ def _losses(weights: Weights, cross: _Cross, parts: Sequence[Sequence[_Tree]]) -
     length, width = max(len(tree.tokens) for tree in trees), weights.heads * weights.head_width
     tokens = [tree.tokens + [weights.start] * (length - len(tree.tokens)) for tree in trees]
     stream = weights.embedding[torch.tensor(tokens, device=weights.device).flatten()]
-    levels, bias = Levels(cross.levels, most * length, stream), _bias(weights, trees, length)
+    levels, bias = Levels.of(cross.levels, most * length, stream), _bias(weights, trees, length)
     for layer, (key, value) in zip(weights.decoder, cross.layers, strict=True):
         own, other = layer.self_attention, layer.cross_attention
         assert other is not None

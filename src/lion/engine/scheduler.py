@@ -136,10 +136,7 @@ class Scheduler:
         searches, weights = track.searches, self.weights
         tokens = [[row.id if row else weights.start for row in search.rows] for search in searches]
         parents = [search.parents for search in searches if isinstance(search, BeamSearch)]
-        logits = track.lane.step(
-            torch.tensor(tokens, device=weights.device),
-            torch.tensor(parents, device=weights.device) if parents else None,
-        )
+        logits = track.lane.step(tokens, parents or None)
         kind = beams if track.kind is BeamSearch else sampling
         kind.advance(logits, searches, weights.start, weights.end)
 
