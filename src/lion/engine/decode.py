@@ -159,7 +159,6 @@ class Lane:
         old, old_mask = self._cross_LCNI, self._cross_mask_CN
         self._cross_LCNI = self._new(self._layers, self.capacity, length, 2 * self._inner)
         self._cross_mask_CN = self._new(self.capacity, length).fill_(-torch.inf)
-        self._cross_mask_CN[:, 0] = 0  # of places that no prompt had yet, or a graph that runs over them makes NaN
         if self._source_length:
             self._cross_LCNI[:, :, : self._source_length] = old
             self._cross_mask_CN[:, : self._source_length] = old_mask
