@@ -9,12 +9,14 @@ writing in :mod:`tests.engine.released_beams`.
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
 from lion.boxes import Box
-from lion.engine import rank
-from lion.pipeline import DECODING, EngineDecoder, LionPipeline, Request, TransformersDecoder, Verb
+from lion.engine import EmbeddedPrompt, rank
+from lion.pipeline import DECODING, BatchDecoder, EngineDecoder, LionPipeline, Request, TransformersDecoder, Verb
+from lion.pipeline.decode import generate, settings_of
 from lion.world import render
 from lion.world.questions import test_questions as questions_of
 from tests.engine import released_beams
@@ -22,26 +24,32 @@ from tests.engine import released_beams
 VERBS = 5
 
 
-class ReleasedDecoder(EngineDecoder):
-    """Beams as the released code's transformers searched."""
+def released(engine: EngineDecoder, prompts, vision, preset):
+    """Ids by beams as the released code's transformers searched."""
+    settings = settings_of(preset, engine.processor)
+    given = [EmbeddedPrompt(*one, settings) for one in zip(*engine._embedded(prompts, vision), strict=True)]
+    return released_beams.search(engine.model.language_model, given)
+
+
+class Recorded(BatchDecoder):
+    """A decoder whose prompts and ids are kept.
+
+    Args:
+        ids_of: prompts, vision and preset to ids.
+    """
+
+    def __init__(self, ids_of) -> None:
+        self.ids_of, self.prompts, self.ids = ids_of, [], []
 
     def generate(self, prompts, vision, preset):
-        return released_beams.search(self.model.language_model, self._prompts(prompts, vision, preset))
-
-
-class Recorded:
-    """A decoder whose prompts and ids are kept."""
-
-    def __init__(self, decoder) -> None:
-        self.decoder, self.prompts, self.ids = decoder, [], []
-
-    def generate(self, prompts, vision, preset):
-        found = self.decoder.generate(prompts, vision, preset)
-        self.ids += [tuple(row[row[0] == 0 :]) for row in found]  # transformers' rows begin with the start token
-        self.prompts += [
-            (prompt, vision.map(lambda t, row=row: t[row : row + 1])) for row, prompt in enumerate(prompts)
-        ]
+        found = self.ids_of(prompts, vision, preset)
+        rows = [row[1:] if row[0] == 0 else row for row in found]  # transformers' begin with the start token
+        self.ids += [row[: row.index(1) + 1] if 1 in row else row for row in rows]
+        self.prompts += [(prompt, vision.row(row)) for row, prompt in enumerate(prompts)]
         return found
+
+    def score(self, prompts, vision):
+        raise NotImplementedError
 
 
 def requests(pictures: int) -> list[Request]:
@@ -62,26 +70,20 @@ def requests(pictures: int) -> list[Request]:
 
 def differing(mini: LionPipeline, preset: str, pictures: int) -> Iterator[str]:
     """A line for each answer that is not the same to the id."""
-    parts, found = (mini.model, mini.processor), []
-    for kind in (EngineDecoder, ReleasedDecoder if preset == "official" else TransformersDecoder):
-        decoder = Recorded(kind(*parts))
-        LionPipeline(*parts, mini.tagger, batch_size=10, decoding=preset, decoder=decoder).answer(requests(pictures))
-        found.append(decoder)
-    ours = found[0]
-    assert len(ours.ids) == VERBS * pictures and len(set(ours.ids)) > pictures
+    parts = (mini.model, mini.processor)
     engine = EngineDecoder(*parts)
-    for (prompt, vision), *both in zip(ours.prompts, *(_without_padding(one.ids) for one in found), strict=True):
+    other = partial(released, engine) if preset == "official" else TransformersDecoder(*parts).generate
+    ours, theirs = Recorded(partial(generate, engine)), Recorded(other)
+    for decoder in (ours, theirs):
+        LionPipeline(*parts, mini.tagger, batch_size=10, decoding=preset, decoder=decoder).answer(requests(pictures))
+    assert len(ours.ids) == VERBS * pictures and len(set(map(tuple, ours.ids))) > pictures
+    for (prompt, vision), *both in zip(ours.prompts, ours.ids, theirs.ids, strict=True):
         if both[0] != both[1]:
-            inputs, levels = engine._embedded([prompt], vision)
-            nats = rank(engine._scheduler().weights, inputs, levels, [both])[0]
+            nats = rank(engine._scheduler().weights, *engine._embedded([prompt], vision), [both])[0]
             texts = mini.processor.tokenizer.batch_decode(both, skip_special_tokens=True)
             yield f"{preset}, {prompt.request.verb.value}: " + " / ".join(
                 f"{text!r} ({-nll:.5f} nats)" for text, nll in zip(texts, nats, strict=True)
             )
-
-
-def _without_padding(rows):
-    return [row[: row.index(1) + 1] if 1 in row else row for row in rows]
 
 
 def main() -> None:
