@@ -9,7 +9,17 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.errors import LionError
-from lion.pipeline import BatchDecoder, Candidate, DecodingPreset, LionPipeline, Request, Verb, prepare
+from lion.pipeline import (
+    BatchDecoder,
+    Candidate,
+    DecodingPreset,
+    EngineDecoder,
+    LionPipeline,
+    Request,
+    TransformersDecoder,
+    Verb,
+    prepare,
+)
 from lion.pipeline.decode import collate
 from lion.prompts import Task, instruction
 
@@ -140,16 +150,26 @@ def test_candidates_are_a_way_to_answer_any_request(pipeline, picture, other):
     assert located.ok and located.boxes[0].unit == Box(*map(float, located.text.strip("[]").split(",")))
 
 
+def test_both_decoders_rank_alike(pipeline, picture):
+    other = LionPipeline(
+        pipeline.model,
+        pipeline.processor,
+        pipeline.tagger,
+        decoder=TransformersDecoder(pipeline.model, pipeline.processor),
+    )
+    close(pipeline.rank(picture, QUESTION, ANSWERS), other.rank(picture, QUESTION, ANSWERS))
+
+
 def test_about_as_many_candidates_share_a_pass(pipeline, picture, monkeypatch):
     """Prompts with two or three go together; one with a hundred does not make the others wait for it."""
     counts = []
-    score = pipeline.model.score_candidates
+    score = EngineDecoder.score
 
-    def counting(**inputs):
-        counts.append([len(row) for row in inputs["candidates"]])
-        return score(**inputs)
+    def counting(self, prompts, vision):
+        counts.append([len(prompt.candidates) for prompt in prompts])
+        return score(self, prompts, vision)
 
-    monkeypatch.setattr(pipeline.model, "score_candidates", counting)
+    monkeypatch.setattr(EngineDecoder, "score", counting)
     own = [["yes", "no"], [str(number) for number in range(100)], ["a", "b", "c"]]
     assert [len(order) for order in pipeline.rank(picture, QUESTION, own)] == [2, 100, 3]
     assert sorted(counts) == [[2, 3], [100]]

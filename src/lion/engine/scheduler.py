@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lion.engine import beams, sampling
 from lion.engine.beams import BeamSearch
-from lion.engine.decode import SOURCE_STEP, Lane
-from lion.engine.encode import encode
+from lion.engine.decode import Lane
+from lion.engine.encode import encode_each
 from lion.engine.rows import output, written
 from lion.engine.sampling import RowSearch
 from lion.engine.settings import Output, Settings
@@ -32,14 +32,6 @@ class EmbeddedPrompt:
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    ticket: int
-    prompt: EmbeddedPrompt
-    states_BND: Tensor
-    mask_B11N: Tensor
-
-
 class _Track:
     """A lane, the prompts in it and those that wait for it; all have the same number of rows and kind of search."""
 
@@ -47,7 +39,7 @@ class _Track:
         self.kind: type[BeamSearch] | type[RowSearch] = BeamSearch if settings.is_beam_search else RowSearch
         self.lane = Lane(weights, settings.rows, places)
         self.given: deque[tuple[int, EmbeddedPrompt]] = deque()
-        self.encoded: deque[_Waiting] = deque()
+        self.encoded: deque[tuple[int, EmbeddedPrompt, Tensor]] = deque()
         self.tickets: list[int] = []
         self.searches: list[BeamSearch | RowSearch] = []
 
@@ -107,7 +99,7 @@ class Scheduler:
         """Forget a prompt, and free its place; one that has ended is none."""
         for track in self._tracks.values():
             track.given = deque(one for one in track.given if one[0] != ticket)
-            track.encoded = deque(one for one in track.encoded if one.ticket != ticket)
+            track.encoded = deque(one for one in track.encoded if one[0] != ticket)
             if ticket in track.tickets:
                 track.leave(track.tickets.index(ticket))
 
@@ -127,36 +119,24 @@ class Scheduler:
         if free and track.given and not track.encoded:
             self._encode(track)
         while free and track.encoded:
-            waiting = track.encoded.popleft()
-            track.lane.admit(waiting.states_BND, waiting.mask_B11N, [waiting.prompt.level])
-            track.tickets.append(waiting.ticket)
-            track.searches.append(track.kind(waiting.prompt.settings))
+            ticket, prompt, states_ND = track.encoded.popleft()
+            track.lane.admit(states_ND, prompt.level)
+            track.tickets.append(ticket)
+            track.searches.append(track.kind(prompt.settings))
             free -= 1
 
     def _encode(self, track: _Track) -> None:
-        """As many of the waiting prompts as there are places, those of about one length together."""
+        """As many of the waiting prompts as there are places."""
         given = [track.given.popleft() for _ in range(min(self.places, len(track.given)))]
-        found: dict[int, _Waiting] = {}
-        buckets: dict[int, list[tuple[int, EmbeddedPrompt]]] = {}
-        for ticket, prompt in given:
-            buckets.setdefault(-(-len(prompt.inputs_ND) // SOURCE_STEP), []).append((ticket, prompt))
-        for members in buckets.values():
-            states, mask = encode(self.weights, [p.inputs_ND for _, p in members], [p.level for _, p in members])
-            for row, (ticket, prompt) in enumerate(members):
-                length = len(prompt.inputs_ND)
-                found[ticket] = _Waiting(
-                    ticket, prompt, states[row : row + 1, :length], mask[row : row + 1, ..., :length]
-                )
-        track.encoded.extend(found[ticket] for ticket, _ in given)
+        prompts = [prompt for _, prompt in given]
+        states = encode_each(self.weights, [one.inputs_ND for one in prompts], [one.level for one in prompts])
+        track.encoded.extend((ticket, prompt, own) for (ticket, prompt), own in zip(given, states, strict=True))
 
     def _advance(self, track: _Track) -> None:
         searches, weights = track.searches, self.weights
         tokens = [[row.id if row else weights.start for row in search.rows] for search in searches]
         parents = [search.parents for search in searches if isinstance(search, BeamSearch)]
-        logits = track.lane.step(
-            torch.tensor(tokens, device=weights.device),
-            torch.tensor(parents, device=weights.device) if parents else None,
-        )
+        logits = track.lane.step(tokens, parents or None)
         kind = beams if track.kind is BeamSearch else sampling
         kind.advance(logits, searches, weights.start, weights.end)
 

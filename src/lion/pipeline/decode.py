@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights
+from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights, rank
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
@@ -76,13 +76,11 @@ class EngineDecoder:
 
     def submit(self, prompts: Sequence[Prompt], vision: VisualFeatures, presets: Sequence[DecodingPreset]) -> list[int]:
         """See :class:`Decoder`."""
+        inputs_ND, levels = self._embedded(prompts, vision)
         settings = [settings_of(preset, self.processor) for preset in presets]
-        inputs = collate(prompts, self.processor, self.model.device)
-        with torch.no_grad():
-            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
-        rows = zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), settings, strict=True)
         scheduler = self._scheduler()
-        tickets = [scheduler.submit(EmbeddedPrompt(row[mask], level, one)) for row, mask, level, one in rows]
+        given = zip(inputs_ND, levels, settings, strict=True)
+        tickets = [scheduler.submit(EmbeddedPrompt(*prompt)) for prompt in given]
         self._answers |= dict.fromkeys(tickets)
         return tickets
 
@@ -112,7 +110,16 @@ class EngineDecoder:
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        return score(self.model, self.processor, prompts, vision)
+        inputs_ND, levels = self._embedded(prompts, vision)
+        return rank(self._scheduler().weights, inputs_ND, levels, [prompt.candidates or [] for prompt in prompts])
+
+    def _embedded(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> tuple[list[Tensor], list[int]]:
+        """What the encoder reads of each prompt, without padding, and the task levels."""
+        inputs = collate(prompts, self.processor, self.model.device)
+        with torch.no_grad():
+            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
+        rows = [row[mask] for row, mask in zip(inputs_BND, mask_BN.bool(), strict=True)]
+        return rows, inputs["task_levels"].tolist()
 
     def _scheduler(self) -> Scheduler:
         """Made when first needed, and anew once the model's weights have changed and nobody decodes with the old."""
@@ -235,16 +242,9 @@ class TransformersDecoder(BatchDecoder):
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        return score(self.model, self.processor, prompts, vision)
-
-
-def score(
-    model: LionForConditionalGeneration, processor: LionProcessor, prompts: Sequence[Prompt], vision: VisualFeatures
-) -> list[list[float]]:
-    """See :meth:`Decoder.score`."""
-    candidates = [prompt.candidates or [] for prompt in prompts]
-    inputs = collate(prompts, processor, model.device)
-    return [row.tolist() for row in model.score_candidates(vision=vision, **inputs, candidates=candidates)]
+        candidates = [prompt.candidates or [] for prompt in prompts]
+        inputs = collate(prompts, self.processor, self.model.device)
+        return [row.tolist() for row in self.model.score_candidates(vision=vision, **inputs, candidates=candidates)]
 
 
 def collate(prompts: Sequence[Prompt], processor: LionProcessor, device: torch.device) -> dict[str, Tensor]:
