@@ -109,7 +109,7 @@ class ContinuousBatch:
             try:
                 batch.tag(parts.tagger, parts.batch_size)
                 batch.prepare(parts.processor, parts.model.config.qformer_config.max_position_embeddings)
-                batch.encode(parts.model, parts.processor, parts.batch_size)
+                batch.encode(parts.seeing, parts.processor, parts.batch_size)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:

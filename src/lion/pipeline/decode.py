@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights
+from lion.engine.look import embed, queries_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
@@ -68,6 +69,7 @@ class EngineDecoder:
                 "decoder=TransformersDecoder(model, processor)"
             )
         self.model, self.processor, self.places = model, processor, places
+        self._queries = queries_of(model)
         self._kept: Scheduler | None = None
         self._answers: dict[int, list[Output] | None] = {}
 
@@ -78,11 +80,10 @@ class EngineDecoder:
         """See :class:`Decoder`."""
         settings = [settings_of(preset, self.processor) for preset in presets]
         inputs = collate(prompts, self.processor, self.model.device)
-        with torch.no_grad():
-            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
-        rows = zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), settings, strict=True)
+        rows_ND = embed(self.model, self._queries, vision, inputs)
+        rows = zip(rows_ND, inputs["task_levels"].tolist(), settings, strict=True)
         scheduler = self._scheduler()
-        tickets = [scheduler.submit(EmbeddedPrompt(row[mask], level, one)) for row, mask, level, one in rows]
+        tickets = [scheduler.submit(EmbeddedPrompt(*row)) for row in rows]
         self._answers |= dict.fromkeys(tickets)
         return tickets
 

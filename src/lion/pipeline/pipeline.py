@@ -20,6 +20,7 @@ import torch
 from lion.boxes import Box
 from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
+from lion.engine.look import seeing_of
 from lion.errors import DrawnScenesWarning, LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import OnError
@@ -86,6 +87,7 @@ class LionPipeline:
         self.decoding: Mapping[Task, DecodingPreset] = dict(decoding_presets(decoding))
         self.decoder: Decoder = decoder or EngineDecoder(model, processor, self.batch_size)
         self.cache = EvidenceCache()
+        self.seeing = seeing_of(model)
         self.lock = RLock()
 
     @classmethod
@@ -203,7 +205,7 @@ class LionPipeline:
         several = pictures(image)
         looks = [self.cache.open(picture) for picture in (several if isinstance(several, list) else [several])]
         with self.lock:
-            encode_images(looks, self.model, self.processor, self.batch_size)
+            encode_images(looks, self.seeing, self.processor, self.batch_size)
             if tags:
                 tag_images(looks, self.tagger, self.batch_size)
             self.cache.trim(looks)
