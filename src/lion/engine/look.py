@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerLayer
 
@@ -18,7 +18,7 @@ from lion.model import LionForConditionalGeneration, VisualFeatures
 from lion.model.qformer import QFormer
 from lion.model.vision_aggregator import MLP, Attention, VisionAggregator, VisionAggregatorBlock
 from lion.model.vision_encoder import VisionEncoder
-from lion.nn.inference import Affine, Read, attend, is_plain, norm_of, patches_of
+from lion.nn.inference import Affine, FeedForward, Read, attend, is_plain, norm_of, patches_of
 
 Seeing = Callable[[Tensor], VisualFeatures]
 """As :meth:`~lion.model.LionForConditionalGeneration.look`, for pixels in float32 on the CPU."""
@@ -75,17 +75,6 @@ def embed(
     return [row[: visual + length] for row, length in zip(joined_BND, lengths, strict=True)]
 
 
-class _FeedForward:
-    """``out(act(in(rows)))``."""
-
-    def __init__(self, inner: nn.Linear, activation: Callable[[Tensor], Tensor], outer: nn.Linear) -> None:
-        self.inner, self.activation, self.outer = Affine(inner), activation, Affine(outer)
-
-    def added_to(self, stream: Tensor, rows: Tensor) -> Tensor:
-        """``stream`` (R, width) plus the output for ``rows`` (R, width)."""
-        return self.outer.added_to(stream, self.activation(self.inner(rows)))
-
-
 class _VisionEncoder:
     """Pixels (B, 3, S, S) to taps (B, P, V)."""
 
@@ -101,7 +90,7 @@ class _VisionEncoder:
                 Affine(block.self_attn.qkv),
                 Affine(block.self_attn.projection),
                 norm_of(block.layer_norm2),
-                _FeedForward(block.mlp.fc1, block.mlp.activation_fn, block.mlp.fc2),
+                FeedForward(block.mlp.fc1, block.mlp.activation_fn, block.mlp.fc2),
             )
             for block in vit.encoder.layers[: max(module.taps)]
         ]
@@ -148,7 +137,7 @@ class _Aggregator:
         for block in module.blocks:
             assert isinstance(block, VisionAggregatorBlock)
             dense = block.feed_forward
-            feed_forward = _FeedForward(dense.input, dense.activation, dense.output)
+            feed_forward = FeedForward(dense.input, dense.activation, dense.output)
             attentions = _Attention(block.self_attention, True), _Attention(block.cross_attention, False)
             self.blocks.append((*attentions, feed_forward, norm_of(dense.norm)))
         self.norm, self.activation = norm_of(module.norm), mlp.activation
@@ -178,7 +167,7 @@ class _QFormerLayer:
             self.cross_norm = norm_of(cross.output.LayerNorm)
         pairs = (module.intermediate_query, module.output_query), (module.intermediate, module.output)
         self.query_part, self.text_part = (
-            (_FeedForward(inner.dense, inner.intermediate_act_fn, outer.dense), norm_of(outer.LayerNorm))
+            (FeedForward(inner.dense, inner.intermediate_act_fn, outer.dense), norm_of(outer.LayerNorm))
             for inner, outer in pairs
         )
 

@@ -117,6 +117,17 @@ class Affine:
         return torch.addmm(stream, rows, self.weight_io).add_(self.bias_o)
 
 
+class FeedForward:
+    """``out(act(in(rows)))``."""
+
+    def __init__(self, inner: nn.Linear, activation: Callable[[Tensor], Tensor], outer: nn.Linear) -> None:
+        self.inner, self.activation, self.outer = Affine(inner), activation, Affine(outer)
+
+    def added_to(self, stream: Tensor, rows: Tensor) -> Tensor:
+        """``stream`` (R, width) plus the output for ``rows`` (R, width)."""
+        return self.outer.added_to(stream, self.activation(self.inner(rows)))
+
+
 def norm_of(layer: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
     """The layer norm without its module."""
     return partial(
