@@ -65,6 +65,7 @@ class LionPipeline:
         decoding: the preset of each task, for requests that bring no decoding of their own.
         batch_size: pictures, or prompts, that go through the model together.
         cache: evidence of the pictures used last; clear it once weights, precision, device or tagger have changed.
+        seeing: the model's ``look`` as the engine runs it; reads weights anew once they have changed.
         lock: held while the model is used, which has one device.
     """
 
