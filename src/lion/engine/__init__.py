@@ -1,4 +1,7 @@
-"""The engine: generates and ranks answers on tensors, near the machine's limit. It knows no words and no pictures.
+"""The engine: sees, generates and ranks on tensors, near the machine's limit. It knows no words and no picture files.
+
+:mod:`~lion.engine.look` runs the model's parts before the language model: pixels to features, features and prompts to
+embedded input.
 
 How a prompt becomes ids:
 

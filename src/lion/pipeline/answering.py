@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from lion.engine.look import Seeing
 from lion.errors import LionError
-from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.model import LionProcessor, VisualFeatures
+from lion.nn.inference import Read
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import Look, Picture, encode_images, picture_name, tag_images
 from lion.pipeline.prepare import Prompt, prepare
@@ -145,9 +147,9 @@ class Batch:
             with row.attempt():
                 row.prompt = prepare(row.request, processor, look.size, look.evidence.tags, positions)
 
-    def encode(self, model: LionForConditionalGeneration, processor: LionProcessor, batch_size: int) -> None:
+    def encode(self, seeing: Read[Seeing], processor: LionProcessor, batch_size: int) -> None:
         """Compute visual features where a prompt needs them."""
-        encode_images([look for _, look, _ in self.prepared], model, processor, batch_size)
+        encode_images([look for _, look, _ in self.prepared], seeing, processor, batch_size)
 
     def submit(self, decoder: Decoder, decoding: Mapping[Task, DecodingPreset]) -> list[Submitted]:
         """Give the decoder the prompts to generate for: all at once, and one by one if it cannot take one of them."""

@@ -11,7 +11,9 @@ from threading import RLock
 from typing import Protocol
 
 from lion.engine import Output
+from lion.engine.look import Seeing
 from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.nn.inference import Read
 from lion.pipeline.answering import Batch, OnError, Submitted
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import EvidenceCache
@@ -41,6 +43,7 @@ class Parts(Protocol):
     decoding: Mapping[Task, DecodingPreset]
     decoder: Decoder
     model: LionForConditionalGeneration
+    seeing: Read[Seeing]
     processor: LionProcessor
     tagger: Tagger | None
     cache: EvidenceCache
@@ -109,7 +112,7 @@ class ContinuousBatch:
             try:
                 batch.tag(parts.tagger, parts.batch_size)
                 batch.prepare(parts.processor, parts.model.config.qformer_config.max_position_embeddings)
-                batch.encode(parts.model, parts.processor, parts.batch_size)
+                batch.encode(parts.seeing, parts.processor, parts.batch_size)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:

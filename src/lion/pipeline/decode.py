@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights, rank
+from lion.engine.look import embed, queries_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
@@ -68,6 +69,7 @@ class EngineDecoder:
                 "decoder=TransformersDecoder(model, processor)"
             )
         self.model, self.processor, self.places = model, processor, places
+        self._queries = queries_of(model)
         self._kept: Scheduler | None = None
         self._answers: dict[int, list[Output] | None] = {}
 
@@ -116,10 +118,7 @@ class EngineDecoder:
     def _embedded(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> tuple[list[Tensor], list[int]]:
         """What the encoder reads of each prompt, without padding, and the task levels."""
         inputs = collate(prompts, self.processor, self.model.device)
-        with torch.no_grad():
-            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
-        rows = [row[mask] for row, mask in zip(inputs_BND, mask_BN.bool(), strict=True)]
-        return rows, inputs["task_levels"].tolist()
+        return embed(self.model, self._queries, vision, inputs), inputs["task_levels"].tolist()
 
     def _scheduler(self) -> Scheduler:
         """Made when first needed, and anew once the model's weights have changed and nobody decodes with the old."""

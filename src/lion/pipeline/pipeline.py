@@ -20,6 +20,7 @@ import torch
 from lion.boxes import Box
 from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
+from lion.engine.look import seeing_of
 from lion.errors import DrawnScenesWarning, LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import OnError
@@ -64,6 +65,7 @@ class LionPipeline:
         decoding: the preset of each task, for requests that bring no decoding of their own.
         batch_size: pictures, or prompts, that go through the model together.
         cache: evidence of the pictures used last; clear it once weights, precision, device or tagger have changed.
+        seeing: the model's ``look`` as the engine runs it; reads weights anew once they have changed.
         lock: held while the model is used, which has one device.
     """
 
@@ -86,6 +88,7 @@ class LionPipeline:
         self.decoding: Mapping[Task, DecodingPreset] = dict(decoding_presets(decoding))
         self.decoder: Decoder = decoder or EngineDecoder(model, processor, self.batch_size)
         self.cache = EvidenceCache()
+        self.seeing = seeing_of(model)
         self.lock = RLock()
 
     @classmethod
@@ -203,7 +206,7 @@ class LionPipeline:
         several = pictures(image)
         looks = [self.cache.open(picture) for picture in (several if isinstance(several, list) else [several])]
         with self.lock:
-            encode_images(looks, self.model, self.processor, self.batch_size)
+            encode_images(looks, self.seeing, self.processor, self.batch_size)
             if tags:
                 tag_images(looks, self.tagger, self.batch_size)
             self.cache.trim(looks)
