@@ -4,6 +4,7 @@ import pytest
 
 from lion.bench import peers
 from lion.bench.peers import against_ctranslate2, against_generate, against_instructblip, random_lion
+from lion.engine import Output
 from lion.errors import LionError
 
 
@@ -17,7 +18,7 @@ def test_generate(lion, shape):
 
 def test_other_tokens_are_noticed(lion, shape, monkeypatch):
     generate = lion.decoder.generate
-    monkeypatch.setattr(lion.decoder, "generate", lambda *args: [[*row[:-1], 7] for row in generate(*args)])
+    monkeypatch.setattr(lion.decoder, "generate", lambda *args: [Output([*row.ids[:-1], 7]) for row in generate(*args)])
     assert [row.same for row in against_generate(lion, 0.0, shape)] == [False] * 2 + [True] * 2
 
 

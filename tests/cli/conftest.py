@@ -10,6 +10,7 @@ from PIL import Image
 
 from lion.checkpoints import loading
 from lion.cli import main
+from lion.engine import Output
 from lion.pipeline import DECODING, DecodingPreset
 from lion.prompts import Task
 from lion.tagging import RamTagger
@@ -95,7 +96,7 @@ def says(monkeypatch):
 
     def says(text):
         def generate(self, prompts, vision, preset):
-            return [self.processor.tokenizer(text)["input_ids"]] * len(prompts)
+            return [Output(self.processor.tokenizer(text)["input_ids"])] * len(prompts)
 
         monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
 

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from lion.cli.output import plan_saves
+from lion.engine import Output
 
 BOX = "[0.10,0.20,0.50,0.80]"
 KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
+KEYS += ["confidence", "presence"]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_a_question_that_is_wrong_for_every_picture_is_one_error(run, checkpoint
 def test_several_phrases_are_answered_for_every_picture(run, checkpoint, pictures, tmp_path, monkeypatch):
     def generate(self, prompts, vision, preset):
         texts = {"the kite": "[0.10,0.20,0.50,0.80]", "the cat": "[0.50,0.50,0.90,0.90]", "the dog": "nowhere"}
-        return [self.processor.tokenizer(texts[prompt.request.text])["input_ids"] for prompt in prompts]
+        return [Output(self.processor.tokenizer(texts[prompt.request.text])["input_ids"]) for prompt in prompts]
 
     monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
     phrases = ["the kite", "--and", "the cat", "--and", "the dog"]

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from lion.engine import Output
 from lion.pipeline import DecodingPreset, request
 from lion.prompts import Task
 from lion.tagging import RamTagger, TagFile
@@ -19,7 +20,7 @@ def words(monkeypatch):
         return "no tags" if tags is None else "; ".join(tags) or "nothing found"
 
     def generate(self, prompts, vision, preset):
-        return self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]
+        return list(map(Output, self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]))
 
     monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lion.boxes import Box
+from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, detections, prepare, read, read_ranking
 from lion.pipeline.read import pieces, ranked
@@ -25,7 +26,7 @@ def read_text(request, text):
     """The answer to a request when the model generates a text; no model is involved."""
     look = Look.open(Image.new("RGB", SIZE))
     prompt = prepare(request, PROCESSOR, SIZE, ["car"])
-    return read(prompt, look, PROCESSOR.tokenizer(text)["input_ids"], PROCESSOR.tokenizer, "tiny")
+    return read(prompt, look, Output(PROCESSOR.tokenizer(text)["input_ids"]), PROCESSOR.tokenizer, "tiny")
 
 
 def test_ids_become_an_answer():
@@ -63,8 +64,8 @@ def test_a_loss_that_is_no_number_is_an_error():
 
 
 def answering(pipeline, monkeypatch, text):
-    ids = pipeline.processor.tokenizer(text)["input_ids"]
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda prompts, vision, preset: [ids] * len(prompts))
+    written = Output(pipeline.processor.tokenizer(text)["input_ids"])
+    monkeypatch.setattr(pipeline.decoder, "generate", lambda prompts, vision, preset: [written] * len(prompts))
 
 
 def test_locate_gives_the_box_in_both_spaces(pipeline, picture, monkeypatch):
@@ -89,7 +90,10 @@ def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
 
 def test_json_has_the_stable_keys(pipeline, picture):
     row = pipeline.describe_region(picture, Box(0, 0, 30, 30, "pixel")).to_json()
-    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
+    assert list(row) == [
+        "image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note", "confidence",
+        "presence",
+    ]  # fmt: skip
     assert (row["question"], row["size"], row["note"]) == (None, [90, 60], None)
     asked = json.loads(json.dumps(pipeline.locate(picture, "the car").to_json()))
     assert asked["question"] == "the car" and asked["size"] == [90, 60]

@@ -156,7 +156,8 @@ def encode_and_decode(lion: LionPipeline, pictures: Sequence[Drawn], limits: Lim
     def run(tokens: int, start: int) -> None:
         rows = slice(start, start + lion.batch_size)
         preset = DecodingPreset(num_beams=1, max_new_tokens=tokens)
-        ids[start] = lion.decoder.generate(prompts[rows], features.map(lambda tensor: tensor[rows]), preset)
+        outputs = lion.decoder.generate(prompts[rows], features.map(lambda tensor: tensor[rows]), preset)
+        ids[start] = [output.ids for output in outputs]
 
     count, taken, memory = _passes(lion, {"first": partial(run, 1), "all": partial(run, TOKENS)}, seconds)
     lengths = [len(generated(row, lion)) for rows in ids.values() for row in rows]

@@ -1,7 +1,7 @@
 """Who decodes when: prompts wait, are encoded together, take places in a lane, and leave when they end."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,14 +72,17 @@ class Scheduler:
             answers |= self.step()
         return [answers[ticket] for ticket in tickets]
 
-    def stream(self, prompt: EmbeddedPrompt) -> Iterator[int]:
-        """The ids of a prompt with one row, as they are found; nothing else may be waiting."""
+    def stream(self, prompt: EmbeddedPrompt) -> Generator[int, None, Output]:
+        """The ids of a prompt with one row, as they are found, and in the end its answer; nothing else may be
+        waiting."""
         ticket, known = self.submit(prompt), 0
         (track,) = [track for track in self._tracks.values() if track]
-        while track:
+        while True:
             ended = self.step()
             found = ended[ticket][0].ids if ended else ids(track.searches[0].rows[0])
             yield from found[known:]
+            if ended:
+                return ended[ticket][0]
             known = len(found)
 
     def submit(self, prompt: EmbeddedPrompt) -> int:

@@ -1,7 +1,7 @@
 """How one prompt is decoded, and what comes out of it: numbers and token ids, no words."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lion.engine.grammar import Grammar
@@ -68,9 +68,9 @@ class Output:
 
     ids: list[int]
     """Generated tokens; ``</s>`` is the last where the answer ended by itself."""
-    logprobs: list[float]
+    logprobs: list[float] = field(default_factory=list)
     """Log-probability of each token under the model in nats, before penalties and masks."""
-    score: float
+    score: float = 0.0
     """Beams: sum of the penalised log-probabilities by length to the power of the length penalty. Else their sum."""
-    top: list[list[tuple[int, float]]]
+    top: list[list[tuple[int, float]]] = field(default_factory=list)
     """For each token the likeliest ids at its place with their log-probabilities; empty unless asked for."""

@@ -1,11 +1,12 @@
-"""Step 3, decode: prompts and visual features to token ids, or to the likelihoods of given candidates.
+"""Step 3, decode: prompts and visual features to token ids with their log-probabilities, or to the likelihoods of
+given candidates.
 
 :class:`Decoder` is the seam. :class:`EngineDecoder` is what pipelines use; transformers' ``generate`` gives the same
 ids more slowly and takes models that lie on several devices. B prompts, T prompt tokens, T'
 instruction tokens, K candidates of a prompt.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -22,25 +23,32 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutput
 
-from lion.engine import EmbeddedPrompt, Scheduler, Settings, Weights
+from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
+from lion.pipeline.confidence import LIKELIEST
 from lion.pipeline.prepare import Prompt
 from lion.pipeline.request import DecodingPreset
+from lion.prompts import Task
 
 
 class Decoder(Protocol):
     """Generates and ranks for batches of prompts of any mix of tasks."""
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
-        """The generated token ids of each of the B prompts, special tokens included; ``vision`` has B rows."""
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
+        """What was generated for each of the B prompts; ``vision`` has B rows.
+
+        Token ids, special tokens included, are enough. Their log-probabilities give an answer its confidence, and the
+        likeliest tokens beside them give a box its score.
+        """
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """For each prompt its K candidates' negative log-likelihoods in nats, summed over tokens, in their order."""
 
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
-        """The token ids of one prompt as they are found, greedily whatever the preset's beams; ``vision`` has 1 row."""
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
+        """The token ids of one prompt as they are found, greedily whatever the preset's beams, and in the end all that
+        was generated; ``vision`` has 1 row."""
 
 
 class EngineDecoder:
@@ -67,16 +75,15 @@ class EngineDecoder:
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None}
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
         """See :class:`Decoder`."""
-        outputs = self._scheduler().run(self._embedded(prompts, vision, preset))
-        return [output[0].ids for output in outputs]
+        return [best for best, *_ in self._scheduler().run(self._embedded(prompts, vision, preset))]
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
         return score(self.model, self.processor, prompts, vision)
 
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
         """See :class:`Decoder`. A step of the decoder runs for each id taken, in a place of its own."""
         own = Scheduler(self._scheduler().weights, places=1)
         return own.stream(*self._embedded([prompt], vision, replace(preset, num_beams=1)))
@@ -85,12 +92,15 @@ class EngineDecoder:
         self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset
     ) -> list[EmbeddedPrompt]:
         settings = settings_of(preset, self.processor)
+        beside = {Task.REC: replace(settings, top_logprobs=LIKELIEST)}  # for the scores of boxes
         inputs = collate(prompts, self.processor, self.model.device)
         with torch.no_grad():
             inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
         return [
-            EmbeddedPrompt(row[mask], level, settings)
-            for row, mask, level in zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), strict=True)
+            EmbeddedPrompt(row[mask], level, beside.get(prompt.task, settings))
+            for prompt, row, mask, level in zip(
+                prompts, inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), strict=True
+            )
         ]
 
     def _scheduler(self) -> Scheduler:
@@ -113,12 +123,15 @@ def _box_grammar(tokenizer: PreTrainedTokenizerBase, decimals: int) -> BoxGramma
 
 
 class TransformersDecoder:
-    """Decoding by transformers' ``generate``, whose beams always stop by its own rule, and ``score_candidates``."""
+    """Decoding by transformers' ``generate``, whose beams always stop by its own rule, and ``score_candidates``.
+
+    Its answers have no log-probabilities: of beams, ``generate`` gives those after penalties only.
+    """
 
     def __init__(self, model: LionForConditionalGeneration, processor: LionProcessor) -> None:
         self.model, self.processor = model, processor
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
         """See :class:`Decoder`."""
         processors = [self._box_only()] if preset.box_only else []
         ids = self.model.generate(
@@ -128,15 +141,14 @@ class TransformersDecoder:
             logits_processor=processors,
             **preset.as_kwargs(),
         )
-        rows: list[list[int]] = ids.tolist()
-        return rows
+        return [Output(row) for row in ids.tolist()]
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
         return score(self.model, self.processor, prompts, vision)
 
     @torch.no_grad()
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Iterator[int]:
+    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
         """See :class:`Decoder`; the ids of ``generate`` with one beam. A step of the decoder runs for each id taken."""
         inputs = collate([prompt], self.processor, self.model.device)
         lm, levels, end = self.model.language_model, inputs["task_levels"], self.processor.tokenizer.eos_token_id
@@ -159,6 +171,7 @@ class TransformersDecoder:
             scores = rules(ids, output.logits[:, -1].float().to(ids.device))
             ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
             yield int(ids[0, -1])
+        return Output(ids[0, 1:].tolist())
 
     def _box_only(self) -> BoxOnly:
         return BoxOnly(_box_grammar(self.processor.tokenizer, self.processor.box_decimals))

@@ -20,6 +20,7 @@ import torch
 from lion.boxes import Box
 from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
+from lion.engine import Output
 from lion.errors import DrawnScenesWarning, LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import Batch, OnError, features
@@ -149,6 +150,7 @@ class LionPipeline:
     def _batch(self, requests: Sequence[Request], on_error: OnError) -> Answers:
         batch = Batch(requests, on_error, self.name)
         with self._prepared(batch):
+            batch.weigh(self.decoder, self.processor, self._positions)
             batch.decode(self.decoder, self.decoding, self.processor.tokenizer)
         return batch.answers
 
@@ -159,22 +161,27 @@ class LionPipeline:
         with self._lock:
             try:
                 batch.tag(self.tagger, self.batch_size)
-                batch.prepare(self.processor, self.model.config.qformer_config.max_position_embeddings)
+                batch.prepare(self.processor, self._positions)
                 batch.encode(self.model, self.processor, self.batch_size)
                 yield
             finally:
                 self.cache.trim(batch.looks)
+
+    @property
+    def _positions(self) -> int:
+        """The longest instruction, in tokens, that the Q-Former has positions for."""
+        return self.model.config.qformer_config.max_position_embeddings
 
     def stream(self, request: Request) -> Generator[str, None, Answer]:
         """Answer one request in pieces of text, as words are found; joined they are the ``text`` of the answer, which
         the generator returns.
 
         Decoding is greedy, whatever beams are set: with beams, no word is certain before the last. Ranked candidates,
-        and tags, come in one piece.
+        tags, and what is located only if it is there, come in one piece.
 
         Raises: LionError as :meth:`answer`, when the first piece is taken.
         """
-        if request.candidates is not None or request.verb is Verb.TAG:
+        if request.candidates is not None or request.verb is Verb.TAG or request.if_there:
             (answer,) = self.answer([request])
             yield answer.text
             return answer
@@ -182,20 +189,21 @@ class LionPipeline:
         with self._prepared(batch):
             ((_, look, prompt),) = batch.prepared
             vision = features(batch.prepared)
-        found: list[int] = []
         ids = self.decoder.stream(prompt, vision, request.decoding or self.decoding[prompt.task])
+        outputs: list[Output] = []
 
         def steps() -> Iterator[int]:
             while True:  # another thread may use the model between two steps
                 with self._lock:
-                    token = next(ids, None)
-                if token is None:
-                    return
-                found.append(token)
+                    try:
+                        token = next(ids)
+                    except StopIteration as end:
+                        outputs.append(end.value)
+                        return
                 yield token
 
         yield from pieces(steps(), self.processor.tokenizer)
-        return read(prompt, look, found, self.processor.tokenizer, self.name)
+        return read(prompt, look, outputs[0], self.processor.tokenizer, self.name)
 
     @overload
     def look(self, image: Picture, *, tags: bool = True) -> Look: ...
@@ -274,16 +282,21 @@ class LionPipeline:
         return self._each(Verb.CHAT, image, tags, settings, text=question, history=rounds)
 
     @overload
-    def locate(self, image: Picture, phrase: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
-    @overload
-    def locate(self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
     def locate(
-        self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+        self, image: Picture, phrase: str, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer: ...
+    @overload
+    def locate(
+        self, image: Images, phrase: Texts, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answers: ...
+    def locate(
+        self, image: Images, phrase: Texts, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
     ) -> Answer | Answers:
-        """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there:
-        LION was taught to answer every phrase with a box, so ask whether it exists first if you do not know.
+        """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there: LION was
+        taught to answer every phrase with a box. With ``if_there`` it is asked first, and where it says no the answer
+        has no box, ``ok=False`` and the reason "not there"; :attr:`Answer.presence` is how probable it finds it.
         """
-        return self._each(Verb.LOCATE, image, tags, settings, text=phrase)
+        return self._each(Verb.LOCATE, image, tags, settings, text=phrase, if_there=if_there)
 
     @overload
     def describe_region(
