@@ -55,14 +55,6 @@ def auroc(numbers: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> flo
 def measure(pipeline: LionPipeline, split: str, count: int) -> Iterator[Judged]:
     """One set and number after the other, `count` questions of each."""
     decimals = pipeline.processor.box_decimals
-    for name, score in _IN_WORDS.items():
-        questions = test_questions(name, count, split=split)
-        answers = pipeline.answer([_request(one, decimals) for one in questions])
-        right = [
-            score_answers(one.set, [answer.text], [one.answer], [{"box": one.box}], [one.scene])[score].value == 1
-            for one, answer in zip(questions, answers, strict=True)
-        ]
-        yield Judged(name, "confidence", _array(answer.confidence for answer in answers), np.array(right))
     questions = test_questions(str(Task.REC), count, split=split)
     answers = pipeline.answer([_request(one, decimals) for one in questions])
     pairs = [(answer, one.box) for answer, one in zip(answers, questions, strict=True) if answer.boxes and one.box]
@@ -74,6 +66,14 @@ def measure(pipeline: LionPipeline, split: str, count: int) -> Iterator[Judged]:
     asked = test_questions(str(Task.VQA), 4 * count, split=split)
     yield _presence(pipeline, [one for one in asked if one.kind == "exists"], "vqa, exists")
     yield _presence(pipeline, questions, "rec")
+    for name, score in _IN_WORDS.items():
+        questions = test_questions(name, count, split=split)
+        answers = pipeline.answer([_request(one, decimals) for one in questions])
+        right = [
+            score_answers(one.set, [answer.text], [one.answer], [{"box": one.box}], [one.scene])[score].value == 1
+            for one, answer in zip(questions, answers, strict=True)
+        ]
+        yield Judged(name, "confidence", _array(answer.confidence for answer in answers), np.array(right))
 
 
 def _presence(pipeline: LionPipeline, questions: Sequence[TestQuestion], name: str) -> Judged:

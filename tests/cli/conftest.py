@@ -98,6 +98,6 @@ def says(monkeypatch):
         def generate(self, prompts, vision, preset):
             return [Output(self.processor.tokenizer(text)["input_ids"])] * len(prompts)
 
-        monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
+        monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
 
     return says

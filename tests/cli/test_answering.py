@@ -257,7 +257,7 @@ def test_several_phrases_are_answered_for_every_picture(run, checkpoint, picture
         texts = {"the kite": "[0.10,0.20,0.50,0.80]", "the cat": "[0.50,0.50,0.90,0.90]", "the dog": "nowhere"}
         return [Output(self.processor.tokenizer(texts[prompt.request.text])["input_ids"]) for prompt in prompts]
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
     phrases = ["the kite", "--and", "the cat", "--and", "the dog"]
     ran = run("locate", *pictures[:2], *phrases, "-m", checkpoint, "--json", "--save", tmp_path / "out", "--no-tags")
     assert ran.code == 1 and len(ran.err.splitlines()) == 2
@@ -359,3 +359,21 @@ def test_files_are_written_though_nobody_reads_on(run, says, checkpoint, picture
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
     left.clear()
     assert run("tag", *pictures, "-m", checkpoint, "--out", tmp_path / "t.jsonl").code in (0, 2)
+
+
+@pytest.mark.parametrize(("least", "code", "found"), [(0.0, 0, 1), (1.1, 1, 0)])
+def test_locating_only_what_is_there(run, says, checkpoint, pictures, tmp_path, monkeypatch, least, code, found):
+    monkeypatch.setattr("lion.pipeline.answering.THERE", least)
+    says(BOX)
+    exported = tmp_path / "boxes.coco.json"
+    command = ["locate", *pictures[:2], "the kite", "--if-there", "-m", checkpoint]
+    ran = run(*command, "--json", "--export", exported)
+    assert ran.code == code
+    assert [(row["ok"], len(row["boxes"])) for row in ran.rows] == [(bool(found), found)] * 2
+    assert all(0 <= row["presence"] <= 1 and row["question"] == "the kite" for row in ran.rows)
+    reasons = [] if found else [f"lion: error: {picture}: the kite: not there" for picture in pictures[:2]]
+    assert ran.err.splitlines() == reasons
+    assert [row["reason"] for row in ran.rows] == [None if found else "not there"] * 2
+    assert len(json.loads(exported.read_text())["annotations"]) == 2 * found
+    plain = run(*command)
+    assert plain.code == code and plain.out.count("box:") == 2 * found

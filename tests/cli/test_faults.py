@@ -8,7 +8,7 @@ def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypat
     def broken(self, prompts, vision, preset):
         raise error
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", broken)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", broken)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and ran.out == ""
     (line,) = ran.err.splitlines()
@@ -20,7 +20,7 @@ def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch)
     def full(self, prompts, vision, preset):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", full)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     line = "lion: error: No space left on device; make room, and give the same command again\n"
     assert (ran.code, ran.err) == (1, line)
@@ -41,7 +41,7 @@ def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkey
     def full(self, prompts, vision, preset):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", full)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and "--batch-size" in ran.err and len(ran.err.splitlines()) == 1
 
@@ -50,7 +50,7 @@ def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, monkeypatch):
     def interrupted(self, prompts, vision, preset):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", interrupted)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", interrupted)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert (ran.code, ran.out, ran.err) == (130, "", "")
 

@@ -22,7 +22,7 @@ def words(monkeypatch):
     def generate(self, prompts, vision, preset):
         return list(map(Output, self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]))
 
-    monkeypatch.setattr("lion.pipeline.decode.TransformersDecoder.generate", generate)
+    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,7 +98,8 @@ def test_json_has_the_stable_keys(pipeline, picture):
     assert (row["question"], row["size"], row["note"]) == (None, [90, 60], None)
     asked = json.loads(json.dumps(pipeline.locate(picture, "the car").to_json()))
     assert asked["question"] == "the car" and asked["size"] == [90, 60]
-    assert row["boxes"] == [{"label": row["text"], "unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}]
+    corners = {"unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}
+    assert row["boxes"] == [{"label": row["text"], **corners, "score": None}]
 
 
 def answer(*labels):
@@ -188,6 +190,15 @@ def test_classes_are_numbered_across_answers(stubbed):
     assert [one.data["class_name"].tolist() for one in found] == [["kite", "cat"], [], ["dog", "kite"]]
     assert [one.xyxy.shape for one in found] == [(2, 4), (0, 4), (2, 4)]
     assert answer("dog", "cat").detections().class_id.tolist() == [0, 1]
+
+
+def test_detections_have_a_confidence_where_every_box_has_a_score(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", types.SimpleNamespace(Detections=types.SimpleNamespace))
+    box = LabelledBox.of("kite", Box(0.1, 0.2, 0.5, 0.8), SIZE, 0.75)
+    scored = replace(answer("kite"), boxes=(box,))
+    found = detections([scored, answer()])
+    assert [one.confidence.tolist() for one in found] == [[0.75], []], "so that they may be merged"
+    assert [one.confidence for one in detections([scored, answer("cat")])] == [None, None]
 
 
 @pytest.fixture
