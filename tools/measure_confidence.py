@@ -62,10 +62,10 @@ def measure(pipeline: LionPipeline, split: str, count: int) -> Iterator[Judged]:
     yield Judged("rec", "box score", _array(answer.boxes[0].score for answer, _ in pairs), hits)
     yield Judged("rec", "confidence", _array(answer.confidence for answer, _ in pairs), hits)
     for name in reversed(POPE_TASKS):
-        yield _presence(pipeline, test_questions(name, count, split=split), name)
+        yield from _presence(pipeline, test_questions(name, count, split=split), name)
     asked = test_questions(str(Task.VQA), 4 * count, split=split)
-    yield _presence(pipeline, [one for one in asked if one.kind == "exists"], "vqa, exists")
-    yield _presence(pipeline, questions, "rec")
+    yield from _presence(pipeline, [one for one in asked if one.kind == "exists"], "vqa, exists")
+    yield from _presence(pipeline, questions, "rec")
     for name, score in _IN_WORDS.items():
         questions = test_questions(name, count, split=split)
         answers = pipeline.answer([_request(one, decimals) for one in questions])
@@ -76,8 +76,9 @@ def measure(pipeline: LionPipeline, split: str, count: int) -> Iterator[Judged]:
         yield Judged(name, "confidence", _array(answer.confidence for answer in answers), np.array(right))
 
 
-def _presence(pipeline: LionPipeline, questions: Sequence[TestQuestion], name: str) -> Judged:
-    """What ``if_there`` asks, for the phrase in a question of yes or no, or for an expression."""
+def _presence(pipeline: LionPipeline, questions: Sequence[TestQuestion], name: str) -> Iterator[Judged]:
+    """What ``if_there`` asks, for the phrase in a question of yes or no, or for an expression: of all of them, and of
+    those about no object in a colour that train never shows it in."""
     requests = []
     for one in questions:
         asked = _EXISTS.fullmatch(one.question or "")
@@ -85,7 +86,11 @@ def _presence(pipeline: LionPipeline, questions: Sequence[TestQuestion], name: s
         requests.append(Request(render(one.scene), Verb.LOCATE, phrase, if_there=True).presence())
     nlls = [{one.text: one.nll for one in answer.candidates} for answer in pipeline.answer(requests)]
     presence = _array(share(row["yes"], list(row.values())) for row in nlls)
-    return Judged(name, "presence", presence, np.array([one.answer != "no" for one in questions]))
+    there = np.array([one.answer != "no" for one in questions])
+    seen = np.array([not one.held_out_pair for one in questions])
+    yield Judged(name, "presence", presence, there)
+    if not seen.all():
+        yield Judged(f"{name}, seen pairs", "presence", presence[seen], there[seen])
 
 
 def _request(one: TestQuestion, decimals: int) -> Request:
@@ -118,9 +123,8 @@ def tables(found: Sequence[Judged]) -> str:
     for one in found:
         if one.what == "presence":
             shares = [mean(one.numbers[rows] < THERE) if rows.any() else None for rows in (~one.truth, one.truth)]
-            lines.append(
-                " | ".join([f"| {one.name}", *(f"{each} | {each.n}" if each else "- | 0" for each in shares)]) + " |"
-            )
+            cells = [f"{each} | {each.n}" if each else "- | 0" for each in shares]
+            lines.append(f"| {one.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -128,7 +132,7 @@ def plot(found: Sequence[Judged], path: Path) -> None:
     """Reliability: in each tenth of a number's range, how often it was right; a perfect number is on the diagonal."""
     from matplotlib.figure import Figure
 
-    shown = [one for one in found if one.name != "rec" or one.what == "box score"]
+    shown = [one for one in found if "seen" not in one.name and (one.name != "rec" or one.what == "box score")]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     for axes, what in zip(figure.subplots(1, 3), ("box score", "presence", "confidence"), strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
