@@ -30,7 +30,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(READY): $(CORE)
 	@echo "Adding what training and tests need ..."
-	@$(INSTALL) -e '.[train,dev]'
+	@$(INSTALL) -e '.[train,serve,dev]'
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests/|/transformers/models/' .venv/lib >/dev/null || true  # the rest when it is imported
 	@touch $@
 

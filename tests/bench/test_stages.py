@@ -65,8 +65,8 @@ def test_agrees_with_a_stopwatch(lion, monkeypatch):
 
 def test_nothing_comes_from_the_cache(lion, monkeypatch):
     seen = []
-    look = lion.model.look
-    monkeypatch.setattr(lion.model, "look", lambda pixels: seen.append(len(pixels)) or look(pixels))
+    look = lion.seeing()
+    monkeypatch.setattr(lion, "seeing", lambda: lambda pixels: seen.append(len(pixels)) or look(pixels))
     lion.batch_size = 3
     (row,) = stages.look(lion, drawn(3), LIMITS, 0.0)
     assert len(seen) == 3 and sum(seen) == 3 * row.pictures  # to know how long it takes, to warm up, and once

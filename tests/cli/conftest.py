@@ -10,8 +10,7 @@ from PIL import Image
 
 from lion.checkpoints import loading
 from lion.cli import main
-from lion.engine import Output
-from lion.pipeline import DECODING, DecodingPreset
+from lion.pipeline import DECODING, DecodingPreset, TransformersDecoder
 from lion.prompts import Task
 from lion.tagging import RamTagger
 from tests.pipeline import tiny
@@ -91,13 +90,28 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def says(monkeypatch):
-    """Let the model write a given text whatever it is asked: random weights do not write boxes."""
+def writes(monkeypatch):
+    """Let a function generate in the model's place, with a decoder as ``self``: random weights do not write boxes."""
+
+    def writes(function):
+        class Own(TransformersDecoder):
+            generate = function
+
+        monkeypatch.setattr(
+            "lion.pipeline.pipeline.EngineDecoder", lambda model, processor, places: Own(model, processor)
+        )
+
+    return writes
+
+
+@pytest.fixture
+def says(writes):
+    """Let the model write a given text whatever it is asked."""
 
     def says(text):
         def generate(self, prompts, vision, preset):
-            return [Output(self.processor.tokenizer(text)["input_ids"])] * len(prompts)
+            return [self.processor.tokenizer(text)["input_ids"]] * len(prompts)
 
-        monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
+        writes(generate)
 
     return says

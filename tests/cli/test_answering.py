@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from lion.cli.output import plan_saves
-from lion.engine import Output
 
 BOX = "[0.10,0.20,0.50,0.80]"
 KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
@@ -252,12 +251,12 @@ def test_a_question_that_is_wrong_for_every_picture_is_one_error(run, checkpoint
     assert line.startswith("lion: error: the instruction has ") and "limit is" in line
 
 
-def test_several_phrases_are_answered_for_every_picture(run, checkpoint, pictures, tmp_path, monkeypatch):
+def test_several_phrases_are_answered_for_every_picture(run, checkpoint, pictures, tmp_path, writes):
     def generate(self, prompts, vision, preset):
         texts = {"the kite": "[0.10,0.20,0.50,0.80]", "the cat": "[0.50,0.50,0.90,0.90]", "the dog": "nowhere"}
-        return [Output(self.processor.tokenizer(texts[prompt.request.text])["input_ids"]) for prompt in prompts]
+        return [self.processor.tokenizer(texts[prompt.request.text])["input_ids"] for prompt in prompts]
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
+    writes(generate)
     phrases = ["the kite", "--and", "the cat", "--and", "the dog"]
     ran = run("locate", *pictures[:2], *phrases, "-m", checkpoint, "--json", "--save", tmp_path / "out", "--no-tags")
     assert ran.code == 1 and len(ran.err.splitlines()) == 2

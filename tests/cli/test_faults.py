@@ -4,11 +4,11 @@ import pytest
 
 
 @pytest.mark.parametrize("error", [RuntimeError("something broke\nbadly"), ValueError("a bug"), KeyError("key")])
-def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypatch, error):
+def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, writes, error):
     def broken(self, prompts, vision, preset):
         raise error
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", broken)
+    writes(broken)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and ran.out == ""
     (line,) = ran.err.splitlines()
@@ -16,11 +16,11 @@ def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, monkeypat
     assert "Traceback" in run("caption", pictures[0], "-m", checkpoint, "--debug").err
 
 
-def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, monkeypatch):
+def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, writes):
     def full(self, prompts, vision, preset):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", full)
+    writes(full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     line = "lion: error: No space left on device; make room, and give the same command again\n"
     assert (ran.code, ran.err) == (1, line)
@@ -35,22 +35,22 @@ def test_a_full_disk_is_not_called_a_mistake(run, checkpoint, pictures, monkeypa
     assert ran.code == 1 and "No space left on device" in ran.err and "check the path" not in ran.err
 
 
-def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, monkeypatch):
+def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, writes):
     import torch
 
     def full(self, prompts, vision, preset):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", full)
+    writes(full)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert ran.code == 1 and "--batch-size" in ran.err and len(ran.err.splitlines()) == 1
 
 
-def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, monkeypatch):
+def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, writes):
     def interrupted(self, prompts, vision, preset):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", interrupted)
+    writes(interrupted)
     ran = run("caption", pictures[0], "-m", checkpoint)
     assert (ran.code, ran.out, ran.err) == (130, "", "")
 

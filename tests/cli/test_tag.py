@@ -6,23 +6,22 @@ import shutil
 
 import pytest
 
-from lion.engine import Output
 from lion.pipeline import DecodingPreset, request
 from lion.prompts import Task
 from lion.tagging import RamTagger, TagFile
 
 
 @pytest.fixture
-def words(monkeypatch):
+def words(writes):
     """The tags each prompt held, in place of what the model writes."""
 
     def words(tags):
         return "no tags" if tags is None else "; ".join(tags) or "nothing found"
 
     def generate(self, prompts, vision, preset):
-        return list(map(Output, self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]))
+        return self.processor.tokenizer([words(prompt.tags) for prompt in prompts])["input_ids"]
 
-    monkeypatch.setattr("lion.pipeline.decode.EngineDecoder.generate", generate)
+    writes(generate)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])

@@ -46,6 +46,10 @@ class Search:
     def step(self, logprobs: Tensor) -> None:
         """Log-probabilities of what may follow each open beam, (beams, vocabulary)."""
         count, self.length = self.settings.num_beams, self.length + 1
+        if (penalty := self.settings.repetition_penalty) != 1.0:
+            logprobs = logprobs.clone()
+            for row, (_, ids) in zip(logprobs, self.beams, strict=True):
+                row[[*{0, *ids}]] *= penalty  # none is positive; the start token counts as said
         sums = torch.tensor([score for score, _ in self.beams])[:, None] + logprobs
         scores, places = sums.flatten().topk(min(2 * count, sums.numel()))
         candidates = [

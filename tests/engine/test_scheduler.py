@@ -51,6 +51,35 @@ def test_any_order_any_time_any_number_of_places(model, mixed, places, seed):
     assert [answers[number] for number in range(len(prompts))] == golden
 
 
+def test_who_is_cancelled_leaves_and_nobody_else_notices(model, mixed):
+    """In a place, encoded and waiting, and only given."""
+    prompts, golden = mixed
+    scheduler = Scheduler(Weights(model), 2)
+    tickets = [scheduler.submit(prompt) for prompt in prompts]
+    answers = scheduler.step()
+    left = [number for number in range(len(prompts)) if number % 3 == 0 and tickets[number] not in answers]
+    for number in left:
+        scheduler.cancel(tickets[number])
+    while scheduler:
+        answers |= scheduler.step()
+    stayed = [number for number in range(len(prompts)) if number not in left]
+    assert answers.keys() == {tickets[number] for number in stayed}
+    assert [answers[tickets[number]][0].ids for number in stayed] == [golden[number] for number in stayed]
+
+
+def test_what_is_certain_so_far_grows_row_by_row_and_beams_settle_at_the_end(model, mixed):
+    prompts, golden = mixed
+    scheduler = Scheduler(Weights(model), 4)
+    row, beams = scheduler.submit(prompts[0]), scheduler.submit(prompts[5])
+    assert scheduler.partial(row) == []
+    answers, seen = {}, []
+    while row not in answers:
+        answers |= scheduler.step()
+        seen += [output.ids for output in scheduler.partial(row)]
+        assert scheduler.partial(beams) == []
+    assert seen == [golden[0][:length] for length in range(1, len(golden[0]))]
+
+
 @pytest.mark.parametrize(
     ("layers", "config"),
     [((3, 1), {}), ((1, 4), {}), ((2, 2), {"feed_forward_proj": "relu"}), ((2, 2), {"scale_decoder_outputs": True})],

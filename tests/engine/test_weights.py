@@ -25,7 +25,7 @@ def test_the_folded_mixture_is_the_mixture(model, levels):
     mixture, rows = model.decoder.block[1].mixture, torch.randn(len(levels) * 3, tiny.WIDTH)
     stream = torch.randn_like(rows)
     golden = stream + mixture(rows.view(len(levels), 3, -1), torch.tensor(levels)).flatten(0, 1)
-    ours = Mixture(mixture).added_to(stream, rows, Levels(levels, 3, rows))
+    ours = Mixture(mixture).added_to(stream, rows, Levels.of(levels, 3, rows))
     torch.testing.assert_close(ours, golden, rtol=1e-5, atol=1e-5)
 
 

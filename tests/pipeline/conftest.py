@@ -34,7 +34,7 @@ def short_answers(pipeline):
 def counted(pipeline, monkeypatch):
     """How many pictures the Vision Encoder and the tagger were shown."""
     seen = {"vision": 0, "tagger": 0}
-    look, tagger = pipeline.model.look, pipeline.tagger
+    look, tagger = pipeline.seeing(), pipeline.tagger
 
     def counting_look(pixel_values):
         seen["vision"] += len(pixel_values)
@@ -44,6 +44,6 @@ def counted(pipeline, monkeypatch):
         seen["tagger"] += len(images)
         return tagger(images)
 
-    monkeypatch.setattr(pipeline.model, "look", counting_look)
+    monkeypatch.setattr(pipeline, "seeing", lambda: counting_look)
     monkeypatch.setattr(pipeline, "tagger", counting_tagger)
     return seen

@@ -71,14 +71,14 @@ def test_a_tagger_that_fails_for_one_picture_fails_that_row_alone(pipeline, monk
 
 
 def test_a_decoder_that_cannot_serve_a_request_is_an_error_of_that_request(pipeline, monkeypatch):
-    generate = pipeline.decoder.generate
+    submit = pipeline.decoder.submit
 
-    def no_boxes(prompts, vision, preset):
-        if preset.box_only:
+    def no_boxes(prompts, vision, presets):
+        if any(preset.box_only for preset in presets):
             raise LionError("this tokenizer cannot write boxes")
-        return generate(prompts, vision, preset)
+        return submit(prompts, vision, presets)
 
-    monkeypatch.setattr(pipeline.decoder, "generate", no_boxes)
+    monkeypatch.setattr(pipeline.decoder, "submit", no_boxes)
     requests = [
         Request(picture(1), Verb.CAPTION, decoding=SHORT),
         Request(picture(1), Verb.LOCATE, "the car", decoding=DecodingPreset(box_only=True)),
@@ -88,7 +88,7 @@ def test_a_decoder_that_cannot_serve_a_request_is_an_error_of_that_request(pipel
 
 
 def test_a_bug_is_no_row(pipeline, monkeypatch):
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda *inputs: 1 / 0)
+    monkeypatch.setattr(pipeline.decoder, "step", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pipeline.answer([Request(picture(1), Verb.CAPTION)], on_error="row")
 
@@ -105,18 +105,16 @@ def test_pictures_are_opened_before_there_is_a_model(tmp_path):
 
 def test_decoding_belongs_to_the_request(pipeline, monkeypatch):
     presets = []
-    generate = pipeline.decoder.generate
-    monkeypatch.setattr(
-        pipeline.decoder, "generate", lambda p, v, preset: presets.append((len(p), preset)) or generate(p, v, preset)
-    )
+    submit = pipeline.decoder.submit
+    monkeypatch.setattr(pipeline.decoder, "submit", lambda p, v, own: presets.append(own) or submit(p, v, own))
     other = DecodingPreset(num_beams=1, max_new_tokens=3)
     pipeline.batch_size = 4
     before = pipeline.decoding
     pipeline.answer([Request(picture(n), Verb.CAPTION, decoding=(SHORT, other)[n % 2]) for n in range(4)])
-    assert presets == [(2, SHORT), (2, other)]
+    assert presets == [[SHORT, other, SHORT, other]]
     presets.clear()
     pipeline.ask(picture(0), "what is it?", num_beams=1, max_new_tokens=3)
-    assert presets == [(1, other)] and pipeline.decoding is before
+    assert presets == [[other]] and pipeline.decoding is before
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_another_way_with_errors_is_refused(pipeline, on_error):
 
 
 def test_the_cache_stays_bounded_where_batches_fail(pipeline, monkeypatch):
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda *inputs: 1 / 0)
+    monkeypatch.setattr(pipeline.decoder, "step", lambda: 1 / 0)
     pipeline.look(picture(0))
     pipeline.cache.max_bytes = 2 * pipeline.look(picture(0)).evidence.nbytes
     for number in range(5):

@@ -11,6 +11,7 @@ from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import DecodingPreset, LionPipeline, Request, TransformersDecoder, Verb, answering
 from lion.pipeline.confidence import TokenLogprob, box_scores, confidence, token_logprobs, token_texts
+from lion.pipeline.decode import generate
 from lion.prompts import presence_question
 from tests.pipeline import tiny
 
@@ -96,14 +97,13 @@ def test_log_probabilities_are_those_of_the_model(pipeline, picture, settings):
     answer = pipeline.ask(picture, "what is it?", max_new_tokens=5, **settings)
     look, written = pipeline.look(picture), [token.logprob for token in answer.tokens]
     prompt = answering.prepare(Request(look, Verb.ASK, "what is it?"), pipeline.processor, look.size, look.tags)
-    generated = pipeline.decoder.generate(
-        [prompt], look.evidence.vision, replace(pipeline.decoding[prompt.task], max_new_tokens=5, **settings)
-    )[0]
+    preset = replace(pipeline.decoding[prompt.task], max_new_tokens=5, **settings)
+    (generated,) = generate(pipeline.decoder, [prompt], look.evidence.vision, preset)
     with torch.no_grad():
-        logits = pipeline.model(
-            vision=look.evidence.vision, **prompt.inputs, labels=torch.tensor([generated.ids])
-        ).logits[0]
-    golden = logits.log_softmax(-1).gather(1, torch.tensor(generated.ids)[:, None])[:, 0]
+        logits = pipeline.model(vision=look.evidence.vision, **prompt.inputs, labels=torch.tensor([generated])).logits[
+            0
+        ]
+    golden = logits.log_softmax(-1).gather(1, torch.tensor(generated)[:, None])[:, 0]
     assert written == pytest.approx(golden.tolist(), abs=1e-4)
     assert answer.confidence == pytest.approx(math.exp(golden.mean()), rel=1e-3)
     assert "".join(token.text for token in answer.tokens).strip() == answer.text
@@ -152,12 +152,12 @@ def test_what_is_there_is_located_as_without(pipeline, picture, presence, monkey
 
 def test_what_is_not_there_has_no_box_and_is_not_decoded(pipeline, picture, presence, monkeypatch):
     monkeypatch.setattr(answering, "THERE", presence + 1e-4)
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda *inputs: 1 / 0)
+    monkeypatch.setattr(pipeline.decoder, "submit", lambda *inputs: 1 / 0)
     answer = pipeline.locate(picture, "the car", if_there=True)
     assert (answer.ok, answer.failed, answer.reason, answer.boxes, answer.text) == (False, False, "not there", (), "")
     assert (answer.question, answer.confidence) == ("the car", None)
     assert answer.to_json()["presence"] == round(answer.presence, 4) == round(presence, 4)
-    assert list(pipeline.stream(Request(picture, Verb.LOCATE, "the car", if_there=True))) == [""]
+    assert list(pipeline.stream(Request(picture, Verb.LOCATE, "the car", if_there=True))) == []
 
 
 def test_requests_with_and_without_mix(pipeline, picture, monkeypatch):

@@ -10,7 +10,17 @@ from PIL import Image
 from lion.boxes import Box
 from lion.engine import Output
 from lion.errors import LionError
-from lion.pipeline import Candidate, DecodingPreset, LionPipeline, Request, Verb, prepare
+from lion.pipeline import (
+    BatchDecoder,
+    Candidate,
+    DecodingPreset,
+    EngineDecoder,
+    LionPipeline,
+    Request,
+    TransformersDecoder,
+    Verb,
+    prepare,
+)
 from lion.pipeline.decode import collate
 from lion.prompts import Task, instruction
 
@@ -42,10 +52,10 @@ def test_prompts_are_padded_on_the_right_into_one_batch(parts):
 
 
 def test_a_decoder_of_ones_own_answers_and_ranks(parts, picture):
-    """Whatever has the two methods of the protocol; it gets prompts, visual features with a row for each, a preset."""
+    """It gets prompts, visual features with a row for each, a preset."""
     _, processor, _ = parts
 
-    class Echo:
+    class Echo(BatchDecoder):
         def generate(self, prompts, vision, preset):
             assert len(vision.last_BPV) == len(prompts) and preset == DecodingPreset(num_beams=1)
             return [Output(processor.tokenizer(prompt.request.text)["input_ids"]) for prompt in prompts]
@@ -141,16 +151,26 @@ def test_candidates_are_a_way_to_answer_any_request(pipeline, picture, other):
     assert located.ok and located.boxes[0].unit == Box(*map(float, located.text.strip("[]").split(",")))
 
 
+def test_both_decoders_rank_alike(pipeline, picture):
+    other = LionPipeline(
+        pipeline.model,
+        pipeline.processor,
+        pipeline.tagger,
+        decoder=TransformersDecoder(pipeline.model, pipeline.processor),
+    )
+    close(pipeline.rank(picture, QUESTION, ANSWERS), other.rank(picture, QUESTION, ANSWERS))
+
+
 def test_about_as_many_candidates_share_a_pass(pipeline, picture, monkeypatch):
     """Prompts with two or three go together; one with a hundred does not make the others wait for it."""
     counts = []
-    score = pipeline.model.score_candidates
+    score = EngineDecoder.score
 
-    def counting(**inputs):
-        counts.append([len(row) for row in inputs["candidates"]])
-        return score(**inputs)
+    def counting(self, prompts, vision):
+        counts.append([len(prompt.candidates) for prompt in prompts])
+        return score(self, prompts, vision)
 
-    monkeypatch.setattr(pipeline.model, "score_candidates", counting)
+    monkeypatch.setattr(EngineDecoder, "score", counting)
     own = [["yes", "no"], [str(number) for number in range(100)], ["a", "b", "c"]]
     assert [len(order) for order in pipeline.rank(picture, QUESTION, own)] == [2, 100, 3]
     assert sorted(counts) == [[2, 3], [100]]

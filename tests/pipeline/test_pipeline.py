@@ -42,11 +42,11 @@ def test_a_mixed_batch_gives_the_same_words_as_single_calls(pipeline):
     assert len({answer.text for answer in answers}) > 4
 
 
-def test_a_batch_is_one_call_of_the_decoder(pipeline, monkeypatch):
+def test_a_batch_is_given_to_the_decoder_at_once(pipeline, monkeypatch):
     rows = []
-    generate = pipeline.decoder.generate
+    submit = pipeline.decoder.submit
     monkeypatch.setattr(
-        pipeline.decoder, "generate", lambda prompts, *others: rows.append(len(prompts)) or generate(prompts, *others)
+        pipeline.decoder, "submit", lambda prompts, *others: rows.append(len(prompts)) or submit(prompts, *others)
     )
     pipeline.answer([Request(picture, Verb.CAPTION) for picture in several(4)])
     assert rows == [3, 1]

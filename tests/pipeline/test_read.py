@@ -16,18 +16,18 @@ from lion.boxes import Box
 from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, detections, prepare, read, read_ranking
-from lion.pipeline.read import pieces, ranked
+from lion.pipeline.read import Writer, ranked
 from tests.pipeline import tiny
 
 SIZE = (200, 100)
 PROCESSOR = tiny.processor()
 
 
-def read_text(request, text):
+def read_text(request, text, stop=()):
     """The answer to a request when the model generates a text; no model is involved."""
     look = Look.open(Image.new("RGB", SIZE))
     prompt = prepare(request, PROCESSOR, SIZE, ["car"])
-    return read(prompt, look, Output(PROCESSOR.tokenizer(text)["input_ids"]), PROCESSOR.tokenizer, "tiny")
+    return read(prompt, look, Output(PROCESSOR.tokenizer(text)["input_ids"]), PROCESSOR.tokenizer, "tiny", stop)
 
 
 def test_ids_become_an_answer():
@@ -65,8 +65,7 @@ def test_a_loss_that_is_no_number_is_an_error():
 
 
 def answering(pipeline, monkeypatch, text):
-    written = Output(pipeline.processor.tokenizer(text)["input_ids"])
-    monkeypatch.setattr(pipeline.decoder, "generate", lambda prompts, vision, preset: [written] * len(prompts))
+    monkeypatch.setattr(pipeline, "decoder", tiny.Says(pipeline.processor, text))
 
 
 def test_locate_gives_the_box_in_both_spaces(pipeline, picture, monkeypatch):
@@ -158,21 +157,31 @@ def test_lion_mini_says_what_it_knows_in_every_note(pipeline, picture, monkeypat
         assert answer.to_json()["note"] == answer.note
 
 
+def pieces(text, stop=()):
+    """An answer as it is written token by token, and at last the answer itself."""
+    ids, writer = PROCESSOR.tokenizer(text)["input_ids"], Writer(PROCESSOR.tokenizer, stop)
+    whole = read_text(Request("a.png", Verb.CAPTION), text, stop).text
+    return [*(writer.add(ids[:length]) for length in range(1, len(ids) + 1)), writer.end(whole)], whole
+
+
 @given(text=st.text(alphabet=st.sampled_from("ab .,[]0\u00e9\U0001f98a\n"), max_size=30))
-def test_pieces_are_whole_words_and_together_the_text(text):
-    ids = PROCESSOR.tokenizer(text)["input_ids"]
-    parts = list(pieces(iter(ids), PROCESSOR.tokenizer))
-    assert "".join(parts) == read_text(Request("a.png", Verb.CAPTION), text).text
-    assert all(parts)
+def test_pieces_are_together_the_text(text):
+    parts, whole = pieces(text)
+    assert "".join(parts) == whole
 
 
 def test_pieces_come_before_the_end():
     """The first words are there while the last are not even generated."""
-    taken = []
-    ids = (taken.append(one) or one for one in PROCESSOR.tokenizer("a red car on the left")["input_ids"])
-    found = pieces(ids, PROCESSOR.tokenizer)
-    assert next(found) == "a" and len(taken) < 8
-    assert "".join(found) == " red car on the left"
+    parts, whole = pieces("a red car on the left")
+    assert next(part for part in parts[:4] if part) == "a" and "".join(parts) == whole
+
+
+@given(text=st.text(alphabet="ab .", max_size=20), stop=st.text(alphabet="ab .", min_size=1, max_size=4))
+def test_what_may_begin_a_stop_is_held_back(text, stop):
+    """As the engine does, tokens end with the one that completes the stop."""
+    known = text.find(stop)
+    parts, whole = pieces(text if known < 0 else text[: known + len(stop)], [stop])
+    assert "".join(parts) == whole == text.split(stop)[0].strip()
 
 
 class Stub(types.SimpleNamespace):

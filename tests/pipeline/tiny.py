@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from lion.model import LionConfig, LionForConditionalGeneration, LionImageProcessor, LionProcessor
+from lion.pipeline import BatchDecoder
 from lion.prompts import SOFT_TOKEN, template_texts
 from lion.tagging import RamConfig, RamModel, RamTagger
 
@@ -52,6 +53,19 @@ def model(processor: LionProcessor) -> LionForConditionalGeneration:
             if name.endswith(("up.weight", "output.weight")):  # published start values are zero: nothing would show
                 parameter.normal_(std=0.3)
     return lion.eval()
+
+
+class Says(BatchDecoder):
+    """Writes a text whatever it is asked: random weights do not write boxes."""
+
+    def __init__(self, processor: LionProcessor, text: str) -> None:
+        self.ids = processor.tokenizer(text)["input_ids"]
+
+    def generate(self, prompts, vision, preset):
+        return [self.ids] * len(prompts)
+
+    def score(self, prompts, vision):
+        raise NotImplementedError
 
 
 def tagger() -> RamTagger:

@@ -31,6 +31,7 @@ from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration, LionImageProcessor, LionProcessor, VisualFeatures
 from lion.model.configuration_lion import VisionAggregatorConfig
 from lion.pipeline import Decoder, DecodingPreset, LionPipeline, Prompt, Request, TransformersDecoder, Verb, prepare
+from lion.pipeline.decode import generate
 
 CASES = ((1, 1), (1, 5), (8, 5))
 """Pictures at a time, and beams."""
@@ -124,7 +125,7 @@ def against_generate(lion: LionPipeline, seconds: float, shape: Shape) -> Iterat
 
         def run(decoder: Decoder, count: int, beams: int, prompts: Any = prompts, features: Any = features) -> Ids:
             rows = features.map(lambda tensor: tensor[:count])
-            return [output.ids for output in decoder.generate(prompts[:count], rows, DecodingPreset(beams, TOKENS))]
+            return generate(decoder, prompts[:count], rows, DecodingPreset(beams, TOKENS))
 
         ours = partial(run, model.decoder)
         theirs = partial(run, TransformersDecoder(model.model, model.processor))
@@ -152,8 +153,8 @@ def against_instructblip(lion: LionPipeline, seconds: float, shape: Shape) -> It
         def answer(count: int, beams: int, ours: LionPipeline = ours, prompt: Prompt = prompt) -> None:
             ours.cache.clear()
             features = _features(ours, pictures[:count])
-            outputs = ours.decoder.generate([prompt] * count, features, DecodingPreset(beams, TOKENS))
-            assert all(len(generated(output.ids, ours)) == TOKENS for output in outputs)
+            rows = generate(ours.decoder, [prompt] * count, features, DecodingPreset(beams, TOKENS))
+            assert all(len(generated(row, ours)) == TOKENS for row in rows)
 
         def answer_as_peer(count: int, beams: int, ours: LionPipeline = ours, prompt: Prompt = prompt) -> None:
             pixels = ours.processor.image_processor([picture.image for picture in pictures[:count]])["pixel_values"]
@@ -198,8 +199,8 @@ def against_ctranslate2(lion: LionPipeline, seconds: float, shape: Shape) -> Ite
 
         def run(count: int, beams: int, ours: Any = ours, prompt: Any = prompt, features: Any = features) -> None:
             rows = features.map(lambda tensor: tensor[:count])
-            outputs = ours.decoder.generate([prompt] * count, rows, DecodingPreset(beams, TOKENS))
-            assert all(len(generated(output.ids, ours)) == TOKENS for output in outputs)
+            ids = generate(ours.decoder, [prompt] * count, rows, DecodingPreset(beams, TOKENS))
+            assert all(len(generated(row, ours)) == TOKENS for row in ids)
 
         source = side**2 + 1 + text
         words = [f"<extra_id_{number % 99}>" for number in range(source)]

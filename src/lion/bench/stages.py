@@ -14,6 +14,7 @@ from lion.bench.timing import MemoryGauge, Spread, stopwatch, take_turns
 from lion.bench.work import bytes_per_token, encode_products, flops, look_products
 from lion.model import VisualFeatures
 from lion.pipeline import DecodingPreset, LionPipeline, Prompt, Request, Verb, prepare
+from lion.pipeline.decode import generate
 from lion.world import COLOURS, Scene, render, scene
 from lion.world.language import describe
 
@@ -156,8 +157,7 @@ def encode_and_decode(lion: LionPipeline, pictures: Sequence[Drawn], limits: Lim
     def run(tokens: int, start: int) -> None:
         rows = slice(start, start + lion.batch_size)
         preset = DecodingPreset(num_beams=1, max_new_tokens=tokens)
-        outputs = lion.decoder.generate(prompts[rows], features.map(lambda tensor: tensor[rows]), preset)
-        ids[start] = [output.ids for output in outputs]
+        ids[start] = generate(lion.decoder, prompts[rows], features.map(lambda tensor: tensor[rows]), preset)
 
     count, taken, memory = _passes(lion, {"first": partial(run, 1), "all": partial(run, TOKENS)}, seconds)
     lengths = [len(generated(row, lion)) for rows in ids.values() for row in rows]

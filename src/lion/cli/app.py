@@ -23,6 +23,7 @@ from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
 from lion.cli.output import leave_stdout, say
+from lion.cli.serve import serve
 from lion.cli.tag import tag
 from lion.cli.train import TrainCommand, train
 from lion.cli.world import world
@@ -47,7 +48,7 @@ def options(
         raise typer.Exit
 
 
-for verb in (caption, ask, locate, describe, tag, chat, world, info, doctor, bench):
+for verb in (caption, ask, locate, describe, tag, chat, serve, world, info, doctor, bench):
     app.command()(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval")

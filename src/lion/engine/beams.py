@@ -80,12 +80,11 @@ def advance(logits_RV: Tensor, searches: Sequence[BeamSearch], start: int, end: 
     values, places = summed.topk(2 * count)
     logprobs = logprobs_RV.view(len(searches), -1).gather(1, places)
     top = likeliest(logprobs_RV, searches)
-    for number, (search, *step) in enumerate(
-        zip(searches, values.tolist(), places.tolist(), logprobs.tolist(), strict=True)
-    ):
+    copied = torch.stack([values.double(), places.double(), logprobs.double()], dim=1).tolist()  # once from the device
+    for number, (search, step) in enumerate(zip(searches, copied, strict=True)):
         candidates = []
         for score, place, logprob in zip(*step, strict=True):
-            beam, token = divmod(place, vocabulary)
+            beam, token = divmod(int(place), vocabulary)
             before = search.rows[beam]
             state = after(search.settings, before, token)
             candidates.append((score, beam, Token(before, token, logprob, top[number * count + beam], state)))

@@ -10,12 +10,28 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
+from lion.engine.decode import SOURCE_STEP, rounded
 from lion.engine.weights import Levels, Weights
 
 
+def encode_each(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> list[Tensor]:
+    """Embedded prompts to their states, each (N, D) of its own length; those of about one length run together."""
+    states: dict[int, Tensor] = {}
+    buckets: dict[int, list[int]] = {}
+    for number, inputs in enumerate(inputs_ND):
+        buckets.setdefault(rounded(len(inputs), SOURCE_STEP), []).append(number)
+    for members in buckets.values():
+        together_BND = encode(
+            weights, [inputs_ND[number] for number in members], [levels[number] for number in members]
+        )
+        for number, own_ND in zip(members, together_BND, strict=True):
+            states[number] = own_ND[: len(inputs_ND[number])]
+    return [states[number] for number in range(len(inputs_ND))]
+
+
 @torch.inference_mode()
-def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Embedded prompts, each (N, D) of its own length, to states (B, N, D) and an additive mask (B, 1, 1, N)."""
+def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> Tensor:
+    """Embedded prompts, each (N, D) of its own length, to states (B, N, D); what stands in padding means nothing."""
     lengths = torch.tensor([len(one) for one in inputs_ND])
     padded_BND = pad_sequence(list(inputs_ND), batch_first=True)
     batch, longest, width = padded_BND.shape
@@ -26,7 +42,7 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
         mask.masked_fill_(padding[:, None, None].to(weights.device), -torch.inf)
         bias = bias + mask
     rows = padded_BND.reshape(-1, width)
-    rows_levels = Levels(levels, longest, rows)
+    rows_levels = Levels.of(levels, longest, rows)
     for layer in weights.encoder:
         attention = layer.self_attention
         joined = attention.inputs(attention.norm(rows)).view(batch, longest, 3, weights.heads, -1)
@@ -34,4 +50,4 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         rows = attention.output.added_to(rows, attended.transpose(1, 2).reshape(batch * longest, -1))
         rows = layer.feed_forward(rows, rows_levels)
-    return weights.encoder_norm(rows).view(batch, longest, width), mask
+    return weights.encoder_norm(rows).view(batch, longest, width)

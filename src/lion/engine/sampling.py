@@ -52,8 +52,9 @@ def advance(logits_RV: Tensor, searches: Sequence[RowSearch], start: int, end: i
     if any(search.settings.temperature for search in searches):
         chosen_R = torch.where(_is_drawn(searches, chosen_R), _drawn(scores_RV, searches), chosen_R)
     logprobs_RV = torch.log_softmax(logits_RV, dim=-1)
-    logprobs = logprobs_RV.gather(1, chosen_R[:, None])[:, 0].tolist()
-    steps = list(zip(chosen_R.tolist(), logprobs, likeliest(logprobs_RV, searches), strict=True))
+    logprobs_R = logprobs_RV.gather(1, chosen_R[:, None])[:, 0]
+    chosen, logprobs = torch.stack([chosen_R.double(), logprobs_R.double()]).tolist()  # one copy from the device
+    steps = list(zip(map(int, chosen), logprobs, likeliest(logprobs_RV, searches), strict=True))
     count = len(searches[0].rows)
     for number, search in enumerate(searches):
         search.advance(steps[number * count : (number + 1) * count], end)

@@ -11,6 +11,7 @@ R rows (tokens of any prompts), D width, F feed-forward width, I = heads * head 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -120,18 +121,20 @@ class Mixture:
         return torch.addmm(stream.to(inner.dtype), chosen, self.up_all_LH_D)
 
 
+@dataclass(frozen=True, slots=True)
 class Levels:
-    """The task level of each of R rows; rows of one level only are cheaper.
+    """The task level of each of R rows; rows of one level only are cheaper."""
 
-    Args:
-        levels: of the prompts.
-        repeats: rows of each prompt, those of a prompt together.
-    """
+    common: int | None
+    """The level, if it is that of all rows."""
+    one_hot_RL1: Tensor
 
-    def __init__(self, levels: Sequence[int], repeats: int, like: Tensor) -> None:
-        self.common = levels[0] if len(set(levels)) == 1 else None
+    @classmethod
+    def of(cls, levels: Sequence[int], repeats: int, like: Tensor) -> Self:
+        """Those of prompts, of which each has so many rows, one after the other."""
         one_hot = functional.one_hot(torch.tensor(levels, device=like.device), len(TaskLevel))
-        self.one_hot_RL1 = one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None]
+        common = levels[0] if len(set(levels)) == 1 else None
+        return cls(common, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,8 @@ class Weights:
         self.heads, self.head_width, self.width = config.num_heads, config.d_kv, config.d_model
         self.start, self.end = config.decoder_start_token_id, config.eos_token_id
         self._state = _state(model)
+        self.plain = all(parameter.is_floating_point() for parameter in model.parameters())
+        """Whether no weight is quantised."""
         size = sum(parameter.nbytes for parameter in model.parameters())
         copied = size <= DECODER_COPIED_BYTES
         self.encoder = [_layer(block, size <= COPIED_BYTES) for block in model.encoder.block]

@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -175,7 +174,7 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
         "blind_run": blind,
         "tagger": pipeline.tagger is not None,
         "tags_from": pipeline.tagger.name if isinstance(pipeline.tagger, TagFile) else None,
-        "decoding": {str(task): asdict(preset) for task, preset in benchmark.decoding(pipeline).items()},
+        "decoding": {str(task): preset.to_json() for task, preset in benchmark.decoding(pipeline).items()},
         **benchmark.notes,
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

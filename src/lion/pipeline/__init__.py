@@ -7,7 +7,8 @@ tags, token ids), the answer is *decoded* and *read*. Each step is a module that
 from lion.boxes import LabelledBox
 from lion.errors import DrawnScenesWarning
 from lion.pipeline.answering import OnError, open_pictures
-from lion.pipeline.decode import Decoder, EngineDecoder, TransformersDecoder
+from lion.pipeline.continuous import ContinuousBatch, Result
+from lion.pipeline.decode import BatchDecoder, Decoder, EngineDecoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
 from lion.pipeline.export import export
@@ -19,7 +20,9 @@ from lion.pipeline.request import DECODING, DecodingPreset, Request, Verb
 __all__ = [
     "DECODING",
     "Answer",
+    "BatchDecoder",
     "Candidate",
+    "ContinuousBatch",
     "Decoder",
     "DecodingPreset",
     "DrawnScenesWarning",
@@ -32,6 +35,7 @@ __all__ = [
     "OnError",
     "Prompt",
     "Request",
+    "Result",
     "TransformersDecoder",
     "Verb",
     "annotate",

@@ -5,19 +5,19 @@ A :class:`Batch` takes requests along it, and is the one place where a failed re
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
-from transformers import PreTrainedTokenizerBase
-
+from lion.engine.look import Seeing
 from lion.errors import LionError
-from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.model import LionProcessor, VisualFeatures
+from lion.nn.inference import Read
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import Look, Picture, encode_images, picture_name, tag_images
 from lion.pipeline.prepare import Prompt, prepare
-from lion.pipeline.read import Answer, read, read_absence, read_ranking, share
+from lion.pipeline.read import Answer, read_absence, read_ranking, share
 from lion.pipeline.request import DecodingPreset, Request, Verb
 from lion.prompts import Task
 from lion.tagging import Tagger
@@ -33,7 +33,7 @@ for them in no question of yes or no, and doubt."""
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
     """The state of one request in a batch."""
 
     request: Request
@@ -54,7 +54,18 @@ class _Row:
             self.answer = _failure(self.request, error, self.model)
 
 
-_Prepared = tuple[_Row, Look, Prompt]
+Prepared = tuple[Row, Look, Prompt]
+
+
+class Submitted(NamedTuple):
+    """A row that is being decoded."""
+
+    row: Row
+    look: Look
+    prompt: Prompt
+    preset: DecodingPreset
+    ticket: int
+    """The decoder's."""
 
 
 def _failure(request: Request, error: LionError | OSError, model: str) -> Answer:
@@ -92,7 +103,7 @@ class Batch:
 
     def __init__(self, requests: Iterable[Request], on_error: OnError, model: str) -> None:
         self.model = model
-        self.rows = [_Row(request, on_error, model) for request in requests]
+        self.rows = [Row(request, on_error, model) for request in requests]
 
     @property
     def looks(self) -> list[Look]:
@@ -105,11 +116,11 @@ class Batch:
         return [row.answer for row in self.rows if row.answer]
 
     @property
-    def _unanswered(self) -> list[tuple[_Row, Look]]:
+    def _unanswered(self) -> list[tuple[Row, Look]]:
         return [(row, row.look) for row in self.rows if row.look and row.answer is None]
 
     @property
-    def prepared(self) -> list[_Prepared]:
+    def prepared(self) -> list[Prepared]:
         """Rows that a decoder is to answer."""
         return [(row, look, row.prompt) for row, look in self._unanswered if row.prompt]
 
@@ -142,18 +153,18 @@ class Batch:
             with row.attempt():
                 row.prompt = prepare(row.request, processor, look.size, look.evidence.tags, positions)
 
-    def encode(self, model: LionForConditionalGeneration, processor: LionProcessor, batch_size: int) -> None:
+    def encode(self, seeing: Read[Seeing], processor: LionProcessor, batch_size: int) -> None:
         """Compute visual features where a prompt needs them."""
-        encode_images([look for _, look, _ in self.prepared], model, processor, batch_size)
+        encode_images([look for _, look, _ in self.prepared], seeing, processor, batch_size)
 
     def weigh(self, decoder: Decoder, processor: LionProcessor, positions: int | None = None) -> None:
         """Ask whether what a phrase names is there, for requests that want to know; answer those where it is not."""
-        asked = [row for row in self.prepared if row[0].request.if_there]
-        questions: list[tuple[_Prepared, Prompt]] = []
-        for row, look, prompt in asked:
+        questions: list[tuple[Prepared, Prompt]] = []
+        for row, look, prompt in self.prepared:
             with row.attempt():
-                question = prepare(row.request.presence(), processor, look.size, look.evidence.tags, positions)
-                questions.append(((row, look, prompt), question))
+                if row.request.if_there:
+                    question = prepare(row.request.presence(), processor, look.size, look.evidence.tags, positions)
+                    questions.append(((row, look, prompt), question))
         if not questions:
             return
         scores = decoder.score([question for _, question in questions], features(each for each, _ in questions))
@@ -164,41 +175,43 @@ class Batch:
                 if presence < THERE:
                     row.answer = read_absence(row.prompt, look, self.model)
 
-    def decode(
-        self, decoder: Decoder, decoding: Mapping[Task, DecodingPreset], tokenizer: PreTrainedTokenizerBase
-    ) -> None:
-        """Generate, or rank candidates, and read the answers. Rows share a pass, whatever their tasks, that have equal
-        decoding, or about as many candidates."""
-        groups: dict[DecodingPreset | int, list[_Prepared]] = defaultdict(list)
+    def submit(self, decoder: Decoder, decoding: Mapping[Task, DecodingPreset]) -> list[Submitted]:
+        """Give the decoder the prompts to generate for: all at once, and one by one if it cannot take one of them."""
+        members = [row for row in self.prepared if row[2].candidates is None]
+        presets = [row.request.decoding or decoding[prompt.task] for row, _, prompt in members]
+        prompts = [prompt for _, _, prompt in members]
+        if not members:
+            return []
+        try:
+            tickets = decoder.submit(prompts, features(members), presets)
+        except LionError:  # such as a tokenizer that cannot write boxes
+            submitted = []
+            for member, preset in zip(members, presets, strict=True):
+                with member[0].attempt():
+                    (ticket,) = decoder.submit([member[2]], features([member]), [preset])
+                    submitted.append(Submitted(*member, preset, ticket))
+            return submitted
+        rows = zip(members, presets, tickets, strict=True)
+        return [Submitted(*member, preset, ticket) for member, preset, ticket in rows]
+
+    def rank(self, decoder: Decoder) -> None:
+        """Answer the prompts with candidates; those with about as many share a pass, whatever their tasks."""
+        groups: dict[int, list[Prepared]] = defaultdict(list)
         for row, look, prompt in self.prepared:
-            preset = row.request.decoding or decoding[prompt.task]
-            # Numbers of candidates in a group differ by less than a factor of 2: the fewer are padded.
-            kind = preset if prompt.candidates is None else len(prompt.candidates).bit_length()
-            groups[kind].append((row, look, prompt))
-        for kind, members in groups.items():
-            prompts = [prompt for _, _, prompt in members]
-            decoded: Sequence[Any]
-            try:
-                if isinstance(kind, int):
-                    decoded = decoder.score(prompts, features(members))
-                else:
-                    decoded = decoder.generate(prompts, features(members), kind)
-            except LionError as error:  # such as a tokenizer that cannot write boxes: the same for all of the group
-                decoded = [error] * len(members)
-            for (row, look, prompt), result in zip(members, decoded, strict=True):
+            if prompt.candidates is not None:
+                # Numbers of candidates in a group differ by less than a factor of 2: the fewer are padded.
+                groups[len(prompt.candidates).bit_length()].append((row, look, prompt))
+        for members in groups.values():
+            scores = decoder.score([prompt for _, _, prompt in members], features(members))
+            for (row, look, prompt), nlls in zip(members, scores, strict=True):
                 with row.attempt():
-                    if isinstance(result, LionError):
-                        raise result
-                    if prompt.candidates is None:
-                        row.answer = read(prompt, look, result, tokenizer, self.model)
-                    else:
-                        row.answer = read_ranking(prompt, look, result, self.model)
+                    row.answer = read_ranking(prompt, look, nlls, self.model)
 
 
-def features(members: Iterable[_Prepared]) -> VisualFeatures:
+def features(members: Iterable[Prepared]) -> VisualFeatures:
     """The visual features of rows, in their order."""
     return VisualFeatures.concatenate([look.evidence.vision for _, look, _ in members if look.evidence.vision])
 
 
-def _is_tag(row: _Row) -> bool:
+def _is_tag(row: Row) -> bool:
     return row.request.verb is Verb.TAG

@@ -1,29 +1,25 @@
-"""Step 3, decode: prompts and visual features to token ids with their log-probabilities, or to the likelihoods of
-given candidates.
+"""Step 3, decode: prompts and visual features to token ids, or to the likelihoods of given candidates.
 
 :class:`Decoder` is the seam. :class:`EngineDecoder` is what pipelines use; transformers' ``generate`` gives the same
 ids more slowly and takes models that lie on several devices. B prompts, T prompt tokens, T'
 instruction tokens, K candidates of a prompt.
 """
 
-from collections.abc import Generator, Sequence
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import count
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import (
-    DynamicCache,
-    EncoderDecoderCache,
-    LogitsProcessorList,
-    PreTrainedTokenizerBase,
-    RepetitionPenaltyLogitsProcessor,
-)
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import PreTrainedTokenizerBase
 
-from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights
+from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights, rank
+from lion.engine.look import embed, queries_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
@@ -32,27 +28,33 @@ from lion.pipeline.prepare import Prompt
 from lion.pipeline.request import DecodingPreset
 from lion.prompts import Task
 
+_TICKETS = count(1)
+
 
 class Decoder(Protocol):
-    """Generates and ranks for batches of prompts of any mix of tasks."""
+    """Generates and ranks for prompts of any mix of tasks. Prompts are known by the tickets that they get."""
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
-        """What was generated for each of the B prompts; ``vision`` has B rows.
+    def submit(self, prompts: Sequence[Prompt], vision: VisualFeatures, presets: Sequence[DecodingPreset]) -> list[int]:
+        """Take B prompts; ``vision`` has B rows. Raises: LionError, and takes none, if one cannot be decoded."""
 
-        Token ids, special tokens included, are enough. Their log-probabilities give an answer its confidence, and the
-        likeliest tokens beside them give a box its score.
-        """
+    def step(self) -> None:
+        """Move all that is being decoded on: by a token, or to the end in a decoder that knows no tokens between."""
+
+    def partial(self, ticket: int) -> list[Output]:
+        """What is certain of the answers to a prompt so far; nothing where only the end decides, as with beams."""
+
+    def outputs(self, ticket: int) -> list[Output] | None:
+        """The answers, best first, handed out once; None while they are decoded. Raises: LionError if it failed."""
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a prompt; one that has been handed out is none."""
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """For each prompt its K candidates' negative log-likelihoods in nats, summed over tokens, in their order."""
 
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
-        """The token ids of one prompt as they are found, greedily whatever the preset's beams, and in the end all that
-        was generated; ``vision`` has 1 row."""
-
 
 class EngineDecoder:
-    """Decoding by :mod:`lion.engine`.
+    """Decoding by :mod:`lion.engine`: prompts of all callers are decoded together, and join between two tokens.
 
     Args:
         model: all of its language model on one device.
@@ -70,50 +72,86 @@ class EngineDecoder:
                 "decoder=TransformersDecoder(model, processor)"
             )
         self.model, self.processor, self.places = model, processor, places
+        self._queries = queries_of(model)
         self._kept: Scheduler | None = None
+        self._answers: dict[int, list[Output] | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_kept": None}
+        return vars(self) | {"_kept": None, "_answers": {}}
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
+    def submit(self, prompts: Sequence[Prompt], vision: VisualFeatures, presets: Sequence[DecodingPreset]) -> list[int]:
         """See :class:`Decoder`."""
-        return [best for best, *_ in self._scheduler().run(self._embedded(prompts, vision, preset))]
+        inputs_ND, levels = self._embedded(prompts, vision)
+        settings = [settings_of(preset, self.processor) for preset in presets]
+        for place, (prompt, own) in enumerate(zip(prompts, settings, strict=True)):
+            if prompt.task is Task.REC:  # for the scores of boxes
+                settings[place] = replace(own, top_logprobs=max(own.top_logprobs, LIKELIEST))
+        scheduler = self._scheduler()
+        given = zip(inputs_ND, levels, settings, strict=True)
+        tickets = [scheduler.submit(EmbeddedPrompt(*prompt)) for prompt in given]
+        self._answers |= dict.fromkeys(tickets)
+        return tickets
+
+    def step(self) -> None:
+        """See :class:`Decoder`."""
+        try:
+            self._answers |= self._kept.step() if self._kept else {}
+        except BaseException:  # half a step: nobody may go on from it
+            self._kept, self._answers = None, {}
+            raise
+
+    def partial(self, ticket: int) -> list[Output]:
+        """See :class:`Decoder`."""
+        return self._kept.partial(ticket) if self._kept else []
+
+    def outputs(self, ticket: int) -> list[Output] | None:
+        """See :class:`Decoder`. Raises: RuntimeError where an error of another caller's ended the decoding."""
+        if ticket not in self._answers:
+            raise RuntimeError("the decoding of this prompt ended with an error in the decoder")
+        return self._answers.pop(ticket) if self._answers[ticket] is not None else None
+
+    def cancel(self, ticket: int) -> None:
+        """See :class:`Decoder`."""
+        self._answers.pop(ticket, None)
+        if self._kept:
+            self._kept.cancel(ticket)
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        return score(self.model, self.processor, prompts, vision)
+        inputs_ND, levels = self._embedded(prompts, vision)
+        return rank(self._scheduler().weights, inputs_ND, levels, [prompt.candidates or [] for prompt in prompts])
 
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
-        """See :class:`Decoder`. A step of the decoder runs for each id taken, in a place of its own."""
-        own = Scheduler(self._scheduler().weights, places=1)
-        return own.stream(*self._embedded([prompt], vision, replace(preset, num_beams=1)))
-
-    def _embedded(
-        self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset
-    ) -> list[EmbeddedPrompt]:
-        settings = settings_of(preset, self.processor)
-        beside = {Task.REC: replace(settings, top_logprobs=LIKELIEST)}  # for the scores of boxes
+    def _embedded(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> tuple[list[Tensor], list[int]]:
+        """What the encoder reads of each prompt, without padding, and the task levels."""
         inputs = collate(prompts, self.processor, self.model.device)
-        with torch.no_grad():
-            inputs_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
-        return [
-            EmbeddedPrompt(row[mask], level, beside.get(prompt.task, settings))
-            for prompt, row, mask, level in zip(
-                prompts, inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), strict=True
-            )
-        ]
+        return embed(self.model, self._queries, vision, inputs), inputs["task_levels"].tolist()
 
     def _scheduler(self) -> Scheduler:
-        """Made when first needed, and anew once the model's weights have changed."""
-        if self._kept is None or not self._kept.weights.is_of(self.model.language_model):
+        """Made when first needed, and anew once the model's weights have changed and nobody decodes with the old."""
+        if self._kept is None or not (self._kept or self._kept.weights.is_of(self.model.language_model)):
             self._kept = Scheduler(Weights(self.model.language_model), self.places)
         return self._kept
+
+
+def generate(
+    decoder: Decoder, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset
+) -> list[list[int]]:
+    """The token ids of each prompt's best answer, special tokens included: a batch from its start to its end."""
+    tickets = decoder.submit(prompts, vision, [preset] * len(prompts))
+    found: dict[int, list[int]] = {}
+    while len(found) < len(tickets):
+        decoder.step()
+        for ticket in set(tickets) - set(found):
+            if outputs := decoder.outputs(ticket):
+                found[ticket] = outputs[0].ids
+    return [found[ticket] for ticket in tickets]
 
 
 def settings_of(preset: DecodingPreset, processor: LionProcessor) -> Settings:
     """A preset in the engine's words. Raises: LionError where the tokenizer cannot write the boxes that it demands."""
     boxes = _box_grammar(processor.tokenizer, processor.box_decimals) if preset.box_only else None
-    return Settings(**preset.as_kwargs(), stop_rule=preset.stop_rule, grammar=boxes)
+    stop = partial(_holds, tokenizer=processor.tokenizer, texts=preset.stop) if preset.stop else None
+    return Settings(**preset.as_kwargs(), **preset.sampling(), stop_rule=preset.stop_rule, grammar=boxes, stop=stop)
 
 
 @lru_cache(maxsize=2)
@@ -122,18 +160,81 @@ def _box_grammar(tokenizer: PreTrainedTokenizerBase, decimals: int) -> BoxGramma
     return BoxGrammar(tokenizer, decimals)
 
 
-class TransformersDecoder:
-    """Decoding by transformers' ``generate``, whose beams always stop by its own rule, and ``score_candidates``.
+def _holds(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> bool:
+    """Whether generated ids hold a text that ends them."""
+    written = tokenizer.decode(ids, skip_special_tokens=True)
+    return any(text in written for text in texts)
 
-    Its answers have no log-probabilities: of beams, ``generate`` gives those after penalties only.
-    """
+
+class BatchDecoder(ABC):
+    """A decoder that knows no tokens between: what a decoder of one's own may be, with ``generate`` and ``score``."""
+
+    @abstractmethod
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
+        """The generated token ids of each of the B prompts, special tokens included; ``vision`` has B rows."""
+
+    @abstractmethod
+    def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
+        """See :class:`Decoder`."""
+
+    @cached_property
+    def _waiting(self) -> dict[int, tuple[Prompt, VisualFeatures, DecodingPreset]]:
+        return {}
+
+    @cached_property
+    def _results(self) -> dict[int, list[Output] | LionError]:
+        return {}
+
+    def submit(self, prompts: Sequence[Prompt], vision: VisualFeatures, presets: Sequence[DecodingPreset]) -> list[int]:
+        """See :class:`Decoder`."""
+        tickets = [next(_TICKETS) for _ in prompts]
+        rows = [vision.row(row) for row in range(len(prompts))]
+        self._waiting.update(zip(tickets, zip(prompts, rows, presets, strict=True), strict=True))
+        return tickets
+
+    def step(self) -> None:
+        """See :class:`Decoder`. Prompts with equal presets are one batch, whatever their tasks."""
+        groups: dict[DecodingPreset, list[int]] = defaultdict(list)
+        for ticket, (_, _, preset) in self._waiting.items():
+            groups[preset].append(ticket)
+        for preset, tickets in groups.items():
+            prompts, rows, _ = zip(*(self._waiting.pop(ticket) for ticket in tickets), strict=True)
+            try:
+                found = self.generate(prompts, VisualFeatures.concatenate(rows), preset)
+            except LionError as error:  # such as a tokenizer that cannot write boxes: the same for all of them
+                self._results.update(dict.fromkeys(tickets, error))
+            else:
+                self._results.update((ticket, [Output(ids)]) for ticket, ids in zip(tickets, found, strict=True))
+
+    def partial(self, ticket: int) -> list[Output]:
+        """See :class:`Decoder`."""
+        return []
+
+    def outputs(self, ticket: int) -> list[Output] | None:
+        """See :class:`Decoder`."""
+        result = self._results.pop(ticket, None)
+        if isinstance(result, LionError):
+            raise result
+        return result
+
+    def cancel(self, ticket: int) -> None:
+        """See :class:`Decoder`."""
+        self._waiting.pop(ticket, None)
+        self._results.pop(ticket, None)
+
+
+class TransformersDecoder(BatchDecoder):
+    """Decoding by transformers' ``generate``, whose beams always stop by its own rule, and ``score_candidates``."""
 
     def __init__(self, model: LionForConditionalGeneration, processor: LionProcessor) -> None:
         self.model, self.processor = model, processor
 
-    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[Output]:
-        """See :class:`Decoder`."""
-        processors = [self._box_only()] if preset.box_only else []
+    def generate(self, prompts: Sequence[Prompt], vision: VisualFeatures, preset: DecodingPreset) -> list[list[int]]:
+        """See :class:`BatchDecoder`. Raises: LionError for settings that only the engine has."""
+        if preset.stop or preset.sampling() != DecodingPreset().sampling():
+            raise LionError("temperature, several answers, log-probabilities and stop texts need the EngineDecoder")
+        grammar = (self.processor.tokenizer, self.processor.box_decimals)
+        processors = [BoxOnly(_box_grammar(*grammar))] if preset.box_only else []
         ids = self.model.generate(
             vision=vision,
             **collate(prompts, self.processor, self.model.device),
@@ -141,49 +242,14 @@ class TransformersDecoder:
             logits_processor=processors,
             **preset.as_kwargs(),
         )
-        return [Output(row) for row in ids.tolist()]
+        rows: list[list[int]] = ids.tolist()
+        return rows
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        return score(self.model, self.processor, prompts, vision)
-
-    @torch.no_grad()
-    def stream(self, prompt: Prompt, vision: VisualFeatures, preset: DecodingPreset) -> Generator[int, None, Output]:
-        """See :class:`Decoder`; the ids of ``generate`` with one beam. A step of the decoder runs for each id taken."""
-        inputs = collate([prompt], self.processor, self.model.device)
-        lm, levels, end = self.model.language_model, inputs["task_levels"], self.processor.tokenizer.eos_token_id
-        embeddings_BND, mask_BN, _ = self.model.embed(vision=vision, **inputs)
-        encoded = lm.encoder(inputs_embeds=embeddings_BND, attention_mask=mask_BN, task_levels=levels)
-        rules = LogitsProcessorList([self._box_only()] if preset.box_only else [])
-        if preset.repetition_penalty != 1:
-            rules.insert(0, RepetitionPenaltyLogitsProcessor(preset.repetition_penalty))
-        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        ids = torch.full((1, 1), lm.config.decoder_start_token_id, device=mask_BN.device)
-        while ids[0, -1] != end and ids.shape[1] <= preset.max_new_tokens:
-            output = lm(
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoded.last_hidden_state),
-                attention_mask=mask_BN,
-                decoder_input_ids=ids[:, -1:],
-                past_key_values=cache,
-                use_cache=True,
-                task_levels=levels,
-            )
-            scores = rules(ids, output.logits[:, -1].float().to(ids.device))
-            ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
-            yield int(ids[0, -1])
-        return Output(ids[0, 1:].tolist())
-
-    def _box_only(self) -> BoxOnly:
-        return BoxOnly(_box_grammar(self.processor.tokenizer, self.processor.box_decimals))
-
-
-def score(
-    model: LionForConditionalGeneration, processor: LionProcessor, prompts: Sequence[Prompt], vision: VisualFeatures
-) -> list[list[float]]:
-    """See :meth:`Decoder.score`."""
-    candidates = [prompt.candidates or [] for prompt in prompts]
-    inputs = collate(prompts, processor, model.device)
-    return [row.tolist() for row in model.score_candidates(vision=vision, **inputs, candidates=candidates)]
+        candidates = [prompt.candidates or [] for prompt in prompts]
+        inputs = collate(prompts, self.processor, self.model.device)
+        return [row.tolist() for row in self.model.score_candidates(vision=vision, **inputs, candidates=candidates)]
 
 
 def collate(prompts: Sequence[Prompt], processor: LionProcessor, device: torch.device) -> dict[str, Tensor]:

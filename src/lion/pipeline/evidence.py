@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lion.engine.look import Seeing
 from lion.images import image_hash, open_image, source_name
-from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.model import LionProcessor, VisualFeatures
+from lion.nn.inference import Read
 from lion.pipeline.drawing import preview
 from lion.tagging import Tagger
 
@@ -162,14 +164,12 @@ def tag_images(looks: Iterable[Look], tagger: Tagger | None, batch_size: int) ->
 
 
 @torch.no_grad()
-def encode_images(
-    looks: Iterable[Look], model: LionForConditionalGeneration, processor: LionProcessor, batch_size: int
-) -> None:
-    """Run Vision Encoder and Vision Aggregator on pictures that have no visual features yet."""
+def encode_images(looks: Iterable[Look], seeing: Read[Seeing], processor: LionProcessor, batch_size: int) -> None:
+    """Run Vision Encoder and Vision Aggregator (``seeing``) on pictures that have no visual features yet."""
     unseen = list({look.hash: look for look in looks if look.evidence.vision is None}.values())
     for batch in batched(unseen, batch_size):
         pixels = processor.image_processor([look.image for look in batch])["pixel_values"]
-        features = model.look(pixels.to(model.device, model.dtype))
+        features = seeing()(pixels)
         for row, look in enumerate(batch):
             look.evidence.vision = features.row(row)
 

@@ -9,8 +9,8 @@ Every method makes :class:`Request` objects, and :meth:`LionPipeline.answer` is 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self, Unpack, get_args, overload
@@ -20,13 +20,14 @@ import torch
 from lion.boxes import Box
 from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
-from lion.engine import Output
+from lion.engine.look import seeing_of
 from lion.errors import DrawnScenesWarning, LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.pipeline.answering import Batch, OnError, features
+from lion.pipeline.answering import OnError
+from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, batched, encode_images, tag_images
-from lion.pipeline.read import Answer, Candidate, pieces, read
+from lion.pipeline.read import Answer, Candidate, Writer
 from lion.pipeline.request import (
     DecodingPreset,
     Request,
@@ -64,6 +65,8 @@ class LionPipeline:
         decoding: the preset of each task, for requests that bring no decoding of their own.
         batch_size: pictures, or prompts, that go through the model together.
         cache: evidence of the pictures used last; clear it once weights, precision, device or tagger have changed.
+        seeing: the model's ``look`` as the engine runs it; reads weights anew once they have changed.
+        lock: held while the model is used, which has one device.
     """
 
     def __init__(
@@ -85,7 +88,8 @@ class LionPipeline:
         self.decoding: Mapping[Task, DecodingPreset] = dict(decoding_presets(decoding))
         self.decoder: Decoder = decoder or EngineDecoder(model, processor, self.batch_size)
         self.cache = EvidenceCache()
-        self._lock = RLock()
+        self.seeing = seeing_of(model)
+        self.lock = RLock()
 
     @classmethod
     def from_pretrained(
@@ -123,10 +127,10 @@ class LionPipeline:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        return {name: value for name, value in vars(self).items() if name != "lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=RLock())
+        vars(self).update(state, lock=RLock())
 
     def __repr__(self) -> str:
         return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"
@@ -148,62 +152,43 @@ class LionPipeline:
         return [answer for batch in batched(rows, self.batch_size) for answer in self._batch(batch, on_error)]
 
     def _batch(self, requests: Sequence[Request], on_error: OnError) -> Answers:
-        batch = Batch(requests, on_error, self.name)
-        with self._prepared(batch):
-            batch.weigh(self.decoder, self.processor, self._positions)
-            batch.decode(self.decoder, self.decoding, self.processor.tokenizer)
-        return batch.answers
-
-    @contextmanager
-    def _prepared(self, batch: Batch) -> Iterator[None]:
-        """Take a batch up to its decoding, which runs inside; the model has one device, so one batch at a time."""
-        batch.open(self.cache.open)
-        with self._lock:
-            try:
-                batch.tag(self.tagger, self.batch_size)
-                batch.prepare(self.processor, self._positions)
-                batch.encode(self.model, self.processor, self.batch_size)
-                yield
-            finally:
-                self.cache.trim(batch.looks)
-
-    @property
-    def _positions(self) -> int:
-        """The longest instruction, in tokens, that the Q-Former has positions for."""
-        return self.model.config.qformer_config.max_position_embeddings
+        batch = ContinuousBatch(self, on_error)
+        tickets = [batch.submit(request) for request in requests]
+        results: dict[int, Result] = {}
+        try:
+            while batch:
+                results |= batch.step()
+        finally:
+            batch.cancel()
+        return [results[ticket].answers[0] for ticket in tickets]
 
     def stream(self, request: Request) -> Generator[str, None, Answer]:
         """Answer one request in pieces of text, as words are found; joined they are the ``text`` of the answer, which
         the generator returns.
 
         Decoding is greedy, whatever beams are set: with beams, no word is certain before the last. Ranked candidates,
-        tags, and what is located only if it is there, come in one piece.
+        tags, and what a decoder without tokens between generates, come in one piece.
 
         Raises: LionError as :meth:`answer`, when the first piece is taken.
         """
-        if request.candidates is not None or request.verb is Verb.TAG or request.if_there:
-            (answer,) = self.answer([request])
-            yield answer.text
-            return answer
-        batch = Batch([request], "raise", self.name)
-        with self._prepared(batch):
-            ((_, look, prompt),) = batch.prepared
-            vision = features(batch.prepared)
-        ids = self.decoder.stream(prompt, vision, request.decoding or self.decoding[prompt.task])
-        outputs: list[Output] = []
-
-        def steps() -> Iterator[int]:
-            while True:  # another thread may use the model between two steps
-                with self._lock:
-                    try:
-                        token = next(ids)
-                    except StopIteration as end:
-                        outputs.append(end.value)
-                        return
-                yield token
-
-        yield from pieces(steps(), self.processor.tokenizer)
-        return read(prompt, look, outputs[0], self.processor.tokenizer, self.name)
+        if request.verb.task:
+            decoding = replace(request.decoding or self.decoding[request.verb.task], num_beams=1)
+            request = replace(request, decoding=decoding)
+        batch = ContinuousBatch(self, "raise")
+        ticket = batch.submit(request)
+        writer = Writer(self.processor.tokenizer)
+        try:
+            while batch:
+                results = batch.step()
+                for output in batch.partial(ticket):
+                    if piece := writer.add(output.ids):
+                        yield piece
+        finally:
+            batch.cancel()
+        (answer,) = results[ticket].answers
+        if piece := writer.end(answer.text):
+            yield piece
+        return answer
 
     @overload
     def look(self, image: Picture, *, tags: bool = True) -> Look: ...
@@ -220,8 +205,8 @@ class LionPipeline:
         """
         several = pictures(image)
         looks = [self.cache.open(picture) for picture in (several if isinstance(several, list) else [several])]
-        with self._lock:
-            encode_images(looks, self.model, self.processor, self.batch_size)
+        with self.lock:
+            encode_images(looks, self.seeing, self.processor, self.batch_size)
             if tags:
                 tag_images(looks, self.tagger, self.batch_size)
             self.cache.trim(looks)

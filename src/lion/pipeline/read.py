@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -180,9 +180,20 @@ def detections(answers: Sequence[Answer]) -> list[Detections]:
     ]
 
 
-def read(prompt: Prompt, look: Look, output: Output, tokenizer: PreTrainedTokenizerBase, model: str) -> Answer:
-    """The answer in generated tokens; ``model`` is its name. A box that cannot be read is reported, never invented."""
-    answer = _answer(prompt, look, str(tokenizer.decode(output.ids, skip_special_tokens=True)).strip(), model)
+def read(
+    prompt: Prompt,
+    look: Look,
+    output: Output,
+    tokenizer: PreTrainedTokenizerBase,
+    model: str,
+    stop: Sequence[str] = (),
+) -> Answer:
+    """The answer in generated tokens, up to the first text of ``stop``; ``model`` is its name. A box that cannot be
+    read is reported, never invented."""
+    text = str(tokenizer.decode(output.ids, skip_special_tokens=True))
+    for end in stop:
+        text = text.split(end)[0]
+    answer = _answer(prompt, look, text.strip(), model)
     tokens = token_logprobs(output, tokenizer)
     boxes = answer.boxes
     if answer.task is Verb.LOCATE:
@@ -248,19 +259,30 @@ def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple
     )
 
 
-def pieces(ids: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """The text of token ids as they come, a word at a time; joined, the pieces are the text of :func:`read`."""
-    seen: list[int] = []
-    text = sent = ""
-    for token in ids:
-        seen.append(token)
-        text = str(tokenizer.decode(seen, skip_special_tokens=True)).strip()
-        words = text[: max(text.rfind(" "), 0)]  # the last word may go on
-        if len(words) > len(sent) and words.startswith(sent):
-            yield words[len(sent) :]
-            sent = words
-    if text[len(sent) :]:
-        yield text[len(sent) :]
+class Writer:
+    """The text of an answer as its tokens come, a word at a time; joined, the pieces are the text of :func:`read`.
+
+    Held back are a word that may go on, and what may turn out to be the beginning of a text that ends the answer.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> None:
+        self.tokenizer, self.stop = tokenizer, stop
+        self._sent = ""
+
+    def add(self, ids: Sequence[int]) -> str:
+        """What is certain of the answer, given all tokens so far, and was not before."""
+        words = str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        words = words[: max(words.rfind(" "), 0)]
+        held = max((size for stop in self.stop for size in range(len(stop)) if words.endswith(stop[:size])), default=0)
+        words = words[: len(words) - held].rstrip()
+        return self.end(words) if len(words) > len(self._sent) else ""
+
+    def end(self, text: str) -> str:
+        """The rest of the answer's whole text."""
+        if not text.startswith(self._sent):
+            return ""
+        rest, self._sent = text[len(self._sent) :], text
+        return rest
 
 
 def ranked(texts: Sequence[str], ids: Sequence[Sequence[int]], nlls: Sequence[float]) -> tuple[Candidate, ...]:

@@ -5,7 +5,7 @@ This is the one place with generation settings and their named presets.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any, Literal, Self, TypedDict
@@ -93,13 +93,29 @@ class DecodingPreset:
     """Let the model generate one box and nothing else (:mod:`lion.pipeline.box_only`)."""
     stop_rule: StopRule = StopRule.RUNNING
     """When beam search gives up on running beams."""
+    temperature: float = 0.0
+    """Above 0, and with one beam, tokens are drawn from the scores divided by it; 0 takes the likeliest."""
+    top_p: float = 1.0
+    """Draw among the fewest likeliest tokens that have this probability together."""
+    seed: int = 0
+    """Of the draws: the same request with the same seed gives the same answer, whatever is answered beside it."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; it does not hold them."""
+    answers: int = 1
+    """How many come back in a :class:`~lion.pipeline.Result`: the best of the beams, or as many draws."""
+    top_logprobs: int = 0
+    """So many of the likeliest tokens are reported beside each that was taken."""
 
     def __post_init__(self) -> None:
-        for name in ("num_beams", "max_new_tokens"):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        for name, least in (("num_beams", 1), ("max_new_tokens", 1), ("answers", 1), ("top_logprobs", 0)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
+        if not all(isinstance(text, str) and text for text in self.stop):
+            raise LionError(f"stop={shown(self.stop)} must be texts, none of them empty")
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, -(2**64)))
         if not isinstance(self.box_only, bool):
             raise LionError(f"box_only={self.box_only!r} must be True or False")
-        for name in ("repetition_penalty", "length_penalty"):
+        for name in ("repetition_penalty", "length_penalty", "temperature", "top_p"):
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
                 raise LionError(f"{name}={shown(value)} must be a finite number")
@@ -107,15 +123,37 @@ class DecodingPreset:
                 object.__setattr__(self, name, float(value))
         if self.repetition_penalty <= 0:
             raise LionError(f"repetition_penalty={self.repetition_penalty!r} must be above 0")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise LionError(
+                f"temperature={self.temperature!r} must be at least 0, top_p={self.top_p!r} above 0, at most 1"
+            )
+        if self.temperature and self.num_beams > 1:
+            raise LionError(f"temperature={self.temperature!r} draws with one beam; add num_beams=1")
+        if 1 < self.num_beams < self.answers:
+            raise LionError(
+                f"{self.num_beams} beams have no {self.answers} answers; set a temperature with num_beams=1"
+            )
 
     def as_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
-        kwargs = asdict(self)
-        del kwargs["box_only"], kwargs["stop_rule"]
-        return kwargs
+        names = ("num_beams", "max_new_tokens", "repetition_penalty", "length_penalty")
+        return {name: getattr(self, name) for name in names}
+
+    def to_json(self) -> dict[str, Any]:
+        """For records: the fields that presets always had, and of the later ones those that are not as ever."""
+        first = {*self.as_kwargs(), "box_only"}
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        kept = {name: value for name, (value, usual) in values.items() if name in first or value != usual}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
+
+    def sampling(self) -> dict[str, Any]:
+        """What transformers' ``generate`` is not asked for."""
+        return {name: getattr(self, name) for name in ("temperature", "top_p", "seed", "answers", "top_logprobs")}
 
     def __str__(self) -> str:
         search = "greedy" if self.num_beams == 1 else f"{self.num_beams} beams"
+        if self.temperature:
+            search = f"drawn at temperature {self.temperature:g}, top_p {self.top_p:g}, seed {self.seed}"
         words = f"{search}, at most {self.max_new_tokens} tokens, repetition penalty "
         words += f"{self.repetition_penalty:g}, length penalty {self.length_penalty:g}"
         return words + (", one box and nothing else" if self.box_only else "")
@@ -129,6 +167,10 @@ class DecodingSettings(TypedDict, total=False):
     repetition_penalty: float
     length_penalty: float
     box_only: bool
+    temperature: float
+    top_p: float
+    seed: int
+    stop: Sequence[str]
 
 
 Round = tuple[str, str]
@@ -225,4 +267,4 @@ def with_settings(preset: DecodingPreset, settings: DecodingSettings) -> Decodin
     known = DecodingSettings.__annotations__
     if unknown := sorted(set(settings) - set(known)):
         raise LionError(f"no decoding setting '{unknown[0]}'; there are {', '.join(known)}")
-    return replace(preset, **settings)
+    return replace(preset, **settings)  # type: ignore[arg-type]  # a list of stops becomes a tuple there

@@ -22,6 +22,7 @@ from lion.hub import LOAD_ERRORS
 from lion.images import ImageSource, image_hash, open_image
 from lion.provenance import update_with_tensors
 from lion.tagging.configuration_ram import RamConfig
+from lion.tagging.inference import logits_of
 from lion.tagging.modeling_ram import RamModel
 from lion.tagging.tag_cache import TagCache
 
@@ -155,6 +156,7 @@ class RamTagger:
         self.thresholds = torch.tensor(config.thresholds or [0.5] * len(self.tags), dtype=torch.float32)
         self.batch_size = batch_size
         self.cache = cache
+        self._logits = logits_of(model)
 
     @classmethod
     def from_pretrained(
@@ -239,10 +241,10 @@ class RamTagger:
 
     @torch.no_grad()
     def _run(self, images: Sequence[Image.Image]) -> Tensor:
-        self.model.eval()
+        if self.model.training:  # asked, as eval() walks through all modules
+            self.model.eval()
         pixels = preprocess(images, self.model.config.vision_config.image_size)
-        logits = self.model(pixels.to(self.model.device, self.model.dtype)).logits
-        return logits.float().sigmoid().cpu()
+        return self._logits()(pixels).float().sigmoid().cpu()
 
     def _look_up(self, images: Sequence[Image.Image]) -> Tensor:
         assert self.cache is not None

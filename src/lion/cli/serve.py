@@ -1,0 +1,70 @@
+"""``lion serve``: the model over HTTP, as OpenAI's clients speak it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lion.cli.options import BatchSize, Debug, Decoding, Device
+from lion.cli.output import Meter, quiet_libraries, say
+from lion.errors import LionError
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A checkpoint folder or Hub id.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
+    api_keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
+    ] = None,
+    allow_url: Annotated[
+        list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
+    ] = None,
+    rate: Annotated[int, typer.Option(min=0, help="Requests a minute and key, of each process; 0: no limit.")] = 0,
+    max_requests: Annotated[int, typer.Option(min=1, help="Requests in progress; further ones get 429.")] = 128,
+    max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in a request.")] = 16,
+    max_megapixels: Annotated[int, typer.Option(min=1, max=100, help="Of a picture.")] = 40,
+    max_body: Annotated[int, typer.Option(min=1, metavar="MB", help="Of a request, and of a fetched picture.")] = 20,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, whatever is asked for.")] = 256,
+    deadline: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="For an answer.")] = 60,
+    decoding: Decoding = "lion",
+    device: Device = None,
+    batch_size: BatchSize = 8,
+    debug: Debug = False,
+) -> None:
+    """Answer over HTTP: chat completions as OpenAI's clients speak them, and a route for each verb.
+
+    Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
+    """
+    for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
+        if find_spec(package) is None:
+            raise LionError(f"lion serve needs {package}; pip install 'lion-vlm[serve]'")
+    with Meter("loading libraries"):
+        quiet_libraries(debug)
+        from lion.checkpoints.finding import find_checkpoint
+        from lion.pipeline.request import decoding_presets
+        from lion.serve.run import serve as run
+        from lion.serve.settings import Settings, read_keys
+    decoding_presets(decoding)  # mistakes are reported here, not by each process
+    find_checkpoint(model)
+    keys = read_keys(api_keys)
+    if host not in LOCAL and not keys:
+        say("note", f"anybody who reaches {host} may use this server; give it keys: --api-keys FILE")
+    settings = Settings(
+        body_mb=max_body,
+        megapixels=max_megapixels,
+        pictures=max_pictures,
+        requests=max_requests,
+        requests_per_minute=rate,
+        deadline=deadline,
+        max_tokens=max_tokens,
+        hosts=frozenset(name.lower() for name in allow_url or ()),
+        keys=keys,
+    )
+    run(model, settings, host, port, workers, device=device, decoding=decoding, batch_size=batch_size)

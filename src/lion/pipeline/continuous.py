@@ -1,0 +1,147 @@
+"""Continuous batching: requests are answered together, and join and leave while others are decoded.
+
+This is the one path of all requests. ``LionPipeline.answer`` follows it until its last request is answered, ``stream``
+looks at it between two tokens, and a server never stops.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from threading import RLock
+from typing import Protocol
+
+from lion.engine import Output
+from lion.engine.look import Seeing
+from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.nn.inference import Read
+from lion.pipeline.answering import Batch, OnError, Submitted
+from lion.pipeline.decode import Decoder
+from lion.pipeline.evidence import EvidenceCache
+from lion.pipeline.read import Answer, read
+from lion.pipeline.request import DecodingPreset, Request
+from lion.prompts import Task
+from lion.tagging import Tagger
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that a request gave."""
+
+    answers: tuple[Answer, ...]
+    """The best first; several if its decoding asks for them."""
+    outputs: tuple[Output, ...] = ()
+    """The tokens of each answer; none for tags, ranked candidates and failed requests."""
+    prompt_tokens: int = 0
+    """What the language model read, visual tokens included."""
+
+
+class Parts(Protocol):
+    """What of a pipeline takes requests along their path."""
+
+    name: str
+    batch_size: int
+    decoding: Mapping[Task, DecodingPreset]
+    decoder: Decoder
+    model: LionForConditionalGeneration
+    seeing: Read[Seeing]
+    processor: LionProcessor
+    tagger: Tagger | None
+    cache: EvidenceCache
+    lock: RLock
+
+
+class ContinuousBatch:
+    """Requests in progress; of one thread, though several threads may each have one over the same pipeline.
+
+    Args:
+        parts: the pipeline.
+        on_error: whether the first error is raised by :meth:`step`, or becomes that request's answer.
+    """
+
+    def __init__(self, parts: Parts, on_error: OnError = "row") -> None:
+        self.parts, self.on_error = parts, on_error
+        self._tickets = count(1)
+        self._waiting: dict[int, Request] = {}
+        self._decoded: dict[int, Submitted] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._decoded)
+
+    def submit(self, request: Request) -> int:
+        """Take a request; :meth:`step` hands its result back under the number returned."""
+        ticket = next(self._tickets)
+        self._waiting[ticket] = request
+        return ticket
+
+    def cancel(self, *tickets: int) -> None:
+        """Forget requests, all of them if none is named, and free their places; one that has a result is none."""
+        for ticket in tickets or [*self._waiting, *self._decoded]:
+            self._waiting.pop(ticket, None)
+            if submitted := self._decoded.pop(ticket, None):
+                with self.parts.lock:
+                    self.parts.decoder.cancel(submitted.ticket)
+
+    def partial(self, ticket: int) -> list[Output]:
+        """What is certain of a request's answers so far, as :meth:`Decoder.partial`."""
+        submitted = self._decoded.get(ticket)
+        with self.parts.lock:
+            return self.parts.decoder.partial(submitted.ticket) if submitted else []
+
+    def step(self) -> dict[int, Result]:
+        """Admit requests that wait, as long as no more than two batches are decoded, and move all on by a token; the
+        results of those that have ended. Raises: LionError as :meth:`LionPipeline.answer`, where errors are raised."""
+        results: dict[int, Result] = {}
+        if self._waiting and len(self._decoded) <= self.parts.batch_size:
+            results |= self._admit()
+        if self._decoded:
+            with self.parts.lock:
+                self.parts.decoder.step()
+                for ticket, submitted in list(self._decoded.items()):
+                    if result := self._result(submitted):
+                        del self._decoded[ticket]
+                        results[ticket] = result
+        return results
+
+    def _admit(self) -> dict[int, Result]:
+        """A batch of those that wait goes up to its decoding; the results of those that need none."""
+        parts = self.parts
+        tickets = list(islice(self._waiting, parts.batch_size))
+        batch = Batch([self._waiting.pop(ticket) for ticket in tickets], self.on_error, parts.name)
+        batch.open(parts.cache.open)
+        with parts.lock:  # the model has one device
+            try:
+                batch.tag(parts.tagger, parts.batch_size)
+                positions = parts.model.config.qformer_config.max_position_embeddings
+                batch.prepare(parts.processor, positions)
+                batch.encode(parts.seeing, parts.processor, parts.batch_size)
+                batch.weigh(parts.decoder, parts.processor, positions)
+                batch.rank(parts.decoder)
+                submitted = batch.submit(parts.decoder, parts.decoding)
+            finally:
+                parts.cache.trim(batch.looks)
+        by_row = dict(zip(map(id, batch.rows), tickets, strict=True))
+        self._decoded |= {by_row[id(one.row)]: one for one in submitted}
+        return {by_row[id(row)]: Result((row.answer,)) for row in batch.rows if row.answer}
+
+    def _result(self, submitted: Submitted) -> Result | None:
+        """The answers to a request whose decoding has ended."""
+        row, look, prompt, preset, ticket = submitted
+        with row.attempt():
+            outputs = self.parts.decoder.outputs(ticket)
+            if outputs is None:
+                return None
+            tokenizer, name = self.parts.processor.tokenizer, self.parts.name
+            answers = (read(prompt, look, output, tokenizer, name, preset.stop) for output in outputs)
+            asked = preset.top_logprobs  # a box's score may have needed more
+            tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
+            trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))
+            return Result(tuple(answers), tuple(trimmed), self._length(submitted))
+        assert row.answer is not None
+        return Result((row.answer,))
+
+    def _length(self, submitted: Submitted) -> int:
+        """Positions that a prompt takes in the language model."""
+        config, vision = self.parts.model.config, submitted.look.evidence.vision
+        queries = 0 if config.visual_inputs == "aggregator" else config.num_query_tokens
+        patches = 0 if config.visual_inputs == "qformer" or vision is None else vision.last_BPV.shape[1]
+        return queries + patches + int(submitted.prompt.inputs["attention_mask"].sum())

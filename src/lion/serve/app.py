@@ -1,0 +1,96 @@
+"""The app: routes, guards around them, and what starts and ends with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from pathlib import PurePath
+from typing import Any
+
+import fastapi
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+
+from lion.pipeline import LionPipeline
+from lion.serve import chat, verbs
+from lion.serve.errors import HttpError, add_handlers
+from lion.serve.guards import Guards
+from lion.serve.metrics import Metrics
+from lion.serve.pictures import Pictures
+from lion.serve.serving import Serving, serving_of
+from lion.serve.settings import Settings
+from lion.serve.worker import Worker
+
+watch = fastapi.APIRouter()
+
+
+def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> FastAPI:
+    """An ASGI app that answers with a pipeline, which it owns from its start to its end.
+
+    Args:
+        pipeline: of any model; nobody else may use it meanwhile.
+        settings: limits, keys and hosts.
+    """
+    settings, metrics = settings or Settings(), Metrics()
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        serving = Serving(PurePath(pipeline.name).name, settings, Worker(pipeline), Pictures(settings), metrics)
+        app.state.serving = serving
+        serving.worker.start()
+        try:
+            yield
+        finally:  # all requests have been answered by now
+            serving.worker.close()
+            serving.pictures.close()
+
+    app = FastAPI(
+        title="LION",
+        version=metadata.version("lion-vlm"),
+        summary="Answers about pictures, in words and boxes.",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=life,
+    )
+    for router in (chat.router, verbs.router, watch):
+        app.include_router(router)
+    add_handlers(app)
+    app.add_middleware(Guards, settings=settings, metrics=metrics)
+    return app
+
+
+@watch.get("/v1/models")
+async def models(request: fastapi.Request) -> dict[str, Any]:
+    """The one model that is served."""
+    return {"object": "list", "data": [_model(request)]}
+
+
+@watch.get("/v1/models/{name:path}")
+async def model(request: fastapi.Request, name: str) -> dict[str, Any]:
+    """The model of that name."""
+    serving_of(request).check_model(name)
+    return _model(request)
+
+
+def _model(request: fastapi.Request) -> dict[str, Any]:
+    serving = serving_of(request)
+    return {"id": serving.name, "object": "model", "created": serving.started, "owned_by": "lion"}
+
+
+@watch.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process answers at all."""
+    return {"status": "ok"}
+
+
+@watch.get("/readyz")
+async def readyz(request: fastapi.Request) -> JSONResponse:
+    """Whether questions are answered: the model is loaded and its worker lives."""
+    if not serving_of(request).worker.alive:
+        raise HttpError(503, "the worker has ended; start the server again", "ending")
+    return JSONResponse({"status": "ready"})
+
+
+@watch.get("/metrics")
+async def counters(request: fastapi.Request) -> Response:
+    """Counters for Prometheus."""
+    return Response(serving_of(request).metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,157 @@
+"""What every request passes before a route sees it: its key, its share of the server, its size, its log line."""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lion.serve.errors import LOG, HttpError, error_response
+from lion.serve.metrics import Metrics
+from lion.serve.settings import Settings
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""Routes without a key, for those who watch whether the server lives."""
+MOST_CLIENTS = 10_000
+"""Whose requests are counted at a time."""
+
+
+class Guards:
+    """Middleware around the app. Nothing of pictures, texts or answers is logged."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.monotonic):
+        self.app, self.settings, self.metrics, self.clock = app, settings, metrics, clock
+        self.in_progress = 0
+        self._shares: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = self.clock(), 0
+        entry: dict[str, Any] = {"id": uuid4().hex, "method": scope["method"]}
+        scope["state"] = {**scope.get("state", {}), "log": entry}
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", entry["id"].encode())]
+            await send(message)
+
+        try:
+            await self._guarded(scope, receive, answer, entry)
+        except HttpError as error:
+            await error_response(error)(scope, receive, answer)
+        except Exception as error:
+            LOG.exception("request %s failed", entry["id"])
+            if status:
+                raise
+            await error_response(error)(scope, receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            seconds = self.clock() - began
+            self.metrics.requests.labels(route, status or "gone").inc()
+            self.metrics.seconds.labels(route).observe(seconds)
+            line = {"time": round(time.time(), 3), **entry, "route": route, "status": status or "gone"}
+            LOG.info(json.dumps({**line, "ms": round(1000 * seconds, 1)}))
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]) -> None:
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if scope["path"] not in OPEN:
+            try:
+                entry["key"] = self._key(headers)
+                self._count(entry["key"] or (scope.get("client") or ["unknown"])[0])
+            except HttpError:
+                await self._discard(headers, receive)
+                raise
+        if scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        if self.in_progress >= self.settings.requests:
+            await self._discard(headers, receive)
+            raise HttpError(429, "the server is busy; try again in a moment", "busy", headers={"Retry-After": "1"})
+        self.in_progress += 1
+        self.metrics.in_progress.inc()
+        try:
+            body = await self._body(headers, receive)
+            await self.app(scope, _replayed(body, receive), send)
+        finally:
+            self.in_progress -= 1
+            self.metrics.in_progress.dec()
+
+    def _key(self, headers: dict[bytes, bytes]) -> str | None:
+        if not self.settings.keys:
+            return None
+        name = self.settings.key_name(headers.get(b"authorization", b"").decode("latin-1"))
+        if name is None:
+            hint = "this server wants an API key of its own: Authorization: Bearer KEY"
+            raise HttpError(401, hint, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+        return name
+
+    def _count(self, client: str) -> None:
+        """A bucket that holds a minute's requests and fills up evenly."""
+        rate = self.settings.requests_per_minute
+        if not rate:
+            return
+        now = self.clock()
+        left, then = self._shares.pop(client, (float(rate), now))
+        left = min(left + (now - then) * rate / 60, rate)
+        self._shares[client] = (max(left - 1, 0.0) if left >= 1 else left, now)
+        if len(self._shares) > MOST_CLIENTS:
+            self._shares.popitem(last=False)
+        if left < 1:
+            wait = str(max(round((1 - left) * 60 / rate + 0.5), 1))
+            raise HttpError(429, f"more than {rate} requests a minute", "rate_limit", headers={"Retry-After": wait})
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        most = self.settings.body_mb * 2**20
+        too_large = HttpError(413, f"the body is larger than {self.settings.body_mb} MB, the limit", "body_too_large")
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > most:
+            await self._discard(headers, receive)
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise HttpError(400, "the body is cut off: send all of it", "invalid_body")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > most:
+                        await self._discard(headers, receive)
+                        raise too_large
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            seconds = f"{self.settings.body_seconds:g} s"
+            raise HttpError(408, f"the body did not arrive within {seconds}", "slow_body") from None
+
+    async def _discard(self, headers: dict[bytes, bytes], receive: Receive) -> None:
+        """Read what is still being sent, for a while: who writes does not read, and would see a broken connection in
+        place of the error. Who asks first (``Expect``) need not send at all."""
+        if b"expect" in headers or not (headers.keys() & {b"content-length", b"transfer-encoding"}):
+            return
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                while (message := await receive())["type"] != "http.disconnect" and message.get("more_body", False):
+                    pass
+        except TimeoutError:
+            return
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body that has been read, and then whatever else comes."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return first.pop() if first else await receive()
+
+    return next_message

@@ -1,0 +1,96 @@
+"""A request's pictures: from a URL or an upload to an opened :class:`~lion.pipeline.Look`, off the event loop.
+
+Bytes become pixels in processes of bounded memory (:mod:`lion.serve.pixels`), and only so many pixels are held at a
+time: further pictures wait, still encoded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+from multiprocessing import get_context
+
+from PIL import Image
+
+from lion.errors import LionError
+from lion.images import content
+from lion.pipeline import Look
+from lion.serve import pixels
+from lion.serve.fetch import fetch
+from lion.serve.settings import Settings
+
+HELD = 4
+"""Pictures of the largest allowed size whose pixels may be held at a time."""
+
+
+class Pictures:
+    """Opens pictures; belongs to one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pool = self._new_pool()
+        self._free = HELD * settings.megapixels
+        self._freed = asyncio.Condition()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.settings.decode_processes,
+            get_context("spawn"),  # a fork would inherit the model's threads and memory
+            initializer=pixels.bound_memory,
+            initargs=(self.settings.decode_mb,),
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def opened(self, source: str | bytes) -> AsyncIterator[Look]:
+        """A picture for as long as it is needed.
+
+        Args:
+            source: a data: URL, an http(s) URL of an allowed host, or the bytes of a file.
+
+        Raises: LionError if it cannot be opened here, or is too large.
+        """
+        data = source if isinstance(source, bytes) else await self._read(source)
+        weight = max(await asyncio.to_thread(pixels.check, data, self.settings.megapixels), 1)
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._free >= weight)
+            self._free -= weight
+        try:
+            yield await self._decode(data)
+        finally:
+            self._free += weight  # without an await, so that a cancelled request gives it back, too
+            asyncio.get_running_loop().create_task(self._tell())
+
+    async def _tell(self) -> None:
+        async with self._freed:
+            self._freed.notify_all()
+
+    async def _read(self, url: str) -> bytes:
+        if url[:5].lower() == "data:":
+            data = await asyncio.to_thread(content, url)
+            assert isinstance(data, bytes)
+            return data
+        most = self.settings.body_mb * 2**20
+        return await asyncio.to_thread(fetch, url, self.settings.hosts, most, self.settings.body_seconds)
+
+    async def _decode(self, data: bytes) -> Look:
+        pool = self._pool
+        try:
+            future = pool.submit(pixels.decode, data)
+        except BrokenProcessPool:  # by an earlier picture
+            future = self._renewed(pool).submit(pixels.decode, data)
+        try:
+            size, rgb, hash = await asyncio.wrap_future(future)
+        except BrokenProcessPool as error:
+            self._renewed(pool)
+            raise LionError("the image cannot be decoded: the process that tried was ended") from error
+        return Look(Image.frombytes("RGB", size, rgb), None, hash)
+
+    def _renewed(self, broken: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        if self._pool is broken:
+            self._pool = self._new_pool()
+        return self._pool

@@ -1,0 +1,47 @@
+"""Bytes of a picture to RGB pixels, in processes of their own whose memory is bounded. Loads no torch."""
+
+import resource
+
+from lion.errors import LionError
+from lion.images import image_hash, open_image, stored_size
+
+_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+"""Of PNG, JPEG, GIF, BMP and TIFF; WebP and AVIF have theirs further on."""
+
+
+def check(data: bytes, megapixels: int) -> int:
+    """The megapixels of a picture, rounded up, by its header; nothing is decoded.
+
+    The format is told by the content alone, whatever a client calls it.
+
+    Raises: LionError if it is no picture of a format known here, or larger than ``megapixels``.
+    """
+    known = data.startswith(_BEGINNINGS)
+    known |= (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or (
+        data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis")
+    )
+    if not known:
+        raise LionError("the image is not a PNG, JPEG, GIF, WebP, AVIF, BMP or TIFF picture: convert it to PNG or JPEG")
+    (width, height), _ = stored_size(data)
+    if width * height > megapixels * 1_000_000:
+        raise LionError(f"the image has {width} x {height} pixels, and {megapixels} megapixels is the limit: shrink it")
+    return -(-width * height // 1_000_000)
+
+
+def bound_memory(megabytes: int) -> None:
+    """Let this process take no more address space than that; beyond it a picture is an error, not a dead server."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = megabytes * 2**20 if hard == resource.RLIM_INFINITY else min(megabytes * 2**20, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def decode(data: bytes) -> tuple[tuple[int, int], bytes, str]:
+    """(width, height), RGB pixels and their hash.
+
+    Raises: LionError as :func:`lion.images.open_image`, or if it takes more memory than there is.
+    """
+    try:
+        image = open_image(data)
+        return image.size, image.tobytes(), image_hash(image)
+    except MemoryError as error:
+        raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error

@@ -1,0 +1,112 @@
+"""Server processes: one app each, behind one port, until a signal ends them.
+
+SIGTERM and SIGINT drain: no new connections, what has been accepted is answered, then the process ends with code 0.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from lion.errors import LionError
+from lion.serve.errors import LOG
+from lion.serve.metrics import SHARED_FOLDER
+from lion.serve.protocol import HttpProtocol
+from lion.serve.settings import Settings
+
+BACKLOG = 1024
+"""Connections that the system holds until a process takes them."""
+
+
+def serve(
+    model: str | Path | None,
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    **pipeline: object,
+) -> None:
+    """Serve a model until a signal ends it.
+
+    Args:
+        model: as ``LionPipeline.from_pretrained``.
+        settings: limits, keys and hosts of each process.
+        host: address to listen on.
+        port: 0 for any that is free.
+        workers: processes, each with a model of its own.
+        pipeline: further arguments of ``LionPipeline.from_pretrained``.
+
+    Raises: LionError if the address is taken, or not this machine's.
+    """
+    listener = _listen(host, port)
+    bound = listener.getsockname()[1]
+    config = uvicorn.Config(
+        partial(_app, model, settings, pipeline),
+        factory=True,
+        host=host,
+        port=bound,
+        workers=workers,
+        http=HttpProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.deadline + settings.body_seconds) + 1,
+    )
+    _write_logs()
+    LOG.info('{"listening": "http://%s:%d", "workers": %d}', f"[{host}]" if ":" in host else host, bound, workers)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)
+    if workers == 1:
+        uvicorn.Server(config).run([listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="lion-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder  # the processes inherit it, and keep their counters there
+        Multiprocess(config, [listener]).run()
+
+
+def _app(model: str | Path | None, settings: Settings, pipeline: dict[str, object]) -> FastAPI:
+    """The app of one process, which loads the model here."""
+    from lion.pipeline import LionPipeline
+    from lion.serve.app import create_app
+
+    _write_logs()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _ended)
+    return create_app(LionPipeline.from_pretrained(model, **pipeline), settings)  # type: ignore[arg-type]
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """What uvicorn passes a signal on to once it has drained; the process then ends by itself, with code 0."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise LionError(f"cannot listen on {host}:{port}: {error.strerror}; name another --host or --port") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _write_logs() -> None:
+    """Lines of JSON on stderr, and what uvicorn has to say."""
+    handler = logging.StreamHandler(sys.stderr)
+    for name, level in (("lion.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)

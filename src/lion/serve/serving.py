@@ -1,0 +1,85 @@
+"""What the routes of an app share, and how they wait: no longer than the deadline, nor than the client does."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import fastapi
+
+from lion.pipeline import Answer, Result
+from lion.serve.errors import HttpError
+from lion.serve.metrics import Metrics
+from lion.serve.pictures import Pictures
+from lion.serve.settings import Settings
+from lion.serve.worker import Worker
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Serving:
+    """One process's worker, pictures and counters."""
+
+    name: str
+    """Of the model, as clients write it; never a path."""
+    settings: Settings
+    worker: Worker
+    pictures: Pictures
+    metrics: Metrics
+    started: int = field(default_factory=lambda: int(time.time()))
+    """When, in seconds since 1970."""
+
+    def check_model(self, name: str | None) -> None:
+        """Raises: HttpError for a model that is not the one here."""
+        if name not in (None, self.name):
+            raise HttpError(404, f"there is no model '{name}' here, only '{self.name}'", "model_not_found", "model")
+
+    def count(self, result: Result) -> None:
+        """Add a result to the metrics."""
+        self.metrics.tokens.labels("prompt").inc(result.prompt_tokens)
+        self.metrics.tokens.labels("completion").inc(sum(len(output.ids) for output in result.outputs))
+        for answer in result.answers:
+            self.metrics.answers.labels(answer.task, str(answer.ok).lower()).inc()
+
+
+def serving_of(request: fastapi.Request) -> Serving:
+    """What the app of a request shares."""
+    found = request.app.state.serving
+    assert isinstance(found, Serving)
+    return found
+
+
+async def within(request: fastapi.Request, deadline: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled where it takes too long, or the client has gone.
+
+    Raises: HttpError in either case.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        done, _ = await asyncio.wait({task, gone}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            return task.result()
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if gone in done:
+        raise HttpError(499, "the client has gone", "client_gone")
+    raise HttpError(504, f"no answer within {deadline:g} s, the deadline; try again later", "deadline")
+
+
+async def _gone(request: fastapi.Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def describe(answer: Answer, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An answer as JSON: the keys of ``lion ask --json``, without the picture's and model's names."""
+    row = answer.to_json()
+    for name in ("image", "model"):
+        del row[name]
+    row["note"] = "; ".join([*([row["note"]] if row.get("note") else []), *notes]) or None
+    return row

@@ -1,0 +1,248 @@
+"""A server process of lion-mini, and the official OpenAI client; signals while it works."""
+
+import base64
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from lion.cli import main
+from lion.pipeline import LionPipeline
+from lion.serve.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SCENE = ROOT / "examples" / "scene.png"
+URL = f"data:image/png;base64,{base64.b64encode(SCENE.read_bytes()).decode()}"
+httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+openai = pytest.importorskip("openai", reason="the openai client is not installed")
+pytest.importorskip("uvicorn", reason="lion serve's packages are not installed")
+
+
+class Server:
+    """``lion serve`` on a port of its own."""
+
+    def __init__(self, *options):
+        command = [sys.executable, "-m", "lion.cli", "serve", "--port", "0", *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.log = []
+        for line in self.process.stderr:
+            self.log.append(line)
+            if "listening" in line:
+                break
+        assert self.log and "listening" in self.log[-1], self.log
+        self.url = json.loads(self.log[-1])["listening"]
+        threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
+        self.wait()
+
+    def wait(self):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.log
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError("not ready")
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    assert server.end() == 0
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def lion():
+    return LionPipeline.from_pretrained()
+
+
+def asked(text, *before):
+    picture = {"type": "image_url", "image_url": {"url": URL}}
+    return [{"role": "user", "content": [{"type": "text", "text": text}, picture]}, *before]
+
+
+def test_the_official_client_gets_captions_dialogs_streams_and_likelihoods(client, lion):
+    create = client.chat.completions.create
+    caption = create(model="lion-mini", messages=asked("Describe this picture."))
+    assert caption.choices[0].message.content == lion.caption(SCENE).text
+    assert caption.choices[0].model_extra["lion"]["task"] == "caption" and caption.usage.total_tokens > 50
+    first = create(model="lion-mini", messages=asked("is there a kite?")).choices[0].message
+    turns = asked("is there a kite?", first.model_dump(), {"role": "user", "content": "what color is it?"})
+    dialog = create(model="lion-mini", messages=turns).choices[0].message.content
+    assert dialog == lion.chat(SCENE, "what color is it?", [("is there a kite?", first.content)]).text
+    chunks = list(
+        create(
+            model="lion-mini",
+            messages=asked("Describe this picture."),
+            stream=True,
+            temperature=0,
+            stream_options={"include_usage": True},
+        )
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == lion.caption(SCENE, num_beams=1).text and chunks[-1].usage.completion_tokens > 5
+    assert sum(bool(chunk.choices and chunk.choices[0].delta.content) for chunk in chunks) > 5
+    drawn = create(
+        model="lion-mini",
+        messages=asked("what color is it?"),
+        n=3,
+        temperature=1,
+        seed=1,
+        logprobs=True,
+        top_logprobs=2,
+    )
+    assert len(drawn.choices) == 3
+    for choice in drawn.choices:
+        tokens = choice.logprobs.content
+        assert b"".join(bytes(one.bytes) for one in tokens).decode() == choice.message.content
+        assert all(len(one.top_logprobs) == 2 for one in tokens)
+
+
+def test_the_official_client_gets_boxes_in_its_own_model(client, lion):
+    class Found(BaseModel):
+        label: str
+        box: tuple[int, int, int, int]
+
+    parsed = client.chat.completions.parse(model="lion-mini", messages=asked("the kite"), response_format=Found)
+    (box,) = lion.locate(SCENE, "the kite", box_only=True).boxes
+    assert parsed.choices[0].message.parsed == Found(label="the kite", box=tuple(map(round, box.pixel.xyxy())))
+
+
+def test_mistakes_are_the_clients_exceptions(client):
+    with pytest.raises(openai.BadRequestError, match="tools"):
+        client.chat.completions.create(
+            model="lion-mini", messages=asked("?"), tools=[{"type": "function", "function": {"name": "x"}}]
+        )
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="gpt", messages=asked("?"))
+    assert [model.id for model in client.models.list()] == ["lion-mini"]
+
+
+def test_what_was_accepted_is_answered_before_the_end():
+    """TERM under load: every answer is whole, and the process ends with code 0."""
+    server = Server("--max-requests", "200")
+    body = {"image": URL, "question": [f"what color is thing {number}?" for number in range(8)]}
+    results = []
+
+    def ask():
+        try:
+            results.append(httpx.post(f"{server.url}/v1/lion/ask", json=body, timeout=60))
+        except httpx.ConnectError:
+            results.append(None)  # it came too late
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 60
+    while "lion_requests_in_progress 12.0" not in httpx.get(f"{server.url}/metrics").text and time.monotonic() < end:
+        time.sleep(0.01)
+    assert server.end() == 0
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == 12 and all(one is not None and one.status_code == 200 for one in results)
+    assert all(len(one.json()["answers"]) == 8 for one in results)
+    assert not any("Traceback" in line for line in server.log)
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_port_and_one_that_dies_is_replaced():
+    server = Server("--workers", "2")
+    try:
+        codes = [httpx.post(f"{server.url}/v1/lion/tag", json={"image": URL}).status_code for _ in range(10)]
+        assert codes == [200] * 10
+        text = httpx.get(f"{server.url}/metrics").text
+        assert 'lion_requests_total{route="/v1/lion/tag",status="200"} 10.0' in text
+    finally:
+        assert server.end() == 0
+
+
+PAGE = (ROOT / "docs" / "serving.md").read_text()
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder as the page assumes it."""
+    for name in ("scene.png", "photo.jpg"):
+        (tmp_path / name).write_bytes(SCENE.read_bytes())
+    (tmp_path / "keys.txt").write_text("secret\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE))
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_curl_of_the_docs(server, place, command):
+    words = shlex.split(command.replace("http://127.0.0.1:8000", server.url))
+    answer = json.loads(subprocess.run(words, capture_output=True, check=True, timeout=60).stdout)
+    assert "error" not in answer and all(row.get("ok", True) for row in answer.get("answers", []))
+
+
+def test_python_of_the_docs(server, place, capsys):
+    blocks = "\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    exec(compile(blocks.replace("http://127.0.0.1:8000", server.url), "docs/serving.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "a farm" in out and "label='the blue kite'" in out and "logprob=" in out
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ lion (serve.*)$", PAGE, re.MULTILINE))
+def test_commands_of_the_docs(place, monkeypatch, capsys, command):
+    started = []
+    monkeypatch.setattr(
+        "lion.serve.run.serve", lambda model, settings, *rest, **options: started.append((settings, rest))
+    )
+    monkeypatch.setattr("lion.checkpoints.finding.find_checkpoint", lambda model: None)
+    assert main(shlex.split(command)) == 0
+    ((settings, (_, _, workers)),) = started
+    assert settings.deadline == 60 and workers == 1 + ("--workers" in command) and not capsys.readouterr().err
+
+
+def test_the_table_of_limits_is_that_of_the_settings():
+    defaults = Settings()
+    for option, value in {
+        "max-requests": defaults.requests,
+        "max-body": f"{defaults.body_mb} MB",
+        "max-megapixels": defaults.megapixels,
+        "max-pictures": defaults.pictures,
+        "deadline": f"{defaults.deadline:g} s",
+        "max-tokens": defaults.max_tokens,
+    }.items():
+        assert f"| `--{option}` | {value} |" in PAGE
+
+
+def test_mistakes_of_the_command(capsys, place, monkeypatch):
+    def mistake(*words):
+        assert main(["serve", *words]) == 2
+        return capsys.readouterr().err
+
+    assert "no model folder" in mistake("nothing")
+    assert "holds no key" in (mistake("--api-keys", "empty") if (place / "empty").touch() is None else "")
+    assert "no decoding 'fast'" in mistake("--decoding", "fast")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "cannot listen on" in mistake("--port", str(taken.getsockname()[1]))
+    monkeypatch.setattr("lion.serve.run.serve", lambda *arguments, **options: None)
+    assert main(["serve", "--host", "0.0.0.0"]) == 0 and "--api-keys" in capsys.readouterr().err
