@@ -7,7 +7,7 @@ picture to a square, so unit coordinates hold for the original picture without c
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from lion.errors import LionError
@@ -131,18 +131,21 @@ class LabelledBox:
     label: str
     unit: Box
     pixel: Box
+    score: float | None = field(default=None, compare=False)
+    """Of a box that a model found, the overlap (IoU) that it expects with the true one, in [0, 1]; None if unknown."""
 
     @classmethod
-    def of(cls, label: str, unit: Box, size: tuple[int, int]) -> Self:
+    def of(cls, label: str, unit: Box, size: tuple[int, int], score: float | None = None) -> Self:
         """From a unit box and the picture's (width, height)."""
-        return cls(label, unit, unit.to_pixel(*size))
+        return cls(label, unit, unit.to_pixel(*size), score)
 
     def to_json(self) -> dict[str, Any]:
-        """``{"label", "unit": [x1, y1, x2, y2], "pixel": [...]}``; unit to 4 decimals, pixels to 1."""
+        """``{"label", "unit": [x1, y1, x2, y2], "pixel": [...], "score"}``; pixels to 1 decimal, others to 4."""
         return {
             "label": self.label,
             "unit": [round(value, 4) for value in self.unit.xyxy()],
             "pixel": [round(value, 1) for value in self.pixel.xyxy()],
+            "score": self.score and round(self.score, 4),
         }
 
 

@@ -5,6 +5,7 @@ the released code (tag prompt, caption, REC), the InstructBLIP prompts LION buil
 are ours. Few distinct words on purpose: the mini model's tokenizer has to hold them all.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
@@ -120,6 +121,29 @@ INSTRUCTION_FIELDS: Mapping[Task, tuple[str, ...]] = {
     Task.REG: ("box",),
 }
 """The fields that :func:`instruction` takes for each task."""
+
+_DETERMINED = re.compile(
+    r"(?:an?|any|some|no|all|both|each|every|my|your|his|her|its|our|their|this|that|these|those|"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|[0-9]+)\b",
+    re.IGNORECASE,
+)
+_HEAD = re.compile(
+    r"(.+?)(?:\s+(?:in|on|at|of|to|from|with|near|next|behind|under|above|below|by|left|right|that|which|who)\b|$)",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(r".*(?:[^su]s|people|men|children)", re.IGNORECASE)
+
+
+def presence_question(phrase: str) -> str:
+    """Whether what a phrase names is in the picture: "the red car" -> "is there a red car?", "dogs" -> "are there any
+    dogs?". A phrase that begins with another word of its kind than "the", such as "two" or "my", keeps it."""
+    name = re.sub(r"^the\s+(?=\S)", "", phrase.strip().rstrip("?!."), flags=re.IGNORECASE).strip()
+    head = _HEAD.match(name)
+    plural = bool(head and _PLURAL.fullmatch(head[1]))
+    if not _DETERMINED.match(name):
+        name = f"{'any' if plural else 'an' if name[:1].lower() in set('aeiou') else 'a'} {name}"
+    return f"{'are' if plural else 'is'} there {name}?"
+
 
 BENCHMARK_PROMPTS: Mapping[str, str] = {
     "caption": INSTRUCTIONS[Task.CAPTION][0],

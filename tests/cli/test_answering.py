@@ -13,6 +13,7 @@ from lion.cli.output import plan_saves
 
 BOX = "[0.10,0.20,0.50,0.80]"
 KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
+KEYS += ["confidence", "presence"]
 
 
 @pytest.mark.parametrize(
@@ -357,3 +358,21 @@ def test_files_are_written_though_nobody_reads_on(run, says, checkpoint, picture
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
     left.clear()
     assert run("tag", *pictures, "-m", checkpoint, "--out", tmp_path / "t.jsonl").code in (0, 2)
+
+
+@pytest.mark.parametrize(("least", "code", "found"), [(0.0, 0, 1), (1.1, 1, 0)])
+def test_locating_only_what_is_there(run, says, checkpoint, pictures, tmp_path, monkeypatch, least, code, found):
+    monkeypatch.setattr("lion.pipeline.answering.THERE", least)
+    says(BOX)
+    exported = tmp_path / "boxes.coco.json"
+    command = ["locate", *pictures[:2], "the kite", "--if-there", "-m", checkpoint]
+    ran = run(*command, "--json", "--export", exported)
+    assert ran.code == code
+    assert [(row["ok"], len(row["boxes"])) for row in ran.rows] == [(bool(found), found)] * 2
+    assert all(0 <= row["presence"] <= 1 and row["question"] == "the kite" for row in ran.rows)
+    reasons = [] if found else [f"lion: error: {picture}: the kite: not there" for picture in pictures[:2]]
+    assert ran.err.splitlines() == reasons
+    assert [row["reason"] for row in ran.rows] == [None if found else "not there"] * 2
+    assert len(json.loads(exported.read_text())["annotations"]) == 2 * found
+    plain = run(*command)
+    assert plain.code == code and plain.out.count("box:") == 2 * found

@@ -129,6 +129,7 @@ def test_bad_picture(run, checkpoint, tmp_path, make, says, verb):
     assert says in row.pop("reason") and row == {
         "image": str(path), "task": verb, "text": "", "tags": [], "boxes": [], "ok": False, "model": checkpoint,
         "question": "what?" if verb == "ask" else None, "size": None, "note": None,
+        "confidence": None, "presence": None,
     }  # fmt: skip
     assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
     assert str(path) in ran.err and says in ran.err

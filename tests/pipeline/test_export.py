@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -104,6 +105,16 @@ def test_csv_and_jsonl_leave_nothing_out(answers, tmp_path):
     export(answers, tmp_path / "boxes.jsonl")
     lines = (tmp_path / "boxes.jsonl").read_text().splitlines()
     assert list(map(json.loads, lines)) == [answer.to_json() for answer in answers]
+
+
+def test_scores_are_exported_where_there_are_any(answers, tmp_path):
+    scored = replace(answers[0], boxes=(replace(answers[0].boxes[0], score=0.75),), confidence=0.5)
+    export([scored, *answers[1:]], tmp_path / "boxes.coco.json")
+    data = json.loads((tmp_path / "boxes.coco.json").read_text())
+    assert [row.get("score") for row in data["annotations"]] == [0.75, None, None]
+    export([scored, *answers[1:]], tmp_path / "boxes.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "boxes.csv").read_text())))
+    assert [(row["score"], row["confidence"]) for row in rows] == [("0.75", "0.5"), *[("", "")] * 4]
 
 
 @pytest.mark.parametrize("name", ["boxes.JSONL", "b.Coco.Json", "b.yolo", "b.csv"])

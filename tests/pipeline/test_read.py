@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lion.boxes import Box
+from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, detections, prepare, read, read_ranking
 from lion.pipeline.read import Writer, ranked
@@ -25,7 +27,7 @@ def read_text(request, text, stop=()):
     """The answer to a request when the model generates a text; no model is involved."""
     look = Look.open(Image.new("RGB", SIZE))
     prompt = prepare(request, PROCESSOR, SIZE, ["car"])
-    return read(prompt, look, PROCESSOR.tokenizer(text)["input_ids"], PROCESSOR.tokenizer, "tiny", stop)
+    return read(prompt, look, Output(PROCESSOR.tokenizer(text)["input_ids"]), PROCESSOR.tokenizer, "tiny", stop)
 
 
 def test_ids_become_an_answer():
@@ -88,11 +90,15 @@ def test_silence_is_not_an_answer(pipeline, picture, monkeypatch):
 
 def test_json_has_the_stable_keys(pipeline, picture):
     row = pipeline.describe_region(picture, Box(0, 0, 30, 30, "pixel")).to_json()
-    assert list(row) == ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
+    assert list(row) == [
+        "image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note", "confidence",
+        "presence",
+    ]  # fmt: skip
     assert (row["question"], row["size"], row["note"]) == (None, [90, 60], None)
     asked = json.loads(json.dumps(pipeline.locate(picture, "the car").to_json()))
     assert asked["question"] == "the car" and asked["size"] == [90, 60]
-    assert row["boxes"] == [{"label": row["text"], "unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}]
+    corners = {"unit": [0.0, 0.0, 0.3333, 0.5], "pixel": [0.0, 0.0, 30.0, 30.0]}
+    assert row["boxes"] == [{"label": row["text"], **corners, "score": None}]
 
 
 def answer(*labels):
@@ -193,6 +199,15 @@ def test_classes_are_numbered_across_answers(stubbed):
     assert [one.data["class_name"].tolist() for one in found] == [["kite", "cat"], [], ["dog", "kite"]]
     assert [one.xyxy.shape for one in found] == [(2, 4), (0, 4), (2, 4)]
     assert answer("dog", "cat").detections().class_id.tolist() == [0, 1]
+
+
+def test_detections_have_a_confidence_where_every_box_has_a_score(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", types.SimpleNamespace(Detections=types.SimpleNamespace))
+    box = LabelledBox.of("kite", Box(0.1, 0.2, 0.5, 0.8), SIZE, 0.75)
+    scored = replace(answer("kite"), boxes=(box,))
+    found = detections([scored, answer()])
+    assert [one.confidence.tolist() for one in found] == [[0.75], []], "so that they may be merged"
+    assert [one.confidence for one in detections([scored, answer("cat")])] == [None, None]
 
 
 @pytest.fixture

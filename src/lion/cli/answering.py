@@ -58,18 +58,22 @@ def locate(
     more: Annotated[
         list[str] | None, typer.Option("--and", metavar='"PHRASE"', help="One more phrase; may be given several times.")
     ] = None,
+    if_there: Annotated[
+        bool, typer.Option("--if-there", help="Ask first whether it is there; no box and exit code 1 where it is not.")
+    ] = False,
     export: Export = None,
     *,
     options: Options,
 ) -> None:
     """Find what a phrase, or each of several, names, as a box in each picture.
 
-    LION answers every phrase with a box, also that of an object that is not there; ask whether it is there first.
+    LION answers every phrase with a box, also that of an object that is not there, unless --if-there is given.
     """
     images, phrase = split_last(words, "phrase")
     if not all(one.strip() for one in more or []):
         raise LionError("a phrase of --and is empty; put it behind, in quotes")
-    raise typer.Exit(answer_pictures(images, "locate", options, [phrase, *(more or [])], export=export))
+    phrases = [phrase, *(more or [])]
+    raise typer.Exit(answer_pictures(images, "locate", options, phrases, export=export, if_there=if_there))
 
 
 @shared_options()
@@ -122,6 +126,7 @@ def answer_pictures(
     export: str | None = None,
     *,
     writes: bool = False,
+    if_there: bool = False,
 ) -> int:
     """Answer the verb for every picture meant by ``names`` and every text, print, save and export the answers, and
     return the exit code.
@@ -153,8 +158,8 @@ def answer_pictures(
             to_open = [Request(name, Verb(verb), texts[0] if len(texts) == 1 else None) for name in batch]
             opened = open_pictures(to_open, open_one, "row", options.model or BUNDLED)
             looks = [row for row in opened if isinstance(row, Look)]
-            tags = options.prompt_tags
-            requests = [Request(look, Verb(verb), text, box, tags=tags) for look in looks for text in texts]
+            ask = partial(Request, verb=Verb(verb), box=box, tags=options.prompt_tags, if_there=if_there)
+            requests = [ask(look, text=text) for look in looks for text in texts]
             if requests and pipeline is None:
                 with meter.aside():
                     pipeline = load(options)
@@ -212,6 +217,7 @@ def report(answer: Answer, options: Options, name: str = "", writes: bool = Fals
     if answer.remark:
         say("note", answer.remark)
     if not answer.ok:
-        say("error", f"{answer.image}: {reason}, in the answer {answer.text!r}")
+        wrong = f"{reason}, in the answer {answer.text!r}" if answer.text else f"{answer.question}: {reason}"
+        say("error", f"{answer.image}: {wrong}")
         return 1
     return 0

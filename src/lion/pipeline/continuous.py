@@ -5,7 +5,7 @@ looks at it between two tokens, and a server never stops.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from threading import RLock
 from typing import Protocol
@@ -111,8 +111,10 @@ class ContinuousBatch:
         with parts.lock:  # the model has one device
             try:
                 batch.tag(parts.tagger, parts.batch_size)
-                batch.prepare(parts.processor, parts.model.config.qformer_config.max_position_embeddings)
+                positions = parts.model.config.qformer_config.max_position_embeddings
+                batch.prepare(parts.processor, positions)
                 batch.encode(parts.seeing, parts.processor, parts.batch_size)
+                batch.weigh(parts.decoder, parts.processor, positions)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:
@@ -129,8 +131,11 @@ class ContinuousBatch:
             if outputs is None:
                 return None
             tokenizer, name = self.parts.processor.tokenizer, self.parts.name
-            answers = (read(prompt, look, output.ids, tokenizer, name, preset.stop) for output in outputs)
-            return Result(tuple(answers), tuple(outputs), self._length(submitted))
+            answers = (read(prompt, look, output, tokenizer, name, preset.stop) for output in outputs)
+            asked = preset.top_logprobs  # a box's score may have needed more
+            tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
+            trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))
+            return Result(tuple(answers), tuple(trimmed), self._length(submitted))
         assert row.answer is not None
         return Result((row.answer,))
 

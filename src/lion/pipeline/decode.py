@@ -8,6 +8,7 @@ instruction tokens, K candidates of a prompt.
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from itertools import count
 from typing import Any, Protocol
@@ -22,8 +23,10 @@ from lion.engine.look import embed, queries_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
+from lion.pipeline.confidence import LIKELIEST
 from lion.pipeline.prepare import Prompt
 from lion.pipeline.request import DecodingPreset
+from lion.prompts import Task
 
 _TICKETS = count(1)
 
@@ -80,6 +83,9 @@ class EngineDecoder:
         """See :class:`Decoder`."""
         inputs_ND, levels = self._embedded(prompts, vision)
         settings = [settings_of(preset, self.processor) for preset in presets]
+        for place, (prompt, own) in enumerate(zip(prompts, settings, strict=True)):
+            if prompt.task is Task.REC:  # for the scores of boxes
+                settings[place] = replace(own, top_logprobs=max(own.top_logprobs, LIKELIEST))
         scheduler = self._scheduler()
         given = zip(inputs_ND, levels, settings, strict=True)
         tickets = [scheduler.submit(EmbeddedPrompt(*prompt)) for prompt in given]

@@ -21,8 +21,11 @@ from lion.pipeline.read import Answer, labels
 from lion.pipeline.request import Verb
 
 FORMATS = (".coco.json", ".csv", ".jsonl", ".yolo")
-COLUMNS = ("image", "width", "height", "task", "question", "text", "label", "x1", "y1", "x2", "y2", "ok", "reason")
-"""Of a CSV file; corners in pixels."""
+COLUMNS = (
+    "image", "width", "height", "task", "question", "text", "label", "x1", "y1", "x2", "y2", "ok", "reason", "score",
+    "confidence",
+)  # fmt: skip
+"""Of a CSV file; corners in pixels, the score is the box's."""
 
 
 def export(answers: Iterable[Answer], path: str | Path) -> None:
@@ -121,14 +124,15 @@ def _csv(answers: Sequence[Answer]) -> str:
     writer.writerow(COLUMNS)
     for answer in answers:
         before = [answer.image, *(answer.size or ("", "")), answer.task, answer.question, answer.text]
-        after = [answer.ok, answer.reason]
-        boxes = [[box["label"], *box["pixel"]] for box in (box.to_json() for box in answer.boxes)]
-        writer.writerows([*before, *box, *after] for box in boxes or [[""] * 5])
+        found = answer.to_json()
+        boxes = [([box["label"], *box["pixel"]], box["score"]) for box in found["boxes"]]
+        for box, score in boxes or [([""] * 5, None)]:
+            writer.writerow([*before, *box, answer.ok, answer.reason, score, found["confidence"]])
     return file.getvalue()
 
 
 def _coco(answers: Sequence[Answer]) -> str:
-    """COCO's detection format; ids begin at 1."""
+    """COCO's detection format, with the scores of its results; ids begin at 1."""
     categories = {label: number for number, label in enumerate(labels(answers), start=1)}
     images, annotations = list[dict[str, Any]](), list[dict[str, Any]]()
     for number, (name, found) in enumerate(_pictures(answers).items(), start=1):
@@ -136,8 +140,10 @@ def _coco(answers: Sequence[Answer]) -> str:
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         for box in (box for answer in found for box in answer.boxes):
             bbox = [round(value, 2) for value in box.pixel.xywh()]
-            annotation = {"id": len(annotations) + 1, "image_id": number, "category_id": categories[box.label]}
-            annotations.append({**annotation, "bbox": bbox, "area": round(bbox[2] * bbox[3], 2), "iscrowd": 0})
+            annotation: dict[str, Any] = {"id": len(annotations) + 1, "image_id": number}
+            annotation |= {"category_id": categories[box.label], "bbox": bbox}
+            annotation |= {"area": round(bbox[2] * bbox[3], 2), "iscrowd": 0}
+            annotations.append(annotation if box.score is None else annotation | {"score": round(box.score, 4)})
     models = ", ".join(sorted({answer.model for answer in answers}))
     document = {
         "info": {"description": f"boxes by {models}"},

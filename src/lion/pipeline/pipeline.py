@@ -267,16 +267,21 @@ class LionPipeline:
         return self._each(Verb.CHAT, image, tags, settings, text=question, history=rounds)
 
     @overload
-    def locate(self, image: Picture, phrase: str, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answer: ...
-    @overload
-    def locate(self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]) -> Answers: ...
     def locate(
-        self, image: Images, phrase: Texts, *, tags: Tags = None, **settings: Unpack[Settings]
+        self, image: Picture, phrase: str, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answer: ...
+    @overload
+    def locate(
+        self, image: Images, phrase: Texts, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
+    ) -> Answers: ...
+    def locate(
+        self, image: Images, phrase: Texts, *, if_there: bool = False, tags: Tags = None, **settings: Unpack[Settings]
     ) -> Answer | Answers:
-        """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there:
-        LION was taught to answer every phrase with a box, so ask whether it exists first if you do not know.
+        """Find what a phrase refers to. ``ok`` says that a readable box came, not that the object is there: LION was
+        taught to answer every phrase with a box. With ``if_there`` it is asked first, and where it says no the answer
+        has no box, ``ok=False`` and the reason "not there"; :attr:`Answer.presence` is how probable it finds it.
         """
-        return self._each(Verb.LOCATE, image, tags, settings, text=phrase)
+        return self._each(Verb.LOCATE, image, tags, settings, text=phrase, if_there=if_there)
 
     @overload
     def describe_region(

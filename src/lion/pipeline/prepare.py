@@ -33,6 +33,8 @@ class Prompt:
     """Token ids of the request's candidates, each ending in ``</s>``."""
     note: str | None
     """A message on tags or rounds that were dropped to fit the limit."""
+    presence: float | None = None
+    """Once it is known, the probability that the phrase of a request with `if_there` names something there."""
 
 
 def prepare(

@@ -1,4 +1,5 @@
-"""Step 4, read: token ids, or likelihoods of candidates, become an :class:`Answer`, the same in Python and ``--json``.
+"""Step 4, read: generated tokens, or likelihoods of candidates, become an :class:`Answer`, the same in Python and
+``--json``.
 
 No tensors here. Boxes carry both of their spaces, so nobody needs the picture's size to use them.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,8 +18,10 @@ from transformers import PreTrainedTokenizerBase
 
 from lion.boxes import LabelledBox, parse_boxes
 from lion.checkpoints.finding import about
+from lion.engine import Output
 from lion.errors import LionError
 from lion.images import image_hash, open_image, path_of
+from lion.pipeline.confidence import TokenLogprob, box_scores, confidence, token_logprobs
 from lion.pipeline.drawing import preview
 from lion.pipeline.evidence import Look
 from lion.pipeline.prepare import Prompt, unit_box
@@ -77,6 +80,14 @@ class Answer:
     """The question, or for ``locate`` the phrase, that it answers."""
     size: tuple[int, int] | None = None
     """(width, height) of the picture in pixels, as people see it; None if the request failed."""
+    tokens: tuple[TokenLogprob, ...] = field(default=(), compare=False)
+    """What was generated, with log-probabilities, ``</s>`` included; empty where nothing was, for ranked candidates, or
+    from a decoder that gives none."""
+    confidence: float | None = field(default=None, compare=False)
+    """How sure the model is, in [0, 1]: the geometric mean of the probabilities of `tokens`; of ranked candidates, the
+    best one's share of the probability of all. None without either."""
+    presence: float | None = field(default=None, compare=False)
+    """Of a request with `if_there`: the probability of "yes", beside "no", that the phrase names something there."""
     hash: str | None = field(default=None, compare=False)
     """Of the picture's pixels, as :attr:`Look.hash`."""
     pixels: Image.Image | None = field(default=None, compare=False)
@@ -103,7 +114,8 @@ class Answer:
         return (self.note or "").removesuffix(about(self.model) or "").removesuffix("; ") or None
 
     def to_json(self) -> dict[str, Any]:
-        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, reason, question, size, note."""
+        """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, reason, question, size, note,
+        confidence, presence; the last two to 4 decimals."""
         return {
             "image": self.image,
             "task": self.task.value,
@@ -116,6 +128,8 @@ class Answer:
             "question": self.question,
             "size": self.size and list(self.size),
             "note": self.note,
+            "confidence": self.confidence and round(self.confidence, 4),
+            "presence": self.presence and round(self.presence, 4),
         }
 
     def detections(self) -> Detections:
@@ -146,17 +160,19 @@ def labels(answers: Iterable[Answer]) -> list[str]:
 def detections(answers: Sequence[Answer]) -> list[Detections]:
     """The boxes of each answer as `supervision.Detections`, in pixels; none where there is no readable box.
 
-    ``class_name`` in their ``data`` holds the labels. Equal labels have equal ``class_id`` in all of them, so they may
-    be merged. Raises: LionError if supervision is not installed.
+    ``class_name`` in their ``data`` holds the labels, ``confidence`` the scores where all boxes have one. Equal labels
+    have equal ``class_id`` in all of them, so they may be merged. Raises: LionError if supervision is not installed.
     """
     try:
         from supervision import Detections
     except ModuleNotFoundError as error:
         raise LionError(f"detections need {error.name}; pip install supervision") from error
     classes = {label: number for number, label in enumerate(labels(answers))}
+    scored = all(box.score is not None for answer in answers for box in answer.boxes)
     return [
         Detections(
             xyxy=np.array([box.pixel.xyxy() for box in answer.boxes], np.float32).reshape(-1, 4),
+            confidence=np.array([box.score for box in answer.boxes], np.float32) if scored else None,
             class_id=np.array([classes[box.label] for box in answer.boxes], int),
             data={"class_name": np.array([box.label for box in answer.boxes], str)},
         )
@@ -167,17 +183,23 @@ def detections(answers: Sequence[Answer]) -> list[Detections]:
 def read(
     prompt: Prompt,
     look: Look,
-    ids: Sequence[int],
+    output: Output,
     tokenizer: PreTrainedTokenizerBase,
     model: str,
     stop: Sequence[str] = (),
 ) -> Answer:
-    """The answer in generated ids, up to the first text of ``stop``; ``model`` is its name. A box that cannot be read
-    is reported, never invented."""
-    text = str(tokenizer.decode(ids, skip_special_tokens=True))
+    """The answer in generated tokens, up to the first text of ``stop``; ``model`` is its name. A box that cannot be
+    read is reported, never invented."""
+    text = str(tokenizer.decode(output.ids, skip_special_tokens=True))
     for end in stop:
         text = text.split(end)[0]
-    return _answer(prompt, look, text.strip(), model)
+    answer = _answer(prompt, look, text.strip(), model)
+    tokens = token_logprobs(output, tokenizer)
+    boxes = answer.boxes
+    if answer.task is Verb.LOCATE:
+        scores = box_scores(output, tokens, [box.unit for box in boxes], tokenizer)
+        boxes = tuple(replace(box, score=score) for box, score in zip(boxes, scores, strict=True))
+    return replace(answer, boxes=boxes, tokens=tokens, confidence=confidence(tokens))
 
 
 def read_ranking(prompt: Prompt, look: Look, nlls: Sequence[float], model: str) -> Answer:
@@ -186,7 +208,29 @@ def read_ranking(prompt: Prompt, look: Look, nlls: Sequence[float], model: str) 
     Raises: LionError as :func:`ranked`.
     """
     candidates = ranked(prompt.request.candidates or (), prompt.candidates or [], nlls)
-    return _answer(prompt, look, candidates[0].text, model, candidates)
+    answer = _answer(prompt, look, candidates[0].text, model, candidates)
+    return replace(answer, confidence=share(candidates[0].nll, nlls))
+
+
+def read_absence(prompt: Prompt, look: Look, model: str) -> Answer:
+    """The answer where the phrase of a prompt names nothing in the picture."""
+    return Answer.of(
+        "",
+        prompt.request.verb,
+        look,
+        model,
+        prompt.note,
+        tags=prompt.tags or (),
+        ok=False,
+        reason="not there",
+        question=prompt.request.text,
+        presence=prompt.presence,
+    )
+
+
+def share(nll: float, nlls: Sequence[float]) -> float:
+    """A candidate's share of the probability of all, given their negative log-likelihoods."""
+    return 1 / sum(math.exp(min(nll - other, 700.0)) for other in nlls)
 
 
 def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple[Candidate, ...] = ()) -> Answer:
@@ -211,6 +255,7 @@ def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple
         reason=reason,
         candidates=candidates,
         question=request.text,
+        presence=prompt.presence,
     )
 
 

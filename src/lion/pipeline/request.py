@@ -14,7 +14,7 @@ from lion.boxes import Box
 from lion.engine.settings import StopRule
 from lion.errors import LionError
 from lion.pipeline.evidence import Picture
-from lion.prompts import Task
+from lion.prompts import Task, presence_question
 
 
 class Verb(StrEnum):
@@ -186,7 +186,7 @@ Wording = Callable[[Sequence[Round]], str]
 class Request:
     """One question, of any verb, about one picture. Lists may be arrays, Series or generators as well.
 
-    Raises: LionError for an unknown verb.
+    Raises: LionError for an unknown verb, or ``if_there`` with another than ``locate``.
     """
 
     image: Picture
@@ -205,6 +205,8 @@ class Request:
     """Answers to rank by likelihood, instead of generating one."""
     decoding: DecodingPreset | None = None
     """How the answer is generated; None for the pipeline's preset of the task."""
+    if_there: bool = False
+    """Of ``locate``: ask first whether what the phrase names is there, and give no box where it is not."""
     max_prompt_tokens: int | None = None
     """Limit of tag prompt + instruction in tokens; None for the processor's."""
 
@@ -212,9 +214,23 @@ class Request:
         if self.verb not in list(Verb):
             raise LionError(f"no verb {self.verb!r}; there are {', '.join(Verb)}")
         object.__setattr__(self, "verb", Verb(self.verb))
+        if not isinstance(self.if_there, bool):
+            raise LionError(f"if_there={shown(self.if_there)} must be True or False")
+        if self.if_there and self.verb is not Verb.LOCATE:
+            raise LionError(f"if_there asks for the phrase of locate, and {self.verb} has none; leave it out")
         for name in ("history", "tags", "candidates"):
             if (items := listed(getattr(self, name))) is not None:
                 object.__setattr__(self, name, tuple(items))
+
+    def presence(self) -> Self:
+        """The request whose candidates, yes and no, say whether what the phrase names is there.
+
+        Raises: LionError without a phrase, which an instruction of one's own does not replace here.
+        """
+        if not self.text:
+            raise LionError("if_there asks for the phrase; give it as text, also beside an instruction")
+        same = replace(self, instruction=None, candidates=("yes", "no"), if_there=False)
+        return replace(same, verb=Verb.ASK, text=presence_question(self.text))
 
 
 _OURS = dict.fromkeys(Task, DecodingPreset())
