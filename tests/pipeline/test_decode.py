@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from lion.boxes import Box
-from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import (
     BatchDecoder,
@@ -58,7 +57,7 @@ def test_a_decoder_of_ones_own_answers_and_ranks(parts, picture):
     class Echo(BatchDecoder):
         def generate(self, prompts, vision, preset):
             assert len(vision.last_BPV) == len(prompts) and preset == DecodingPreset(num_beams=1)
-            return [Output(processor.tokenizer(prompt.request.text)["input_ids"]) for prompt in prompts]
+            return [processor.tokenizer(prompt.request.text)["input_ids"] for prompt in prompts]
 
         def score(self, prompts, vision):
             assert len(vision.last_BPV) == len(prompts)
