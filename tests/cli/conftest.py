@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import lion.train.language_modelling  # noqa: F401 - training takes the loaders as they are, before a test shares models
 from lion.checkpoints import loading
 from lion.cli import main
 from lion.pipeline import DECODING, DecodingPreset, TransformersDecoder

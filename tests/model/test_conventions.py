@@ -123,29 +123,22 @@ def test_encoder_and_decoder_are_found(model):
     assert model.get_encoder(modality="image") is not model.get_encoder()
 
 
-@pytest.fixture
-def compiler():
-    """torch.compile, without what it leaves in its process: it disturbs models made on the meta device later."""
-    yield torch.compile
-    torch.compiler.reset()
-
-
-def test_forward_compiles_as_one_graph(compiler):
+def test_forward_compiles_as_one_graph():
     """One block of each part: compiling is slow, and the others are like the first."""
     config = LionConfig.tiny()
     config.taps, config.vision_config.num_hidden_layers, config.qformer_config.num_hidden_layers = (1, 1), 1, 1
     config.text_config.num_layers = config.text_config.num_decoder_layers = 1
     model = LionForConditionalGeneration(config).eval()
     with torch.no_grad():
-        compiled = compiler(model, backend="eager", fullgraph=True)(**inputs(rows=2), labels=labels(2))
+        compiled = torch.compile(model, backend="eager", fullgraph=True)(**inputs(rows=2), labels=labels(2))
         assert torch.equal(compiled.loss, model(**inputs(rows=2), labels=labels(2)).loss)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_whole_model_compiles_as_one_graph_to_train(kind, dynamic, compiler):
+def test_whole_model_compiles_as_one_graph_to_train(kind, dynamic):
     model = build(kind).train()
-    compiled = compiler(model, backend="aot_eager", fullgraph=True, dynamic=dynamic)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=dynamic)
     compiled(**batch_for(kind), labels=labels(2)).loss.backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 

@@ -6,20 +6,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from lion.engine import Output
-
-
-def token_texts(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """What each token adds to the text, so that joined they are the text.
-
-    A character of several tokens comes with its last one; the end token adds nothing.
-    """
-    texts, known = [], ""
-    for length in range(1, len(ids) + 1):
-        text = decoded(ids[:length], tokenizer)
-        text = known if text.endswith("\ufffd") or not text.startswith(known) else text
-        texts.append(text[len(known) :])
-        known = text
-    return texts
+from lion.pipeline.confidence import token_texts
 
 
 def decoded(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:

@@ -46,8 +46,8 @@ def fourier(values: Tensor) -> Tensor:
 
     The slowest, which alone separate left from right, weigh double.
     """
-    frequencies = 2 ** torch.linspace(0, 4.5, _WAVES) * math.pi / 2
-    weights = torch.where(torch.arange(_WAVES) < 4, 2.0, 1.0)
+    frequencies = 2 ** torch.linspace(0, 4.5, _WAVES, device=values.device) * math.pi / 2
+    weights = torch.where(torch.arange(_WAVES, device=values.device) < 4, 2.0, 1.0)
     angles = values[..., None] * frequencies
     return torch.cat([angles.sin() * weights, angles.cos() * weights], dim=-1)
 
@@ -65,7 +65,8 @@ class GroundedLanguageModel(nn.Module):
     @torch.no_grad()
     def _initialise(self, coordinates: Sequence[int], width: int) -> None:
         """Neighbouring coordinates start with similar vectors, in embedding and output layer (``docs/log.md``)."""
-        codes = fourier(torch.linspace(0, 1, len(coordinates)))
+        # Named, since torch.linspace may forget `with torch.device` once transformers has loaded a model.
+        codes = fourier(torch.linspace(0, 1, len(coordinates), device=self.language_model.shared.weight.device))
         smooth = codes @ torch.randn(2 * _WAVES, width) * _WAVES**-0.5
         self.language_model.shared.weight[coordinates] = smooth
         head = self.language_model.lm_head.weight
