@@ -174,3 +174,34 @@ def test_draws_from_python(pipeline, picture):
     settings = {"num_beams": 1, "temperature": 1.5, "max_new_tokens": 8}
     texts = [pipeline.ask(picture, "what is it?", seed=seed, **settings).text for seed in (1, 2, 1)]
     assert texts[0] == texts[2] != texts[1]
+
+
+def test_answer_each_hands_answers_back_in_order_while_later_requests_are_taken(pipeline):
+    taken = []
+
+    def endless():
+        while True:
+            for request in requests():
+                taken.append(request)
+                yield request
+
+    wanted = [pipeline.answer([request])[0] for request in requests()]
+    answers = pipeline.answer_each(endless())
+    assert taken == []
+    for number in range(20):
+        assert next(answers) == wanted[number % len(wanted)]
+        assert len(taken) - number <= 1 + 3 * pipeline.batch_size
+    assert len(taken) > 20
+    answers.close()
+    assert pipeline.decoder._answers == {}
+    assert not pipeline.decoder._kept
+
+
+def test_answer_each_raises_in_the_turn_of_the_error_or_makes_it_a_row(pipeline):
+    bad = Request(several(1)[0], Verb.ASK, "")
+    rows = list(pipeline.answer_each([bad, *requests()], on_error="row"))
+    assert [row.failed for row in rows] == [True] + [False] * 6
+    with pytest.raises(LionError, match="question"):
+        list(pipeline.answer_each([*requests(), bad]))
+    with pytest.raises(LionError, match="on_error"):
+        pipeline.answer_each([], on_error="stop")

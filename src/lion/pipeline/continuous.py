@@ -67,6 +67,11 @@ class ContinuousBatch:
     def __bool__(self) -> bool:
         return bool(self._waiting or self._decoded)
 
+    @property
+    def hungry(self) -> bool:
+        """Whether the next step could admit more than what waits."""
+        return not self._waiting and len(self._decoded) <= self.parts.batch_size
+
     def submit(self, request: Request) -> int:
         """Take a request; :meth:`step` hands its result back under the number returned."""
         ticket = next(self._tickets)

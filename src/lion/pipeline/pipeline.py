@@ -9,8 +9,10 @@ Every method makes :class:`Request` objects, and :meth:`LionPipeline.answer` is 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self, Unpack, get_args, overload
@@ -26,7 +28,7 @@ from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import Decoder, EngineDecoder
-from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, batched, encode_images, tag_images
+from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, encode_images, tag_images
 from lion.pipeline.read import Answer, Candidate, Writer
 from lion.pipeline.request import (
     DecodingPreset,
@@ -136,7 +138,7 @@ class LionPipeline:
         return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"
 
     def answer(self, requests: Iterable[Request], *, on_error: OnError = "raise") -> Answers:
-        """Answer any mix of requests, in order, ``batch_size`` at a time; no more pictures than that are held at once.
+        """Answer any mix of requests, in order.
 
         Args:
             requests: of any verbs, pictures and decoding settings.
@@ -144,23 +146,36 @@ class LionPipeline:
 
         Raises: LionError for a request that cannot be answered, where errors are raised.
         """
-        if on_error not in get_args(OnError):
-            raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")
         rows = listed(requests)
         if rows is None or not all(isinstance(row, Request) for row in rows):
             raise LionError("answer takes a list of lion.pipeline.Request; for one question see ask, locate, ...")
-        return [answer for batch in batched(rows, self.batch_size) for answer in self._batch(batch, on_error)]
+        return list(self.answer_each(rows, on_error=on_error))
 
-    def _batch(self, requests: Sequence[Request], on_error: OnError) -> Answers:
-        batch = ContinuousBatch(self, on_error)
-        tickets = [batch.submit(request) for request in requests]
+    def answer_each(self, requests: Iterable[Request], *, on_error: OnError = "raise") -> Iterator[Answer]:
+        """Answer requests without end: each answer in its turn, while those behind it are decoded.
+
+        No more than three batches of ``batch_size`` requests are taken ahead of the answers.
+
+        Args and errors: as :meth:`answer`.
+        """
+        if on_error not in get_args(OnError):
+            raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")
+        return self._answer_each(iter(requests), ContinuousBatch(self, on_error))
+
+    def _answer_each(self, requests: Iterator[Request], batch: ContinuousBatch) -> Iterator[Answer]:
+        tickets: deque[int] = deque()
         results: dict[int, Result] = {}
         try:
-            while batch:
+            while True:
+                if batch.hungry and len(tickets) <= 2 * self.batch_size:
+                    tickets.extend(map(batch.submit, islice(requests, self.batch_size)))
+                if not tickets:
+                    return
                 results |= batch.step()
+                while tickets and tickets[0] in results:
+                    yield results.pop(tickets.popleft()).answers[0]
         finally:
             batch.cancel()
-        return [results[ticket].answers[0] for ticket in tickets]
 
     def stream(self, request: Request) -> Generator[str, None, Answer]:
         """Answer one request in pieces of text, as words are found; joined they are the ``text`` of the answer, which
