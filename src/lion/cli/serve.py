@@ -12,6 +12,9 @@ from lion.cli.options import BatchSize, Debug, Decoding, Device
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
+Cluster = Annotated[
+    str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
+]
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -20,6 +23,10 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
+    ray: Cluster = None,
+    max_workers: Annotated[
+        int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
+    ] = None,
     api_keys: Annotated[
         Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
     ] = None,
@@ -42,17 +49,11 @@ def serve(
 
     Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
-        if find_spec(package) is None:
-            raise LionError(f"lion serve needs {package}; pip install 'lion-vlm[serve]'")
+    _check(ray, workers, max_workers, port)
     with Meter("loading libraries"):
         quiet_libraries(debug)
-        from lion.checkpoints.finding import find_checkpoint
-        from lion.pipeline.request import decoding_presets
-        from lion.serve.run import serve as run
         from lion.serve.settings import Settings, read_keys
-    decoding_presets(decoding)  # mistakes are reported here, not by each process
-    find_checkpoint(model)
+    _check_model(model, decoding)
     keys = read_keys(api_keys)
     if host not in LOCAL and not keys:
         say("note", f"anybody who reaches {host} may use this server; give it keys: --api-keys FILE")
@@ -67,4 +68,33 @@ def serve(
         hosts=frozenset(name.lower() for name in allow_url or ()),
         keys=keys,
     )
-    run(model, settings, host, port, workers, device=device, decoding=decoding, batch_size=batch_size)
+    own = {"device": device, "decoding": decoding, "batch_size": batch_size}
+    if ray:
+        from lion.serve.on_ray import serve_on_ray
+
+        serve_on_ray(model, settings, host, port, (workers, max_workers or workers), ray, **own)
+    else:
+        from lion.serve.run import serve as run
+
+        run(model, settings, host, port, workers, **own)
+
+
+def _check(ray: str | None, workers: int, max_workers: int | None, port: int) -> None:
+    """Raises: LionError where packages are missing, or options do not go together."""
+    for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart", *(["ray"] if ray else [])):
+        if find_spec(package) is None:
+            extra = "serve,ray" if ray else "serve"
+            raise LionError(f"lion serve needs {package}; pip install 'lion-vlm[{extra}]'")
+    if max_workers is not None and (ray is None or max_workers < workers):
+        raise LionError("--max-workers goes with --ray, and is no less than --workers")
+    if ray and port == 0:
+        raise LionError("--port 0 is not for --ray; name a port")
+
+
+def _check_model(model: str | None, decoding: str) -> None:
+    """Raises: LionError for a mistake that each process would report."""
+    from lion.checkpoints.finding import find_checkpoint
+    from lion.pipeline.request import decoding_presets
+
+    decoding_presets(decoding)
+    find_checkpoint(model)

@@ -62,7 +62,7 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=int(settings.deadline + settings.body_seconds) + 1,
     )
-    _write_logs()
+    start_logging()
     LOG.info('{"listening": "http://%s:%d", "workers": %d}', f"[{host}]" if ":" in host else host, bound, workers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
@@ -79,7 +79,7 @@ def _app(model: str | Path | None, settings: Settings, pipeline: dict[str, objec
     from lion.pipeline import LionPipeline
     from lion.serve.app import create_app
 
-    _write_logs()
+    start_logging()
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _ended)
@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _write_logs() -> None:
+def start_logging() -> None:
     """Lines of JSON on stderr, and what uvicorn has to say."""
     handler = logging.StreamHandler(sys.stderr)
     for name, level in (("lion.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):
