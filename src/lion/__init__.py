@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lion.boxes import Box as Box
+    from lion.errors import LionError as LionError
     from lion.model import LionConfig as LionConfig
     from lion.model import LionForConditionalGeneration as LionForConditionalGeneration
     from lion.model import LionProcessor as LionProcessor
@@ -20,12 +21,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Box": "lion.boxes",
     "LionConfig": "lion.model",
+    "LionError": "lion.errors",
     "LionForConditionalGeneration": "lion.model",
     "LionPipeline": "lion.pipeline",
     "LionProcessor": "lion.model",
 }
 
-__all__ = ["Box", "LionConfig", "LionForConditionalGeneration", "LionPipeline", "LionProcessor", "__version__"]
+__all__ = [
+    "Box", "LionConfig", "LionError", "LionForConditionalGeneration", "LionPipeline", "LionProcessor", "__version__",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

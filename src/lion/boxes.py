@@ -213,3 +213,23 @@ def _problem(x1: float, y1: float, x2: float, y2: float, over_the_edge: bool) ->
 def _shorten(group: str) -> str:
     line = " ".join(group.split())
     return line if len(line) <= 40 else line[:37] + "..."
+
+
+def unit_box(box: Box, size: tuple[int, int]) -> Box:
+    """The box in the unit square of a picture of ``size`` (width, height).
+
+    Raises: LionError if it reaches outside the picture or has no area.
+    """
+    unit = box.to_unit(*size)
+    if unit != unit.clamp():
+        inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
+        hint = "; for pixels say so: --pixels, or Box(..., 'pixel')" if box.space == "unit" else ""
+        raise LionError(f"the box {shown_box(box)} reaches outside the picture, which is {inside}{hint}")
+    if unit.area == 0:
+        raise LionError(f"the box {shown_box(box)} has no area; x1 < x2 and y1 < y2 are needed")
+    return unit
+
+
+def shown_box(box: Box) -> str:
+    """The corners as ``--box`` takes them."""
+    return ",".join(f"{value:g}" for value in box.xyxy())

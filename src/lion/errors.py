@@ -9,6 +9,12 @@ def first_line(error: BaseException) -> str:
     return line if len(line) <= 160 else line[:157] + "..."
 
 
+def reason_of(error: "LionError | OSError") -> str:
+    """What was wrong with a file, in one line, with what to do about it."""
+    system = isinstance(error, OSError) and error.strerror
+    return f"{system}; check the path" if system else str(error)
+
+
 class DrawnScenesWarning(UserWarning):
     """lion-mini, which knows drawn scenes only, was loaded; Python shows it once in a process."""
 

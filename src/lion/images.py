@@ -38,6 +38,9 @@ _LONGEST_NAME = 255
 _NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 """Formats that Pillow identifies and cannot decode by itself; EPS is a program."""
 
+SAVED = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Endings of pictures that are written, and Pillow's names of their formats."""
+
 _SCALED = {"L;2": 85, "L;4": 17}
 """By Pillow's name for a PNG's grey of few bits: what it multiplies pixels with, though not the transparent one."""
 

@@ -4,7 +4,10 @@ import errno
 import io
 import json
 import os
+import signal
 import sys
+import time
+from contextlib import contextmanager
 
 import pytest
 from PIL import Image
@@ -14,6 +17,19 @@ from lion.cli.output import plan_saves
 BOX = "[0.10,0.20,0.50,0.80]"
 KEYS = ["image", "task", "text", "tags", "boxes", "ok", "model", "reason", "question", "size", "note"]
 KEYS += ["confidence", "presence"]
+
+
+@contextmanager
+def default_signals():
+    """As a program begins, whatever runs the tests; and afterwards as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -272,10 +288,13 @@ def test_several_phrases_are_answered_for_every_picture(run, checkpoint, picture
     assert alone.out.startswith("[0.10,0.20,0.50,0.80]\n")
 
 
-def test_a_picture_that_cannot_be_opened_is_one_row_whatever_the_phrases(run, says, checkpoint, pictures, tmp_path):
+def test_a_picture_that_cannot_be_opened_is_a_row_for_every_phrase_and_one_line(
+    run, says, checkpoint, pictures, tmp_path
+):
     says("[0.10,0.20,0.50,0.80]")
     ran = run("locate", "gone.png", pictures[0], "the kite", "--and", "the cat", "-m", checkpoint, "--json")
-    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, True, True] and len(ran.err.splitlines()) == 1
+    assert ran.code == 2 and [row["ok"] for row in ran.rows] == [False, False, True, True]
+    assert [row["question"] for row in ran.rows] == ["the kite", "the cat"] * 2 and len(ran.err.splitlines()) == 1
     empty = run("locate", pictures[0], "the kite", "--and", " ", "-m", checkpoint)
     assert (empty.code, empty.out) == (2, "") and "--and" in empty.err
 
@@ -294,9 +313,9 @@ def test_all_answers_go_into_one_file(run, says, checkpoint, pictures, tmp_path,
         assert [row["file_name"] for row in data["images"]] == ["a.png", "b.jpg", "more/c.png"]
         assert len(data["annotations"]) == 6 and [row["name"] for row in data["categories"]] == ["the kite", "the cat"]
     elif name == "boxes.jsonl":
-        assert [json.loads(line)["ok"] for line in target.read_text().splitlines()] == [True] * 6 + [False]
+        assert [json.loads(line)["ok"] for line in target.read_text().splitlines()] == [True] * 6 + [False] * 2
     elif name == "boxes.csv":
-        assert len(target.read_text().splitlines()) == 1 + 7
+        assert len(target.read_text().splitlines()) == 1 + 8
     else:
         assert len(list(target.rglob("*.txt"))) == 3
 
@@ -307,8 +326,8 @@ def test_an_export_that_cannot_be_is_an_error_before_the_model_is_loaded(run, pi
         ("locate", ["it"], "a.json", "must end in"),
         ("ask", ["is it?"], "a.yolo", "ask gives none"),
     ):
-        ran = run(verb, pictures[0], *words, "--export", tmp_path / name, "-m", "no/model/here")
-        assert ran.code == 2 and message in ran.err and "model" not in ran.err
+        ran = run(verb, pictures[0], *words, "--export", tmp_path / name, "-m", "nobody/no-such-lion")
+        assert ran.code == 2 and message in ran.err and "no-such-lion" not in ran.err
     assert list(tmp_path.glob("a.*")) == []
 
 
@@ -376,3 +395,112 @@ def test_locating_only_what_is_there(run, says, checkpoint, pictures, tmp_path, 
     assert len(json.loads(exported.read_text())["annotations"]) == 2 * found
     plain = run(*command)
     assert plain.code == code and plain.out.count("box:") == 2 * found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["boxes.coco.json", "boxes.csv", "boxes.jsonl", "boxes.yolo"])
+def test_an_interrupt_loses_no_answer(run, checkpoint, pictures, tmp_path, writes, number, name):
+    asked = []
+
+    def generate(self, prompts, vision, preset):
+        asked.append(len(prompts))
+        if len(asked) == 3:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        return [self.processor.tokenizer(BOX)["input_ids"]] * len(prompts)
+
+    writes(generate)
+    target = tmp_path / name
+    command = ["locate", *pictures, "the kite", "-m", checkpoint, "--export", target, "--batch-size", 1]
+    with default_signals():
+        ran = run(*command)
+    assert ran.code == 130 and len(ran.out.splitlines()) == 2 * 3
+    assert ran.err == f"lion: note: stopped after 2 of 3 pictures; their answers are in {target}\n"
+    if name == "boxes.coco.json":
+        assert len(json.loads(target.read_text())["annotations"]) == 2
+    elif name == "boxes.yolo":
+        assert len(list(target.rglob("*.txt"))) == 2
+    else:
+        assert target.read_text().count(str(pictures[1])) == 1
+    assert not list(tmp_path.glob(".boxes*"))
+
+
+def test_an_interrupt_before_the_first_answer_says_so_and_writes_nothing(run, checkpoint, pictures, tmp_path, writes):
+    def generate(self, prompts, vision, preset):
+        raise KeyboardInterrupt
+
+    writes(generate)
+    ran = run("caption", *pictures, "-m", checkpoint, "--export", tmp_path / "a.jsonl")
+    assert (ran.code, ran.out) == (130, "") and not (tmp_path / "a.jsonl").exists()
+    assert ran.err == "lion: note: stopped after 0 of 3 pictures; nothing was exported\n"
+
+
+def test_an_error_in_the_middle_loses_no_answer(run, checkpoint, pictures, tmp_path, writes):
+    asked = []
+
+    def generate(self, prompts, vision, preset):
+        asked.append(len(prompts))
+        if len(asked) == 2:
+            raise MemoryError("of no use")
+        return [self.processor.tokenizer("a car")["input_ids"]] * len(prompts)
+
+    writes(generate)
+    ran = run("caption", *pictures, "-m", checkpoint, "--export", tmp_path / "a.jsonl", "--batch-size", 2)
+    assert ran.code == 1 and len((tmp_path / "a.jsonl").read_text().splitlines()) == 2
+    note, error = ran.err.splitlines()
+    assert "stopped after 2 of 3 pictures" in note and "MemoryError" in error
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "name"),
+    [
+        ("caption", "--export", "a.jsonl"),
+        ("caption", "--export", "a.csv"),
+        ("caption", "--save", "a.png"),
+        ("caption", "--save", "{name}.webp"),
+        ("caption", "--save", "folder"),
+        ("tag", "--save", "a.png"),
+        ("tag", "--out", "tags.jsonl"),
+        ("chat", "--save", "a.png"),
+    ],
+)
+def test_no_output_overwrites_what_is_there(run, pictures, tmp_path, verb, option, name):
+    """Before anything is loaded: there is no such model to load."""
+    target = tmp_path / (f"{name}/a.png" if name == "folder" else name.format(name="a"))
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("mine")
+    ran = run(verb, pictures[0], option, tmp_path / name, "-m", "nobody/no-such-lion")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"lion: error: {option}: {target} exists; delete it or name another place\n"
+    assert target.read_text() == "mine"
+
+
+def test_where_each_picture_is_saved_is_said(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    copy = tmp_path / "a.png"
+    copy.write_bytes(pictures[1].read_bytes())
+    names = [pictures[0], copy, tmp_path / "none.png"]
+    plain = run("caption", *names, "--save", tmp_path / "one", "-m", checkpoint)
+    assert plain.err.splitlines()[:2] == [
+        f"lion: note: {pictures[0]}: saved as {tmp_path / 'one' / 'a.png'}",
+        f"lion: note: {copy}: saved as {tmp_path / 'one' / 'a-2.png'}",
+    ]
+    rows = run("caption", *names, "--save", tmp_path / "two", "-m", checkpoint, "--json").rows
+    assert [row["saved"] for row in rows] == [str(tmp_path / "two" / name) for name in ("a.png", "a-2.png")] + [None]
+    assert "saved" not in run("caption", pictures[0], "-m", checkpoint, "--json").rows[0]
+
+
+def test_a_folder_of_ones_own_with_the_name_of_the_bundled_model_is_not_taken_for_it(
+    run, says, checkpoint, pictures, tmp_path, monkeypatch
+):
+    says("a car")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lion-mini").symlink_to(checkpoint)
+    ran = run("caption", pictures[0], "-m", "lion-mini", "--json")
+    assert ran.err == "" and ran.rows[0]["model"] == "./lion-mini" and ran.rows[0]["note"] is None
+    package = tmp_path / "package"
+    (package / "bundled").mkdir(parents=True)
+    (package / "bundled" / "lion-mini").symlink_to(checkpoint)
+    monkeypatch.setattr("lion.checkpoints.finding.files", lambda _: package)
+    ran = run("caption", pictures[0], "-m", "package/bundled/lion-mini", "--json")
+    assert "drawn scenes" in ran.err and ran.rows[0]["model"] == "lion-mini"

@@ -1,6 +1,7 @@
 """Names on the command line: which pictures they mean, and what of a folder is left out."""
 
 import base64
+import io
 
 import pytest
 from PIL import Image
@@ -30,8 +31,38 @@ def test_what_is_left_out_of_a_folder_is_named_in_one_line(folder):
         (folder / name).write_text("x")
     (folder / "more.png").mkdir()
     pictures, notes = expand([str(folder), str(folder / "a.png")])
-    assert len(pictures) == 1 + len(expand([str(folder)])[0])
-    assert notes == [f"{folder}: left out, as no pictures by their names: .DS_Store, .hidden.png, clip.mp4 and 5 more"]
+    assert pictures == expand([str(folder)])[0]
+    assert notes == [
+        f"{folder}: left out as hidden: .DS_Store, .hidden.png; as folders: more.png/; "
+        "as no pictures by their names: clip.mp4, none, notes.txt and 2 more",
+        f"named more than once, and answered once: {folder / 'a.png'}",
+    ]
+
+
+def test_folders_that_a_pattern_matches_are_named_unless_it_goes_into_them(folder):
+    (folder / "more").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "more" / "z.png")
+    pictures, notes = expand([f"{folder}/*"])
+    assert str(folder / "more") not in pictures and notes == [f"{folder}/*: left out as folders: {folder / 'more'}"]
+    pictures, notes = expand([f"{folder}/**"])
+    assert str(folder / "more" / "z.png") in pictures and notes == []
+
+
+def test_a_picture_named_in_several_ways_comes_once_and_that_is_said(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "link.png").symlink_to("a.png")
+    names = [
+        "a.png",
+        "./a.png",
+        "link.png",
+        str(folder / "a.png"),
+        "../" + folder.name + "/a.png",
+        "data:,x",
+        "data:,x",
+    ]
+    pictures, notes = expand(names)
+    assert pictures == ["a.png", "link.png", "data:,x"]
+    assert notes == [f"named more than once, and answered once: ./a.png, {folder / 'a.png'}, {names[4]} and 1 more"]
 
 
 def test_files_named_outright_or_by_a_pattern_are_tried_whatever_their_names(folder):
@@ -49,23 +80,23 @@ def test_urls_and_homes_are_paths_and_content_stays(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     uri = "data:image/png;base64," + base64.b64encode((folder / "a.png").read_bytes()).decode()
     names = ["~/a.png", (folder / "a.png").as_uri(), uri, "HTTPS://x.org/[a]*.png"]
-    assert expand(names) == ([str(folder / "a.png")] * 2 + [uri, "HTTPS://x.org/[a]*.png"], [])
+    assert expand(names)[0] == [str(folder / "a.png"), uri, "HTTPS://x.org/[a]*.png"]
     assert expand([folder.as_uri()])[0] == expand([str(folder)])[0]
 
 
 def test_a_picture_is_no_question_whatever_its_ending(folder, monkeypatch):
     with pytest.raises(LionError, match="the last word must be the question"):
-        split_last(["a.png", str(folder / "b.JFIF")], "question")
+        split_last(["a.png", str(folder / "b.JFIF")], "ask", "question")
     monkeypatch.chdir(folder)
     (folder / "what").write_text("x")
-    assert split_last(["a.png", "what"], "question") == (["a.png"], "what")
+    assert split_last(["a.png", "what"], "ask", "question") == (["a.png"], "what")
 
 
 def test_the_note_stands_on_stderr(run, says, checkpoint, pictures):
     says("a car")
     ran = run("caption", pictures[0].parent, "-m", checkpoint, "--json")
     assert ran.code == 0 and len(ran.rows) == 2
-    assert ran.err == f"lion: note: {pictures[0].parent}: left out, as no pictures by their names: more/\n"
+    assert ran.err == f"lion: note: {pictures[0].parent}: left out as folders: more/\n"
 
 
 def test_content_is_answered_and_named_in_short(run, says, checkpoint, pictures):
@@ -76,3 +107,23 @@ def test_content_is_answered_and_named_in_short(run, says, checkpoint, pictures)
     assert good["ok"] and good["image"] == f"{uri[:57]}..." == bad["image"] and not bad["ok"]
     assert web["image"] == "HTTPS://x.org/a.png" and "is a web address: download" in ran.err
     assert "is not base64" in ran.err and max(map(len, ran.err.splitlines())) < 200
+
+
+def test_a_picture_from_standard_input(run, says, checkpoint, pictures, tmp_path, monkeypatch):
+    says("[0.10,0.20,0.50,0.80]")
+    monkeypatch.chdir(tmp_path)
+
+    def piped(data, *words):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return run(*words, "-m", checkpoint, "--json")
+
+    data = pictures[0].read_bytes()
+    ran = piped(data, "locate", "-", "the kite", "--save", "out/")
+    assert ran.code == 0 and ran.rows[0]["image"] == "-" and ran.rows[0]["size"] == [90, 60]
+    assert ran.rows[0]["saved"] == "out/picture.png"
+    ran = piped(b"", "caption", "-")
+    assert ran.code == 2 and "-: the image is empty" in ran.err
+    ran = piped(data, "locate", "-", "the kite", "--export", "x.coco.json")
+    assert ran.code == 2 and "without a file's name" in ran.err
+    ran = piped(data, "chat", "-")
+    assert ran.code == 2 and "name its file" in ran.err

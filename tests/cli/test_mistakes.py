@@ -1,14 +1,21 @@
 """Every mistake a user can make: one line on stderr that names the fix, and exit code 2."""
 
 import json
+import re
+import shlex
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
 
 import pytest
 from PIL import Image
 
 from lion import __version__
+from lion.cli.app import EXAMPLES
+from lion.cli.options import PRESETS
+from lion.pipeline import DECODING
 
 WORDS = "word " * 10_000
 
@@ -59,11 +66,16 @@ def test_version(run):
         (["caption", "PICTURE", "--device", "toaster"], "no device 'toaster'"),
         (["caption", "PICTURE", "--device", "cuda:77"], "no device 'cuda:77'"),
         (["caption", "PICTURE", "--save", "x.doc"], "must end in .png"),
-        (["caption", "PICTURE", "PICTURE", "--save", "x.png"], "give a folder or"),
-        (["caption", "PICTURE", "--save", "PICTURE"], "overwrite"),
+        (["caption", "PICTURE", "FOLDER/b.jpg", "--save", "x.png"], "give a folder or"),
+        (["caption", "PICTURE", "--save", "PICTURE"], "exists; delete it"),
         (["caption"], "see lion caption --help"),
         (["caption", "PICTURE", "--nonsense"], "see lion caption --help"),
         (["nonsense"], "see lion --help"),
+        (["capton", "PICTURE"], "caption"),
+        (["caption", "PICTURE", "--jsn"], "--json"),
+        (["PICTURE"], "one comes first: lion caption PICTURE"),
+        (["photo.png", "--json"], "one comes first: lion caption photo.png"),
+        (["chat"], "see lion chat --help"),
         (["ask", "PICTURE", "FOLDER/"], "the last word must be the question, but"),
         (["ask", "PICTURE", "FOLDER/*.png"], "the last word must be the question, but"),
         (["caption", "https://x.org/a.png?w=2"], "is a web address"),
@@ -75,14 +87,69 @@ def test_version(run):
 def test_mistake(run, checkpoint, pictures, command, says):
     places = {"PICTURE": str(pictures[0]), "FOLDER": str(pictures[0].parent)}
     words = [word.replace("PICTURE", places["PICTURE"]).replace("FOLDER", places["FOLDER"]) for word in command]
-    model = [] if len(words) == 1 else ["-m", checkpoint]
+    model = [] if len(words) == 1 or "." in words[0] else ["-m", checkpoint]
 
     ran = run(*words[:1], *model, *words[1:])
 
     assert ran.code == 2
     assert len(ran.err.splitlines()) == 1 and ran.err.startswith("lion: error: ")
-    assert says in ran.err and len(ran.err) < 600
+    assert says.replace("PICTURE", places["PICTURE"]) in ran.err and len(ran.err) < 600
     assert ran.out == ""
+
+
+CHEAP = [
+    ["caption", "missing.png"],
+    ["caption", "none/*.png", "missing.png", "FOLDER/more/none"],
+    ["ask", "PICTURE", ""],
+    ["ask", "PICTURE"],
+    ["chat", "missing.png"],
+    ["chat", "FOLDER/**"],
+    ["tag", "missing.png", "--out", "FOLDER/tags.txt"],
+    ["tag", "missing.png"],
+    ["describe", "PICTURE", "--box", "0,0,1,2"],
+    ["describe", "PICTURE", "--box", "0,0,1"],
+    ["locate", "PICTURE", "the car", "--decoding", "fast"],
+    ["caption", "PICTURE", "--device", "toaster"],
+    ["caption", "PICTURE", "--model", "./nowhere"],
+    ["caption", "PICTURE", "--save", "x.doc"],
+    ["caption", "PICTURE", "--save", "PICTURE"],
+    ["caption", "PICTURE", "--export", "PICTURE"],
+    ["caption", "PICTURE", "--tags-from", "missing.jsonl"],
+    ["caption", "PICTURE", "--tags", "a", "--no-tags"],
+    ["captio", "PICTURE"],
+    ["PICTURE"],
+]
+
+
+def test_a_mistake_costs_no_import_of_torch(pictures, tmp_path):
+    """A second instead of five."""
+    places = {"PICTURE": str(pictures[0]), "FOLDER": str(pictures[0].parent)}
+    commands = [
+        [word.replace("PICTURE", places["PICTURE"]).replace("FOLDER", places["FOLDER"]) for word in words]
+        for words in CHEAP
+    ]
+    script = (
+        "import json, sys\nfrom lion.cli import main\nfor words in json.loads(sys.argv[1]):\n"
+        "    print(main(words), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, json.dumps(commands)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert dict(zip(map(str, CHEAP), ran.stdout.splitlines(), strict=True)) == dict.fromkeys(
+        map(str, CHEAP), "2 False"
+    ), ran.stderr
+
+
+def test_names_of_decodings_are_known_without_loading_them():
+    assert tuple(DECODING) == PRESETS
+
+
+@pytest.mark.parametrize(("verb", "rest"), [(verb, rest) for verb, lines in EXAMPLES.items() for rest in lines])
+def test_examples_of_the_help_are_shown_and_their_options_exist(run, verb, rest):
+    words = shlex.split(re.split(" [<>] ", rest)[0])
+    ran = run(verb, *words, "--help")  # an unknown option comes before the help
+    assert ran.code == 0 and "Usage: lion" in ran.out
+    shown = " ".join(run(verb, "--help").out.split())
+    assert " ".join(f"lion {verb} {rest}".split()) in shown
 
 
 def test_a_place_that_cannot_be_written(run, checkpoint, pictures):

@@ -64,7 +64,10 @@ def test_streams_are_clean_and_the_network_is_used_for_hub_ids_only(checkpoint, 
 
 
 def test_a_reader_that_leaves_early_is_no_drama(checkpoint, pictures):
-    command = shlex.join([*SHORT, "caption", *[str(pictures[0])] * 40, "--batch-size", "1", "-m", checkpoint])
+    many = [pictures[0].with_name(f"{number}.png") for number in range(40)]
+    for link in many:
+        link.symlink_to(pictures[0])
+    command = shlex.join([*SHORT, "caption", *map(str, many), "--batch-size", "1", "-m", checkpoint])
     for piped, lines in ((f"{command} | head -1", 1), (f"{shlex.join([*SHORT, 'info'])} | true", 0)):
         bash = ["bash", "-o", "pipefail", "-c", piped]
         ran = subprocess.run(bash, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)

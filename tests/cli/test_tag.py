@@ -120,8 +120,8 @@ def test_bad_pictures_are_left_out_of_the_file(run, checkpoint, pictures, tmp_pa
     ("command", "says"),
     [
         (["tag", "PICTURE", "--threshold", "0.5", "--top-k", "3"], "exclude each other"),
-        (["tag", "PICTURE", "--threshold", "1.5"], "not between 0 and 1"),
-        (["tag", "PICTURE", "--top-k", "0"], "keeps no tag"),
+        (["tag", "PICTURE", "--threshold", "1.5"], "'--threshold'"),
+        (["tag", "PICTURE", "--top-k", "0"], "'--top-k'"),
         (["tag", "PICTURE", "--out", "tags.csv"], "ends in .parquet or .jsonl"),
         (["caption", "PICTURE", "--tags-from", "none.jsonl"], "no such file; write one with lion tag"),
         (["caption", "PICTURE", "--tags-from", "PICTURE"], "ends in .parquet or .jsonl"),

@@ -201,7 +201,7 @@ def test_an_empty_question_is_an_error(pipeline, picture):
 @pytest.mark.parametrize("verb", [Verb.CAPTION, Verb.ASK, Verb.LOCATE])
 def test_a_stream_has_the_ids_of_generate_with_one_beam(pipeline, picture, verb, settings):
     preset = DecodingPreset(**{"num_beams": 1, "max_new_tokens": 12, **settings})
-    request = Request(picture, verb, "the red car", decoding=preset)
+    request = Request(picture, verb, None if verb is Verb.CAPTION else "the red car", decoding=preset)
     (whole,) = pipeline.answer([request])
     stream = pipeline.stream(replace(request, decoding=replace(preset, num_beams=5)))
     found = []

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lion.boxes import Box
+from lion.boxes import Box, unit_box
 from lion.errors import LionError
-from lion.pipeline import Request, Verb
-from lion.pipeline.prepare import candidate_ids, prepare, unit_box
+from lion.pipeline import DecodingPreset, Request, Verb
+from lion.pipeline.prepare import candidate_ids, prepare
 from lion.prompts import Task, instruction
 from tests.pipeline import tiny
 
@@ -176,3 +176,28 @@ def test_candidates_that_cannot_be_ranked_are_one_clear_line(pipeline, picture, 
     with pytest.raises(LionError, match=message) as caught:
         pipeline.rank(picture, "is it red?", candidates)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "words"),
+    [
+        ("caption", {"text": "what is it?"}, "caption reads no text, which is for ask, chat, locate"),
+        ("describe", {"text": "the car", "box": Box(0, 0, 1, 1)}, "describe reads no text"),
+        ("tag", {"text": "the car"}, "tag reads no text"),
+        ("caption", {"box": Box(0, 0, 1, 1)}, "caption reads no box, which is for describe"),
+        ("locate", {"text": "the car", "box": Box(0, 0, 1, 1)}, "locate reads no box"),
+        ("ask", {"text": "is it?", "history": [("what?", "a car")]}, "ask reads no history, which is for chat"),
+        ("ask", {"text": "is it?", "candidates": ["a"], "decoding": DecodingPreset()}, "candidates are ranked"),
+        ("tag", {"candidates": ["a"]}, "ranks no candidates"),
+    ],
+)
+def test_what_a_verb_would_not_read_is_refused(verb, fields, words):
+    with pytest.raises(LionError, match=words):
+        Request("a.png", verb, **fields)
+
+
+def test_what_stands_empty_or_beside_an_instruction_is_not_refused():
+    assert Request("a.png", "caption", text="", history=[]).text == ""
+    assert Request("a.png", "caption", text="x", history=[("a", "b")], instruction="say it").text == "x"
+    located = Request("a.png", "locate", "the car", decoding=DecodingPreset(num_beams=1), if_there=True)
+    assert located.presence().candidates == ("yes", "no") and located.presence().decoding is None

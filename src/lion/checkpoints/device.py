@@ -16,10 +16,16 @@ LARGE = 4 * 10**9
 """Bytes of weights from which a CPU that multiplies bfloat16 keeps them in it: half the memory, and faster."""
 
 
+def check_device_name(name: str) -> None:
+    """Raise LionError for what is the name of no device, on this machine or another; torch is not needed to tell."""
+    if name.partition(":")[0] not in ("auto", "cpu", "cuda", "mps", "xpu"):
+        raise LionError(f"no device '{name}'; name cpu, cuda, cuda:1, mps or xpu, or leave it out")
+
+
 def find_device(name: str | None) -> torch.device:
     """The device of that name; of None or ``auto`` the GPU if there is one, else the CPU.
 
-    Raises: LionError if this machine has no such device.
+    Raises: LionError if this machine has no such device, with those it has.
     """
     import torch
 
@@ -29,7 +35,9 @@ def find_device(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise LionError(f"no device '{name}' here; use cpu, cuda, cuda:0, mps or leave it out") from error
+        here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        here += ["mps"] * torch.backends.mps.is_available()
+        raise LionError(f"no device '{name}' here; there is {', '.join(here)}, or leave it out") from error
     return device
 
 

@@ -45,12 +45,13 @@ def find_folder(model: str | Path | None) -> tuple[Path, str]:
     """As `find_checkpoint`, for a model of any kind."""
     name = BUNDLED if model is None else str(model)
     path = Path(os.path.expanduser(name))
-    if model is None or (name == BUNDLED and not path.is_dir()):
-        folder = bundled_folder()
+    bundled = bundled_folder()
+    if model is None or os.path.abspath(path) == str(bundled) or (name == BUNDLED and not path.is_dir()):
+        folder, name = bundled, BUNDLED
         if not (folder / "config.json").is_file():
             raise LionError(f"this installation holds no {BUNDLED}; name a model: --model, or from_pretrained(path)")
     elif path.is_dir():
-        folder = path
+        folder, name = path, os.path.join(os.curdir, name) if name == BUNDLED else name  # that name is the package's
     elif is_hub_id(name):
         folder = fetch(name, FETCHED)
     else:

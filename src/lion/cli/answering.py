@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from lion.cli.inputs import expand, open_picture, parse_box, split_last
+from lion.cli.inputs import errors_of_all, expand, open_picture, parse_box, split_last
 from lion.cli.options import Export, Images, Options, shared_options
 from lion.cli.output import (
     Meter,
+    check_new,
     leave_stdout,
-    plan_export,
     plan_saves,
     print_answer,
     quiet_libraries,
     save_answers,
     say,
 )
-from lion.errors import LionError
+from lion.errors import LionError, reason_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lion.boxes import Box
-    from lion.pipeline import Answer, LionPipeline, Request
+    from lion.pipeline import Answer, LionPipeline, Look, Request
     from lion.tagging import TagFile
 
 
@@ -45,7 +49,7 @@ def ask(
     options: Options,
 ) -> None:
     """Answer a question about each picture."""
-    images, question = split_last(words, "question")
+    images, question = split_last(words, "ask", "question")
     raise typer.Exit(answer_pictures(images, "ask", options, [question], export=export))
 
 
@@ -69,7 +73,7 @@ def locate(
 
     LION answers every phrase with a box, also that of an object that is not there, unless --if-there is given.
     """
-    images, phrase = split_last(words, "phrase")
+    images, phrase = split_last(words, "locate", "phrase")
     if not all(one.strip() for one in more or []):
         raise LionError("a phrase of --and is empty; put it behind, in quotes")
     phrases = [phrase, *(more or [])]
@@ -131,51 +135,90 @@ def answer_pictures(
     """Answer the verb for every picture meant by ``names`` and every text, print, save and export the answers, and
     return the exit code.
 
-    A picture that cannot be used gets a line on stderr and a row that is not ok; the others are answered. The model is
-    loaded once there is a picture for it. ``writes``: the caller writes a file, so work goes on if nobody reads stdout.
+    A picture that cannot be used gets a line on stderr and for each text a row that is not ok; the others are answered.
+    The model is loaded once there is a picture for it. ``writes``: the caller writes a file, so work goes on if nobody
+    reads stdout.
     """
+    pictures, targets = plan(names, options)
+    if export:
+        check_new("--export", export := os.path.expanduser(export))
+    if not (options.json or export) and (errors := errors_of_all(pictures)):
+        return max([say_failed(name, reason_of(error)) for name, error in errors])
+    open_one = partial(open_picture, tag_file=read_tags(options), box=box)
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
-        from lion.checkpoints.finding import BUNDLED
-        from lion.pipeline import Look, Request, Verb, open_pictures
+        from lion.pipeline import Look, Request, Verb
         from lion.pipeline import export as export_answers
-        from lion.pipeline.prepare import unit_box
-    if box is not None and box.space == "unit":
-        unit_box(box, (1, 1))  # wrong for one picture is wrong for all: one error
+        from lion.pipeline.export import check_export
+    if export:
+        check_export(export, pictures, Verb(verb))
+    writes = writes or bool(options.save or export)
+    ask = partial(Request, verb=Verb(verb), box=box, tags=options.prompt_tags, if_there=if_there)
+    exported: list[Answer] = []
+    code = 0
+    try:
+        with Meter("answering", len(pictures)) as meter:
+            answered = _answers(pictures, open_one, ask, texts, options, load, meter)
+            for (opened, answers), target in zip(answered, targets, strict=True):
+                exported += answers if export else []
+                with meter.aside():
+                    saved = None
+                    if target and isinstance(opened, Look) and not all(answer.failed for answer in answers):
+                        saved = target if save_answers(opened, answers, target) else None
+                        code = max(code, 0 if saved else 2)
+                    code = max(code, _report_all(answers, options, len(pictures) > 1, writes, saved))
+                meter.advance()
+    except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost
+        if export and (exported or isinstance(stop, KeyboardInterrupt)):
+            done = f"stopped after {len(exported) // len(texts)} of {len(pictures)} pictures"
+            if exported:
+                export_answers(exported, export)
+            say("note", f"{done}; {f'their answers are in {export}' if exported else 'nothing was exported'}")
+        raise
+    if export:
+        export_answers(exported, export)
+    return code
+
+
+def plan(names: Sequence[str], options: Options) -> tuple[list[str], list[Path | None]]:
+    """The pictures meant and where each is to be saved, with a note on what was left out, once model, tags and places
+    are known to be there: before anything heavy is loaded."""
+    from lion.checkpoints.finding import find_folder, is_hub_id
+
     pictures, notes = expand(names)
     for note in notes:
         say("note", note)
     targets = plan_saves(options.save, pictures)
-    export = export and plan_export(export, pictures, Verb(verb))
-    writes = writes or bool(options.save or export)
-    open_one = partial(open_picture, tag_file=read_tags(options), box=box)
+    if options.model is not None and not is_hub_id(options.model):
+        find_folder(options.model)
+    return pictures, targets
+
+
+def _answers(
+    pictures: Sequence[str],
+    open_one: Callable[[Any], Look],
+    ask: Callable[..., Request],
+    texts: Sequence[str | None],
+    options: Options,
+    load: Callable[[Options], Answering],
+    meter: Meter,
+) -> Iterator[tuple[Look | Answer, list[Answer]]]:
+    """Each picture, opened or failed, with an answer to each text; a batch at a time, all of one question."""
+    from lion.checkpoints.finding import BUNDLED
+    from lion.pipeline import Look, open_pictures
+
     pipeline: Answering | None = None
-    exported: list[Answer] = []
-    code = 0
-    with Meter("answering", len(pictures)) as meter:
-        for start in range(0, len(pictures), options.batch_size):
-            batch = pictures[start : start + options.batch_size]
-            to_open = [Request(name, Verb(verb), texts[0] if len(texts) == 1 else None) for name in batch]
-            opened = open_pictures(to_open, open_one, "row", options.model or BUNDLED)
-            looks = [row for row in opened if isinstance(row, Look)]
-            ask = partial(Request, verb=Verb(verb), box=box, tags=options.prompt_tags, if_there=if_there)
-            requests = [ask(look, text=text) for look in looks for text in texts]
-            if requests and pipeline is None:
-                with meter.aside():
-                    pipeline = load(options)
-            # Pictures are open by now, so an error is one of the text: the same for all, and reported once.
-            answers = iter(pipeline.answer(requests) if pipeline else [])
+    for start in range(0, len(pictures), options.batch_size):
+        batch = pictures[start : start + options.batch_size]
+        opened = open_pictures([ask(name, text=texts[0]) for name in batch], open_one, "row", options.model or BUNDLED)
+        requests = [ask(look, text=text) for look in opened if isinstance(look, Look) for text in texts]
+        if requests and pipeline is None:
             with meter.aside():
-                for row, target in zip(opened, targets[start : start + len(batch)], strict=True):
-                    found = [next(answers) for _ in texts] if isinstance(row, Look) else [row]
-                    code = max(code, _report_all(found, options, len(pictures) > 1, writes))
-                    if target and isinstance(row, Look) and not all(answer.failed for answer in found):
-                        code = max(code, save_answers(row, found, target))
-                    exported += found if export else []
-            meter.advance(len(batch))
-    if export:
-        export_answers(exported, export)
-    return code
+                pipeline = load(options)
+        # Pictures are open by now, so an error is one of the text: the same for all, and reported once.
+        answers = iter(pipeline.answer(requests) if pipeline else [])
+        for row in opened:
+            yield row, [next(answers) if isinstance(row, Look) else replace(row, question=text) for text in texts]
 
 
 def read_tags(options: Options) -> TagFile | None:
@@ -187,33 +230,47 @@ def read_tags(options: Options) -> TagFile | None:
     return TagFile.read(options.tags_from)
 
 
-def _report_all(answers: Sequence[Answer], options: Options, several: bool, writes: bool) -> int:
+def _report_all(
+    answers: Sequence[Answer], options: Options, several: bool, writes: bool, saved: Path | None = None
+) -> int:
     """Report a picture's answers, each named by what tells it from others: its picture, its text."""
     code = 0
-    for answer in answers:
+    for number, answer in enumerate(answers):
         name = f"{answer.image}: " if several else ""
         name += f"{answer.question}: " if len(answers) > 1 else ""
-        code = max(code, report(answer, options, name, writes))
+        code = max(code, report(answer, options, name, writes, saved, again=number > 0))
+    if saved and not options.json:
+        say("note", f"{answers[0].image}: saved as {saved}")
     return code
 
 
-def report(answer: Answer, options: Options, name: str = "", writes: bool = False) -> int:
-    """Print an answer, or why there is none; returns its exit code. ``name`` as in :func:`print_answer`.
+def report(
+    answer: Answer,
+    options: Options,
+    name: str = "",
+    writes: bool = False,
+    saved: Path | None = None,
+    *,
+    again: bool = False,
+) -> int:
+    """Print an answer, or why there is none; returns its exit code.
+
+    ``name`` as in :func:`print_answer`; ``saved`` is where it is drawn, and ``again`` whether the picture's failure has
+    been said.
 
     Raises: BrokenPipeError if nobody reads stdout any more, unless the command ``writes`` files too.
     """
     reason = answer.reason or ""
     if options.json or not answer.failed:
         try:
-            print_answer(answer, options.json, name)
+            more = {"saved": saved and str(saved)} if options.save else {}
+            print_answer(answer, options.json, name, more=more)
         except BrokenPipeError:
             if not writes:
                 raise
             leave_stdout()
     if answer.failed:
-        named = answer.image is None or reason.startswith((f"{answer.image} ", f"{answer.image}:"))
-        say("error", reason if named else f"{answer.image}: {reason}")
-        return 2
+        return 2 if again else say_failed(answer.image, reason)
     if answer.remark:
         say("note", answer.remark)
     if not answer.ok:
@@ -221,3 +278,10 @@ def report(answer: Answer, options: Options, name: str = "", writes: bool = Fals
         say("error", f"{answer.image}: {wrong}")
         return 1
     return 0
+
+
+def say_failed(image: str | None, reason: str) -> int:
+    """A line about a picture that could not be used; returns the exit code."""
+    named = image is None or reason.startswith((f"{image} ", f"{image}:"))
+    say("error", reason if named else f"{image}: {reason}")
+    return 2

@@ -6,9 +6,11 @@ A mistake is one line on stderr that says how to mend it; tracebacks are for ``-
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from typing import Annotated
 
@@ -48,10 +50,35 @@ def options(
         raise typer.Exit
 
 
+EXAMPLES = {
+    "caption": ("photo.jpg", "pictures/ --export captions.csv", "'pictures/**/*.jpg' --json > captions.jsonl"),
+    "ask": ('photo.jpg "what color is the car?"', 'pictures/ "is there a dog?" --json'),
+    "locate": (
+        'photo.jpg "the dog on the left" --save located.png',
+        'photo.jpg "the dog" --and "the cat" --if-there',
+        'pictures/ "the dog" --export boxes.coco.json',
+    ),
+    "describe": ("photo.jpg --box 0.1,0.2,0.5,0.8", "photo.jpg --box 40,60,200,240 --pixels"),
+    "tag": ("photo.jpg --top-k 5", "pictures/ --out tags.jsonl"),
+    "chat": ("photo.jpg", "photo.jpg --save conversation.png < questions.txt"),
+    "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
+    "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
+    "info": ("", "path/to/model --json"),
+    "eval": ("world", "okvqa pope --data DIR --model MODEL", "mine.jsonl --model MODEL --against RUN"),
+}
+"""What stands behind ``lion VERB`` in the examples of its help."""
+
+
+def epilog(name: str) -> str | None:
+    """The examples of a verb's help, a line each."""
+    lines = [f"lion {name} {rest}".rstrip() for rest in EXAMPLES.get(name, ())]
+    return "\n\n".join(["Examples:", *lines]) if lines else None
+
+
 for verb in (caption, ask, locate, describe, tag, chat, serve, world, info, doctor, bench):
-    app.command()(verb)
+    app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
-app.add_typer(evaluation, name="eval")
+app.add_typer(evaluation, name="eval", epilog=epilog("eval"))
 app.add_typer(conversion, name="convert")
 
 USER, OURS, INTERRUPTED = 2, 1, 130
@@ -72,6 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w", errors="backslashreplace"))  # noqa: SIM115 - for as long as the process lives
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if not words[0].startswith("-") and not words[0].isidentifier():
+        say("error", f"'{words[0]}' is no verb, and one comes first: lion caption {words[0]}; see lion --help")
+        return USER
+    with suppress(ValueError):  # only the main thread may
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, nothing lost
     try:
         code = app(args=words, prog_name="lion", standalone_mode=False)
         sys.stdout.flush()

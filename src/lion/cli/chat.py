@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lion.cli.answering import load_pipeline, read_tags, report
-from lion.cli.inputs import expand, open_picture
+from lion.cli.answering import load_pipeline, plan, read_tags, report, say_failed
+from lion.cli.inputs import STDIN, errors_of_all, expand, open_picture
 from lion.cli.options import Options, shared_options
-from lion.cli.output import Meter, plan_saves, print_answer, quiet_libraries, say
-from lion.errors import LionError
+from lion.cli.output import Meter, print_answer, quiet_libraries, say
+from lion.errors import LionError, reason_of
 
 if TYPE_CHECKING:
     from lion.pipeline import Answer, LionPipeline, Request
@@ -32,16 +32,17 @@ def chat(
     Earlier rounds are remembered; an empty line or the end of input ends a typed conversation. With --decoding greedy
     words appear as they are found; beams settle on none before the last.
     """
+    if image == STDIN:
+        raise LionError("chat reads questions from standard input, not the picture; name its file")
+    if (count := len(expand([image])[0])) > 1:
+        raise LionError(f"chat talks about one picture, and {image} means {count}; name one")
+    pictures, (target,) = plan([image], options)
+    if not options.json and (errors := errors_of_all(pictures)):
+        raise typer.Exit(say_failed(errors[0][0], reason_of(errors[0][1])))
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.checkpoints.finding import BUNDLED
         from lion.pipeline import Answer, Request, Verb, annotate, open_pictures, save_picture
-    pictures, notes = expand([image])
-    if len(pictures) != 1:
-        raise LionError(f"chat talks about one picture, and {image} means {len(pictures)}; name one")
-    for note in notes:
-        say("note", note)
-    target = plan_saves(options.save, pictures)[0]
     request = Request(pictures[0], Verb.CHAT, tags=options.prompt_tags)
     open_one = partial(open_picture, tag_file=read_tags(options))
     (look,) = open_pictures([request], open_one, "row", options.model or BUNDLED)
@@ -50,24 +51,27 @@ def chat(
     pipeline = load_pipeline(options)
     history: list[tuple[str, str]] = []
     code = 0
-    for question in _questions():
-        asked = replace(request, image=look, text=question, history=history)
-        answer = None if options.json else _spoken(pipeline, asked)
-        if not (said := answer is not None):
-            with Meter("answering", None):
-                (answer,) = pipeline.answer([asked], on_error="row")
-        if options.json or not answer.failed:
-            print_answer(answer, options.json, said=said)
-        if answer.remark:
-            say("note", answer.remark)
-        if not answer.ok:
-            say("error", answer.reason or "")
-            code = max(code, 2 if answer.failed else 1)
-        if not answer.failed:
-            history.append((question, answer.text))
-    if target:
-        rounds = "\n".join(f"Q: {question}\nA: {answer}" for question, answer in history)
-        save_picture(annotate(look.image, (), rounds), target)
+    try:
+        for question in _questions():
+            asked = replace(request, image=look, text=question, history=history)
+            answer = None if options.json else _spoken(pipeline, asked)
+            if not (said := answer is not None):
+                with Meter("answering", None):
+                    (answer,) = pipeline.answer([asked], on_error="row")
+            if options.json or not answer.failed:
+                print_answer(answer, options.json, said=said)
+            if answer.remark:
+                say("note", answer.remark)
+            if not answer.ok:
+                say("error", answer.reason or "")
+                code = max(code, 2 if answer.failed else 1)
+            if not answer.failed:
+                history.append((question, answer.text))
+    finally:  # also when Ctrl-C ends it
+        if target:
+            rounds = "\n".join(f"Q: {question}\nA: {answer}" for question, answer in history)
+            save_picture(annotate(look.image, (), rounds), target)
+            say("note", f"{look.name}: saved as {target}")
     raise typer.Exit(code)
 
 

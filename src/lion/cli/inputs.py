@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lion.boxes import Box
+from lion.boxes import Box, unit_box
 from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.pipeline import Look
     from lion.tagging import TagFile
 
+STDIN = "-"
+"""As a picture: the bytes of its file, from standard input."""
+
 _NAMED = 3
 """Files left out of a folder that are named; the others are counted."""
 
 
 def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Every picture meant, and a line for each folder with what was left out of it.
+    """Every picture meant, once, and lines on what was left out.
 
     Pictures come in the order given, folders and patterns sorted. A name that matches nothing stays, and opening it
     raises the reason. In a folder a picture is what has an ending that Pillow reads; a file named outright is tried
@@ -31,8 +36,8 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     from lion.images import path_of
 
-    pictures: list[str] = []
-    notes: list[str] = []
+    once: dict[str, str] = {}
+    again, notes = list[str](), list[str]()
     for name in names:
         if not name:
             raise LionError("a picture's name is empty; name a file, a folder or a pattern")
@@ -42,9 +47,21 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
             found, left_out = _pictures_in(path)
             notes += left_out
         elif path_of(name) and not os.path.lexists(path) and has_magic(path):
-            found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
-        pictures += found or [path]
-    return pictures, notes
+            matches = sorted(glob(path, recursive=True))
+            found = [match for match in matches if not os.path.isdir(match)]
+            if "**" not in path and (folders := [match for match in matches if os.path.isdir(match)]):
+                notes.append(f"{path}: left out as folders: {_listed(folders)}")
+        for picture in found or [path]:
+            place = os.path.abspath(picture) if path_of(name) else picture
+            again += [picture] if place in once else []
+            once.setdefault(place, picture)
+    if again:
+        notes.append(f"named more than once, and answered once: {_listed(again)}")
+    return list(once.values()), notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _pictures_in(folder: str) -> tuple[list[str], list[str]]:
@@ -52,18 +69,26 @@ def _pictures_in(folder: str) -> tuple[list[str], list[str]]:
     entries: list[Path] = []
     with suppress(OSError):  # opening it raises the reason
         entries = sorted(Path(folder).iterdir(), key=str)
-    pictures = [str(entry) for entry in entries if _is_picture(entry)]
-    rest = [entry.name + (os.sep if entry.is_dir() else "") for entry in entries if not _is_picture(entry)]
-    if not pictures or not rest:
-        return pictures, []
-    more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
-    return pictures, [f"{folder}: left out, as no pictures by their names: {', '.join(rest[:_NAMED])}{more}"]
+    kinds: dict[str, list[str]] = {"hidden": [], "folders": [], "no pictures by their names": []}
+    pictures = []
+    for entry in entries:
+        if entry.name.startswith("."):
+            kinds["hidden"].append(entry.name)
+        elif os.path.isdir(entry):
+            kinds["folders"].append(entry.name + os.sep)
+        elif is_picture(entry):
+            pictures.append(str(entry))
+        else:
+            kinds["no pictures by their names"].append(entry.name)
+    rest = "; as ".join(f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names)
+    return pictures, [f"{folder}: left out as {rest}"] if pictures and rest else []
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Whether it is no folder and has an ending that Pillow reads."""
     from lion.images import suffixes
 
-    return path.suffix.lower() in suffixes() and not path.name.startswith(".") and not os.path.isdir(path)
+    return path.suffix.lower() in suffixes() and not os.path.isdir(path)
 
 
 def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = None) -> Look:
@@ -71,16 +96,10 @@ def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = N
 
     Raises: LionError or OSError, with what is wrong with it; LionError if it is not in the file, or the box not in it.
     """
-    from lion.images import path_of
     from lion.pipeline import Look
-    from lion.pipeline.prepare import unit_box
 
-    if os.path.isdir(name):
-        os.listdir(name)  # or says why not
-        raise LionError(f"{name}: the folder holds no pictures (.png, .jpg and what else Pillow reads); name another")
-    if has_magic(name) and not os.path.lexists(name) and path_of(name):
-        raise LionError(f"{name}: no file matches this pattern; check it")
-    look = Look.open(name)
+    _check_folder_or_pattern(name)
+    look = replace(Look.open(sys.stdin.buffer.read()), name=name) if name == STDIN else Look.open(name)
     if box is not None:
         unit_box(box, look.size)
     if tag_file is not None:
@@ -88,33 +107,63 @@ def open_picture(name: str, tag_file: TagFile | None = None, box: Box | None = N
     return look
 
 
-def split_last(words: Sequence[str], what: str) -> tuple[list[str], str]:
-    """``IMAGE... "question"``: the pictures, and the last word, which is not empty and no picture.
+def errors_of_all(names: Sequence[str]) -> list[tuple[str, LionError | OSError]]:
+    """Where no picture is one, by its first bytes, each with what is wrong with it; else nothing. Needs no model."""
+    from lion.images import stored_size
+
+    errors: list[tuple[str, LionError | OSError]] = []
+    for name in names:
+        try:
+            _check_folder_or_pattern(name)
+            if name != STDIN:
+                stored_size(name)
+            return []
+        except (LionError, OSError) as error:
+            errors.append((name, error))
+    return errors
+
+
+def _check_folder_or_pattern(name: str) -> None:
+    from lion.images import path_of
+
+    if os.path.isdir(name):
+        os.listdir(name)  # or says why not
+        hint = f"name another, or those of its folders: '{os.path.join(name, '**', '*.png')}'"
+        raise LionError(f"{name}: the folder holds no pictures (.png, .jpg and what else Pillow reads); {hint}")
+    if has_magic(name) and not os.path.lexists(name) and path_of(name):
+        raise LionError(f"{name}: no file matches this pattern; check it")
+
+
+def split_last(words: Sequence[str], verb: str, what: str) -> tuple[list[str], str]:
+    """``IMAGE... "question"`` of a verb: the pictures, and the last word, which is not empty and no picture.
 
     Raises: LionError if there is nothing but one word, or the last one is empty or a file.
     """
     *images, last = words
     if not images:
-        raise LionError(f'a picture and a {what} are needed: lion ... IMAGE "{what}"')
+        raise LionError(f'a picture and a {what} are needed: lion {verb} IMAGE "{what}"')
     if not last.strip():
         raise LionError(f"the {what} is empty; put it last, in quotes")
     path = os.path.expanduser(last)
     found = [path] if os.path.exists(path) else glob(path) if has_magic(path) else []
-    if any(_is_picture(Path(one)) for one in found):
-        raise LionError(f'the last word must be the {what}, but {last} is a file; write IMAGE... "{what}"')
+    if any(is_picture(Path(one)) for one in found):
+        raise LionError(f'the last word must be the {what}, but {last} is a file; write lion {verb} IMAGE... "{what}"')
     if os.path.basename(path) != path and os.path.isdir(path):  # a bare word may be a question and a folder, too
-        raise LionError(f'the last word must be the {what}, but {last} is a folder; write IMAGE... "{what}"')
+        raise LionError(
+            f'the last word must be the {what}, but {last} is a folder; write lion {verb} IMAGE... "{what}"'
+        )
     return images, last
 
 
 def parse_box(text: str, pixels: bool) -> Box:
     """``x1,y1,x2,y2`` of an option, brackets allowed.
 
-    Raises: LionError if it is not four numbers in order.
+    Raises: LionError if it is not four numbers in order, or not in the unit square where it should be.
     """
     try:
         numbers = [float(number) for number in text.strip().strip("[]").split(",")]
         x1, y1, x2, y2 = numbers
     except ValueError as error:
         raise LionError(f"--box '{text}' is not four numbers; write --box x1,y1,x2,y2") from error
-    return Box(x1, y1, x2, y2, "pixel" if pixels else "unit")
+    box = Box(x1, y1, x2, y2, "pixel" if pixels else "unit")
+    return box if pixels else unit_box(box, (1, 1))

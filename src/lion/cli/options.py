@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from lion.checkpoints.device import check_device_name
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ Decoding = Annotated[
         "answered in few words; boxes, as lion but locate can generate nothing but a box; greedy, lion with one beam.",
     ),
 ]
+PRESETS = ("lion", "official", "short", "boxes", "greedy")
+"""The names of `lion.pipeline.DECODING`, known without loading it."""
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: cuda if it is there, else cpu)")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
@@ -60,7 +63,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and librar
 class Options:
     """The shared options of one call.
 
-    Raises: LionError for options that contradict each other, or ``--tags`` without a tag.
+    Raises: LionError for options that contradict each other, ``--tags`` without a tag, or a name that is none of a
+        decoding or a device.
     """
 
     model: Model = None
@@ -86,6 +90,9 @@ class Options:
             raise LionError(f"{both[0]} and {both[1]} exclude each other; use one")
         if self.tags is not None and not self.prompt_tags:
             raise LionError("--tags names no tag; write --tags 'a, b', --no-tags or --empty-tags")
+        check_preset(self.decoding)
+        if self.device is not None:
+            check_device_name(self.device)
 
     @property
     def prompt_tags(self) -> RequestTags:
@@ -93,6 +100,12 @@ class Options:
         if self.tags is None:
             return [] if self.no_tags else "empty" if self.empty_tags else None
         return [tag.strip() for tag in self.tags.split(",") if tag.strip()]
+
+
+def check_preset(name: str) -> None:
+    """Raise LionError for a decoding of no name in PRESETS."""
+    if name not in PRESETS:
+        raise LionError(f"no decoding '{name}'; there are {', '.join(PRESETS)}")
 
 
 def shared_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
-    from lion.pipeline import Answer, Look, Verb
+    from lion.pipeline import Answer, Look
 
 PROGRESS_AFTER = 2.0
 """Seconds of work after which a progress bar is shown."""
@@ -50,14 +50,16 @@ def leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
 
 
-def print_answer(answer: Answer, as_json: bool, name: str = "", *, said: bool = False) -> None:
+def print_answer(
+    answer: Answer, as_json: bool, name: str = "", *, said: bool = False, more: Mapping[str, object] = {}
+) -> None:
     """An answer on stdout: a JSON object in a line, or the text, its boxes and the tags it used.
 
     ``name`` stands before the text, to tell answers of one call apart; ``said`` is whether the text stands there
-    already.
+    already; ``more`` are further keys of the object.
     """
     if as_json:
-        print(json.dumps(answer.to_json()), flush=True)
+        print(json.dumps({**answer.to_json(), **more}), flush=True)
         return
     print("" if said else f"{name}{answer.text}")
     for box in answer.boxes:
@@ -73,10 +75,9 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
     """The file for each picture: a file's name for one, a folder or a pattern with ``{name}`` for several.
 
     Pictures of the same name are numbered. Raises: LionError if one file is to hold several pictures, its format is
-    unknown, or a picture would be overwritten.
+    unknown, or a file would be overwritten.
     """
-    from lion.images import path_of
-    from lion.pipeline.drawing import FORMATS
+    from lion.images import SAVED, path_of
 
     if save is None:
         return [None] * len(pictures)
@@ -89,30 +90,26 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
         pattern = str(path)
     else:
         raise LionError(f"--save {save} is one file for {len(pictures)} pictures; give a folder or 'out/{SLOT}.png'")
-    if Path(pattern).suffix.lower() not in FORMATS:
-        raise LionError(f"--save {save}: the name must end in {', '.join(FORMATS)}")
+    if Path(pattern).suffix.lower() not in SAVED:
+        raise LionError(f"--save {save}: the name must end in {', '.join(SAVED)}")
     targets: dict[Path, None] = {}
-    originals = {os.path.realpath(picture) for picture in pictures}
     for picture in pictures:
-        stem = Path(picture).stem if path_of(picture) else "picture"  # a data: URI has no name
+        stem = Path(picture).stem if path_of(picture) and picture != "-" else "picture"  # content has no name
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         target = next(path for name in names if (path := Path(pattern.replace(SLOT, name))) not in targets)
-        if os.path.realpath(target) in originals:
-            raise LionError(f"--save would overwrite the picture {target}; name another place")
+        check_new("--save", target)
         targets[target] = None
     return list(targets)
 
 
-def plan_export(path: str, pictures: Sequence[str], verb: Verb) -> str:
-    """The path of --export, once nothing stands in its way. Raises: LionError as `check_export`."""
-    from lion.pipeline.export import check_export
-
-    check_export(path := os.path.expanduser(path), pictures, verb)
-    return path
+def check_new(option: str, path: str | Path) -> None:
+    """Raise LionError if an output would overwrite what is there."""
+    if os.path.lexists(path):
+        raise LionError(f"{option}: {path} exists; delete it or name another place")
 
 
-def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> int:
-    """Save the picture with its answers drawn on it; a picture that cannot be written is one line and exit code 2."""
+def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool:
+    """Save the picture with its answers drawn on it; one that cannot be written is a line, and False."""
     from lion.pipeline import annotate, save_picture
 
     boxes = [box for answer in answers for box in answer.boxes]
@@ -122,8 +119,8 @@ def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> int:
         save_picture(annotate(picture.image, boxes, "\n".join(words)), target)
     except LionError as error:
         say("error", str(error))
-        return 2
-    return 0
+        return False
+    return True
 
 
 class Meter:

@@ -13,7 +13,7 @@ import typer
 
 from lion.cli.answering import answer_pictures, introduce
 from lion.cli.options import Images, Options, shared_options
-from lion.cli.output import Meter, say
+from lion.cli.output import Meter, check_new, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ def tag(
         Path | None, typer.Option(metavar="FILE", help="Write the tags to a .parquet or .jsonl file, for --tags-from.")
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(metavar="SCORE", help="One threshold for all tags. (default: each tag's own)")
+        float | None,
+        typer.Option(min=0, max=1, metavar="SCORE", help="One threshold for all tags. (default: each tag's own)"),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(metavar="K", help="The K best tags, whatever their scores.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="The K best tags, whatever their scores.")
+    ] = None,
     *,
     options: Options,
 ) -> None:
@@ -73,6 +76,7 @@ def _place_of_scores(out: Path) -> Path:
     from lion.tagging.tag_file import check_format
 
     check_format(out)
+    check_new("--out", out)
     folder = out.with_name(f"{out.name}.lion-scores")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from lion.engine.look import Seeing
-from lion.errors import LionError
+from lion.errors import LionError, reason_of
 from lion.model import LionProcessor, VisualFeatures
 from lion.nn.inference import Read
 from lion.pipeline.decode import Decoder
@@ -70,9 +70,7 @@ class Submitted(NamedTuple):
 
 def _failure(request: Request, error: LionError | OSError, model: str) -> Answer:
     """The answer in place of an error."""
-    system = isinstance(error, OSError) and error.strerror
-    reason = f"{system}; check the path" if system else str(error)
-    name, question = picture_name(request.image), request.text
+    name, question, reason = picture_name(request.image), request.text, reason_of(error)
     return Answer("", request.verb, ok=False, reason=reason, model=model, image=name, failed=True, question=question)
 
 

@@ -16,13 +16,12 @@ from PIL import Image, ImageDraw, ImageFont
 from lion.atomic import atomic_write
 from lion.boxes import LabelledBox
 from lion.errors import LionError
-from lion.images import MAX_MEGAPIXELS
+from lion.images import MAX_MEGAPIXELS, SAVED
 
 COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
 SMALLEST_SIDE = 320
 """Pixels the longer side has at least after enlarging, and the canvas in width."""
 PREVIEW_SIDE = 1024
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 Rectangle = tuple[int, int, int, int]
 
@@ -120,11 +119,11 @@ def save_picture(image: Image.Image, path: str | Path) -> None:
     Raises: LionError if the format is not one of png, jpg, jpeg and webp, or the place cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
-        raise LionError(f"cannot save '{path}': the name must end in {', '.join(FORMATS)}")
+    if target.suffix.lower() not in SAVED:
+        raise LionError(f"cannot save '{path}': the name must end in {', '.join(SAVED)}")
     buffer = io.BytesIO()
     try:
-        image.save(buffer, FORMATS[target.suffix.lower()])
+        image.save(buffer, SAVED[target.suffix.lower()])
     except (OSError, ValueError) as error:  # a side longer than the format allows
         raise LionError(f"cannot save '{path}': {error}; a .png may be of any size") from error
     try:

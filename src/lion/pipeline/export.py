@@ -89,7 +89,7 @@ def _unwritable(path: str | Path, error: OSError) -> LionError:
 def _names(images: Iterable[str | None]) -> dict[str, str]:
     """Of each picture, by its name as given: its path below the folder that all pictures share, with slashes."""
     given = list(dict.fromkeys(images))
-    places = {name: os.path.abspath(path) for name in given if name and (path := path_of(name))}
+    places = {name: os.path.abspath(path) for name in given if name not in (None, "-") and (path := path_of(name))}
     if len(places) < len(given):
         raise LionError("a picture without a file's name cannot be exported here; ask about its path, or use .jsonl")
     root = os.path.commonpath(list(map(os.path.dirname, places.values()))) if places else ""

@@ -186,7 +186,7 @@ class LionPipeline:
 
         Raises: LionError as :meth:`answer`, when the first piece is taken.
         """
-        if request.verb.task:
+        if request.verb.task and request.candidates is None:
             decoding = replace(request.decoding or self.decoding[request.verb.task], num_beams=1)
             request = replace(request, decoding=decoding)
         batch = ContinuousBatch(self, "raise")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transformers import BatchFeature
 
-from lion.boxes import Box, format_box, parse_boxes
+from lion.boxes import Box, format_box, parse_boxes, shown_box, unit_box
 from lion.errors import LionError
 from lion.model import LionProcessor
 from lion.model.processing_lion import is_readable
@@ -117,31 +117,12 @@ def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tu
         raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {shown(box)}")
     unit = unit_box(box, size)
     readable = parse_boxes(format_box(unit, decimals)).ok
-    note = f"at the {decimals} decimals that the model reads, the box {_numbers(box)} has no area"
+    note = f"at the {decimals} decimals that the model reads, the box {shown_box(box)} has no area"
     return instruction(Task.REG, box=unit, decimals=decimals), None if readable else note
 
 
 def _is_round(value: object) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(text, str) for text in value)
-
-
-def unit_box(box: Box, size: tuple[int, int]) -> Box:
-    """The box in the unit square of a picture of ``size`` (width, height).
-
-    Raises: LionError if it reaches outside the picture or has no area.
-    """
-    unit = box.to_unit(*size)
-    if unit != unit.clamp():
-        inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
-        hint = "; for pixels say so: --pixels, or Box(..., 'pixel')" if box.space == "unit" else ""
-        raise LionError(f"the box {_numbers(box)} reaches outside the picture, which is {inside}{hint}")
-    if unit.area == 0:
-        raise LionError(f"the box {_numbers(box)} has no area; x1 < x2 and y1 < y2 are needed")
-    return unit
-
-
-def _numbers(box: Box) -> str:
-    return ",".join(f"{value:g}" for value in box.xyxy())
 
 
 def fit_history(

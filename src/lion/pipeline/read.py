@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
-from lion.boxes import LabelledBox, parse_boxes
+from lion.boxes import LabelledBox, parse_boxes, unit_box
 from lion.checkpoints.finding import about
 from lion.engine import Output
 from lion.errors import LionError
@@ -24,7 +24,7 @@ from lion.images import image_hash, open_image, path_of
 from lion.pipeline.confidence import TokenLogprob, box_scores, confidence, token_logprobs
 from lion.pipeline.drawing import preview
 from lion.pipeline.evidence import Look
-from lion.pipeline.prepare import Prompt, unit_box
+from lion.pipeline.prepare import Prompt
 from lion.pipeline.request import Verb
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ This is the one place with generation settings and their named presets.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized, ValuesView
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from numbers import Integral, Real
@@ -46,6 +46,7 @@ _TASK_OF = {
     Verb.DESCRIBE: Task.REG,
     Verb.TAG: None,
 }
+_WITH_TEXT = (Verb.ASK, Verb.CHAT, Verb.LOCATE)
 
 
 def listed(value: object) -> list[Any] | None:
@@ -186,7 +187,8 @@ Wording = Callable[[Sequence[Round]], str]
 class Request:
     """One question, of any verb, about one picture. Lists may be arrays, Series or generators as well.
 
-    Raises: LionError for an unknown verb, or ``if_there`` with another than ``locate``.
+    Raises: LionError for an unknown verb, or for what its verb would not read: ``if_there`` with another than
+        ``locate``, a text, box or history where none is asked about, a decoding beside candidates.
     """
 
     image: Picture
@@ -218,9 +220,22 @@ class Request:
             raise LionError(f"if_there={shown(self.if_there)} must be True or False")
         if self.if_there and self.verb is not Verb.LOCATE:
             raise LionError(f"if_there asks for the phrase of locate, and {self.verb} has none; leave it out")
+        self._check_that_all_is_read()
         for name in ("history", "tags", "candidates"):
             if (items := listed(getattr(self, name))) is not None:
                 object.__setattr__(self, name, tuple(items))
+
+    def _check_that_all_is_read(self) -> None:
+        """An instruction of one's own replaces text and history, which then name the answer or serve its wording."""
+        takes = {"text": _WITH_TEXT, "box": (Verb.DESCRIBE,), "history": (Verb.CHAT,)}
+        for name, verbs in takes.items() if self.instruction is None else ():
+            value = getattr(self, name)
+            if self.verb not in verbs and value is not None and not (isinstance(value, Sized) and len(value) == 0):
+                raise LionError(f"{self.verb} reads no {name}, which is for {', '.join(verbs)}; leave it out")
+        if self.candidates is not None and self.verb is Verb.TAG:
+            raise LionError("tag ranks no candidates; leave them out")
+        if self.candidates is not None and self.decoding is not None:
+            raise LionError("candidates are ranked and nothing is decoded; leave the decoding settings out")
 
     def presence(self) -> Self:
         """The request whose candidates, yes and no, say whether what the phrase names is there.
@@ -229,7 +244,7 @@ class Request:
         """
         if not self.text:
             raise LionError("if_there asks for the phrase; give it as text, also beside an instruction")
-        same = replace(self, instruction=None, candidates=("yes", "no"), if_there=False)
+        same = replace(self, instruction=None, history=(), candidates=("yes", "no"), decoding=None, if_there=False)
         return replace(same, verb=Verb.ASK, text=presence_question(self.text))
 
 

@@ -116,7 +116,7 @@ def test_truth_scores_perfectly(parts, data, tmp_path, name):
             assert scores[score] == 1, score
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines} == {one.id for one in benchmark.selection.records}
-    assert lines[0].keys() == {"id", "asked", "text", "answer", "worth"}
+    assert lines[0].keys() == {"id", "prompt", "text", "answer", "score"}
     assert rescore(tmp_path) == record
 
 

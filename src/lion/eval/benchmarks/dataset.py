@@ -124,6 +124,10 @@ class DatasetBenchmark(Benchmark):
             prompts = ", ".join(self.paper.prompts)
             raise LionError(f"{self.name} has no prompt {self.prompt!r}; there are {prompts}")
         decoding_presets(self._preset)
+        if self.paper.candidates and self.preset not in (None, self.paper.decoding):
+            raise LionError(
+                f"{self.name} ranks candidates and decodes nothing; leave the decoding out, or run it alone"
+            )
 
     @classmethod
     def of(cls, run: Mapping[str, Any], data: Path | None = None) -> Self:
@@ -176,8 +180,7 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def _preset(self) -> str:
-        """Where candidates are ranked nothing is decoded, so the given preset is ignored."""
-        return (None if self.paper.candidates else self.preset) or self.paper.decoding
+        return self.preset or self.paper.decoding
 
     @cached_property
     def selection(self) -> Selection:
@@ -253,7 +256,7 @@ class DatasetBenchmark(Benchmark):
             tags=record.tags if self.tagged else (),
             instruction=wording if record.history else wording(),
             candidates=self.paper.candidates and self.paper.candidates(record),
-            decoding=decoding_presets(self._preset)[self.paper.task],
+            decoding=None if self.paper.candidates else decoding_presets(self._preset)[self.paper.task],
             max_prompt_tokens=max_prompt_tokens,
         )
 
@@ -325,4 +328,4 @@ def _prompt_of(request: Request) -> str:
 def _line(one: AnsweredRecord) -> dict[str, Any]:
     """A line of samples.jsonl."""
     score = round(one.score, 6)
-    return {"id": one.record.id, "asked": one.prompt, "text": one.text, "answer": one.parsed, "worth": score}
+    return {"id": one.record.id, "prompt": one.prompt, "text": one.text, "answer": one.parsed, "score": score}
