@@ -207,3 +207,9 @@ def test_a_box_turns_as_pillow_turns_the_picture(orientation):
     assert Box(4 / 40, 2 / 20, 12 / 40, 16 / 20).turn(orientation).to_pixel(*shown.size).xyxy() == pytest.approx(
         shown.getbbox()
     )
+
+
+@pytest.mark.parametrize("corners", [("a", 0, 1, 1), (0, None, 1, 1), (0, 0, [1], 1)])
+def test_corners_that_are_no_numbers_are_named(corners):
+    with pytest.raises(LionError, match="is a number, not"):
+        Box(*corners)

@@ -592,3 +592,13 @@ def test_endings_are_those_that_pillow_reads_here():
     assert suffixes().isdisjoint({".eps", ".ps", ".pdf", ".mpg", ".h5", ".txt", ".json", ".grib", ".wmf", ""})
     for ending in (".avif", ".jp2"):
         assert (ending in suffixes()) == (Image.registered_extensions().get(ending) in Image.OPEN)
+
+
+def test_a_closed_picture_and_an_empty_name_are_no_damage(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    with pytest.raises(LionError, match=r"closed image.*open it again$"):
+        open_image(closed)
+    with pytest.raises(LionError, match="name is empty"):
+        open_image("")

@@ -1,5 +1,8 @@
 """LION: a vision-language model with dual-level visual knowledge (CVPR 2024, arXiv 2311.11860).
 
+    lion = LionPipeline.from_pretrained()  # lion-mini; or a folder, or a Hub id
+    lion.ask("photo.jpg", "what color is the car?").text
+
 The public names are loaded when they are first used, so that ``import lion`` and ``lion --help`` stay instant. What
 imports ``lion.model``, and so every LION class named here, also registers LION with ``AutoConfig``, ``AutoModel`` and
 ``AutoProcessor``; code that names only Auto classes says ``import lion.model`` itself.
@@ -41,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES} - {"Any", "TYPE_CHECKING", "import_module"})

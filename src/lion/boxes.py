@@ -37,7 +37,10 @@ class Box:
         if self.space not in ("unit", "pixel"):
             raise LionError(f"a box's space is 'unit' or 'pixel', not {self.space!r}")
         for name in ("x1", "y1", "x2", "y2"):  # NumPy's and torch's numbers, which JSON does not know, become Python's
-            object.__setattr__(self, name, float(getattr(self, name)))
+            try:
+                object.__setattr__(self, name, float(getattr(self, name)))
+            except (TypeError, ValueError) as error:
+                raise LionError(f"a box's {name} is a number, not {getattr(self, name)!r:.60}") from error
         if not all(math.isfinite(value) for value in self.xyxy()):
             raise LionError(f"a box needs four finite numbers, not {self.xyxy()}")
         if self.x1 > self.x2 or self.y1 > self.y2:

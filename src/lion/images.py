@@ -161,6 +161,8 @@ def content(source: Any) -> str | bytes:
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
         text = os.fsdecode(os.fspath(source))
+        if not text:
+            raise LionError("a picture's name is empty: name a file")
         if (path := path_of(text)) is not None:
             return path
         if text[:5].lower() != "data:":
@@ -255,7 +257,8 @@ def _too_large(name: str) -> LionError:
 
 def _damaged(name: str, error: Exception) -> LionError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return LionError(f"{name} cannot be decoded ({reason}): it may be cut off or damaged, copy or download it again")
+    fix = "open it again" if "closed" in reason else "it may be cut off or damaged, copy or download it again"
+    return LionError(f"{name} cannot be decoded ({reason}): {fix}")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -370,7 +370,7 @@ def test_files_are_written_though_nobody_reads_on(run, says, checkpoint, picture
 
     monkeypatch.setattr("lion.cli.answering.print_answer", leave)
     for module in ("lion.cli.answering", "lion.cli.app"):  # by hand: lion.cli.app is the command too
-        monkeypatch.setattr(sys.modules[module], "leave_stdout", lambda: left.append(True))
+        monkeypatch.setattr(sys.modules[module], "leave", lambda stream: left.append(True))
     assert run("caption", *pictures, "-m", checkpoint).code == 0 and left == [True]
     left.clear()
     assert run("caption", *pictures, "-m", checkpoint, "--export", tmp_path / "a.jsonl").code == 0

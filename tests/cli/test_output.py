@@ -1,6 +1,7 @@
 """Bars and lines: seen on a terminal when the work lasts, and nowhere else."""
 
 import io
+import os
 import sys
 import time
 
@@ -88,3 +89,13 @@ def test_a_message_is_one_line(stderr):
     say("error", "two\nlines  of\ttext")
     assert stream.getvalue() == "lion: error: two lines of text\n"
     assert sys.stderr is stream
+
+
+def test_a_note_that_nobody_reads_stops_no_work(monkeypatch):
+    """As behind `2>&1 | head`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "w", buffering=1) as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        for _ in range(3):
+            say("note", "a line")

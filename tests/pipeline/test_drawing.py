@@ -120,3 +120,18 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LionError, match="cannot save"):
         save_picture(Image.new("RGB", (5, 5)), tmp_path / "file" / "x.png")
+
+
+def test_a_file_is_drawn_on_as_people_see_it(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    stored = Image.linear_gradient("L").resize((500, 400)).convert("RGB")
+    stored.save(tmp_path / "turned.png", exif=exif)
+    drawn = annotate(Image.open(tmp_path / "turned.png"))
+    assert drawn.size == (400, 500) and drawn == annotate(tmp_path / "turned.png") == annotate(
+        stored.rotate(-90, expand=True)
+    )
+    clear = annotate(Image.new("RGBA", (400, 300), (0, 0, 0, 0)))
+    assert clear.getpixel((200, 150)) == (255, 255, 255)
+    with pytest.raises(LionError, match="a picture is a path"):
+        annotate(5)

@@ -165,3 +165,9 @@ def test_boxes_are_those_of_the_picture_as_people_see_it(pipeline, tmp_path, mon
     data = json.loads((tmp_path / "b.coco.json").read_text())
     assert (data["images"][0]["width"], data["images"][0]["height"]) == (40, 100)
     assert data["annotations"][0]["bbox"] == [4, 20, 16, 60]
+
+
+def test_one_answer_is_exported_as_it_is(answers, tmp_path):
+    export(answers[0], tmp_path / "one.jsonl")
+    export(answers[:1], tmp_path / "list.jsonl")
+    assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "list.jsonl").read_text()

@@ -182,3 +182,14 @@ def test_settings_of_a_call_reach_every_verb_that_generates(pipeline, picture):
     ):
         with pytest.raises(TypeError, match="num_beams"):  # nothing is generated
             refused()
+
+
+def test_a_pipeline_that_is_called_names_its_verbs(pipeline, picture):
+    with pytest.raises(LionError, match=r"\.ask\(picture, question\)"):
+        pipeline(picture)
+
+
+@pytest.mark.parametrize("dtype", ["floaty", "int8", "nn", torch.int64, 5])
+def test_a_dtype_that_is_none_is_said_before_a_model_is_loaded(dtype):
+    with pytest.raises(LionError, match="no floating dtype of torch"):
+        LionPipeline.from_pretrained("nowhere", dtype=dtype)

@@ -36,10 +36,13 @@ class LoadedModel:
 
 def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype | None = None) -> LoadedModel:
     """Load model, processor and tagger; arguments and errors as :meth:`LionPipeline.from_pretrained`."""
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not (isinstance(kind, torch.dtype) and kind.is_floating_point):
+        raise LionError(f"dtype={dtype!r} is no floating dtype of torch; give torch.float32 or torch.bfloat16")
     folder, name = find_checkpoint(model)
     target = find_device(device)
     with _bars(folder):
-        lion = load_model(folder, name, dtype or default_dtype(folder, target)).to(target)
+        lion = load_model(folder, name, kind or default_dtype(folder, target)).to(target)
         processor = load_processor(folder, name)
         tagger = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
     return LoadedModel(lion, processor, tagger, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ from lion.cli.options import Export, Images, Options, shared_options
 from lion.cli.output import (
     Meter,
     check_new,
-    leave_stdout,
+    leave,
     plan_saves,
     print_answer,
     quiet_libraries,
@@ -268,7 +269,7 @@ def report(
         except BrokenPipeError:
             if not writes:
                 raise
-            leave_stdout()
+            leave(sys.stdout)
     if answer.failed:
         return 2 if again else say_failed(answer.image, reason)
     if answer.remark:

@@ -24,7 +24,7 @@ from lion.cli.convert import conversion
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.info import info
-from lion.cli.output import leave_stdout, say
+from lion.cli.output import leave, say
 from lion.cli.serve import serve
 from lion.cli.tag import tag
 from lion.cli.train import TrainCommand, train
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit) as stop:
         # Nobody reads on, as behind `| head`: no mistake of anybody's. typer makes an exit of it.
         if isinstance(stop, BrokenPipeError) or isinstance(stop.__context__, BrokenPipeError):
-            leave_stdout()
+            leave(sys.stdout)
             return 0
         return stop.code if isinstance(stop.code, int) else OURS
     except KeyboardInterrupt:

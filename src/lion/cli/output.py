@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lion.errors import LionError, LionWarning
 
@@ -26,8 +26,14 @@ SLOT = "{name}"
 
 
 def say(kind: str, message: str) -> None:
-    """One line on stderr, whatever the message holds: ``lion: note: ...`` or ``lion: error: ...``."""
-    print(f"lion: {kind}:", " ".join(message.split()), file=sys.stderr)
+    """One line on stderr, whatever the message holds: ``lion: note: ...`` or ``lion: error: ...``.
+
+    Where nobody reads it any more, as behind ``2>&1 | head``, the work goes on.
+    """
+    try:
+        print(f"lion: {kind}:", " ".join(message.split()), file=sys.stderr)
+    except BrokenPipeError:
+        leave(sys.stderr)
 
 
 def quiet_libraries(debug: bool) -> None:
@@ -45,9 +51,9 @@ def quiet_libraries(debug: bool) -> None:
     logging.disable_progress_bar()
 
 
-def leave_stdout() -> None:
-    """Go on where whoever read stdout has left: what is printed from now on goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
+def leave(stream: TextIO) -> None:
+    """Go on where whoever read the stream has left: what is printed from now on goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python complains again at exit
 
 
 def print_answer(

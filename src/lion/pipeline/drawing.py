@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lion.atomic import atomic_write
 from lion.boxes import LabelledBox
 from lion.errors import LionError
-from lion.images import MAX_MEGAPIXELS, SAVED
+from lion.images import MAX_MEGAPIXELS, SAVED, ImageSource, open_image
 
 COLOURS = ("#e6194b", "#0a6cff", "#c95a00", "#1a9641", "#911eb4", "#007c89", "#c2187f", "#8a5a00")
 SMALLEST_SIDE = 320
@@ -71,13 +71,16 @@ class _Pen:
         return round(box[2]) + 2 * self.pad, round(box[3]) + 2 * self.pad
 
 
-def annotate(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = "") -> Image.Image:
+def annotate(image: ImageSource, boxes: Sequence[LabelledBox] = (), text: str = "") -> Image.Image:
     """Draw every box with its label, and ``text`` in a strip under the picture, on a new RGB picture.
 
-    Raises: LionError if picture and letters would take more than twice the pixels a picture may have.
+    The picture is taken as people see it, as boxes are (:func:`lion.images.open_image`).
+
+    Raises: LionError if it is no picture, or with its letters would take more than twice the pixels one may have.
     """
+    image = open_image(image)
     factor = max(1, -(-SMALLEST_SIDE // max(image.size)))
-    picture = image.convert("RGB")
+    picture = image
     if factor > 1:
         picture = picture.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     width = max(picture.width, SMALLEST_SIDE)

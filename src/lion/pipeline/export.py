@@ -28,7 +28,7 @@ COLUMNS = (
 """Of a CSV file; corners in pixels, the score is the box's."""
 
 
-def export(answers: Iterable[Answer], path: str | Path) -> None:
+def export(answers: Answer | Iterable[Answer], path: str | Path) -> None:
     """Write answers to one file or folder, atomically; a file that is there is replaced.
 
     Answers about one picture form one picture with all their boxes. A failed request has none: JSON lines and CSV
@@ -37,7 +37,7 @@ def export(answers: Iterable[Answer], path: str | Path) -> None:
     Raises: LionError as :func:`check_export`, for a picture without a file's name where the format needs one, or if the
         place cannot be written.
     """
-    rows = list(answers)
+    rows = [answers] if isinstance(answers, Answer) else list(answers)
     kind = check_export(path, [row.image for row in rows if not row.failed])
     try:
         if kind == ".yolo":

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self, Unpack, get_args, overload
+from typing import Any, NoReturn, Self, Unpack, get_args, overload
 
 import torch
 
@@ -116,7 +116,7 @@ class LionPipeline:
             decoding: a preset of :data:`DECODING`: ``lion``, ``official``, ``short``, ``boxes`` or ``greedy``.
 
         Raises:
-            LionError: no such model, device or preset, not a LION checkpoint, or weights that do not fit its
+            LionError: no such model, device, dtype or preset, not a LION checkpoint, or weights that do not fit its
                 configuration.
         """
         decoding_presets(decoding)  # a mistake is reported before the model is loaded
@@ -136,6 +136,10 @@ class LionPipeline:
 
     def __repr__(self) -> str:
         return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"
+
+    def __call__(self, *given: object, **more: object) -> NoReturn:
+        """Raise LionError: there is a method for each verb."""
+        raise LionError("call a verb: .caption(picture), .ask(picture, question), .locate(picture, phrase), ...")
 
     def answer(self, requests: Iterable[Request], *, on_error: OnError = "raise") -> Answers:
         """Answer any mix of requests, in order.
