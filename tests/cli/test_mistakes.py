@@ -117,6 +117,12 @@ CHEAP = [
     ["caption", "PICTURE", "--tags-from", "missing.jsonl"],
     ["caption", "PICTURE", "--tags", "a", "--no-tags"],
     ["captio", "PICTURE"],
+    ["info", "nowhere"],
+    ["bench", "./nowhere"],
+    ["bench", "--device", "toaster"],
+    ["serve", "nowhere"],
+    ["serve", "--decoding", "fast"],
+    ["eval", "okvqa", "--model", "nowhere"],
     ["PICTURE"],
 ]
 

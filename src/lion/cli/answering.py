@@ -182,16 +182,11 @@ def answer_pictures(
 
 
 def plan(names: Sequence[str], options: Options) -> tuple[list[str], list[Path | None]]:
-    """The pictures meant and where each is to be saved, with a note on what was left out, once model, tags and places
-    are known to be there: before anything heavy is loaded."""
-    from lion.checkpoints.finding import find_folder, is_hub_id
-
+    """The pictures meant and where each is to be saved, with a note on what was left out."""
     pictures, notes = expand(names)
     for note in notes:
         say("note", note)
     targets = plan_saves(options.save, pictures)
-    if options.model is not None and not is_hub_id(options.model):
-        find_folder(options.model)
     return pictures, targets
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lion.cli.options import Debug, Device, Json
+from lion.cli.options import Debug, Device, Json, known_model
 from lion.cli.output import Meter, quiet_libraries
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ LIMIT_SECONDS = 1.0
 
 def bench(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A checkpoint folder or Hub id. (default: lion-mini)")
+        str | None,
+        typer.Argument(
+            metavar="MODEL", callback=known_model, help="A checkpoint folder or Hub id. (default: lion-mini)"
+        ),
     ] = None,
     against: Annotated[
         Literal["generate", "instructblip", "ctranslate2"] | None,

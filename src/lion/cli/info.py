@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lion.cli.options import Debug, Json
+from lion.cli.options import Debug, Json, known_model
 from lion.cli.output import Meter, quiet_libraries
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A checkpoint folder or Hub id. (default: lion-mini)")
+        str | None,
+        typer.Argument(
+            metavar="MODEL", callback=known_model, help="A checkpoint folder or Hub id. (default: lion-mini)"
+        ),
     ] = None,
     json: Json = False,
     debug: Debug = False,

@@ -12,17 +12,50 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from lion.checkpoints.device import check_device_name
+from lion.checkpoints.finding import find_folder, is_hub_id
 from lion.errors import LionError
 
 if TYPE_CHECKING:
     from lion.pipeline.request import Tags as RequestTags
+
+PRESETS = ("lion", "official", "short", "boxes", "greedy")
+"""The names of `lion.pipeline.DECODING`, known without loading it."""
+
+
+# Names are checked when they are read, before anything heavy is loaded. Raises: LionError for one that is none.
+def known_model(name: str | None) -> str | None:
+    """The name of a model on this machine, or a Hub id, which is looked up once it is loaded."""
+    if name is not None and not is_hub_id(name):
+        find_folder(name)
+    return name
+
+
+def known_preset(name: str) -> str:
+    """One of PRESETS."""
+    if name not in PRESETS:
+        raise LionError(f"no decoding '{name}'; there are {', '.join(PRESETS)}")
+    return name
+
+
+def known_device(name: str | None) -> str | None:
+    """A name of devices, whether or not this machine has them."""
+    if name is not None:
+        check_device_name(name)
+    return name
+
 
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE", help="Pictures: files, folders, or quoted patterns like '*.jpg'.")
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="PATH|HUB_ID", help="A checkpoint folder or Hub id. (default: lion-mini)"),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="PATH|HUB_ID",
+        callback=known_model,
+        help="A checkpoint folder or Hub id. (default: lion-mini)",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Save = Annotated[
@@ -48,13 +81,15 @@ Decoding = Annotated[
     str,
     typer.Option(
         metavar="NAME",
+        callback=known_preset,
         help="How answers are generated: lion; official, as the released code does; short, as lion but questions are "
         "answered in few words; boxes, as lion but locate can generate nothing but a box; greedy, lion with one beam.",
     ),
 ]
-PRESETS = ("lion", "official", "short", "boxes", "greedy")
-"""The names of `lion.pipeline.DECODING`, known without loading it."""
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. (default: cuda if it is there, else cpu)")]
+Device = Annotated[
+    str | None,
+    typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. (default: cuda if it is there, else cpu)"),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the model together.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 
@@ -63,8 +98,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and librar
 class Options:
     """The shared options of one call.
 
-    Raises: LionError for options that contradict each other, ``--tags`` without a tag, or a name that is none of a
-        decoding or a device.
+    Raises: LionError for options that contradict each other, or ``--tags`` without a tag.
     """
 
     model: Model = None
@@ -90,9 +124,6 @@ class Options:
             raise LionError(f"{both[0]} and {both[1]} exclude each other; use one")
         if self.tags is not None and not self.prompt_tags:
             raise LionError("--tags names no tag; write --tags 'a, b', --no-tags or --empty-tags")
-        check_preset(self.decoding)
-        if self.device is not None:
-            check_device_name(self.device)
 
     @property
     def prompt_tags(self) -> RequestTags:
@@ -100,12 +131,6 @@ class Options:
         if self.tags is None:
             return [] if self.no_tags else "empty" if self.empty_tags else None
         return [tag.strip() for tag in self.tags.split(",") if tag.strip()]
-
-
-def check_preset(name: str) -> None:
-    """Raise LionError for a decoding of no name in PRESETS."""
-    if name not in PRESETS:
-        raise LionError(f"no decoding '{name}'; there are {', '.join(PRESETS)}")
 
 
 def shared_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

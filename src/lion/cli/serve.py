@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lion.cli.options import BatchSize, Debug, Decoding, Device
+from lion.cli.options import BatchSize, Debug, Decoding, Device, known_model
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
@@ -19,7 +19,9 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A checkpoint folder or Hub id.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", callback=known_model, help="A checkpoint folder or Hub id.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
