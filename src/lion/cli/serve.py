@@ -12,6 +12,9 @@ from lion.cli.options import BatchSize, Debug, Decoding, Device, known_model
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
+Served = Annotated[
+    str | None, typer.Argument(metavar="[MODEL]", callback=known_model, help="A checkpoint folder or Hub id.")
+]
 Cluster = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
 ]
@@ -19,9 +22,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", callback=known_model, help="A checkpoint folder or Hub id.")
-    ] = None,
+    model: Served = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
