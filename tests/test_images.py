@@ -415,8 +415,9 @@ def test_an_array_of_a_picture_that_is_transparent_lies_on_white_and_is_copied()
     [
         (np.zeros((4, 4, 3)), r"array of float64 .* uint8, 0 to 255; .*\(255 \* array\).round\(\).astype\('uint8'\)"),
         (np.zeros((4, 4), np.float32), "array of float32"),
-        (np.zeros((4, 4), bool), "array of bool"),
-        (np.zeros((4, 4), np.uint16), "array of uint16"),
+        (np.zeros((4, 4), bool), r"array of bool .*: \(255 \* array\).round\(\).astype\('uint8'\)"),
+        (np.zeros((4, 4), np.uint16), r"array of uint16 .* from 0 to 65535: \(array // 257\).astype\('uint8'\)"),
+        (np.zeros((4, 4), np.int32), r"array of int32 .* array.clip\(0, 255\).astype\('uint8'\)"),
         (np.array("a.png"), "array of <U5"),
         (np.zeros((3, 8, 9), np.uint8), r"channels first: array.transpose\(1, 2, 0\)"),
         (np.zeros((1, 8, 9), np.uint8), "channels first"),
@@ -431,6 +432,20 @@ def test_an_array_of_a_picture_that_is_transparent_lies_on_white_and_is_copied()
 def test_other_arrays_are_refused_with_the_fix(array, message):
     with pytest.raises(LionError, match=message):
         open_image(array)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint16, np.int16, np.int64, np.float16, np.float64])
+def test_what_the_error_advises_keeps_the_picture(kind):
+    top = {np.uint16: 65535, np.int16: 255, np.int64: 255}.get(kind, 1)
+    array = np.array([[0, top], [top, 0]], kind)
+    with pytest.raises(LionError) as error:
+        open_image(array)
+    advised = {
+        "(255 * array).round().astype('uint8')": lambda: (255 * array).round().astype("uint8"),
+        "(array // 257).astype('uint8')": lambda: (array // 257).astype("uint8"),
+        "array.clip(0, 255).astype('uint8')": lambda: array.clip(0, 255).astype("uint8"),
+    }
+    assert advised[str(error.value).rpartition(": ")[2]]().tolist() == [[0, 255], [255, 0]]
 
 
 def test_open_files_are_pictures_wherever_they_stand(tmp_path):

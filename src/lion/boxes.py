@@ -167,14 +167,22 @@ class BoxParse:
 def format_box(box: Box, decimals: int = 3) -> str:
     """A unit box as LION writes it: ``[0.120,0.340,0.560,0.780]`` (three decimals as released, no blanks).
 
-    Sides shorter than the last decimal vanish in the rounding. Raises: LionError for a pixel box or one that reaches
-    outside the picture.
+    Sides shorter than the last decimal vanish in the rounding (`has_written_area`). Raises: LionError for a pixel box
+    or one that reaches outside the picture.
     """
     if box.space != "unit":
         raise LionError("only a unit box can be written as text: call to_unit(width, height) first")
     if box != box.clamp():
         raise LionError(f"the box {box.xyxy()} reaches outside the picture: unit coordinates lie between 0 and 1")
     return "[" + ",".join(f"{abs(value):.{decimals}f}" for value in box.xyxy()) + "]"
+
+
+def has_written_area(box: Box, decimals: int = 6) -> bool:
+    """Whether a unit box still has an area once it is written; by default, with more decimals than any model writes.
+
+    Raises: LionError as `format_box`.
+    """
+    return parse_boxes(format_box(box, decimals)).ok
 
 
 def parse_boxes(text: str, *, over_the_edge: bool = False) -> BoxParse:
@@ -228,7 +236,7 @@ def unit_box(box: Box, size: tuple[int, int]) -> Box:
         inside = "0 to 1 each way" if box.space == "unit" else f"{size[0]}x{size[1]} pixels"
         hint = "; for pixels say so: --pixels, or Box(..., 'pixel')" if box.space == "unit" else ""
         raise LionError(f"the box {shown_box(box)} reaches outside the picture, which is {inside}{hint}")
-    if unit.area == 0:
+    if not has_written_area(unit):
         raise LionError(f"the box {shown_box(box)} has no area; x1 < x2 and y1 < y2 are needed")
     return unit
 

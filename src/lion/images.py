@@ -142,8 +142,7 @@ def _of_array(array: np.ndarray) -> Image.Image:
     shape = array.shape
     if array.dtype != np.uint8:
         raise LionError(
-            f"an array of {array.dtype} is no picture, it must be uint8, 0 to 255; from 0 to 1: "
-            "(255 * array).round().astype('uint8')"
+            f"an array of {array.dtype} is no picture, it must be uint8, 0 to 255; {in_8_bits(array.dtype)}"
         )
     if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (3, 4):
         raise LionError(f"an array of shape {shape} has its channels first: array.transpose(1, 2, 0) puts them last")
@@ -152,6 +151,15 @@ def _of_array(array: np.ndarray) -> Image.Image:
             f"an array of shape {shape} is no picture: give (height, width), (height, width, 3) or (height, width, 4)"
         )
     return Image.fromarray(array)
+
+
+def in_8_bits(kind: np.dtype[Any]) -> str:
+    """How an array of another kind becomes uint8, none of whose values wraps."""
+    if kind == np.bool_ or np.issubdtype(kind, np.floating):
+        return "from 0 to 1: (255 * array).round().astype('uint8')"
+    if kind == np.uint16:
+        return "from 0 to 65535: (array // 257).astype('uint8')"
+    return "clip its values, or scale them, to that: array.clip(0, 255).astype('uint8')"
 
 
 def content(source: Any) -> str | bytes:

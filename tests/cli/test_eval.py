@@ -149,7 +149,7 @@ def test_what_is_missing_is_told(run, world_model, data, tmp_path):
     assert ran.code == 0 and ran.err == "lion: note: okvqa: 24 of the official 5046 samples are there\n"
 
 
-def test_everything_on_drawn_pictures(run, world_model, tmp_path):
+def test_everything_on_drawn_pictures(run, world_model, tmp_path, monkeypatch):
     command = ("eval", "all-mini", "--model", world_model, "--out", tmp_path, "--limit", 1, "--json")
     ran = run(*command)
     assert ran.code == 0 and ran.err == ""
@@ -158,6 +158,9 @@ def test_everything_on_drawn_pictures(run, world_model, tmp_path):
     assert all(row["samples"] == 1 and row["official"] is None and row["drawn"] for row in ran.rows)
     report = run("eval", "report", tmp_path)
     assert report.code == 0 and "## Questions, drawn" in report.out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = run("eval", "report", tmp_path)
+    assert shown.code == 0 and "Questions, drawn" in shown.out and "##" not in shown.out and "| " not in shown.out
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,21 @@ def test_runs_side_by_side_have_a_bar_each_with_loss_and_speed(stderr, monkeypat
     assert silent.getvalue() == ""
 
 
+@pytest.mark.parametrize(("rank", "lines"), [("0", 2), ("1", 0)])
+def test_where_there_is_no_terminal_a_run_says_now_and_then_how_far_it_is(stderr, monkeypatch, rank, lines):
+    monkeypatch.setenv("RANK", rank)
+    now = [0.0]
+    monkeypatch.setattr("lion.cli.output.time.monotonic", lambda: now[0])
+    stream = stderr(False)
+    with Meter() as meter:
+        for step, now[0] in enumerate((1, 29, 31, 32, 60, 62), start=1):
+            meter.watch("stage1", step, 6, {"loss": 1.25, "samples_per_second": 40.0})
+    said = [f"lion: note: stage1  loss 1.250  40/s, {step} of 6" for step in (3, 6)]
+    assert [" ".join(line.split()) for line in stream.getvalue().splitlines()] == [
+        " ".join(line.split()) for line in said[:lines]
+    ]
+
+
 def test_an_error_takes_the_bar_down(stderr):
     stream = stderr(True)
     with pytest.raises(KeyError), Meter("answering", 4):

@@ -9,6 +9,7 @@ import pytest
 from lion.pipeline import DecodingPreset, request
 from lion.prompts import Task
 from lion.tagging import RamTagger, TagFile
+from tests.test_locks import holder
 
 
 @pytest.fixture
@@ -95,6 +96,17 @@ def test_what_was_tagged_before_a_stop_is_not_tagged_again(run, checkpoint, pict
     assert not path.exists()
     assert run(*command).code == 0 and seen == [1, 1, 1, 1]
     assert len(TagFile.read(path)) == 3 and [one.name for one in path.parent.iterdir()] == ["tags.jsonl"]
+
+
+def test_two_runs_that_write_one_file_do_not_meet(run, checkpoint, pictures, tmp_path):
+    path = tmp_path / "tags.jsonl"
+    command = ["tag", *pictures, "--out", path, "-m", checkpoint]
+    with holder(tmp_path / "tags.jsonl.lion-scores") as other:
+        ran = run(*command)
+        assert ran.code == 2 and f"tags.jsonl.lion-scores is being written by process {other.pid}" in ran.err
+        assert not path.exists() and len(ran.err.splitlines()) == 1
+    assert run(*command).code == 0 and len(TagFile.read(path)) == 3
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["pictures", "tags.jsonl"]
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(run, checkpoint, pictures, tmp_path):

@@ -1,6 +1,7 @@
 """``lion world``: scenes as files."""
 
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -42,6 +43,13 @@ def test_mistakes(run, tmp_path, options, says):
     ran = run("world", tmp_path / "world", *options)
     assert ran.code == 2 and len(ran.err.splitlines()) == 1 and says in ran.err
     assert not (tmp_path / "world").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--as", "refcoco"]])
+def test_more_than_the_disk_holds_is_refused_before_it_is_filled(run, tmp_path, options):
+    ran = run("world", tmp_path / "new" / "world", "--size", 10**13, *options)
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1 and not (tmp_path / "new").exists()
+    assert re.search(r"10,000,000,000,000 scenes take some [\d,]+ GB, and .* has [\d,]+ GB left; lower --size", ran.err)
 
 
 def test_a_tilde_is_the_home_folder(run, tmp_path, monkeypatch):

@@ -88,6 +88,9 @@ def test_weights_choose_tasks_and_flips_move_the_written_box(source):
         ({"image": "a.png", "caption": "x", "box": 0}, "line 1: box: .* not 4 numbers"),
         ({"image": "a.png", "caption": "x", "box": False}, "line 1: box: .* not 4 numbers"),
         ({"image": "a.png", "expression": "x", "box": [0, 0, 0, 0]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.3 + 1e-9, 0.6]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.6, 0.2 + 4e-7]}, "line 1: box: .* has no area"),
+        ({"image": "a.png", "expression": "x", "box": [1 - 1e-9, 0, 1, 1]}, "line 1: box: .* has no area"),
         ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.3, 0.6]}, "line 1: box: .* has no area"),
         ({"image": "a.png", "expression": "x", "box": [0.3, 0.2, 0.4, 0.2]}, "line 1: box: .* has no area"),
         ({"image": "a.png", "expression": "x", "box": [0.4, 0.2, 0.3, 0.6]}, "line 1: box: .* x1 <= x2"),
@@ -222,3 +225,22 @@ def test_pictures_may_lie_at_home_or_in_the_line(source, tmp_path, monkeypatch):
     for image in ("a.png", "~/a.png", str(path), path.as_uri(), uri):
         assert draw(source({"image": image, "caption": "a dog"}), Task.CAPTION).image.getpixel((0, 0)) == (255, 0, 0)
     assert read(type(path)("~/own.jsonl")).records[0].answers == ("a dog",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"image": "a.png", "caption": "caf\u00e9"}'.encode("latin-1"), r"is not UTF-8 text \(.*\): save it as UTF-8"),
+        ('{"image": "a.png", "caption": "x"}'.encode("utf-16"), "save it as UTF-8"),
+        (b'[{"image": "a.png", "caption": "x"}]', "line 1: a list is no JSON Lines; write one object a line"),
+        (b'[\n  {"image": "a.png", "caption": "x"}\n]', "line 1: a list is no JSON Lines; write one object a line"),
+        (b'{\n"image": "a.png",\n"caption": "x"}', "line 1: it is not JSON: .*; write one whole object a line"),
+    ],
+    ids=["Latin-1", "UTF-16", "a list", "a list over lines", "an object over lines"],
+)
+def test_files_that_are_no_json_lines(tmp_path, content, message):
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png")
+    (tmp_path / "own.jsonl").write_bytes(content)
+    with pytest.raises(LionError, match=message) as error:
+        read(tmp_path / "own.jsonl")
+    assert "get it again" not in str(error.value) and "\n" not in str(error.value)

@@ -13,6 +13,7 @@ from lion.boxes import format_box
 from lion.data.sources import READERS
 from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, WorldBenchmark
+from lion.eval.benchmark import SampleScore
 from lion.eval.document import Heading, Items, Table, html_body, markdown
 from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.eval.predictions import Predictions, run_folders
@@ -131,6 +132,7 @@ def test_errors_can_be_looked_at(runs, report):
     assert wrong["said"] == "<b>nonsense</b> | \n" and wrong["worth"] == 0 and wrong["right"]
     page = Tags((out / "report.html").read_text())
     assert len(page.pictures) == len(errors) and "<b>nonsense</b>" in page.text
+    assert "truth" in page.text and all(one["worth"] < 0.5 for one in errors if one["benchmark"] == "refcocog-test")
     for source in page.pictures:
         picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,"))))
         assert min(picture.size) >= 64
@@ -150,6 +152,15 @@ def test_the_worst_of_many(count):
     assert all(place < count for place in places[:count])
     if count == 100:
         assert places[-1] > 90  # from all of them, not the first ones
+
+
+def test_a_box_that_hits_is_no_error():
+    def located(iou, right_from):
+        return SampleScore("rec", str(iou), "", "", "", iou, lambda: None, right_from=right_from)
+
+    errors = worst_errors([located(iou, 0.5) for iou in (0.9, 0.5, 0.49, 0.0)])
+    assert [one.id for one in errors] == ["0.0", "0.49"]
+    assert [one.id for one in worst_errors([located(score, 1.0) for score in (0.9, 1.0)])] == ["0.9"]
 
 
 def test_the_worst_come_first_and_boxes_are_drawn(runs, data):

@@ -1,6 +1,8 @@
 """Pictures to pixels: bit for bit as the released transform makes them."""
 
+import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from lion.errors import LionError
+from lion.images import open_image
 from lion.model import LionImageProcessor
 from tests.parity.released import GOLDEN
 
@@ -212,6 +215,68 @@ def test_a_path_is_opened(tmp_path):
 def test_what_is_no_picture_is_named(images, message):
     with pytest.raises(LionError, match=message):
         LionImageProcessor(56)(images)
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return {"exif": exif}
+
+
+RAMP = np.arange(1200, dtype=np.uint16).reshape(30, 40)
+HALF = Image.fromarray(np.dstack([ARRAY, np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1))]))
+ODD = {
+    "transparent": (HALF, "PNG", {}),
+    "transparent grey": (HALF.convert("LA"), "PNG", {}),
+    "transparent palette": (PICTURE.convert("P"), "PNG", {"transparency": 3}),
+    "transparent colour": (PICTURE, "PNG", {"transparency": tuple(ARRAY[0, 0].tolist())}),
+    "16 bits": (Image.fromarray(RAMP * 54), "PNG", {}),
+    "floats": (Image.fromarray((RAMP / 1200).astype(np.float32)), "TIFF", {}),
+    "CMYK": (PICTURE.convert("CMYK"), "TIFF", {}),
+    "one bit": (PICTURE.convert("1"), "PNG", {}),
+    **{f"turned {number}": (PICTURE, "JPEG", turned(number)) for number in range(2, 9)},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_pictures_are_opened_as_the_pipeline_opens_them(name, tmp_path):
+    image, kind, options = ODD[name]
+    image.save(path := tmp_path / f"a.{kind.lower()}", kind, **options)
+    seen = LionImageProcessor(56)(np.asarray(open_image(path)))["pixel_values"]
+    with path.open("rb") as file:
+        for source in (path, str(path), f"file://{path}", path.read_bytes(), file, io.BytesIO(path.read_bytes())):
+            assert torch.equal(LionImageProcessor(56)(source)["pixel_values"], seen)
+    with Image.open(path) as opened:
+        assert torch.equal(LionImageProcessor(56)([opened])["pixel_values"], seen)
+    with Image.open(path) as opened:
+        assert np.array_equal(LionImageProcessor(56).resize(opened), LionImageProcessor(56).resize(open_image(path)))
+
+
+def test_transparent_arrays_lie_on_white():
+    seen = LionImageProcessor(56)(open_image(HALF))["pixel_values"]
+    array = np.asarray(HALF)
+    for source in (array, array.transpose(2, 0, 1), torch.from_numpy(array.copy()), array / 255):
+        assert torch.equal(LionImageProcessor(56)(source)["pixel_values"], seen)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_tensors_of_every_float(kind):
+    bits = torch.from_numpy(ARRAY.copy()) // 255
+    seen = LionImageProcessor(56)(bits * 255)["pixel_values"]
+    assert torch.equal(LionImageProcessor(56)(bits.to(kind))["pixel_values"], seen)
+
+
+@pytest.mark.parametrize("dark", [np.zeros((9, 9), np.uint16), torch.zeros(9, 9, dtype=torch.uint16)])
+def test_16_bits_are_not_taken_for_8(dark):
+    with pytest.raises(LionError, match=r"uint16 is no picture; .* from 0 to 65535: \(array // 257\)"):
+        LionImageProcessor(56)(dark)
+
+
+def test_what_cannot_be_opened_is_one_line(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    for source, says in ((tmp_path / "a.png", "not a picture Pillow can read"), (Path("none.png"), "no such file")):
+        with pytest.raises(LionError, match=says):
+            LionImageProcessor(56)(source)
 
 
 def test_a_scaled_picture_is_not_scaled_twice_nor_left_out_of_scale():

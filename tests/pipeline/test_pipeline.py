@@ -151,6 +151,8 @@ def test_lion_mini_is_a_warning_that_can_be_filtered(parts, monkeypatch):
             for _ in range(3):
                 LionPipeline.from_pretrained(name)
         assert [one.category for one in caught] == [DrawnScenesWarning] * count
+        shown = [warnings.formatwarning(one.message, one.category, one.filename, one.lineno) for one in caught]
+        assert all(text.startswith("lion-mini:1: DrawnScenesWarning: ") and text.count("\n") == 1 for text in shown)
     with pytest.raises(DrawnScenesWarning, match="photographs"), warnings.catch_warnings():
         warnings.simplefilter("error", DrawnScenesWarning)
         monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given: LoadedModel(*parts, "lion-mini"))

@@ -143,7 +143,14 @@ def test_a_box_too_thin_for_the_models_decimals_is_noted(pipeline, picture):
 
 @pytest.mark.parametrize(
     "box",
-    [Box(0.5, 0.5, 1.01, 0.9), Box(-0.1, 0, 1, 1), Box(0, 0, 91, 60, "pixel"), Box(0.3, 0.3, 0.3, 0.9)],
+    [
+        Box(0.5, 0.5, 1.01, 0.9),
+        Box(-0.1, 0, 1, 1),
+        Box(0, 0, 91, 60, "pixel"),
+        Box(0.3, 0.3, 0.3, 0.9),
+        Box(0.3, 0.3, 0.3 + 1e-9, 0.9),
+        Box(9, 9, 9 + 1e-8, 20, "pixel"),
+    ],
 )
 def test_a_region_must_lie_in_the_picture(pipeline, picture, box):
     with pytest.raises(LionError, match=r"reaches outside|no area"):

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from lion.atomic import no_space_left
 from lion.data.sample import BadSample
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 from lion.train.log import RunLog
 from lion.train.loop import fit, learning_rate
 from lion.train.parallel import make_accelerator
@@ -385,6 +385,25 @@ def test_how_answers_were_decoded_stands_beside_the_scores(tmp_path):
     assert [row["decoding"] for row in rows] == ["greedy, at most 7 tokens"] * 3
     assert record["decoding"] == "greedy, at most 7 tokens" and set(record["scores"]) == {"error"}
     assert logged_scores(toy)[12] == record["scores"]
+
+
+@pytest.mark.parametrize(("change", "alike"), [({}, True), ({"every": 4}, True), ({"samples": 2}, False)])
+@pytest.mark.parametrize("decoding", ["greedy", "5 beams"])
+def test_scores_are_set_beside_those_of_the_start_if_they_are_of_the_same(tmp_path, change, alike, decoding):
+    class Generating(Toy):
+        decoding = "greedy"
+
+    toy = recipe(tmp_path, validation={"every": 12, "samples": 1})
+    with pytest.raises(LionError, match="nan"):
+        train(toy, objective=Generating(toy, poison=7))
+    Generating.decoding = decoding
+    toy = recipe(tmp_path, validation={"every": 12, "samples": 1, **change})
+    alike = alike and decoding == "greedy"
+    with (
+        nullcontext() if alike else pytest.warns(LionWarning, match=r"toy: validation was changed since .* first step")
+    ):
+        record = train(toy, objective=Generating(toy))
+    assert ("scores_at_start" in record) == alike and record["decoding"] == decoding
 
 
 class Terminated(Toy):

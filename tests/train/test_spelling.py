@@ -57,6 +57,12 @@ def own(tmp_path):
     return parse({**fields, "optimizer": {"lr": 0.1}, "data": [{"source": "jsonl", "path": str(tmp_path / "a.jsonl")}]})
 
 
+def test_one_word_is_told_as_one(own, tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"image": "a.png", "caption": "a red bxq"}))
+    (note,) = dry_run(own)[0].notes
+    assert "no piece for 1 word of your texts and spells it (bxq); " in note and "learn to write it" in note
+
+
 def test_users_are_told_before_the_first_step(own):
     with pytest.warns(
         LionWarning, match=r"no piece for 12 words of your texts and spells them \(bxq, bzq, .*, gzq, \.\.\.\)"

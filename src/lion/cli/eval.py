@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -191,7 +192,13 @@ def report(
         from lion.eval.report import write_report
 
         markdown, record = write_report(folders, out, data)
-    print(json_module.dumps(record) if json else markdown.rstrip())
+    if json or not sys.stdout.isatty():
+        print(json_module.dumps(record) if json else markdown.rstrip())
+    else:
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(markdown))
     say("note", f"with pictures in {out / 'report.html'}")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 PROGRESS_AFTER = 2.0
 """Seconds of work after which a progress bar is shown."""
+
+LINE_EVERY = 30.0
+"""Seconds between lines of progress where stderr is no terminal."""
 
 SLOT = "{name}"
 """Stands for a picture's own name in --save."""
@@ -130,7 +135,8 @@ def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool
 
 
 class Meter:
-    """Progress bars on a terminal's stderr that appear once the work has lasted, with the time left.
+    """Progress bars on a terminal's stderr that appear once the work has lasted, with the time left; elsewhere `watch`
+    prints a line now and then.
 
     Args:
         what: the task; None where `watch` names tasks as they begin.
@@ -160,8 +166,9 @@ class Meter:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
         self._shown = False
-        shown = console.is_terminal and os.environ.get("RANK", "0") == "0"
-        self._timer = Timer(PROGRESS_AFTER, self._show) if shown else None
+        first = os.environ.get("RANK", "0") == "0"
+        self._timer = Timer(PROGRESS_AFTER, self._show) if first and console.is_terminal else None
+        self._next_line = math.inf if self._timer or not first else time.monotonic() + LINE_EVERY
 
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""
@@ -176,6 +183,9 @@ class Meter:
             self._tasks[task] = self._bar.add_task(task, total=total, completed=done)
         shown = f"{task}  loss {row['loss']:.3f}  {row['samples_per_second']:.0f}/s" if "loss" in row else task
         self._bar.update(self._tasks[task], completed=done, description=shown)
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY
+            say("note", f"{shown}, {done} of {total}")
         if done >= total:
             self._bar.remove_task(self._tasks.pop(task))
 

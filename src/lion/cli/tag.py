@@ -15,6 +15,7 @@ from lion.cli.answering import answer_pictures, introduce
 from lion.cli.options import Images, Options, shared_options
 from lion.cli.output import Meter, check_new, say
 from lion.errors import LionError
+from lion.locks import FolderLock
 
 if TYPE_CHECKING:
     from lion.pipeline import Answer, Request
@@ -45,7 +46,7 @@ def tag(
         raise LionError("--threshold and --top-k exclude each other; use one")
     rows: list[TagRow] = []
     out = out and out.expanduser()
-    scores = None if out is None else _place_of_scores(out)
+    scores, alone = (None, None) if out is None else _place_of_scores(out)
     try:
         code = answer_pictures(
             images,
@@ -54,35 +55,38 @@ def tag(
             load=lambda options: _load(options, threshold, top_k, rows, scores),
             writes=out is not None,
         )
+        if out is not None and scores is not None:
+            if rows:
+                from lion.tagging import write_tags
+
+                write_tags(out, rows)
+            shutil.rmtree(scores, ignore_errors=True)
     except KeyboardInterrupt:
         if out is not None:
             say("note", f"stopped after {len(rows)} pictures; the same command resumes there")
         raise
     finally:
-        if scores is not None:
+        if scores is not None and alone is not None:
+            alone.release()
             with suppress(OSError):
                 scores.rmdir()  # goes only where it is empty: a mistake leaves nothing behind
-    if out is not None and scores is not None:
-        if rows:
-            from lion.tagging import write_tags
-
-            write_tags(out, rows)
-        shutil.rmtree(scores, ignore_errors=True)
     raise typer.Exit(code)
 
 
-def _place_of_scores(out: Path) -> Path:
-    """The folder that keeps the scores until ``out`` is written, made at once, so that a bad path is reported early."""
+def _place_of_scores(out: Path) -> tuple[Path, FolderLock]:
+    """The folder that keeps the scores until ``out`` is written, made at once, so that a bad path is reported early.
+
+    Raises: LionError, also where another process writes ``out``.
+    """
     from lion.tagging.tag_file import check_format
 
     check_format(out)
     check_new("--out", out)
     folder = out.with_name(f"{out.name}.lion-scores")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return folder, FolderLock(folder)
     except OSError as error:
         raise LionError(f"cannot write {out}: {error.strerror or error}; name another place") from error
-    return folder
 
 
 @dataclass(frozen=True, slots=True)

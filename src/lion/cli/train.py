@@ -65,11 +65,10 @@ def train(
 
     A chain may end with test questions; answers and scores go to the folder `scores` beside the trained models.
     """
-    from lion.train.recipe import check_given_once, load_chain
+    from lion.train.recipe import load_chain
 
     if time and not dry_run:
         raise LionError("--time measures a step of a dry run; add --dry-run")
-    check_given_once(text.partition("=")[0] for text in overrides or [])
     chain = load_chain(recipe, overrides or [])
     quiet = partial(quiet_libraries, debug)
     quiet()
@@ -164,10 +163,15 @@ def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_js
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
     start = record.get("scores_at_start", {})
-    was = {name: f" (was {value:.3f})" for name, value in start.items()}
-    scores = [f"{name} {value:.3f}{was.get(name, '')}" for name, value in record["scores"].items()]
+    was = {name: f" (was {_shown(name, value)})" for name, value in start.items()}
+    scores = [f"{name} {_shown(name, value)}{was.get(name, '')}" for name, value in record["scores"].items()]
     for line in _columns(scores, *((52, 2) if start else (36, 3))):
         print(f"  {line}")
+
+
+def _shown(name: str, value: float) -> str:
+    """A score times 100, as lion eval prints it; a count or a distance as it is."""
+    return f"{value:.3g}" if name.endswith(("bad_samples", "_distance")) else f"{100 * value:.2f}"
 
 
 def _columns(cells: Sequence[str], width: int, across: int) -> list[str]:

@@ -1,5 +1,6 @@
 """``lion world``: scenes of the mini world as files, also as the original files of other datasets."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 from lion.cli.options import Debug
 from lion.cli.output import Meter
 from lion.errors import LionError
+
+BYTES_A_PIXEL = 0.3
+"""Of a drawn picture as PNG, without its texts."""
 
 
 def world(
@@ -33,6 +37,7 @@ def world(
     Pictures and one JSON line for each, readable by datasets.load_dataset("imagefolder", data_dir=OUT), and boxes in
     COCO's format. A run that was stopped goes on when it is started again. With --as, the files of another dataset.
     """
+    _check_room(out if dataset else out / split, size, pixels)
     try:
         with Meter("drawing", size) as meter:
             if dataset is None:
@@ -48,3 +53,12 @@ def world(
     except OSError as error:
         raise LionError(f"cannot write to {out}: {error.strerror or error}; name another folder") from error
     print(f"{size} scenes of the {split} split{said} in {folder}")
+
+
+def _check_room(folder: Path, size: int, pixels: int) -> None:
+    """Raise LionError if so many pictures surely do not fit; a folder that is there may hold some already."""
+    folder = folder.expanduser().absolute()
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    need, left = size * pixels**2 * BYTES_A_PIXEL / 1e9, shutil.disk_usage(place).free / 1e9
+    if need > left and place != folder:
+        raise LionError(f"{size:,} scenes take some {need:,.0f} GB, and {place} has {left:,.0f} GB left; lower --size")

@@ -78,6 +78,17 @@ class DatasetInfo:
     own_folder: bool = False
     """Whether its files must lie in a folder of its name, since another dataset's files have the same names."""
 
+    @property
+    def own(self) -> bool:
+        """Whether users write files of this format themselves, so that no page has them."""
+        return not self.splits
+
+    @property
+    def origin(self) -> str:
+        """What to do where its files are not found."""
+        name = "name its folder with --data DIR, in a recipe with folder: DIR"
+        return name if self.own else f"{self.name} comes from {self.annotations}: {name}"
+
     def reader(self, add_records: Callable[[AnnotationReader], int | None]) -> Reader:
         """Decorator that makes a function which adds records into a :class:`Reader`."""
         return Reader(self, add_records)
@@ -100,10 +111,7 @@ class AnnotationReader:
             raise LionError(f"{info.name} has no split {split!r}; its splits are {', '.join(info.splits)}")
         folder = Path(os.path.expanduser(folder))
         if not folder.is_dir():
-            raise LionError(
-                f"there is no folder {folder}; {info.name} comes from {info.annotations}: name its folder "
-                "with --data DIR, in a recipe with folder: DIR"
-            )
+            raise LionError(f"there is no folder {folder}; {info.origin}")
         self.info, self.folder, self.split, self.skip_bad = info, folder, split, skip_bad
         self.records: list[Record] = []
         self.skipped: list[tuple[str, str]] = []
@@ -132,8 +140,7 @@ class AnnotationReader:
         """The error for files none of which exists: names them, their origin and the flag."""
         return LionError(
             f"{self.info.name} ({self.split}): there is no {' or '.join(names)} in {self.folder} or "
-            f"{self.homes[0]}; it comes from {self.info.annotations}: name its folder with --data DIR, in "
-            "a recipe with folder: DIR"
+            f"{self.homes[0]}; {self.info.origin}"
         )
 
     def bytes(self, path: Path) -> bytes:
@@ -151,20 +158,22 @@ class AnnotationReader:
             value = json.loads(self.bytes(path), object_pairs_hook=partial(self._object, path))
         except LionError:
             raise
+        except UnicodeDecodeError as error:
+            raise self._not_utf8(path, error) from error
         except (ValueError, RecursionError) as error:
-            raise LionError(f"{path} is not JSON ({error}): it may be cut off, get it again") from error
+            raise LionError(f"{path} is not JSON ({error}): it may be cut off, mend it or get it again") from error
         return self._checked(path, value, kind) if key is None else self.member(path, value, key, kind)
 
     def member(self, path: Path, value: Any, key: str, kind: type = list) -> Any:
         """`value[key]` of a JSON file's value. Raises: LionError if there is none, or not of this kind."""
         if not isinstance(value, dict) or key not in value:
-            raise LionError(f"{path} has no {key!r}: it is not the file that {self.info.name} comes with")
+            raise LionError(f"{path} has no {key!r}: {self._other_file}")
         return self._checked(path, value[key], kind)
 
     def _checked(self, path: Path, value: Any, kind: type) -> Any:
         if not isinstance(value, kind):
             found = f"holds a {type(value).__name__} where a {kind.__name__} should be"
-            raise LionError(f"{path} {found}: it is not the file that {self.info.name} comes with")
+            raise LionError(f"{path} {found}: {self._other_file}")
         return value
 
     def table(self, path: Path, rows: Sequence[Any], key: str, noun: str) -> dict[str, Any]:
@@ -182,7 +191,17 @@ class AnnotationReader:
         try:
             return self.bytes(path).decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise LionError(f"{path} is not UTF-8 text ({error.reason}): get it again") from error
+            raise self._not_utf8(path, error) from error
+
+    def _not_utf8(self, path: Path, error: UnicodeDecodeError) -> LionError:
+        return LionError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8")
+
+    @property
+    def _other_file(self) -> str:
+        name = self.info.name
+        return (
+            f"it is no file in the format of {name}" if self.info.own else f"it is not the file that {name} comes with"
+        )
 
     def lines(self, path: Path) -> Iterator[tuple[int, str]]:
         """(line number from 1, text) of the lines that are not blank."""
@@ -194,10 +213,12 @@ class AnnotationReader:
         """(line number, value) of a JSON Lines file; a line that is not JSON is a bad record."""
         for number, line in self.lines(path):
             with self.record(path, number, "line"):
+                if line.lstrip().startswith("["):
+                    raise LionError("a list is no JSON Lines; write one object a line, without brackets and commas")
                 try:
                     value = json.loads(line, object_pairs_hook=unique_keys)
                 except json.JSONDecodeError as error:
-                    raise LionError(f"it is not JSON: {error.msg}") from error
+                    raise LionError(f"it is not JSON: {error.msg}; write one whole object a line") from error
                 yield number, value
 
     def cells(self, path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
@@ -232,7 +253,8 @@ class AnnotationReader:
             self._found[names] = next((path for path in paths if path.name in self._listing(path.parent)), None)
         if path := self._found[names]:
             return path
-        raise LionError(f"its picture {names[0]} is not in {self.folder}; pictures come from {self.info.pictures}")
+        where = "put it there, or correct its name" if self.info.own else f"pictures come from {self.info.pictures}"
+        raise LionError(f"its picture {names[0]} is not in {self.folder}; {where}")
 
     def _listing(self, folder: Path) -> frozenset[str]:
         if folder not in self._listings:
@@ -245,6 +267,8 @@ class AnnotationReader:
         """Context in which an error is reported for this record of this file, or with `skip_bad` listed as skipped."""
         try:
             yield
+        except BadRecord:  # of something in this one
+            raise
         except LionError as error:
             self._bad(file, ident, noun, str(error))
         except KeyError as error:

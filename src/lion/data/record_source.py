@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from PIL import Image, ImageOps
 
-from lion.boxes import Box, format_box, parse_boxes
+from lion.boxes import Box, format_box, has_written_area
 from lion.data.dataset import Dataset
 from lion.data.orientation import as_shown
 from lion.data.pictures import OnProgress
@@ -140,7 +140,7 @@ class RecordSource:
         image, box = self.augment(whole, record.box, " ".join(words), rng)
         record = replace(record, box=(box := box and box.clamp()))
         written = format_box(box, self.decimals) if box else ""
-        if box and not parse_boxes(written).ok:
+        if box and not has_written_area(box, self.decimals):
             raise LionError(f"its box {box.xyxy()} has no area once it is written with {self.decimals} decimals")
         fields = {name: getattr(record, name) for name in INSTRUCTION_FIELDS[task]}
         text = instruction(task, template=below(rng, len(INSTRUCTIONS[task])), decimals=self.decimals, **fields)

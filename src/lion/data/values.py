@@ -1,11 +1,12 @@
 """Checks of the values in annotation files: each returns the value, or raises what is wrong with it in one line."""
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lion.boxes import Box
+from lion.boxes import Box, has_written_area
 from lion.data.sample import Record
 from lion.errors import LionError
 from lion.prompts import Task
@@ -53,6 +54,13 @@ def entry(table: Mapping[str, Any], key: Any, what: str) -> Any:
     if (name := identifier(key)) not in table:
         raise LionError(f"it refers to the {what} {key}, which is not there")
     return table[name]
+
+
+def as_read(phrase: str) -> str:
+    """The phrase as people read it, to compare: without case, invisible characters, widths and repeated blanks."""
+    if not phrase.isascii():
+        phrase = unicodedata.normalize("NFKC", "".join(one for one in phrase if unicodedata.category(one) != "Cf"))
+    return " ".join(phrase.casefold().split())
 
 
 def numbers(values: Any, what: str, count: int) -> tuple[float, ...]:
@@ -109,7 +117,7 @@ def region_record(
             f"its box {list(bbox)} (x, y, width, height) reaches outside the picture of {width} x {height} pixels"
         )
     unit = box.to_unit(width, height)
-    if not unit.clamp().area:
+    if not has_written_area(unit.clamp()):
         raise LionError(f"its box {list(bbox)} (x, y, width, height) has no area inside the picture")
     return Record(
         identifier(id),

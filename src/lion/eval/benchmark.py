@@ -57,6 +57,8 @@ class SampleScore:
     box: Box | None = None
     """The reference box of REC, the given box of REG; unit square."""
     predicted_box: Box | None = None
+    right_from: float = 1.0
+    """The score from which it is no error: REC's IoU of 0.5."""
 
 
 class Benchmark(Protocol):

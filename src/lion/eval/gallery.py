@@ -29,9 +29,9 @@ figcaption p { margin: .2rem 0; overflow-wrap: anywhere }
 
 
 def worst_errors(samples: Sequence[SampleScore]) -> list[SampleScore]:
-    """The MAX_ERRORS lowest scores of each group."""
+    """The MAX_ERRORS lowest scores of each group, of those that are errors."""
     groups: dict[str, list[SampleScore]] = {}
-    for sample in samples:
+    for sample in (one for one in samples if one.score < one.right_from):
         groups.setdefault(sample.group, []).append(sample)
     return [group[i] for group in groups.values() for i in lowest([sample.score for sample in group])]
 
@@ -55,7 +55,7 @@ def annotated(sample: SampleScore) -> Image.Image:
     """The image, small, with the reference (or given) box and the predicted one. Raises: LionError if unreadable."""
     small = sample.image().copy()
     small.thumbnail((_SIDE, _SIDE))
-    labelled = {"right": sample.box, "answer": sample.predicted_box}
+    labelled = {"truth": sample.box, "answer": sample.predicted_box}
     boxes = [LabelledBox.of(label, box.clamp(), small.size) for label, box in labelled.items() if box]
     return annotate(small, boxes) if boxes else small
 
@@ -77,7 +77,7 @@ def _figure(model: str, sample: SampleScore) -> str:
     annotated(sample).save(buffer, "JPEG", quality=85)
     data = base64.b64encode(buffer.getvalue()).decode()
     record = error_record(model, sample)
-    record["worth"] = f"{record['worth']:g}"
-    shown = ("asked", "said", "right", "worth", "id")
+    record |= {"worth": f"{record['worth']:g}", "truth": record["right"]}
+    shown = ("asked", "said", "truth", "worth", "id")
     lines = "".join(f"<p><b>{name}</b> {html.escape(record[name])}</p>" for name in shown)
     return f'<figure><img alt="" src="data:image/jpeg;base64,{data}"><figcaption>{lines}</figcaption></figure>'

@@ -12,6 +12,9 @@ from lion.boxes import Box, parse_boxes
 from lion.errors import LionError
 from lion.metrics.statistics import Estimate, mean
 
+HIT = 0.5
+"""The IoU from which an answer is right."""
+
 
 def first_box(text: str) -> Box | None:
     """The first box of a text, in unit space; None if there is none or it is wrong. It may reach outside the image."""

@@ -3,6 +3,7 @@
 PIL and numpy only: torchvision's resize differs from the released environment's, and has no CPU build everywhere.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.processing_utils import ImagesKwargs
 
 from lion.errors import LionError
+from lion.images import in_8_bits, open_image
 
 _FROM_FILES = {"image_processor_type", "processor_class", "auto_map"}
 """What transformers writes beside the options."""
@@ -88,8 +90,9 @@ class LionImageProcessor(BaseImageProcessor):
         return {"height": self.image_size, "width": self.image_size}
 
     def resize(self, image: Image.Image) -> np.ndarray:
-        """A picture of any mode and size to uint8 (S, S, 3); of its own size without ``do_resize``."""
-        image = image.convert("RGB")
+        """A picture, opened as :func:`lion.images.open_image` does, to uint8 (S, S, 3); its own size without
+        ``do_resize``."""
+        image = open_image(image)
         if self.do_resize:
             image = image.resize((self.image_size, self.image_size), Image.Resampling(self.resample))
         return np.asarray(image)
@@ -110,8 +113,9 @@ class LionImageProcessor(BaseImageProcessor):
         """Pictures to ``pixel_values`` (B, 3, S, S).
 
         Args:
-            images: one picture or several, in lists of any depth: PIL's, paths and URLs as transformers opens them,
-                arrays and tensors (uint8, or floats from 0 to 1), of three axes or in batches of four.
+            images: one picture or several, in lists of any depth: what :func:`lion.images.open_image` opens, with its
+                orientation, transparency and bit depth; web addresses; arrays and tensors (0 to 255, or floats from 0
+                to 1), of three axes or in batches of four.
             **kwargs: options for this call. ``return_tensors`` is "pt" (by default), "np", or None for a list of
                 arrays; ``input_data_format`` ("channels_first" or "channels_last") is for arrays whose shape does not
                 tell.
@@ -134,10 +138,10 @@ class LionImageProcessor(BaseImageProcessor):
 
     def pictures(self, images: Any, channels: Any = None) -> list[Image.Image]:
         """All pictures of a nested list, in order, as PIL's; arguments and errors as :meth:`preprocess`."""
-        if isinstance(images, Image.Image):
-            return [images]
-        if isinstance(images, str):
-            return [self.fetch_images(images)]
+        if isinstance(images, str) and images[:8].lower().startswith(("http://", "https://")):
+            images = self.fetch_images(images)
+        if isinstance(images, Image.Image | str | os.PathLike | bytes) or hasattr(images, "read"):
+            return [open_image(images)]
         if isinstance(images, np.ndarray | Tensor) and images.ndim <= 3:
             return [_from_array(images, channels, self.do_rescale)]
         if isinstance(images, Sequence | np.ndarray | Tensor):
@@ -155,7 +159,8 @@ class LionImageProcessor(BaseImageProcessor):
 
 def _from_array(array: Any, channels: Any, rescale: bool) -> Image.Image:
     """A picture of three axes, or of two (grey). Raises: LionError if it is none, or not plainly one."""
-    array = array.detach().cpu().numpy() if isinstance(array, Tensor) else array
+    if isinstance(array, Tensor):  # NumPy has no bfloat16
+        array = (array.detach().float() if array.is_floating_point() else array.detach()).cpu().numpy()
     array = array[..., None] if array.ndim == 2 else array
     for counts in ((1, 3), (4,)):
         if channels is None and array.ndim == 3 and (array.shape[0] in counts) != (array.shape[2] in counts):
@@ -168,8 +173,12 @@ def _from_array(array: Any, channels: Any, rescale: bool) -> Image.Image:
         if not rescale:
             raise LionError("a picture of floats from 0 to 1 has its scale already; leave do_rescale=False out")
         array = np.rint(array * 255)
-    if array.dtype == bool or not array.size or not ((array >= 0) & (array <= 255) & (array == np.rint(array))).all():
-        raise LionError(f"an array of {array.dtype} is no picture; its values are 0 to 255, or floats from 0 to 1")
+    fits = array.dtype.kind in "iuf" and array.dtype != np.uint16 and array.size > 0
+    if not fits or not ((array >= 0) & (array <= 255) & (array == np.rint(array))).all():
+        how = in_8_bits(array.dtype)
+        raise LionError(
+            f"an array of {array.dtype} is no picture; its values are 0 to 255, or floats from 0 to 1; {how}"
+        )
     array = array.astype(np.uint8)
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 

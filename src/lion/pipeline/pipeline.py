@@ -51,6 +51,8 @@ Images = Picture | Pictures
 Answers = list[Answer]
 Rounds = Iterable[Round]
 Texts = str | Iterable[str]
+_WARNED: dict[Any, int] = {}
+"""Where Python keeps that a warning was shown."""
 
 
 class LionPipeline:
@@ -123,7 +125,8 @@ class LionPipeline:
         whole_number("batch_size", batch_size)
         loaded = load(model, device, dtype)
         if known := about(loaded.name):
-            warnings.warn(known, DrawnScenesWarning, stacklevel=1)  # from one place, so that Python shows it once
+            # From one place, so that Python shows it once, and of no file, whose line it would print as well.
+            warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
         return cls(
             loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
         )

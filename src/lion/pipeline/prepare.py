@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transformers import BatchFeature
 
-from lion.boxes import Box, format_box, parse_boxes, shown_box, unit_box
+from lion.boxes import Box, has_written_area, shown_box, unit_box
 from lion.errors import LionError
 from lion.model import LionProcessor
 from lion.model.processing_lion import is_readable
@@ -116,9 +116,8 @@ def _region_instruction(box: object, size: tuple[int, int], decimals: int) -> tu
     if not isinstance(box, Box):
         raise LionError(f"a box is lion.Box(x1, y1, x2, y2), not {shown(box)}")
     unit = unit_box(box, size)
-    readable = parse_boxes(format_box(unit, decimals)).ok
     note = f"at the {decimals} decimals that the model reads, the box {shown_box(box)} has no area"
-    return instruction(Task.REG, box=unit, decimals=decimals), None if readable else note
+    return instruction(Task.REG, box=unit, decimals=decimals), None if has_written_area(unit, decimals) else note
 
 
 def _is_round(value: object) -> bool:

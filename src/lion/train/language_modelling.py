@@ -114,10 +114,11 @@ class LanguageModelling(Objective):
         spelt = spelt_words(texts, self.processor.tokenizer)
         if not spelt:
             return []
+        count, them = ("1 word", "it") if len(spelt) == 1 else (f"{len(spelt)} words", "them")
         shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
         return [
-            f"{self.recipe.name}: the tokenizer has no piece for {len(spelt)} words of your texts and spells them "
-            f"({shown}); the frozen language model will hardly learn to write them (docs/finetuning.md)"
+            f"{self.recipe.name}: the tokenizer has no piece for {count} of your texts and spells {them} "
+            f"({shown}); the frozen language model will hardly learn to write {them} (docs/finetuning.md)"
         ]
 
     def build(self) -> nn.Module:

@@ -157,9 +157,11 @@ def validate(run: Run) -> None:
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
             scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
-        decoding = {"decoding": run.objective.decoding} if run.objective.decoding else {}
+        how = {"decoding": run.objective.decoding} if run.objective.decoding else {}
+        if settings := run.recipe.validation:
+            how["questions"] = settings.model_dump_json(include={"samples", "data"})
         seconds = round(time.monotonic() - started, 2)
-        run.log.write("validation", run.progress.step, {**scores, **decoding, "seconds": seconds})
+        run.log.write("validation", run.progress.step, {**scores, **how, "seconds": seconds})
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 

@@ -34,6 +34,9 @@ from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
 
+HOW = ("decoding", "questions")
+"""Keys of a row of validation.jsonl that say what its scores are of."""
+
 Done = tuple[Recipe, Mapping[str, Any], bool]
 """A recipe, the record of its run, and whether it had finished before."""
 
@@ -179,6 +182,10 @@ def finish(run: Run) -> dict[str, Any]:
     recipe = run.recipe
     logged = logged_scores(recipe) if run.accelerator.is_main_process else {}
     scores = logged[max(logged)] if logged else {}
+    alike = 0 in logged and _validated_alike(recipe)
+    if 0 in logged and not alike:
+        changed = "validation was changed since the first step, whose scores no longer compare"
+        warnings.warn(f"{recipe.name}: {changed}; validation.jsonl has them", LionWarning, stacklevel=3)
     record = {
         "name": recipe.name,
         "fingerprint": run.progress.fingerprint,
@@ -187,7 +194,7 @@ def finish(run: Run) -> dict[str, Any]:
         "bad_samples": run.progress.bad_samples,
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
-        **({"scores_at_start": logged[0]} if 0 in logged else {}),
+        **({"scores_at_start": logged[0]} if alike else {}),
         **({"decoding": run.objective.decoding} if scores and run.objective.decoding else {}),
         "hardware": hardware(run.accelerator.device),
         "precision": "bf16" if run.dtype == torch.bfloat16 else "fp32",
@@ -240,9 +247,18 @@ def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
 
 def logged_scores(recipe: Recipe) -> dict[int, dict[str, float]]:
     """The scores in validation.jsonl by step; 0: before the first one."""
-    path = recipe.folder / "validation.jsonl"
-    rows = map(json.loads, path.read_text().splitlines() if path.is_file() else ())
     return {
-        row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", "decoding")}
-        for row in rows
+        row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", *HOW)}
+        for row in _validations(recipe)
     }
+
+
+def _validations(recipe: Recipe) -> list[dict[str, Any]]:
+    path = recipe.folder / "validation.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _validated_alike(recipe: Recipe) -> bool:
+    """Whether the first and the last scores are of the same questions, decoded in the same way."""
+    first, *_, last = _validations(recipe) * 2
+    return all(first.get(key, last.get(key)) == last.get(key) for key in HOW)  # 0.1.0 logged no questions

@@ -335,12 +335,17 @@ def test_a_folder_below_serves_as_well(case, folder, tmp_path):
     assert len(read(case.name, tmp_path / "elsewhere", case.split).records) == case.count
 
 
+def origin(case, own):
+    """What a message about a missing file holds: a page, but of a format that users write themselves."""
+    return "http" if READERS[case.name].info.splits else own
+
+
 @by_name
 def test_a_missing_file_names_file_origin_and_flag(case, folder):
     for name in case.files:
         case.put(folder)
         (folder.path / name).unlink()
-        fails(case, folder, name.rsplit("/", 1)[-1].rsplit(".", 1)[0], "http", "--data")
+        fails(case, folder, name.rsplit("/", 1)[-1].rsplit(".", 1)[0], origin(case, "name its folder"), "--data")
     with pytest.raises(LionError, match=r"there is no folder .* --data DIR"):
         read(case.name, folder.path / "gone", case.split)
 
@@ -361,7 +366,7 @@ def test_a_missing_picture_names_the_record(case, folder):
     case.put(folder)
     (folder.path / case.pictures[0]).unlink()
     skip = case.count // 2
-    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], "http", "skip_bad", skip=skip)
+    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], origin(case, "put it there"), "skip_bad", skip=skip)
 
 
 @by_name
@@ -574,6 +579,96 @@ def test_plain_captions_twice_or_for_no_picture(folder):
     with pytest.raises(LionError, match="caption 2: it refers to the image 7, which is not there"):
         read("coco-caption", folder.path, "val2017")
     assert read("coco-caption", folder.path, "val2017", skip_bad=True).records[0].answers == ("a",)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+@pytest.mark.parametrize(
+    ("name", "split", "file", "content"),
+    [
+        (
+            "coco-caption",
+            "test",
+            "dataset_coco.json",
+            lambda *raw: {
+                "images": [
+                    {
+                        "filepath": "val2017",
+                        "filename": "1.jpg",
+                        "cocoid": 1,
+                        "split": "test",
+                        "sentences": [{"raw": one} for one in raw],
+                    }
+                ]
+            },
+        ),
+        (
+            "coco-caption",
+            "val2017",
+            "captions_val2017.json",
+            lambda *raw: {
+                "images": [{"id": 1, "file_name": "1.jpg"}],
+                "annotations": [{"id": n, "image_id": 1, "caption": one} for n, one in enumerate(raw)],
+            },
+        ),
+        (
+            "textcaps",
+            "val",
+            "TextCaps_0.1_val.json",
+            lambda *raw: {
+                "data": [
+                    {
+                        "image_id": "1",
+                        "caption_id": 1,
+                        "image_path": "val2017/1.jpg",
+                        "image_width": 9,
+                        "image_height": 9,
+                        "reference_strs": list(raw),
+                    }
+                ]
+            },
+        ),
+        ("flickr30k", "test", "flickr30k_test.json", lambda *raw: [{"image": "1.jpg", "caption": list(raw)}]),
+    ],
+)
+def test_a_blank_caption_is_no_reference(folder, name, split, file, content, blank):
+    folder.put(file, content("a cat", blank, "a dog"))
+    folder.pictures("val2017/1.jpg", "flickr30k-images/1.jpg")
+    with pytest.raises(
+        LionError, match=r"image 1(\.jpg)?: its reference caption is missing or empty \(fix it"
+    ) as error:
+        read(name, folder.path, split)
+    assert str(error.value).count("fix it") == 1
+    loaded = read(name, folder.path, split, skip_bad=True)
+    assert loaded.records[0].answers == ("a cat", "a dog") and len(loaded.skipped) == 1
+
+
+def test_a_blank_expression_is_no_reference_of_the_others(folder):
+    case = next(case for case in CASES if case.name == "refcoco")
+    case.put(folder, case.changed(lambda rows: rows[0]["sentences"][0].update(sent=" ")))
+    records = case.read(folder, skip_bad=True).records
+    assert records[0].answers == ("cat 11",)
+
+
+@pytest.mark.parametrize("name", ["okvqa"])
+def test_an_annotation_of_another_picture_is_bad(folder, name):
+    case = next(case for case in CASES if case.name == name)
+    case.put(folder, case.changed(lambda rows: rows[0].update(image_id=2)))
+    fails(case, folder, "question 1: its annotation belongs to another image, 1", skip=1)
+
+
+@pytest.mark.parametrize("again", ["the cat", "The  Cat", "the\u200b cat"])
+def test_a_phrase_of_two_boxes_denotes_neither(folder, again):
+    def region(number, phrase, x, image=1):
+        box = {"x": x, "y": 0, "width": 9, "height": 9}
+        return {"region_id": number, "image_id": image, "phrase": phrase, **box}
+
+    one = [region(1, "the cat", 0), region(2, again, 20), region(3, "a mat", 0), region(4, "a mat ", 0)]
+    regions = [{"id": 1, "regions": one}, {"id": 2, "regions": [region(5, "the cat", 20, image=2)]}]
+    folder.put("region_descriptions.json", regions)
+    folder.put("image_data.json", [{"image_id": n, "width": 100, "height": 50} for n in (1, 2)])
+    folder.pictures("VG_100K/1.jpg", "VG_100K/2.jpg")
+    found = {record.id: record.task for record in read("visual-genome", folder.path, "train").records}
+    assert found == {"1": "reg", "2": "reg", "3": "rec", "4": "rec", "5": "rec"}
 
 
 def test_an_evil_pickle_is_refused_and_does_nothing(folder, tmp_path):

@@ -51,11 +51,45 @@ def test_without_iscrowd_nothing_is_a_crowd(one):
     assert served(own(one, [row])()) == {"1": ("cup", Task.REC)}
 
 
-@pytest.mark.parametrize("other", ["kite", "Kite", "KITE", " kite", "kite\n"])
+@pytest.mark.parametrize("key", ["isCrowd", "is_crowd", "IsCrowd", "ISCROWD", "iscrowd_"])
+@pytest.mark.parametrize("value", [0, 1, True])
+def test_another_spelling_of_iscrowd_is_named(one, key, value):
+    load = own(one, [annotation(1, **{key: value}), annotation(2)])
+    with pytest.raises(LionError, match=f"annotation 1: its key {key} is called iscrowd in COCO's format; rename it"):
+        load()
+    assert len(load(skip_bad=True).records) == 1
+
+
+def test_a_file_of_crowds_says_so(one):
+    with pytest.raises(LionError, match=r"own\.json holds crowds alone.* mark single ones iscrowd: 0"):
+        own(one, [annotation(1, iscrowd=1), annotation(2, iscrowd=True)])()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "kite", "Kite", "KITE", " kite", "kite\n", "ki\u200bte", "\ufeffkite", "kite\u2060", "kit\u00ade",
+        "\uff4b\uff49\uff54\uff45", "kite\u00a0", "\u3000kite",
+    ],
+)  # fmt: skip
 def test_two_categories_of_one_name_denote_no_single_thing(one, other):
     rows = [annotation(1), annotation(2, category_id=2)]
     assert {task for _, task in served(own(one, rows, ("kite", other))()).values()} == {Task.REG}
     assert set(served(own(one, rows, ("kite", "kites"))()).values()) == {("kite", Task.REC), ("kites", Task.REC)}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("stra\u00dfe", "STRASSE"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("traffic light", "traffic\u00a0 light"),
+        ("1 \u00b2", "1 2"),
+    ],
+)
+def test_names_are_compared_as_people_read_them(one, name, other):
+    rows = [annotation(1), annotation(2, category_id=2)]
+    assert {task for _, task in served(own(one, rows, (name, other))()).values()} == {Task.REG}
 
 
 @pytest.mark.parametrize("mixed", [1.0, "1"])
@@ -76,6 +110,26 @@ def test_entries_of_one_file_are_one_picture(one):
     rows = [annotation(1), annotation(2, image_id=2)]
     records = own(one, rows, images=[image(1), image(2)])()
     assert {task for _, task in served(records).values()} == {Task.REG}
+
+
+def test_errors_of_an_own_file_send_nobody_to_cocos_page(folder):
+    row = annotation(1)
+    with pytest.raises(LionError, match=r"its picture own/a\.jpg is not in .*; put it there, or correct its name"):
+        own(folder, [row])()
+    for value, says in (
+        ([], "holds a list where a dict should be: it is no file in the format of coco-detection"),
+        ({"images": []}, "has no 'categories': it is no file in the format of coco-detection"),
+        ('{"images": [', r"is not JSON \(.*\): it may be cut off, mend it or get it again"),
+        ('{"images": "\u00e9"}'.encode("latin-1"), "is not UTF-8 text .*: save it as UTF-8"),
+    ):
+        folder.put("own.json", value)
+        with pytest.raises(LionError, match=says) as error:
+            read("coco-detection", folder.path, "own")
+        assert "cocodataset" not in str(error.value)
+    for path, split in ((folder.path, "other"), (folder.path / "none", "own")):
+        with pytest.raises(LionError, match="name its folder with --data DIR") as error:
+            read("coco-detection", path, split)
+        assert "cocodataset" not in str(error.value)
 
 
 # -- which picture is meant --------------------------------------------------------------------------------------------

@@ -317,7 +317,7 @@ def test_a_bad_picture_is_named(parts, data, tmp_path):
     benchmark = on("okvqa", bad(data, tmp_path, 2), limit=4)
     record = benchmark.selection.records[2]
     pipeline = drawn_pipeline(parts)
-    with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*--skip-bad\)$"):
+    with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*lion eval --skip-bad\)$"):
         ask(pipeline, benchmark, tmp_path / "run")
 
 
@@ -475,7 +475,9 @@ def test_boxes_of_a_picture_that_is_stored_turned_are_scored_as_people_see_them(
 
 def test_what_cannot_be_turned_is_an_error_or_skipped(data, tmp_path):
     first = turned(data, tmp_path, 3)
-    with pytest.raises(LionError, match=rf"^refcoco-testA record {first.id}: .*orientation 3.* with --skip-bad\)$"):
+    with pytest.raises(
+        LionError, match=rf"^refcoco-testA record {first.id}: .*orientation 3.* with lion eval --skip-bad\)$"
+    ):
         _ = on("refcoco-testA", tmp_path).selection
     whole, left = on("refcoco-testA", data).selection, on("refcoco-testA", tmp_path, skip_bad=True).selection
     gone = [one.id for one in whole.records if one.meta["image_id"] == first.meta["image_id"]]
@@ -486,5 +488,5 @@ def test_what_cannot_be_turned_is_an_error_or_skipped(data, tmp_path):
 def test_a_bad_record_names_the_option_of_lion_eval(data, tmp_path):
     first = turned(data, tmp_path, 1)
     Path(first.image).unlink()
-    with pytest.raises(LionError, match=r"skip bad records with --skip-bad\)$"):
+    with pytest.raises(LionError, match=r"skip bad records with lion eval --skip-bad\)$"):
         _ = on("refcoco-testA", tmp_path).selection

@@ -61,7 +61,7 @@ def test_a_recipe_by_its_name_under_with(tmp_path):
         ("chain: [[3]]", "['3'] is neither a recipe's name nor".replace("[", r"\[").replace("]", r"\]")),
         ("chain: [3]", "no recipe and no file is called 3"),
         ("chain: [{recipe: mini-vit, with: [steps]}]", "is neither a recipe's name nor"),
-        ("chain: [{recipe: mini-vit, with: {steps: 2024-01-01}}]", "steps: input should be a valid integer"),
+        ("chain: [{recipe: mini-vit, with: {steps: 2024-01-01}}]", "steps: must be a whole number"),
         ("chain: [{recipe: mini-vit, steps: 3}]", "is neither a recipe's name nor"),
         ("chain: [mini]", "mini is a chain of recipes"),
         ("chain: [mini-vit]\nsteps: 3", "steps: a chain file holds `chain` and `questions` alone"),

@@ -1,5 +1,6 @@
 """Reading recipes: overrides, files that are none, and the shipped files, all valid."""
 
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -24,10 +25,17 @@ def test_overrides_reach_into_the_tree(tmp_path):
         ("steps", "an override is key=value"),
         ("data.one.scenes=3", "data.one.scenes: the recipe has no such place"),
         ("data.4.scenes=3", "data.4.scenes: the recipe has no such place"),
+        ("data.-1.scenes=3", "data.-1.scenes: the recipe has no such place"),
+        ("data.00.scenes=3", "data.00.scenes: the recipe has no such place"),
+        ("data.+0.scenes=3", "data.+0.scenes: the recipe has no such place"),
+        ("data.0_0.scenes=3", "data.0_0.scenes: the recipe has no such place"),
+        ("data. 0.scenes=3", "data. 0.scenes: the recipe has no such place"),
+        ("data.\uff10.scenes=3", "data.\uff10.scenes: the recipe has no such place"),
+        ("data.-0={}", "data.-0: the recipe has no such place"),
         ("steps.fast=3", "steps.fast: the recipe has no such place"),
         ("steps=[1", "steps=[1 is not YAML"),
     ):
-        with pytest.raises(LionError, match=message.replace(".", r"\.").replace("[", r"\[")):
+        with pytest.raises(LionError, match=re.escape(message)):
             load(file, [wrong])
 
 
@@ -75,6 +83,16 @@ def test_files_that_are_no_recipes(tmp_path):
 def test_a_setting_that_another_would_replace_is_refused(keys, says):
     with pytest.raises(LionError, match=says) if says else nullcontext():
         check_given_once(keys)
+
+
+@pytest.mark.parametrize("read", [load, load_chain])
+def test_python_refuses_a_setting_given_twice_too(tmp_path, read):
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(BASE))
+    with pytest.raises(LionError, match="steps: is given after steps, which it would replace"):
+        read(tmp_path / "own.yaml", iter(["steps=3", "seed=2", "steps=4"]))
+    (tmp_path / "chain.yaml").write_text("chain: [mini-vit]")
+    with pytest.raises(LionError, match="mini-vit:steps: is given after mini-vit:steps"):
+        load_chain(tmp_path / "chain.yaml", ["mini-vit:steps=3", "mini-vit:steps=4"])
 
 
 TWICE = """\

@@ -41,11 +41,11 @@ def coco_caption(reader: AnnotationReader) -> None:
             with reader.record(file, ident(image, "cocoid", "filename"), "image"):
                 if _in_split(image, reader.split):
                     name = f"{image['filepath']}/{image['filename']}"
-                    _add(reader, image["cocoid"], [one["raw"] for one in image["sentences"]], name)
+                    _add(reader, file, image["cocoid"], [one["raw"] for one in image["sentences"]], name)
     elif file.name == lavis:
         for name, references in _lavis(reader, file).items():
             with reader.record(file, name, "image"):
-                _add(reader, int(PurePosixPath(name).stem.rsplit("_", 1)[-1]), references, name)
+                _add(reader, file, int(PurePosixPath(name).stem.rsplit("_", 1)[-1]), references, name)
     else:
         _plain(reader, file, "val2014")
 
@@ -68,7 +68,7 @@ def flickr30k(reader: AnnotationReader) -> None:
         for image in reader.json(file, "images"):
             with reader.record(file, ident(image, "filename"), "image"):
                 if _in_split(image, reader.split):
-                    _add_flickr(reader, image["filename"], [one["raw"] for one in image["sentences"]])
+                    _add_flickr(reader, file, image["filename"], [one["raw"] for one in image["sentences"]])
         return
     if file.name == f"flickr30k_{reader.split}.json":
         references = _lavis(reader, file)
@@ -85,7 +85,7 @@ def flickr30k(reader: AnnotationReader) -> None:
                 references.get(place.rsplit("#", 1)[0], []).append(caption)
     for name, captions in references.items():
         with reader.record(file, name, "image"):
-            _add_flickr(reader, name, captions)
+            _add_flickr(reader, file, name, captions)
 
 
 @DatasetInfo("textcaps", {"train": 21_953, "val": 3_166, "test": 3_289}, _TEXTCAPS, _TEXTCAPS).reader
@@ -103,7 +103,7 @@ def textcaps(reader: AnnotationReader) -> None:
             rows.setdefault(text(row["image_id"], "image_id"), row)
     for number, row in rows.items():
         with reader.record(file, number, "image"):
-            references = () if hidden else texts(row.get("reference_strs"), "reference captions")
+            references = () if hidden else _whole(reader, file, number, row.get("reference_strs"))
             pictures = (f"{'test' if hidden else 'train'}_images/{number}.jpg", row["image_path"])
             size = (row["image_width"], row["image_height"])
             meta = {"image_id": number, "image_classes": row.get("image_classes", []), "size": size}
@@ -138,14 +138,24 @@ def _plain(reader: AnnotationReader, file: Path, folder: str) -> None:
     for number, image in images.items():
         with reader.record(file, number, "image"):
             usual = f"{'' if folder.endswith('2017') else f'COCO_{folder}_'}{number:0>12}.jpg"
-            _add(reader, image["id"], references[number], f"{folder}/{image.get('file_name', usual)}")
+            _add(reader, file, image["id"], references[number], f"{folder}/{image.get('file_name', usual)}")
 
 
-def _add(reader: AnnotationReader, id: object, references: Any, *pictures: str) -> None:
-    picture, answers = reader.image(*pictures), texts(references, "reference captions")
+def _whole(reader: AnnotationReader, file: Path, id: object, captions: Any) -> tuple[str, ...]:
+    """The captions of a picture; a blank one, to which no caption is like, is a bad record."""
+    whole = []
+    for caption in texts(captions, "reference captions"):
+        with reader.record(file, id, "image"):
+            whole.append(text(caption, "reference caption"))
+    return tuple(whole)
+
+
+def _add(reader: AnnotationReader, file: Path, id: object, references: Any, *pictures: str) -> None:
+    picture, answers = reader.image(*pictures), _whole(reader, file, id, references)
     reader.add(Record(identifier(id), picture, Task.CAPTION, answers=answers, meta={"image_id": id}))
 
 
-def _add_flickr(reader: AnnotationReader, name: str, references: Any) -> None:
-    file = text(name, "file name").removeprefix("flickr30k-images/")
-    _add(reader, PurePosixPath(file).stem, references, f"flickr30k-images/{file}", f"flickr30k_images/{file}")
+def _add_flickr(reader: AnnotationReader, file: Path, name: str, references: Any) -> None:
+    name = text(name, "file name").removeprefix("flickr30k-images/")
+    pictures = [f"{folder}/{name}" for folder in ("flickr30k-images", "flickr30k_images")]
+    _add(reader, file, PurePosixPath(name).stem, references, *pictures)

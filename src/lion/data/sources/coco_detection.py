@@ -10,7 +10,8 @@ from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sources.captions import COCO_PICTURES
-from lion.data.values import entry, ident, region_record, text, truth
+from lion.data.values import as_read, entry, ident, region_record, text, truth
+from lion.errors import LionError
 from lion.prompts import Task
 
 
@@ -19,7 +20,7 @@ def coco_detection(reader: AnnotationReader) -> None:
     """`<split>.json`, such as `instances_val2017.json`; pictures lie in the folder of its last word, `val2017`.
 
     Crowd annotations make no records; beside one, the category's name does not denote a single object. Names are
-    compared without regard to case and blanks. `meta`: `ann_id`, `image_id`, `category`, `bbox` (x, y, width, height in
+    compared as people read them (`as_read`). `meta`: `ann_id`, `image_id`, `category`, `bbox` (x, y, width, height in
     pixels), `size` (width, height).
     """
     file = reader.file(f"{reader.split}.json")
@@ -34,14 +35,18 @@ def coco_detection(reader: AnnotationReader) -> None:
             image = entry(images, row["image_id"], "image")
             name = " ".join(text(entry(categories, row["category_id"], "category")["name"], "category").split())
             picture = reader.image(f"{folder}/{image['file_name']}", image["file_name"])
-            alike[picture, name.casefold()] += 1
+            alike[picture, as_read(name)] += 1
+            if other := [key for key in row if key != "iscrowd" and key.replace("_", "").casefold() == "iscrowd"]:
+                raise LionError(f"its key {other[0]} is called iscrowd in COCO's format; rename it")
             if not truth(row.get("iscrowd", 0), "iscrowd"):
                 found.append((row, picture, name))
+    if alike and not found and not reader.skipped:
+        raise LionError(f"{file} holds crowds alone, and none of them is a single object; mark single ones iscrowd: 0")
     for row, picture, name in found:
         with reader.record(file, ident(row, "id"), "annotation"):
             image = entry(images, row["image_id"], "image")
             meta = {"ann_id": row["id"], "image_id": row["image_id"], "category": name}
             size = (image["width"], image["height"])
             record = region_record(row["id"], picture, name, row["bbox"], size, meta)
-            single = alike[picture, name.casefold()] == 1
+            single = alike[picture, as_read(name)] == 1
             reader.add(record if single else replace(record, task=Task.REG, also=()))

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lion.boxes import Box
+from lion.boxes import Box, has_written_area
 from lion.data.dataset import AnnotationReader, Dataset, DatasetInfo
 from lion.data.sample import Record
 from lion.data.values import numbers
@@ -102,7 +102,7 @@ def _box(value: Any) -> Box:
         box = Box(x1, y1, x2, y2)
         if box != box.clamp():
             raise LionError(f"{value} reaches outside the picture; divide pixels by its width and height")
-        if not box.area:
+        if not has_written_area(box):
             raise LionError(f"{value} has no area")
     except LionError as error:
         raise LionError(f"box: {error} (a box is x1,y1,x2,y2 in the unit square)") from error

@@ -47,6 +47,7 @@ def _add_records(reader: AnnotationReader, refs: str) -> None:
         with reader.record(file, ident(row, "ref_id"), "ref"):
             if row["split"] == reader.split:
                 expressions = texts([one["sent"] for one in row["sentences"] if "sent" in one], "sentences")
+                expressions = tuple(one for one in expressions if one.strip())  # a blank one is a bad sentence below
                 sentences = row["sentences"]
         for sentence in sentences:
             with reader.record(file, ident(sentence, "sent_id"), "sentence"):

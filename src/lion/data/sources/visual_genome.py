@@ -1,12 +1,16 @@
-"""Visual Genome: phrases for regions, which train REC and REG, and questions."""
+"""Visual Genome: phrases for regions, which train REC and REG, and questions.
+
+A phrase of several boxes of a picture denotes none of them, and they serve REG only.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
-from lion.data.values import entry, ident, identifier, region_record, text
+from lion.data.values import as_read, entry, ident, identifier, region_record, text
 from lion.prompts import Task
 
 _HOME = "https://homes.cs.washington.edu/~ranjay/visualgenome/api.html"
@@ -35,6 +39,13 @@ def visual_genome(reader: AnnotationReader) -> None:
             size = (image["width"], image["height"])
             meta = {"region_id": region["region_id"], "image_id": number}
             reader.add(region_record(region["region_id"], _picture(reader, number), phrase, bbox, size, meta))
+    keys = [(one.image, as_read(one.expression or "")) for one in reader.records]
+    boxes: dict[object, set[object]] = {}
+    for key, one in zip(keys, reader.records, strict=True):
+        boxes.setdefault(key, set()).add(one.box)
+    for place, key in enumerate(keys):
+        if len(boxes[key]) > 1:
+            reader.records[place] = replace(reader.records[place], task=Task.REG, also=())
 
 
 def _questions(reader: AnnotationReader) -> None:

@@ -4,6 +4,7 @@ from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.sources.captions import COCO_PICTURES
 from lion.data.values import entry, ident, identifier, integer, text, texts
+from lion.errors import LionError
 from lion.prompts import Task
 
 
@@ -47,6 +48,8 @@ def _add_records(reader: AnnotationReader, prefix: str) -> None:
             answers: tuple[str, ...] = ()
             if reader.split != "test":
                 truth_row = entry(annotations, question_id, "annotation")
+                if identifier(truth_row.get("image_id", image_id)) != identifier(image_id):
+                    raise LionError(f"its annotation belongs to another image, {truth_row['image_id']}")
                 given = truth_row["answers"]
                 answers = texts([one["answer"] for one in given], "reference answers")
                 kinds = {key: truth_row.get(key) for key in ("question_type", "answer_type")}

@@ -24,11 +24,12 @@ from lion.eval.predictions import SKIPPED
 from lion.eval.questions import QuestionSet
 from lion.images import open_image
 from lion.metrics import Estimate
-from lion.metrics.rec import first_box
+from lion.metrics.rec import HIT, first_box
 from lion.pipeline import DecodingPreset, LionPipeline, Request, Verb
 from lion.pipeline.request import decoding_presets
 from lion.prompts import BENCHMARK_PROMPTS, Task, benchmark_prompt
 
+_SKIP = "lion eval --skip-bad"
 _NO_ANSWER = {SKIPPED: "not answered"}
 
 
@@ -64,7 +65,7 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
     try:
         dataset = paper.read(folder, skip_bad=skip_bad)
     except BadRecord as error:
-        raise BadRecord(error.problem, "--skip-bad") from error
+        raise BadRecord(error.problem, _SKIP) from error
     chosen = paper.choose(dataset.records)
     sizes = {paper.sample(record): paper.size(record) for record in chosen}
     found = Counter(map(paper.sample, chosen))
@@ -75,7 +76,7 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
     }
     if incomplete and not skip_bad:
         sample, reason = next(iter(incomplete.items()))
-        raise BadRecord(f"{paper.name} {sample}: {reason}", "--skip-bad")
+        raise BadRecord(f"{paper.name} {sample}: {reason}", _SKIP)
     samples = [sample for sample in sizes if sample not in incomplete][:limit]
     selected = set(samples)
     records, unfit = [], {}
@@ -84,7 +85,7 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
             records.append(as_shown(record))
         except LionError as error:
             if not skip_bad:
-                raise BadRecord(f"{paper.name} record {record.id}: {error}", "--skip-bad") from error
+                raise BadRecord(f"{paper.name} record {record.id}: {error}", _SKIP) from error
             unfit[paper.sample(record)] = str(error)
     records = [record for record in records if paper.sample(record) not in unfit]
     skipped = [*dataset.skipped, *((str(sample), reason) for sample, reason in (incomplete | unfit).items())]
@@ -297,7 +298,8 @@ class DatasetBenchmark(Benchmark):
         answers = " / ".join(dict.fromkeys(record.answers))
         reference = format_box(record.box.clamp()) if located and record.box else answers
         image, predicted = partial(open_image, record.image), first_box(text) if located else None
-        return SampleScore(self.title, record.id, prompt, text, reference, score, image, record.box, predicted)
+        boxes = (record.box, predicted, HIT if located else 1.0)
+        return SampleScore(self.title, record.id, prompt, text, reference, score, image, *boxes)
 
     def _scored(
         self, read: ReadPredictions

@@ -22,7 +22,7 @@ from lion.eval.predictions import Prediction
 from lion.eval.questions import QuestionSet
 from lion.eval.world import report as world_report
 from lion.eval.world.scores import Sources, references, score_questions, score_tagger
-from lion.metrics.rec import first_box
+from lion.metrics.rec import HIT, first_box
 from lion.pipeline import LionPipeline, Request, Verb
 from lion.prompts import Task
 from lion.tagging import RamTagger
@@ -157,7 +157,8 @@ class WorldBenchmark(Benchmark):
         score = scores[_SAMPLE_SCORE.get(one.set, "accuracy")].value
         reference = format_box(one.box) if located and one.box else one.answer
         image, predicted = partial(render, shown), first_box(text) if located else None
-        return SampleScore(f"{self.label}: {name}", one.id, prompt, text, reference, score, image, one.box, predicted)
+        boxes = (one.box, predicted, HIT if located else 1.0)
+        return SampleScore(f"{self.label}: {name}", one.id, prompt, text, reference, score, image, *boxes)
 
 
 class _TaggerQuestions(QuestionSet):

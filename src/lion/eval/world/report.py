@@ -1,4 +1,4 @@
-"""The drawn world's scores as tables: each beside the baselines and the target."""
+"""The drawn world's scores as tables, in percent: each beside the baselines and the target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,9 +67,9 @@ def _row(name: str, score: Mapping[str, Any], blind_run: bool) -> list[str]:
     return [
         name,
         str(score["n"]),
-        *("-" if value is None else f"{value:.3f}" for value in columns),
+        *("-" if value is None else f"{100 * value:.1f}" for value in columns),
         "" if above is None else f"{above:+.1f}",
-        "" if target is None else f"{target:.2f}",
+        "" if target is None else f"{100 * target:.0f}",
         {True: "yes", False: "NO", None: ""}[score["met"]],
     ]
 

@@ -28,6 +28,30 @@ from lion.train.recipe.schema import (
 )
 from lion.train.stages import STAGES
 
+_SECTION = "must be a section of settings, as in {{key: value}}"
+_WANTED = {
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must be letters, digits, _, - and ., and begin with a letter or digit",
+    "path_type": "must be a path",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list, as in [one, two]",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have no more than {max_length} entries",
+    "model_type": _SECTION,
+    "model_attributes_type": _SECTION,
+    "dict_type": _SECTION,
+    "union_tag_invalid": "its source must be one of {expected_tags}",
+    "union_tag_not_found": "must name its source, as in {{source: jsonl, path: my.jsonl}}",
+}
+"""What a value has to be, by the type of pydantic's complaint; those of bounds and choices read well as they are."""
+
 
 def shipped() -> list[str]:
     """Names of the shipped recipes."""
@@ -39,12 +63,13 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         recipe: a shipped name (`mini-stage1`) or the path of a YAML file.
-        overrides: `key=value` with dots into the tree (`data.0.scenes=500`); values are YAML, and the last one holds.
+        overrides: `key=value` with dots into the tree (`data.0.scenes=500`), each key once; values are YAML.
 
     Raises:
-        LionError: an unknown recipe, setting or stage, a value out of range, or a contradiction.
+        LionError: an unknown recipe, setting or stage, a setting given twice, a value out of range, or a contradiction.
     """
-    fields = read(recipe)
+    overrides, fields = list(overrides), read(recipe)
+    check_given_once(text.partition("=")[0] for text in overrides)
     for text in overrides:
         override(fields, text)
     return parse(fields, name=str(fields.get("name", recipe)))
@@ -76,9 +101,10 @@ def load_chain(recipe: str | Path, overrides: Iterable[str] = ()) -> Chain:
 
     Raises: LionError if the file is no chain of this form, or as :func:`load`.
     """
-    fields = read(recipe)
+    overrides, fields = list(overrides), read(recipe)
     if "chain" not in fields:
         return Chain((load(recipe, overrides),))
+    check_given_once(text.partition("=")[0] for text in overrides)
     if extra := sorted(set(fields) - {"chain", "questions"}):
         raise LionError(
             f"{recipe}: {extra[0]}: a chain file holds `chain` and `questions` alone; put settings under an entry's "
@@ -171,10 +197,19 @@ def set_value(fields: dict[str, Any], key: str, value: Any) -> None:
         for part in path:
             if isinstance(node, dict) and node.get(part) is None:
                 node[part] = {}
-            node = node[int(part) if isinstance(node, list) else part]
-        node[int(last) if isinstance(node, list) else last] = value
+            node = node[_place(node, part)]
+        node[_place(node, last)] = value
     except (AttributeError, IndexError, TypeError, ValueError):
         raise LionError(f"{key}: the recipe has no such place; lists are counted from 0, as in data.0.scenes") from None
+
+
+def _place(node: Any, part: str) -> int | str:
+    """A part of a dotted key in a list or a mapping. Raises: ValueError for a second spelling of a number: 00, -1."""
+    if not isinstance(node, list):
+        return part
+    if part != str(abs(number := int(part))):
+        raise ValueError(part)
+    return number
 
 
 def _first_problem(error: ValidationError, stage: str) -> str:
@@ -197,7 +232,10 @@ def _first_problem(error: ValidationError, stage: str) -> str:
         return f"{where}: {given} is called {RENAMED_VALUES[given]} now"
     if not where:
         return message
-    shown = given if given and isinstance(given, str) else repr(given)
+    shown = given if given and isinstance(given, str) else "empty" if given in (None, "") else repr(given)
+    if problem["type"] in _WANTED:
+        message = _WANTED[problem["type"]].format(**problem.get("ctx", {}))
+    message = message.replace("Input should", "must")
     return f"{where}: {message[0].lower()}{message[1:]} (it is {shown})"
 
 

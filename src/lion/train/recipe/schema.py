@@ -14,7 +14,7 @@ from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.prompts import Task
-from lion.train.stages import STAGES, Options, Section, Share, Stage
+from lion.train.stages import AUXILIARY_LOSSES, STAGES, Options, Section, Share, Stage
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 """Folder of the recipes in the package."""
@@ -201,6 +201,9 @@ class Recipe(Section):
         row, tasks = self.row, ", ".join(sorted(self.row.tasks))
         for name in self._changed_but_unread():
             yield f"{name}: {self.stage} does not read it; leave it out"
+        if not any(isinstance(source, WorldData) for source in self.data):
+            for name in (name for name in AUXILIARY_LOSSES if getattr(self.options, name, 0)):
+                yield f"options.{name}: only drawn scenes have what it needs, and no source is world; leave it out"
         for name, source in self._sources():
             if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
                 yield f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {tasks}"
