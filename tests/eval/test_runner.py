@@ -7,6 +7,7 @@ import torch
 
 from lion.errors import LionError
 from lion.eval import DatasetBenchmark, Evaluation, WorldBenchmark, benchmark_of, rescore
+from lion.eval.predictions import Predictions
 from lion.eval.runner import model_fingerprint
 from lion.eval.world.benchmark import SETS
 from lion.eval.world.report import TABLE
@@ -63,7 +64,7 @@ def test_scores_and_report_are_written(whole):
     assert record["seconds"] > 0 and record["scores"]["rec/mean_iou"]["n"] == N
     report = (folder / "report.md").read_text()
     for name in TABLE:
-        assert f"| {name} | {record['scores'][name]['n']} | {record['scores'][name]['value']:.3f} |" in report
+        assert f"| {name} | {record['scores'][name]['n']} | {100 * record['scores'][name]['value']:.1f} |" in report
     assert "grey picture" not in report.split("*n*")[0] and "## Slices" in report
     assert len({line.count("|") for line in report.splitlines() if line.startswith("|")}) == 1
     assert all(row["text"] is not None for name, row in said(folder) if name != "tagger.jsonl")
@@ -205,6 +206,34 @@ def test_a_damaged_line_is_named(parts, tmp_path):
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(LionError, match=says):
             rescore(tmp_path)
+
+
+WHOLE = {
+    **dict.fromkeys(("benchmark", "model_fingerprint", "decoding", "model", "commit", "date", "hardware", "versions")),
+    **dict.fromkeys(("limit", "blind_run", "tagger", "data", "skip_bad", "drawn")),
+    "settings": dict.fromkeys(
+        ("dataset", "split", "data_hashes", "mode", "prompt", "wording", "decoding", "tags"),
+    ),
+}
+"""run.json of a benchmark, as version 0.1.0 wrote it."""
+
+
+@pytest.mark.parametrize(
+    "key", [*WHOLE, *(f"settings.{key}" for key in WHOLE["settings"] if key not in ("dataset", "split"))]
+)
+def test_a_run_that_lacks_something_is_refused_in_one_line(tmp_path, key):
+    def written(run):
+        (tmp_path / "run.json").write_text(json.dumps(run))
+        return Predictions(tmp_path).run()
+
+    assert written(WHOLE) == WHOLE
+    run = {**WHOLE, "settings": dict(WHOLE["settings"])}
+    section, _, name = key.rpartition(".")
+    del (run[section] if section else run)[name]
+    with pytest.raises(
+        LionError, match=rf"run\.json lacks '{name}', as of another version; run it again with another --out"
+    ):
+        written(run)
 
 
 def test_two_answers_to_one_question_are_an_error(parts, tmp_path):

@@ -10,8 +10,8 @@ from lion.cli.options import Debug
 from lion.cli.output import Meter
 from lion.errors import LionError
 
-BYTES_A_PIXEL = 0.3
-"""Of a drawn picture as PNG, without its texts."""
+BYTES_A_SIDE = 90
+"""Of a picture, for each pixel of its side: 4 kB at 64 pixels, 24 kB at 256, 121 kB at 1024, as measured."""
 
 
 def world(
@@ -59,6 +59,6 @@ def _check_room(folder: Path, size: int, pixels: int) -> None:
     """Raise LionError if so many pictures surely do not fit; a folder that is there may hold some already."""
     folder = folder.expanduser().absolute()
     place = next(path for path in (folder, *folder.parents) if path.exists())
-    need, left = size * pixels**2 * BYTES_A_PIXEL / 1e9, shutil.disk_usage(place).free / 1e9
+    need, left = size * pixels * BYTES_A_SIDE / 1e9, shutil.disk_usage(place).free / 1e9
     if need > left and place != folder:
         raise LionError(f"{size:,} scenes take some {need:,.0f} GB, and {place} has {left:,.0f} GB left; lower --size")

@@ -26,6 +26,11 @@ FIXED = ("benchmark", "model_fingerprint", "settings", "decoding")
 """Keys of run.json that all predictions of a folder share; the number of questions may grow."""
 FIRST_CALL = ("model", "commit", "date", "hardware", "versions")
 """Keys of run.json that stay those of the first call."""
+_OF_DATASETS, _SETTINGS = (
+    ("data", "skip_bad", "drawn"),
+    ("data_hashes", "mode", "prompt", "wording", "decoding", "tags"),
+)
+"""Further keys of run.json, and of its settings, of all runs but the drawn world's."""
 
 
 class Predictions:
@@ -58,8 +63,12 @@ class Predictions:
         path = self.folder / "run.json"
         missing = f"{self.folder} holds no run.json; name the folder that lion eval wrote"
         found = _read_json(path, missing, "run it again with another --out")
-        if absent := [key for key in (*FIXED, *FIRST_CALL, "limit", "blind_run") if key not in found]:
-            raise LionError(f"{path} lacks {absent[0]!r}; run it again with another --out")
+        absent = [key for key in (*FIXED, *FIRST_CALL, "limit", "blind_run", "tagger") if key not in found]
+        if not absent and "dataset" in found["settings"]:
+            absent = [key for key in _OF_DATASETS if key not in found]
+            absent += [key for key in _SETTINGS if key not in found["settings"]]
+        if absent:
+            raise LionError(f"{path} lacks {absent[0]!r}, as of another version; run it again with another --out")
         return found
 
     def record(self) -> dict[str, Any]:

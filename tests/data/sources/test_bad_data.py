@@ -366,7 +366,15 @@ def test_a_missing_picture_names_the_record(case, folder):
     case.put(folder)
     (folder.path / case.pictures[0]).unlink()
     skip = case.count // 2
-    fails(case, folder, case.rows[0], case.pictures[0].rsplit("/", 1)[-1], origin(case, "put it there"), "skip_bad", skip=skip)
+    fails(
+        case,
+        folder,
+        case.rows[0],
+        case.pictures[0].rsplit("/", 1)[-1],
+        origin(case, "put it there"),
+        "skip_bad",
+        skip=skip,
+    )
 
 
 @by_name

@@ -317,7 +317,7 @@ def test_a_bad_picture_is_named(parts, data, tmp_path):
     benchmark = on("okvqa", bad(data, tmp_path, 2), limit=4)
     record = benchmark.selection.records[2]
     pipeline = drawn_pipeline(parts)
-    with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*lion eval --skip-bad\)$"):
+    with pytest.raises(LionError, match=rf"^okvqa record {record.id}: .*{record.image.name}.*--skip-bad\)$"):
         ask(pipeline, benchmark, tmp_path / "run")
 
 
