@@ -212,7 +212,7 @@ def test_a_chain_can_end_with_questions(run, chain, tmp_path):
 def test_mistakes_are_one_line(run, chain):
     for words, message in (
         (("mini-stage11",), "did you mean mini-stage1?"),
-        (("mini-stage1", "steps=zero"), "mini-stage1: steps: input should be a valid integer"),
+        (("mini-stage1", "steps=zero"), "mini-stage1: steps: must be a whole number"),
         (("mini-stage1", "fast"), "an override is key=value"),
         (("mini-stage1", "steps=100", "seed=1", "steps=200"), "steps: is given after steps, which it would replace"),
         (("mini-stage2", "root=nowhere"), "there is no folder nowhere/"),

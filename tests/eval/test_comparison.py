@@ -6,6 +6,7 @@ import pytest
 
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark, compare
+from lion.eval.document import markdown
 from lion.eval.report import write_report
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on
@@ -106,9 +107,10 @@ def test_a_report_of_two_runs_has_the_difference(parts, data, tmp_path):
     before = answer(parts, data, "refcocog-test", tmp_path / "before", wrong=range(5))
     after = answer(parts, data, "refcocog-test", tmp_path / "after")
     third = answer(parts, data, "gqa", tmp_path / "gqa", limit=3)
-    text, record = write_report([before, after, third], tmp_path / "report")
+    document, record = write_report([before, after, third], tmp_path / "report")
+    text = markdown(document)
     (difference,) = record["differences"]
     assert difference["difference"] == pytest.approx(25) and "after" in difference["run"]
     assert "## Differences" in text and "| 100.00 | 75.00 | +25.00 [" in text
     assert json.loads((tmp_path / "report" / "report.json").read_text())["differences"][0]["interval"]
-    assert "## Differences" not in write_report([before, third], tmp_path / "report")[0]
+    assert "## Differences" not in markdown(write_report([before, third], tmp_path / "report")[0])

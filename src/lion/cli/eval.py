@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from lion.cli.answering import introduce, read_tags
-from lion.cli.eval_tables import print_differences, print_paper, print_world
+from lion.cli.eval_tables import print_differences, print_document, print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Json, Options, shared_options
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
@@ -189,16 +189,14 @@ def report(
     out = out or folders[0] / "report"
     with Meter("writing the report"):
         quiet_libraries(debug)
+        from lion.eval.document import markdown
         from lion.eval.report import write_report
 
-        markdown, record = write_report(folders, out, data)
+        document, record = write_report(folders, out, data)
     if json or not sys.stdout.isatty():
-        print(json_module.dumps(record) if json else markdown.rstrip())
+        print(json_module.dumps(record) if json else markdown(document).rstrip())
     else:
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(markdown))
+        print_document(document)
     say("note", f"with pictures in {out / 'report.html'}")
 
 

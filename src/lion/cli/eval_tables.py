@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lion.eval.comparison import Difference
+    from lion.eval.document import Block
 
 
 def print_world(folder: Path, record: Mapping[str, Any]) -> None:
@@ -47,6 +48,31 @@ def print_differences(differences: Sequence[Difference]) -> None:
         numbers = [f"{one.value:.2f}", f"{one.value_against:.2f}", one.shown, str(one.n)]
         cells.append([one.benchmark, one.score, *numbers])
     _print("difference from the other run, paired by sample", cells)
+
+
+def print_document(document: Sequence[Block]) -> None:
+    """A report on a terminal; what is too wide for it is folded."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from lion.eval.document import Heading, Items, Table
+
+    for block in document:
+        match block:
+            case Table(rows):
+                shown = Shown(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+                for place, name in enumerate(rows[0]):
+                    shown.add_column(name, overflow="fold", no_wrap=place < 2)  # what is scored, and how
+                for row in rows[1:]:
+                    shown.add_row(*row)
+                Console().print(shown, markup=False)
+            case Items(lines):
+                print(*(f"* {line}" for line in lines), sep="\n")
+            case Heading(text):
+                print(f"\n{text}")
+            case str():
+                print(block)
 
 
 def _print(title: str, rows: Sequence[Sequence[str]]) -> None:

@@ -118,7 +118,7 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     ]
 
 
-def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> tuple[str, dict[str, Any]]:
+def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> tuple[list[Block], dict[str, Any]]:
     """Write report.md, report.json and report.html for these runs, and return the contents of the first two.
 
     Args:
@@ -150,7 +150,6 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         document += [Heading("Differences"), Table(comparison_table(differences)), _PAIRED]
     if unscored:
         document += [Heading("Not scored"), Items([f"{folder}: {_GO_ON}" for folder in unscored])]
-    text = markdown(document)
     report = {
         "rows": [asdict(row) for row in rows],
         "differences": [asdict(one) for one in differences],
@@ -158,10 +157,10 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
         "errors": [error_record(*error) for error in errors],
     }
-    atomic_write(out / "report.md", text)
+    atomic_write(out / "report.md", markdown(document))
     atomic_write_json(out / "report.json", report)
     atomic_write(out / "report.html", html_page(document, errors))
-    return text, report
+    return document, report
 
 
 def _with_missing(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
