@@ -63,6 +63,16 @@ def test_one_word_is_told_as_one(own, tmp_path):
     assert "no piece for 1 word of your texts and spells it (bxq); " in note and "learn to write it" in note
 
 
+def test_expressions_of_several_boxes_are_counted_and_told(own, tmp_path):
+    lines = [("a red", 0.1), ("A  red", 0.2), ("a blue", 0.1), ("a blue", 0.1), ("red", 0.3)]
+    rows = [{"image": "a.png", "expression": words, "box": [x, 0.1, 0.9, 0.9]} for words, x in lines]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    notes = dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes
+    assert [note for note in notes if "the same expression, 1 times (the first: a red)" in note]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "task": "reg"}) + "\n" for row in rows))
+    assert not [note for note in dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes if "several" in note]
+
+
 def test_users_are_told_before_the_first_step(own):
     with pytest.warns(
         LionWarning, match=r"no piece for 12 words of your texts and spells them \(bxq, bzq, .*, gzq, \.\.\.\)"

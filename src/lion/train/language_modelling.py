@@ -26,9 +26,11 @@ from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import BadSample, Source
 from lion.data.sources import jsonl, read
 from lion.data.sources.world import WorldSource
+from lion.data.values import as_read
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
 from lion.pipeline.request import decoding_presets
+from lion.prompts import Task
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
@@ -110,16 +112,25 @@ class LanguageModelling(Objective):
 
     def notes(self) -> list[str]:
         records = [one for source in self.sources if isinstance(source, RecordSource) for one in source.dataset.records]
+        found = []
         texts = (text for one in records for text in (one.question, one.expression, *one.answers) if text)
-        spelt = spelt_words(texts, self.processor.tokenizer)
-        if not spelt:
-            return []
-        count, them = ("1 word", "it") if len(spelt) == 1 else (f"{len(spelt)} words", "them")
-        shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
-        return [
-            f"{self.recipe.name}: the tokenizer has no piece for {count} of your texts and spells {them} "
-            f"({shown}); the frozen language model will hardly learn to write {them} (docs/finetuning.md)"
-        ]
+        if spelt := spelt_words(texts, self.processor.tokenizer):
+            count, them = ("1 word", "it") if len(spelt) == 1 else (f"{len(spelt)} words", "them")
+            shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
+            found.append(
+                f"{self.recipe.name}: the tokenizer has no piece for {count} of your texts and spells {them} "
+                f"({shown}); the frozen language model will hardly learn to write {them} (docs/finetuning.md)"
+            )
+        boxes: dict[tuple[object, str], set[object]] = {}
+        for one in records if Task.REC in self.recipe.row.tasks else ():
+            if one.expression and Task.REC in (one.task, *one.also):
+                boxes.setdefault((one.image, as_read(one.expression)), set()).add(one.box)
+        if several := [expression for (_, expression), apart in boxes.items() if len(apart) > 1]:
+            found.append(
+                f"{self.recipe.name}: several boxes of a picture have the same expression, {len(several)} times (the "
+                f"first: {several[0]}), and locate learns either; tell them apart in words, or train reg alone on them"
+            )
+        return found
 
     def build(self) -> nn.Module:
         return build_model(self.recipe, self.processor)
