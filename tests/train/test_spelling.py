@@ -68,7 +68,7 @@ def test_expressions_of_several_boxes_are_counted_and_told(own, tmp_path):
     rows = [{"image": "a.png", "expression": words, "box": [x, 0.1, 0.9, 0.9]} for words, x in lines]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     notes = dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes
-    assert [note for note in notes if "the same expression, 1 times (the first: a red)" in note]
+    assert [note for note in notes if "(such expressions: 1, the first: a red)" in note]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "task": "reg"}) + "\n" for row in rows))
     assert not [note for note in dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes if "several" in note]
 

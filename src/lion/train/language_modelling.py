@@ -127,8 +127,8 @@ class LanguageModelling(Objective):
                 boxes.setdefault((one.image, as_read(one.expression)), set()).add(one.box)
         if several := [expression for (_, expression), apart in boxes.items() if len(apart) > 1]:
             found.append(
-                f"{self.recipe.name}: several boxes of a picture have the same expression, {len(several)} times (the "
-                f"first: {several[0]}), and locate learns either; tell them apart in words, or train reg alone on them"
+                f"{self.recipe.name}: several boxes of a picture have the same expression, and locate learns either ("
+                f"such expressions: {len(several)}, the first: {several[0]}); tell them apart, or train reg alone"
             )
         return found
 
