@@ -35,7 +35,7 @@ def given(tmp_path_factory):
 
 
 def command(given, out, *words):
-    words = ("--do", 'tags,caption,locate:"the red ball"', "--decoding", "greedy", "--shard-size", "100", *words)
+    words = ("--do", "tags,caption", "--decoding", "greedy", "--shard-size", "100", *words)
     return [sys.executable, "-m", "lion.cli", "annotate", str(given), str(out), *words]
 
 
@@ -71,7 +71,7 @@ def killed_ten_times(given, out, seconds, number, *words):
     return len(list(Path(out).glob("done/*")))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
 def test_killed_at_ten_moments(given, undisturbed, tmp_path, number):
     whole, seconds = undisturbed
     killed_ten_times(given, tmp_path / "out", seconds, number)

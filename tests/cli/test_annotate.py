@@ -1,9 +1,12 @@
 """``lion annotate`` as a command."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import tarfile
+import time
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -91,3 +94,15 @@ def test_command_of_the_docs(run, says, pictures, checkpoint, monkeypatch, tmp_p
 
 def test_docs_hold_something_to_run():
     assert len(COMMANDS) == 3
+
+
+def test_sigterm_is_an_interrupt(run, pictures, tmp_path, checkpoint, monkeypatch):
+    def terminated(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("lion.annotate.annotator.Annotator.shard", terminated)
+    ran = run("annotate", pictures[0].parent, tmp_path / "out", "--do", "caption", "--model", checkpoint)
+    assert ran.code == 130 and "stopped after 0 pictures" in ran.err
+    assert signal.getsignal(signal.SIGTERM) == before

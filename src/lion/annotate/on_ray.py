@@ -105,6 +105,7 @@ def _made(
         compute=ray.data.ActorPoolStrategy(size=cluster.actors),
         num_cpus=1,
         num_gpus=cluster.gpus,
+        max_restarts=-1,  # the default; unlike resources keep Ray from reading within the actors
     )
     yield from made.iter_rows()
 
