@@ -94,32 +94,25 @@ class Reader:
 
     def _decode(self, record: Record, reading: Future[bytes]) -> tuple[int, Future[Picture]]:
         """Start to decode once there is room; the bytes it holds, and the picture to be."""
+        size, data, reason = _LEAST, None, None
         try:
             data = reading.result()
-        except (LionError, OSError) as error:
-            return 0, _finished(Picture(record.key, None, None, str(error)))
-        try:
             (width, height), _ = stored_size(data)
-        except LionError as error:
-            return 0, _finished(Picture(record.key, hashlib.sha256(data).hexdigest(), None, str(error)))
-        size = max(len(data) + 3 * width * height, _LEAST)
+            size = max(len(data) + 3 * width * height, _LEAST)
+        except (LionError, OSError) as error:
+            reason = str(error)
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or not self._held or self._held + size <= self._ahead)
             self._held += size
-            if self._stopped:
-                return size, Future()
-        return size, self._pool.submit(_picture, record.key, data)
+            return size, Future() if self._stopped else self._pool.submit(_picture, record.key, data, reason)
 
 
-def _picture(key: str, data: bytes) -> Picture:
-    digest = hashlib.sha256(data).hexdigest()
+def _picture(key: str, data: bytes | None, reason: str | None) -> Picture:
+    """A decoded picture, unless a reason is known why it cannot be."""
+    digest = None if data is None else hashlib.sha256(data).hexdigest()
+    if data is None or reason is not None:
+        return Picture(key, digest, None, reason)
     try:
         return Picture(key, digest, Look.open(data))
     except (LionError, OSError) as error:
         return Picture(key, digest, None, str(error))
-
-
-def _finished(picture: Picture) -> Future[Picture]:
-    done: Future[Picture] = Future()
-    done.set_result(picture)
-    return done
