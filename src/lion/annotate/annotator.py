@@ -4,6 +4,7 @@ Which pictures go through the model together depends on the shard alone, so its 
 made, and wherever.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import Any
 from lion.annotate.asks import Ask
 from lion.annotate.reader import Picture
 from lion.errors import LionError
-from lion.pipeline import Answer, ContinuousBatch, LionPipeline, Look
+from lion.pipeline import Answer, LionPipeline, Look, Request
 from lion.pipeline.request import Tags
 
 Row = dict[str, Any]
@@ -52,32 +53,29 @@ class Annotator:
         Raises: LionError or OSError of the pipeline only where no picture can be answered.
         """
         self.pipeline.cache.clear()  # what is known of an earlier shard's pictures was computed in other batches
-        made, batch = Made(), ContinuousBatch(self.pipeline)
-        waiting: dict[int, tuple[Row, int]] = {}
-        left: dict[int, int] = {}
-        inputs = enumerate(pictures)
-        more = True
-        while more or waiting:
-            if more and len(waiting) <= self.pipeline.batch_size:
-                taken = list(islice(inputs, self.pipeline.batch_size))
-                more = bool(taken)
-                rows = self._looked_at(taken, made)
-                advance(len(taken) - len(rows))
-                for row, look in rows:
-                    left[row["index"]] = len(self.asks)
-                    for number, ask in enumerate(self.asks):
-                        ticket = batch.submit(ask.request(look, self.tags, self.if_there))
-                        waiting[ticket] = row, number
-            for ticket, result in batch.step().items():
-                row, number = waiting.pop(ticket)
-                row["answers"][number] = _answer(self.asks[number], answer := result.answers[0])
-                if self.asks[number].verb == "tags" and not answer.failed:
-                    row["tags"] = list(answer.tags)
-                left[row["index"]] -= 1
-                if not left[row["index"]]:
-                    del left[row["index"]]
-                    advance(1)
+        made, asked = Made(), deque[tuple[Row, Ask]]()
+        requests = self._requests(pictures, made, asked, advance)
+        for answer in self.pipeline.answer_each(requests, on_error="row"):
+            row, ask = asked.popleft()
+            row["answers"].append(_answer(ask, answer))
+            if ask.verb == "tags" and not answer.failed:
+                row["tags"] = list(answer.tags)
+            if len(row["answers"]) == len(self.asks):
+                advance(1)
         return made
+
+    def _requests(
+        self, pictures: Iterator[Picture], made: Made, asked: deque[tuple[Row, Ask]], advance: Callable[[int], None]
+    ) -> Iterator[Request]:
+        """What is asked, picture by picture; noted in `asked` as it is handed out."""
+        inputs = enumerate(pictures)
+        while taken := list(islice(inputs, self.pipeline.batch_size)):
+            looked_at = self._looked_at(taken, made)
+            advance(len(taken) - len(looked_at))
+            for row, look in looked_at:
+                for ask in self.asks:
+                    asked.append((row, ask))
+                    yield ask.request(look, self.tags, self.if_there)
 
     def _looked_at(self, taken: list[tuple[int, Picture]], made: Made) -> list[tuple[Row, Look]]:
         """New rows for pictures that could be opened, with features and tags; the others go to the errors."""
@@ -94,14 +92,12 @@ class Annotator:
                 looks = self.pipeline.look(looks, tags=self._tagged)
             except LionError:  # of the tagger; each request then meets its own
                 looks = self.pipeline.look(looks, tags=False)
-        rows = [
-            _row(index, picture, look, len(self.asks)) for (index, picture, _), look in zip(opened, looks, strict=True)
-        ]
+        rows = [_row(index, picture, look) for (index, picture, _), look in zip(opened, looks, strict=True)]
         made.rows.extend(rows)
         return list(zip(rows, looks, strict=True))
 
 
-def _row(index: int, picture: Picture, look: Look, asks: int) -> Row:
+def _row(index: int, picture: Picture, look: Look) -> Row:
     return {
         "key": as_text(picture.key),
         "index": index,
@@ -110,7 +106,7 @@ def _row(index: int, picture: Picture, look: Look, asks: int) -> Row:
         "width": look.size[0],
         "height": look.size[1],
         "tags": None if look.evidence.tags is None else list(look.evidence.tags),
-        "answers": [None] * asks,
+        "answers": [],
     }
 
 
