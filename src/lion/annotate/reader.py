@@ -14,7 +14,7 @@ from typing import Self
 
 from lion.annotate.records import Record
 from lion.errors import LionError
-from lion.images import stored_size
+from lion.images import pixel_count
 from lion.pipeline import Look
 
 AHEAD = 512 * 2**20
@@ -97,8 +97,7 @@ class Reader:
         size, data, reason = _LEAST, None, None
         try:
             data = reading.result()
-            (width, height), _ = stored_size(data)
-            size = max(len(data) + 3 * width * height, _LEAST)
+            size = max(len(data) + 3 * pixel_count(data), _LEAST)
         except (LionError, OSError) as error:
             reason = str(error)
         with self._changed:
