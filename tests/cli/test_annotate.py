@@ -59,8 +59,8 @@ def test_coco(run, pictures, tmp_path, checkpoint):
         ((), "--do"),
     ],
 )
-def test_mistakes_are_said_before_a_model_is_loaded(run, pictures, tmp_path, words, message):
-    ran = run("annotate", pictures[0].parent, tmp_path / "out", *words, "--model", "no/such/model")
+def test_mistakes_leave_no_folder(run, pictures, tmp_path, checkpoint, words, message):
+    ran = run("annotate", pictures[0].parent, tmp_path / "out", *words, "--model", checkpoint)
     assert ran.code == 2 and message in ran.err and not (tmp_path / "out").exists()
 
 

@@ -1,15 +1,22 @@
-"""What is asked about every picture: the words of ``--do``, and the requests that they mean."""
+"""What is asked about every picture: the words of ``--do``, and the requests that they mean.
+
+Words are read without torch, so that a mistake is reported at once.
+"""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lion.boxes import Box
+from lion.boxes import Box, unit_box
 from lion.errors import LionError
-from lion.pipeline import LionPipeline, Request, Verb, prepare
-from lion.pipeline.evidence import Picture
-from lion.pipeline.prepare import unit_box
-from lion.pipeline.request import Tags
+
+if TYPE_CHECKING:
+    from lion.pipeline import LionPipeline, Request
+    from lion.pipeline.evidence import Picture
+    from lion.pipeline.request import Tags
 
 ALONE = ("caption", "tags")
 WORDED = ("ask", "describe", "locate", "presence")
@@ -38,6 +45,8 @@ class Ask:
 
     def request(self, picture: Picture, tags: Tags = None, if_there: bool = False) -> Request:
         """The request about a picture; tags and `if_there` as in :class:`Request`, the latter of ``locate`` alone."""
+        from lion.pipeline import Request, Verb
+
         if self.verb == "tags":
             return Request(picture, Verb.TAG)
         if self.verb == "presence":
@@ -86,6 +95,8 @@ def _region(text: str) -> Box:
 
 def check(asks: Iterable[Ask], pipeline: LionPipeline) -> None:
     """Raise LionError for an ask that the model could answer about no picture: words too long, no tagger."""
+    from lion.pipeline import prepare
+
     positions = pipeline.model.config.qformer_config.max_position_embeddings
     for ask in asks:
         if ask.verb != "tags":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lion.annotate.asks import parse
 from lion.cli.answering import load_pipeline
 from lion.cli.options import Options, shared_options
 from lion.cli.output import Meter, quiet_libraries, say
@@ -75,15 +76,14 @@ def annotate(
     Rows go to OUT/shards, pictures that cannot be used with the reason to OUT/errors. A run that was stopped goes on
     with the same command. docs/annotate.md shows the columns.
     """
+    asks = parse(do)
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
-        from lion.annotate.asks import parse
         from lion.annotate.coco import check_coco, write_coco
         from lion.annotate.on_ray import Cluster
         from lion.annotate.on_ray import annotate as run_on_ray
         from lion.annotate.run import Job, Plan
         from lion.annotate.run import annotate as run
-    asks = parse(do)
     if coco:
         check_coco(coco := coco.expanduser(), asks)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -63,7 +63,7 @@ EXAMPLES = {
     "tag": ("photo.jpg --top-k 5", "pictures/ --out tags.jsonl"),
     "chat": ("photo.jpg", "photo.jpg --save conversation.png < questions.txt"),
     "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
-    "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --coco dogs.coco.json"),
+    "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --if-there"),
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
     "info": ("", "path/to/model --json"),
     "eval": ("world", "okvqa pope --data DIR --model MODEL", "mine.jsonl --model MODEL --against RUN"),
