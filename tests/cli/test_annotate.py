@@ -18,7 +18,7 @@ def test_a_folder(run, pictures, tmp_path, checkpoint):
         "annotate", pictures[0].parent, tmp_path / "out", "--do", 'caption,locate:"the dog"', "--model", checkpoint
     )
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"3 pictures: 3 rows in {tmp_path / 'out' / 'shards'}, 0 errors\n"
+    assert ran.out == f"pictures: 3, answered in {tmp_path / 'out' / 'shards'}: 3, errors: 0\n"
     table = parquet.read_table(tmp_path / "out" / "shards").to_pylist()
     assert [row["key"] for row in table] == [str(path) for path in pictures]
 
@@ -38,8 +38,11 @@ def test_bad_pictures_are_counted_and_the_rest_is_done(run, pictures, tmp_path, 
     )
     for _ in range(2):
         ran = run(*words)
-        assert ran.code == 2 and "3 pictures: 2 rows" in ran.out and "1 errors" in ran.out
-        assert ran.err == f"lion: error: 1 pictures cannot be used; {tmp_path / 'out' / 'errors'} has the reasons\n"
+        assert ran.code == 2 and ran.out.startswith("pictures: 3,") and ran.out.endswith(": 2, errors: 1\n")
+        assert (
+            ran.err
+            == f"lion: error: pictures that cannot be used: 1; the reasons stand in {tmp_path / 'out' / 'errors'}\n"
+        )
     (line,) = (tmp_path / "out" / "errors" / "000000.jsonl").read_text().splitlines()
     assert json.loads(line)["key"] == str(pictures[1])
 
@@ -89,7 +92,7 @@ def test_command_of_the_docs(run, says, pictures, checkpoint, monkeypatch, tmp_p
         with tarfile.open(tmp_path / "shards" / f"{number:03}.tar", "w") as archive:
             archive.add(pictures[number], "x.png")
     ran = run(*shlex.split(command.replace("..127", "..001")), "--model", checkpoint)
-    assert (ran.code, ran.err) == (0, "") and " 0 errors" in ran.out
+    assert (ran.code, ran.err) == (0, "") and "errors: 0" in ran.out
 
 
 def test_docs_hold_something_to_run():

@@ -103,9 +103,9 @@ def annotate(
             raise
     if coco:
         write_coco(plan.output.rows(len(plan.shards)), plan.output.model(), coco)
-    print(f"{counts['inputs']} pictures: {counts['rows']} rows in {out / 'shards'}, {counts['errors']} errors")
+    print(f"pictures: {counts['inputs']}, answered in {out / 'shards'}: {counts['rows']}, errors: {counts['errors']}")
     if counts["errors"]:
-        say("error", f"{counts['errors']} pictures cannot be used; {out / 'errors'} has the reasons")
+        say("error", f"pictures that cannot be used: {counts['errors']}; the reasons stand in {out / 'errors'}")
         raise typer.Exit(2)
 
 
