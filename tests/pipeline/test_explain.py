@@ -1,6 +1,7 @@
 """Why an answer came: attention weights that are the modules' own, gates that are the router's, and a plot of both."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from lion.boxes import Box
 from lion.errors import LionError
 from lion.model.mixture_of_adapters import TaskLevel
 from lion.pipeline import LionPipeline, Verb, check_explanation_plot, save_explanation
-from lion.pipeline.explain import _recorded, _weights
+from lion.pipeline.explain import _map, _recorded, _weights
 
 pytestmark = pytest.mark.usefixtures("short_answers")
 
@@ -40,6 +41,7 @@ def test_the_answer_is_that_of_the_verb_and_shares_add_up(pipeline, picture, tex
     for seen in (explanation.aggregator, explanation.qformer):
         assert seen.patches.shape == (4, 4) and (seen.patches > 0).all() and seen.cls > 0
         assert seen.patches.sum() + seen.cls == pytest.approx(1, abs=1e-6)
+    assert sum(explanation.read.values()) == pytest.approx(1, abs=1e-6) and min(explanation.read.values()) > 0
 
 
 @torch.no_grad()
@@ -47,7 +49,7 @@ def test_the_weights_are_those_that_the_modules_use(pipeline):
     """Weights times values, through the output layer, are what the module gives."""
     block = pipeline.model.vision_aggregator.blocks[0].cross_attention
     stream, source = torch.randn(2, 1, 17, 32, generator=torch.Generator().manual_seed(0)).unbind(0)
-    with _recorded([block]) as pairs:
+    with _recorded([(block.query, block.key)]) as pairs:
         wanted = block(stream, source)
     weights = _weights(*pairs[0], block.heads)
     values = block.value(source)[0].unflatten(-1, (block.heads, -1)).transpose(0, 1)
@@ -56,17 +58,42 @@ def test_the_weights_are_those_that_the_modules_use(pipeline):
     assert not block.query._forward_hooks
 
     attention = pipeline.model.qformer.bert.encoder.layer[0].crossattention.attention
-    with _recorded([attention]) as pairs:
+    with _recorded([(attention.query, attention.key)]) as pairs:
         wanted = attention(stream[:, :8], encoder_hidden_states=source)[0]
     values = attention.value(source)[0].unflatten(-1, (attention.num_attention_heads, -1)).transpose(0, 1)
     attended = _weights(*pairs[0], attention.num_attention_heads) @ values
     assert torch.allclose(attended.transpose(0, 1).flatten(1), wanted[0], atol=1e-5)
 
+    attention = pipeline.model.language_model.decoder.block[1].layer[1].EncDecAttention
+    with _recorded([(attention.q, attention.k)]) as pairs:
+        wanted = attention(stream[:, :3], key_value_states=source)[0]
+    values = attention.v(source)[0].unflatten(-1, (attention.n_heads, -1)).transpose(0, 1)
+    attended = _weights(*pairs[0], attention.n_heads, scaled=False) @ values
+    assert torch.allclose(attention.o(attended.transpose(0, 1).flatten(1)), wanted[0], atol=1e-5)
 
-def test_the_aggregator_looks_at_the_picture_alone_and_the_qformer_in_the_light_of_the_question(pipeline, picture):
+
+def test_a_map_is_the_mean_of_what_was_read():
+    layers = [tuple(torch.randn(1, tokens, 8) for tokens in (3, 5)) for _ in range(2)]
+    read = torch.tensor([0.1, 0.0, 0.3])
+    found = _map(layers, 2, read)
+    mean = torch.stack([_weights(*layer, 2) for layer in layers]).mean((0, 1))
+    wanted = 0.25 * mean[0] + 0.75 * mean[2]
+    assert np.allclose([found.cls, *found.patches.flatten()], wanted, atol=1e-6)
+
+
+def test_maps_follow_the_question(pipeline, picture):
     one, other = (pipeline.explain(picture, text) for text in ("what is it?", "how many cars are there?"))
-    assert (one.aggregator.patches == other.aggregator.patches).all()
-    assert not np.allclose(one.qformer.patches, other.qformer.patches, rtol=1e-6, atol=0)  # random weights hardly care
+    for name in ("aggregator", "qformer"):
+        maps = [getattr(each, name).patches for each in (one, other)]
+        assert not np.allclose(*maps, rtol=1e-6, atol=0), name  # random weights hardly care
+
+
+def test_lion_mini_looks_at_what_it_is_asked_about():
+    lion, scene = LionPipeline.from_pretrained(), Path(__file__).parents[2] / "examples" / "scene.png"
+    for name, (rows, columns) in {"kite": (slice(3, 6), slice(2, 5)), "cat": (slice(5, 8), slice(4, 7))}.items():
+        explanation = lion.explain(scene, f"what color is the {name}?")
+        for seen in (explanation.aggregator, explanation.qformer):
+            assert seen.patches[rows, columns].sum() > 2 * 9 / 65, name
 
 
 def test_gates_are_those_of_every_block(pipeline, picture):

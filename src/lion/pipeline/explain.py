@@ -1,9 +1,10 @@
 """What led to an answer: where the Vision Aggregator and the Q-Former looked, and how the router weighs the adapters.
 
-Nothing is estimated. Attention weights are those of the modules' own forward pass on the same picture and instruction,
-``softmax(q k' / sqrt(head width))`` of what their query and key layers gave; gates are the router's parameters.
+Nothing is estimated. Attention weights are those of the model's own forward pass on the same picture, prompt and answer,
+the softmax of what the query and key layers gave; gates are the router's parameters.
 
-H heads, N tokens that look, P patches + CLS, L task levels, K adapters, D language-model width.
+H heads, P patches + CLS, Q queries, T prompt tokens, N tokens that look (P of the aggregator, Q of the Q-Former) or that
+are read (Q + P + T), A answer tokens, L task levels, K adapters, D language-model width.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,18 +84,23 @@ class Explanation:
     """The picture, RGB."""
     level: TaskLevel
     """The task level at which it was answered."""
+    read: Mapping[str, float]
+    """What the answer was read from: the shares of ``qformer``, ``aggregator`` and ``text`` (tags and instruction) in the
+    decoder's cross-attention, mean over its blocks, heads and the answer's tokens; they add up to 1."""
     aggregator: AttentionMap | None
-    """Mean over the aggregator's blocks, their heads and their N = P tokens of the weights with which cross-attention
-    reads the shallower taps. It depends on the picture alone. None where ``visual_inputs`` leaves the part out."""
+    """Where the aggregator's tokens come from: mean over its blocks and heads of the weights with which cross-attention
+    reads the shallower taps. A token counts by how much of it was read, as in ``read``, so the map differs from answer
+    to answer, though the tokens do not. None where ``visual_inputs`` leaves the part out."""
     qformer: AttentionMap | None
-    """Mean over the Q-Former's layers that cross-attend, their heads and their N queries of the weights with which they
-    read the deepest tap, in the light of the instruction. None where ``visual_inputs`` leaves the part out."""
+    """The same of the Q-Former: mean over its layers that cross-attend, and their heads, of the weights with which the
+    queries read the deepest tap; a query counts by how much of it was read."""
     gates: Gates
 
     def to_json(self) -> dict[str, Any]:
-        """Keys ``level``, ``aggregator``, ``qformer`` and ``gates``; the answer has its own."""
+        """Keys ``level``, ``read``, ``aggregator``, ``qformer`` and ``gates``; the answer has its own."""
         return {
             "level": self.level.name.lower(),
+            "read": {part: round(share, 6) for part, share in self.read.items()},
             "aggregator": self.aggregator and self.aggregator.to_json(),
             "qformer": self.qformer and self.qformer.to_json(),
             "gates": self.gates.to_json(),
@@ -102,12 +108,12 @@ class Explanation:
 
 
 def explain(parts: Parts, request: Request, answer: Answer) -> Explanation:
-    """Look at the picture of an answered request once more, and keep the attention weights.
+    """Let the model look, read and write once more, in one pass, and keep the attention weights.
 
     Args:
         parts: the pipeline that answered.
         request: of any verb but ``tag``.
-        answer: what it got; handed on unchanged.
+        answer: what it got; handed on unchanged. The decoder is given its text, as the tokenizer spells it.
 
     Raises: LionError for a request that the tagger answered, or that failed.
     """
@@ -117,39 +123,50 @@ def explain(parts: Parts, request: Request, answer: Answer) -> Explanation:
         raise LionError(answer.reason or "the request failed")
     look = parts.cache.open(request.image)
     prompt = prepare(request, parts.processor, look.size, look.evidence.tags)
-    pixels = parts.processor.image_processor([look.image])["pixel_values"]
+    inputs = {
+        **prompt.inputs,
+        "pixel_values": parts.processor.image_processor([look.image])["pixel_values"].to(parts.model.dtype),
+        "labels": torch.tensor([parts.processor.tokenizer(answer.text)["input_ids"]]),
+    }
+    level = TaskLevel(int(prompt.inputs["task_levels"]))
     with parts.lock:
-        aggregator, qformer = _attention(parts.model, pixels, prompt.inputs)
-        gates = _gates(parts.model)
-    return Explanation(answer, look.image, TaskLevel(int(prompt.inputs["task_levels"])), aggregator, qformer, gates)
+        read, aggregator, qformer = _attention(parts.model, inputs)
+        return Explanation(answer, look.image, level, read, aggregator, qformer, _gates(parts.model))
 
 
 @torch.no_grad()
 def _attention(
-    model: LionForConditionalGeneration, pixels: Tensor, inputs: Mapping[str, Tensor]
-) -> tuple[AttentionMap | None, AttentionMap | None]:
-    """Of aggregator and Q-Former; while it runs, layers of the model have hooks."""
-    aggregator = [block.cross_attention for block in model.vision_aggregator.blocks]
+    model: LionForConditionalGeneration, inputs: Mapping[str, Tensor]
+) -> tuple[dict[str, float], AttentionMap | None, AttentionMap | None]:
+    """What of an explanation is attention; while it runs, layers of the model have hooks."""
+    own = [block.cross_attention for block in model.vision_aggregator.blocks]
     layers = [layer for layer in model.qformer.bert.encoder.layer if layer.has_cross_attention]
     readers = [layer.crossattention.attention for layer in layers]
-    with _recorded(aggregator) as by_aggregator, _recorded(readers) as by_qformer:
-        model.get_image_features(
-            pixel_values=pixels.to(model.device, model.dtype),
-            qformer_input_ids=inputs["qformer_input_ids"].to(model.device),
-            qformer_attention_mask=inputs["qformer_attention_mask"].to(model.device),
-        )
-    heads = model.config.aggregator_config.num_attention_heads, model.config.qformer_config.num_attention_heads
-    return _map(by_aggregator, heads[0]), _map(by_qformer, heads[1])
+    decoders = [block.layer[1].EncDecAttention for block in model.language_model.decoder.block]
+    with (
+        _recorded([(one.query, one.key) for one in own]) as by_aggregator,
+        _recorded([(one.query, one.key) for one in readers]) as by_qformer,
+        _recorded([(one.q, one.k) for one in decoders]) as by_decoder,
+    ):
+        model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
+    config = model.config
+    heads = config.text_config.num_heads
+    read_N = torch.stack([_weights(*pair, heads, scaled=False).mean((0, 1)).cpu() for pair in by_decoder]).mean(0)
+    queries = config.num_query_tokens if by_qformer else 0
+    visual = len(read_N) - inputs["input_ids"].shape[1]
+    parts = read_N.split([queries, visual - queries, len(read_N) - visual])
+    read = dict(zip(("qformer", "aggregator", "text"), (float(part.sum()) for part in parts), strict=True))
+    aggregator = _map(by_aggregator, config.aggregator_config.num_attention_heads, parts[1])
+    return read, aggregator, _map(by_qformer, config.qformer_config.num_attention_heads, parts[0])
 
 
 @contextmanager
-def _recorded(attentions: Sequence[nn.Module]) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """The outputs of each module's query and key layer; empty if none of them is called."""
+def _recorded(attentions: Sequence[tuple[nn.Module, nn.Module]]) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """The outputs of each attention's query and key layer; empty if none of them is called."""
     outputs: list[Tensor] = []
     handles = [
         layer.register_forward_hook(lambda layer, given, output: outputs.append(output))
-        for attention in attentions
-        for layer in (attention.query, attention.key)
+        for layer in chain(*attentions)
     ]
     pairs: list[tuple[Tensor, Tensor]] = []
     try:
@@ -160,19 +177,20 @@ def _recorded(attentions: Sequence[nn.Module]) -> Iterator[list[tuple[Tensor, Te
     pairs += zip(outputs[::2], outputs[1::2], strict=True)  # every attention asks its query layer first
 
 
-def _weights(query_1NI: Tensor, key_1PI: Tensor, heads: int) -> Tensor:
-    """Attention weights (H, N, P) in float32."""
-    query, key = (rows[0].float().unflatten(-1, (heads, -1)).transpose(0, 1) for rows in (query_1NI, key_1PI))
-    return (query @ key.transpose(1, 2) * query.shape[-1] ** -0.5).softmax(-1)
+def _weights(query_1NI: Tensor, key_1MI: Tensor, heads: int, scaled: bool = True) -> Tensor:
+    """Attention weights (H, N, M) in float32, of N tokens that look at M; T5 does not scale its scores."""
+    query, key = (rows[0].float().unflatten(-1, (heads, -1)).transpose(0, 1) for rows in (query_1NI, key_1MI))
+    return (query @ key.transpose(1, 2) * (query.shape[-1] ** -0.5 if scaled else 1)).softmax(-1)
 
 
-def _map(layers: Sequence[tuple[Tensor, Tensor]], heads: int) -> AttentionMap | None:
-    """The mean over layers, heads and tokens; None of no layers."""
+def _map(layers: Sequence[tuple[Tensor, Tensor]], heads: int, read_N: Tensor) -> AttentionMap | None:
+    """The mean over layers and heads, and over the N tokens by how much they were read; None of no layers."""
     if not layers:
         return None
-    mean_P = torch.stack([_weights(*layer, heads).mean((0, 1)) for layer in layers]).mean(0).cpu()
-    side = isqrt(len(mean_P) - 1)
-    return AttentionMap(mean_P[1:].view(side, side).numpy(), float(mean_P[0]))
+    looked_NP = torch.stack([_weights(*layer, heads).mean(0).cpu() for layer in layers]).mean(0)
+    map_P = read_N / read_N.sum() @ looked_NP
+    side = isqrt(len(map_P) - 1)
+    return AttentionMap(map_P[1:].view(side, side).numpy(), float(map_P[0]))
 
 
 def _gates(model: LionForConditionalGeneration) -> Gates:

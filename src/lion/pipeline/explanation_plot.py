@@ -33,6 +33,7 @@ def save_explanation(explanation: Explanation, path: str | Path) -> None:
     """Draw an explanation and write it atomically.
 
     Heat maps show how many times the share of an even look each patch got: 1 is what all would have if none stood out.
+    Percentages say how much of the decoder's reading went to a part's tokens.
 
     Raises: LionError without matplotlib, if the format is none of FORMATS, or the place cannot be written.
     """
@@ -44,11 +45,12 @@ def save_explanation(explanation: Explanation, path: str | Path) -> None:
     small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     figure = Figure(figsize=(13, 4.6), layout="constrained", facecolor="white")
     axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.25))
+    read = explanation.read
     axes[0].imshow(annotate(small, answer.boxes))
-    axes[0].set_title("picture" + " and box" * bool(answer.boxes), fontsize=11, color=_INK)
+    axes[0].set_title(f"picture\n{read['text']:.0%} of what was read are words", fontsize=11, color=_INK)
     grey = np.asarray(small.convert("L"))
-    _heat(axes[1], grey, explanation.aggregator, "Vision Aggregator looked at")
-    _heat(axes[2], grey, explanation.qformer, "Q-Former looked at")
+    _heat(axes[1], grey, explanation.aggregator, f"Vision Aggregator\n{read['aggregator']:.0%} of what was read")
+    _heat(axes[2], grey, explanation.qformer, f"Q-Former\n{read['qformer']:.0%} of what was read")
     for panel in axes[:3]:
         panel.set_axis_off()
     _gates(figure, axes[3], explanation)
@@ -70,7 +72,7 @@ def _heat(axes: Any, grey: np.ndarray, attention: AttentionMap | None, title: st
     """The picture in grey under the shares of its patches, as multiples of an even look."""
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
     if attention is None:
-        axes.set_title(f"{title}: not part of this model", fontsize=11, color=_INK)
+        axes.set_title(f"{title}\nnot part of this model", fontsize=11, color=_INK)
         return
     height, width = grey.shape
     times = attention.patches * (attention.patches.size + 1)

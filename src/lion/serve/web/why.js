@@ -10,6 +10,10 @@ export function explain(explanation, picture) {
   const maps = ["aggregator", "qformer"].map((name) => [document.getElementById(name), explanation[name]]);
   const most = Math.max(...maps.map(([, map]) => (map ? times(map) : 0)));
   for (const [canvas, map] of maps) heat(canvas, map, picture, most);
+  for (const [name, share] of Object.entries(explanation.read)) {
+    const place = document.getElementById(`${name}-read`);
+    if (place) place.textContent = `· ${Math.round(100 * share)} % of what was read`;
+  }
   document.getElementById("most").textContent = `${most.toFixed(1)} times an even look`;
   document.getElementById("gates").replaceChildren(
     ...["image", "region"].map((level) => chart(explanation.gates, level, level === explanation.level)),
