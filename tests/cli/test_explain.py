@@ -12,7 +12,9 @@ def test_numbers_come_with_the_answer(run, pictures, checkpoint):
     (asked,) = run("ask", pictures[0], "what is it?", "--model", checkpoint, "--json").rows
     explanation = row.pop("explanation")
     assert ran.code == 0 and row == asked and explanation["level"] == "image"
-    assert sum(map(sum, explanation["qformer"]["patches"])) + explanation["qformer"]["cls"] == pytest.approx(1, abs=1e-4)
+    assert sum(map(sum, explanation["qformer"]["patches"])) + explanation["qformer"]["cls"] == pytest.approx(
+        1, abs=1e-4
+    )
 
 
 def test_the_plot_is_saved_and_the_answer_printed(run, says, pictures, checkpoint, tmp_path):

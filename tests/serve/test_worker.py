@@ -155,9 +155,9 @@ def encoded_picture(url):
 
 def test_a_call_runs_in_the_worker_thread_and_its_error_is_the_callers(client):
     worker = client.serving.worker
-    assert client.run(worker.call(lambda pipeline: pipeline is worker.pipeline and threading.current_thread().name)) == (
-        "lion-worker"
-    )
+    assert client.run(
+        worker.call(lambda pipeline: pipeline is worker.pipeline and threading.current_thread().name)
+    ) == ("lion-worker")
     with pytest.raises(ZeroDivisionError):
         client.run(worker.call(lambda pipeline: 1 // 0))
     assert worker.alive

@@ -1,10 +1,10 @@
 """What led to an answer: where the Vision Aggregator and the Q-Former looked, and how the router weighs the adapters.
 
-Nothing is estimated. Attention weights are those of the model's own forward pass on the same picture, prompt and answer,
-the softmax of what the query and key layers gave; gates are the router's parameters.
+Nothing is estimated. Attention weights are those of the model's own forward pass on the same picture, prompt and
+answer, the softmax of what the query and key layers gave; gates are the router's parameters.
 
-H heads, P patches + CLS, Q queries, T prompt tokens, N tokens that look (P of the aggregator, Q of the Q-Former) or that
-are read (Q + P + T), A answer tokens, L task levels, K adapters, D language-model width.
+H heads, P patches + CLS, N tokens that look (P of the aggregator, the Q queries of the Q-Former) or are read (Q, P and
+the prompt's), L task levels, K adapters, D language-model width.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,8 +85,8 @@ class Explanation:
     level: TaskLevel
     """The task level at which it was answered."""
     read: Mapping[str, float]
-    """What the answer was read from: the shares of ``qformer``, ``aggregator`` and ``text`` (tags and instruction) in the
-    decoder's cross-attention, mean over its blocks, heads and the answer's tokens; they add up to 1."""
+    """What the answer was read from: the shares of ``qformer``, ``aggregator`` and ``text`` (tags and instruction) in
+    the decoder's cross-attention, mean over its blocks, heads and the answer's tokens; they add up to 1."""
     aggregator: AttentionMap | None
     """Where the aggregator's tokens come from: mean over its blocks and heads of the weights with which cross-attention
     reads the shallower taps. A token counts by how much of it was read, as in ``read``, so the map differs from answer
@@ -139,7 +139,7 @@ def _attention(
     model: LionForConditionalGeneration, inputs: Mapping[str, Tensor]
 ) -> tuple[dict[str, float], AttentionMap | None, AttentionMap | None]:
     """What of an explanation is attention; while it runs, layers of the model have hooks."""
-    own = [block.cross_attention for block in model.vision_aggregator.blocks]
+    own: list[Any] = [block.cross_attention for block in model.vision_aggregator.blocks]
     layers = [layer for layer in model.qformer.bert.encoder.layer if layer.has_cross_attention]
     readers = [layer.crossattention.attention for layer in layers]
     decoders = [block.layer[1].EncDecAttention for block in model.language_model.decoder.block]
@@ -165,8 +165,7 @@ def _recorded(attentions: Sequence[tuple[nn.Module, nn.Module]]) -> Iterator[lis
     """The outputs of each attention's query and key layer; empty if none of them is called."""
     outputs: list[Tensor] = []
     handles = [
-        layer.register_forward_hook(lambda layer, given, output: outputs.append(output))
-        for layer in chain(*attentions)
+        layer.register_forward_hook(lambda layer, given, output: outputs.append(output)) for layer in chain(*attentions)
     ]
     pairs: list[tuple[Tensor, Tensor]] = []
     try:

@@ -7,11 +7,12 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
 from lion.model.mixture_of_adapters import TaskLevel
-from lion.pipeline.drawing import PREVIEW_SIDE, annotate
+from lion.pipeline.drawing import annotate
 from lion.pipeline.explain import ADAPTERS, AttentionMap, Explanation
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -19,6 +20,8 @@ _COLOURS = {"image": "#0072b2", "region": "#d55e00"}
 """Blue and vermilion, which people with any colour vision tell apart; the lines differ in marks, too."""
 _MARKS = {"image": "o-", "region": "s--"}
 _INK = "#222222"
+_SIDE = 384
+"""Pixels of the panels' longer side, at most, so that letters on a box are legible."""
 
 
 def check_explanation_plot(path: str | Path) -> None:
@@ -42,7 +45,7 @@ def save_explanation(explanation: Explanation, path: str | Path) -> None:
 
     answer = explanation.answer
     small = explanation.image.copy()
-    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     figure = Figure(figsize=(13, 4.6), layout="constrained", facecolor="white")
     axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.25))
     read = explanation.read

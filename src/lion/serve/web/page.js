@@ -165,15 +165,10 @@ function showVerb() {
   $("there").hidden = verb() !== "locate";
   $("dialog").hidden = verb() !== "chat" || !now.rounds.length;
   stage.drawing(verb() === "describe" && now.image !== null);
-  const tag = chosen()[0];
-  const ideas = {
-    ask: tag ? [`what color is the ${tag}?`, `is there ${/^[aeiou]/.test(tag) ? "an" : "a"} ${tag}?`] : [],
-    locate: tag ? [`the ${tag}`] : [],
-    chat: tag ? [`is there ${/^[aeiou]/.test(tag) ? "an" : "a"} ${tag}?`, "what color is it?"] : [],
-  }[verb()];
-  $("text").placeholder = ideas?.[0] ?? "";
+  const ideas = suggestions(chosen());
+  $("text").placeholder = ideas[0] ?? "";
   $("ideas").replaceChildren(
-    ...(ideas ?? []).map((idea) => {
+    ...ideas.map((idea) => {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "plain";
@@ -185,6 +180,18 @@ function showVerb() {
       return button;
     }),
   );
+}
+
+/** Something to ask, made of the tags. */
+function suggestions([first, second = first]) {
+  if (!first || !VERBS[verb()].text) return [];
+  const there = `is there ${/^[aeiou]/.test(first) ? "an" : "a"} ${first}?`;
+  if (verb() === "locate") return [...new Set([`the ${second}`, `the ${first}`])];
+  return verb() === "chat" ? [there, "what color is it?"] : [`what color is the ${second}?`, there];
+}
+
+function percent(share) {
+  return share > 0.995 ? "over 99 %" : `${Math.round(100 * share)} %`;
 }
 
 function submit() {
@@ -222,9 +229,12 @@ function show(answer, asked, before) {
   $("said").textContent = where ? "Here it is." : answer.text && answer.ok ? answer.text : { "not there": "It is not there." }[answer.reason] ?? `No answer: ${answer.reason}.`;
   $("before").textContent = before !== null && before !== (answer.text || answer.reason) ? `With the tags before: ${before}` : "";
   $("notes").textContent = (answer.note ?? "").replace(now.about ?? "", "").replace(/; $/, "");
-  const sure = answer.confidence == null ? "" : `The model is ${Math.round(100 * answer.confidence)} % sure of these words.`;
-  const there = answer.presence == null ? "" : `It finds it ${Math.round(100 * answer.presence)} % probable that it is there.`;
-  $("confidence").textContent = there || (where ? "" : sure);
+  const remarks = [];
+  if (answer.presence != null) remarks.push(`It finds it ${percent(answer.presence)} probable that it is there.`);
+  const score = where && answer.boxes[0]?.score;
+  if (score) remarks.push(`It expects the box to overlap it by ${percent(score)}.`);
+  if (!where && answer.confidence != null) remarks.push(`The model is ${percent(answer.confidence)} sure of these words.`);
+  $("confidence").textContent = remarks.join(" ");
   stage.boxes(answer.boxes);
   $("answer").hidden = false;
   $("why-button").setAttribute("aria-expanded", "false");

@@ -14,7 +14,7 @@ export function explain(explanation, picture) {
     const place = document.getElementById(`${name}-read`);
     if (place) place.textContent = `· ${Math.round(100 * share)} % of what was read`;
   }
-  document.getElementById("most").textContent = `${most.toFixed(1)} times an even look`;
+  document.getElementById("most").textContent = `up to ${most.toFixed(0)} times an even look`;
   document.getElementById("gates").replaceChildren(
     ...["image", "region"].map((level) => chart(explanation.gates, level, level === explanation.level)),
   );
@@ -58,7 +58,7 @@ function colour(share) {
 
 /** One level's gates: a line an adapter, with marks that tell them apart without colour. */
 function chart({ blocks, ...levels }, level, used) {
-  const [width, height, left, bottom, top] = [300, 150, 30, 22, 24];
+  const [width, height, left, bottom, top] = [240, 130, 28, 22, 24];
   const all = ["image", "region"].flatMap((one) => ["image", "region"].flatMap((k) => [...levels[one][k].low, ...levels[one][k].high]));
   const [least, most] = [Math.min(0, ...all), Math.max(1, ...all)];
   const x = (number) => left + 8 + (number * (width - left - 16)) / Math.max(blocks.length - 1, 1);
