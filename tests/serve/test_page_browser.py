@@ -232,7 +232,7 @@ def test_all_of_it_with_the_keyboard(browser, server):
 
 
 def test_a_phone_and_the_dark(browser, server, tmp_path):
-    options = {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+    options = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
     with opened(browser, server, **options) as page:
         upload(page)
         ask(page, "locate", "the bird")

@@ -122,7 +122,8 @@ def explain(parts: Parts, request: Request, answer: Answer) -> Explanation:
     if answer.failed:
         raise LionError(answer.reason or "the request failed")
     look = parts.cache.open(request.image)
-    prompt = prepare(request, parts.processor, look.size, look.evidence.tags)
+    positions = parts.model.config.qformer_config.max_position_embeddings
+    prompt = prepare(request, parts.processor, look.size, look.evidence.tags, positions)
     inputs = {
         **prompt.inputs,
         "pixel_values": parts.processor.image_processor([look.image])["pixel_values"].to(parts.model.dtype),
