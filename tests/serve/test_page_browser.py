@@ -132,6 +132,13 @@ def test_a_box_is_drawn_where_the_model_says(browser, server, lion, tmp_path):
         assert not middle[:, : round((x2 - x1 - 0.2) * width)].any()
         shot(page, "locate", tmp_path)
         assert ask(page, "locate", "the boat") == "It is not there." and not page.locator(".box").count()
+        ask(page, "locate", "the bird")
+        page.locator("input[value=ask]").check(force=True)
+        page.fill("#text", "why? " * 300)
+        page.click("#go")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "shorten it" in page.locator("#problem").inner_text()
+        assert not page.locator(".box").count() and not page.locator("#answer").is_visible()  # they are the last one's
 
 
 def test_tags_are_switched_typed_and_asked_again(browser, server, lion):

@@ -88,7 +88,8 @@ async function picture(url) {
     return fail(new Problem("This cannot be opened as a picture. PNG, JPEG, GIF, WebP and AVIF can.", 400));
   }
   Object.assign(now, { image: url, found: [], tags: [], asked: null, said: null, rounds: [] });
-  for (const id of ["answer", "why", "problem"]) $(id).hidden = true;
+  clear();
+  $("problem").hidden = true;
   showRounds();
   showTags();
   showVerb();
@@ -164,6 +165,7 @@ function showVerb() {
   $("text-label").textContent = label ?? "";
   $("there").hidden = verb() !== "locate";
   $("dialog").hidden = verb() !== "chat" || !now.rounds.length;
+  $("again").hidden = !now.asked || verb() === "chat";
   stage.drawing(verb() === "describe" && now.image !== null);
   const ideas = suggestions(chosen());
   $("text").placeholder = ideas[0] ?? "";
@@ -209,10 +211,16 @@ function submit() {
   return ask({ verb: verb(), body, words: { caption: "Caption", describe: "In the box" }[verb()] ?? words, ifThere: $("if-there").checked });
 }
 
+/** Take the last answer away, so that it cannot be taken for the next. */
+function clear() {
+  $("answer").hidden = $("why").hidden = true;
+  stage.boxes([]);
+}
+
 /** Ask with the tags as they are now. */
 async function ask(asked) {
   const body = changed() ? { ...asked.body, tags: chosen() } : asked.body;
-  $("why").hidden = true;
+  clear();
   await busy("Thinking", async (signal) => {
     const further = asked.verb === "locate" ? { if_there: asked.ifThere } : {};
     const { answers } = await call(`v1/lion/${asked.verb}`, { ...body, ...further }, signal);
@@ -255,7 +263,7 @@ async function why(body) {
 }
 
 async function chat(words) {
-  $("answer").hidden = $("why").hidden = true;
+  clear();
   const picture = { type: "image_url", image_url: { url: now.image } };
   const turns = [...now.rounds, { question: words }].flatMap(({ question, answer }, number) => [
     { role: "user", content: number ? question : [{ type: "text", text: question }, picture] },
@@ -307,7 +315,7 @@ function showTags() {
   );
   if (!now.tags.length) $("chips").textContent = "none";
   $("changed").hidden = !changed();
-  $("again").hidden = !now.asked;
+  $("again").hidden = !now.asked || verb() === "chat";
 }
 
 function addTag() {
