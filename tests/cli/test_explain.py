@@ -22,7 +22,9 @@ def test_the_plot_is_saved_and_the_answer_printed(run, says, pictures, checkpoin
     says("[0.10,0.20,0.50,0.80]")
     ran = run("explain", pictures[0], "the car", "--locate", "--model", checkpoint, "--save", tmp_path / "why.png")
     assert ran.code == 0 and ran.out.startswith("[0.10,0.20,0.50,0.80]\n  box:")
-    assert Image.open(tmp_path / "why.png").width > 1000
+    assert Image.open(tmp_path / "why.png").width > 1000 and f"saved as {tmp_path / 'why.png'}" in ran.err
+    again = run("explain", pictures[0], "the car", "--locate", "--model", checkpoint, "--save", tmp_path / "why.png")
+    assert again.code == 2 and "exists; delete it" in again.err
 
 
 def test_without_a_question_the_picture_is_described(run, pictures, checkpoint):

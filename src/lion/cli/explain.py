@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from lion.cli.answering import load_pipeline, read_tags, report
 from lion.cli.inputs import open_picture
 from lion.cli.options import Options, shared_options
-from lion.cli.output import Meter, quiet_libraries
+from lion.cli.output import Meter, check_new, print_answer, quiet_libraries, say
 from lion.errors import LionError
 
 
@@ -35,11 +34,13 @@ def explain(
         raise LionError("name a place for the plot: --save why.png; or print its numbers: --json")
     if locate and text is None:
         raise LionError('--locate needs a phrase: lion explain IMAGE "the kite" --locate')
+    if save is not None:
+        check_new("--save", save := save.expanduser())
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.pipeline import Verb, check_explanation_plot, save_explanation
     if save is not None:
-        check_explanation_plot(save := save.expanduser())
+        check_explanation_plot(save)
     look = open_picture(image, read_tags(options))
     pipeline = load_pipeline(options)
     with Meter("explaining"):
@@ -49,6 +50,9 @@ def explain(
             save_explanation(explanation, save)
     answer = explanation.answer
     if options.json:
-        print(json.dumps({**answer.to_json(), "explanation": explanation.to_json()}))
+        saved = {"saved": str(save)} if save else {}
+        print_answer(answer, True, more={**saved, "explanation": explanation.to_json()})
         raise typer.Exit(0 if answer.ok else 1)
-    raise typer.Exit(report(answer, options))
+    code = report(answer, options)
+    say("note", f"{image}: saved as {save}")
+    raise typer.Exit(code)

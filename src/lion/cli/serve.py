@@ -18,6 +18,9 @@ Served = Annotated[
 Cluster = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
 ]
+Keys = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
+]
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -30,9 +33,7 @@ def serve(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
     ] = None,
-    api_keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
-    ] = None,
+    api_keys: Keys = None,
     allow_url: Annotated[
         list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
     ] = None,
