@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
 from lion.errors import LionError
-from lion.images import MAX_MEGAPIXELS, image_hash, open_image, stored_size, suffixes
+from lion.images import MAX_MEGAPIXELS, image_hash, open_image, pixel_count, stored_size, suffixes
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -617,3 +617,9 @@ def test_a_closed_picture_and_an_empty_name_are_no_damage(tmp_path):
         open_image(closed)
     with pytest.raises(LionError, match="name is empty"):
         open_image("")
+
+
+def test_pixels_are_counted_by_the_header_alone():
+    assert pixel_count(png_header(9_000, 10_000)) == 90_000_000
+    with pytest.raises(LionError, match=f"more than {MAX_MEGAPIXELS} megapixels"):
+        pixel_count(png_header(10_001, 10_000))

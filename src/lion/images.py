@@ -92,6 +92,14 @@ def stored_size(source: str | Path | bytes) -> tuple[tuple[int, int], int]:
         return size, _orientation(image)
 
 
+def pixel_count(source: str | Path | bytes) -> int:
+    """Width times height by the file's header. Raises: LionError as `open_image`, though not for a damaged body."""
+    with _open(content(source), name := source_name(source)) as image:
+        if (count := image.width * image.height) > MAX_MEGAPIXELS * 1_000_000:
+            raise _too_large(name)
+        return count
+
+
 def path_of(source: str) -> str | None:
     """The path that a text names, `~` and `file:` URLs resolved; None for a `data:` URI or a web address."""
     start = source[:9].lower()

@@ -123,6 +123,7 @@ CHEAP = [
     ["serve", "nowhere"],
     ["serve", "--decoding", "fast"],
     ["eval", "okvqa", "--model", "nowhere"],
+    ["annotate", "FOLDER", "FOLDER/out", "--do", "caption,colour"],
     ["PICTURE"],
 ]
 

@@ -8,10 +8,10 @@ import torch
 from lion.errors import LionError
 from lion.eval import DatasetBenchmark, Evaluation, WorldBenchmark, benchmark_of, rescore
 from lion.eval.predictions import Predictions
-from lion.eval.runner import model_fingerprint
 from lion.eval.world.benchmark import SETS
 from lion.eval.world.report import TABLE
 from lion.pipeline import LionPipeline
+from lion.pipeline.fingerprint import model_fingerprint
 from tests.eval import drawn, tiny_world
 from tests.eval.tiny_world import Oracle
 from tests.test_locks import holder

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from lion.atomic import no_space_left
+from lion.cli.annotate import annotate
 from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.bench import bench
 from lion.cli.chat import chat
@@ -64,6 +65,7 @@ EXAMPLES = {
     "chat": ("photo.jpg", "photo.jpg --save conversation.png < questions.txt"),
     "explain": ('photo.jpg "what color is the car?" --save why.png', 'photo.jpg "the car" --locate --save why.png'),
     "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
+    "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --if-there"),
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
     "info": ("", "path/to/model --json"),
     "eval": ("world", "okvqa pope --data DIR --model MODEL", "mine.jsonl --model MODEL --against RUN"),
@@ -77,7 +79,7 @@ def epilog(name: str) -> str | None:
     return "\n\n".join(["Examples:", *lines]) if lines else None
 
 
-for verb in (caption, ask, locate, describe, tag, chat, explain, serve, world, info, doctor, bench):
+for verb in (caption, ask, locate, describe, tag, chat, explain, serve, annotate, world, info, doctor, bench):
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval", epilog=epilog("eval"))

@@ -175,13 +175,14 @@ class Meter:
         self._bar.advance(self._task, count)
 
     def watch(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None:
-        """Show how much of a task is done, and of a training step its loss and speed; a finished task's bar goes.
+        """Show how much of a task is done, its loss and its speed where the row has them; a finished task's bar goes.
 
         A `lion.train.log.Watch`.
         """
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(task, total=total, completed=done)
-        shown = f"{task}  loss {row['loss']:.3f}  {row['samples_per_second']:.0f}/s" if "loss" in row else task
+        shown = f"{task}  loss {row['loss']:.3f}" if "loss" in row else task
+        shown += f"  {row['samples_per_second']:.0f}/s" if "samples_per_second" in row else ""
         self._bar.update(self._tasks[task], completed=done, description=shown)
         if time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY

@@ -1,7 +1,5 @@
 """Runs a benchmark: generates the predictions that are missing, and scores them; scoring again needs no model."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,8 +16,9 @@ from lion.eval.predictions import SKIPPED, Prediction, Predictions
 from lion.eval.questions import QuestionSet
 from lion.eval.world.benchmark import WorldBenchmark
 from lion.pipeline import LionPipeline
-from lion.provenance import commit, hardware, update_with_tensors, versions
-from lion.tagging import RamTagger, TagFile
+from lion.pipeline.fingerprint import model_fingerprint
+from lion.provenance import commit, hardware, versions
+from lion.tagging import TagFile
 
 UNSTABLE = ("data", "date", "hardware", "seconds", "tags_from")
 """Keys of run.json in which two equal runs may differ; scores.json leaves them out."""
@@ -181,19 +180,3 @@ def _run(pipeline: LionPipeline, benchmark: Benchmark, blind: bool) -> dict[str,
         "hardware": hardware(pipeline.model.device),
         "versions": versions(),
     }
-
-
-def model_fingerprint(pipeline: LionPipeline, max_prompt_tokens: int) -> str:
-    """32 hex digits of a model's weights, precision, preprocessing and tagger."""
-    config, processor, tagger = pipeline.model.config, pipeline.processor, pipeline.tagger
-    settings = [config.taps, config.visual_inputs, config.patch_stem, max_prompt_tokens, processor.box_decimals]
-    settings.append(processor.image_processor.image_size)
-    if changed := processor.image_processor.changed():
-        settings.append(changed)
-    digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16)
-    update_with_tensors(digest, pipeline.model.state_dict())
-    if isinstance(tagger, RamTagger | TagFile):
-        digest.update(tagger.fingerprint.encode())
-    if isinstance(tagger, RamTagger):
-        digest.update(json.dumps([tagger.policy.to_dict(), tagger.thresholds.tolist()]).encode())
-    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""Files of this machine and, by fsspec, those that a URL names (``s3://``, ``gs://``, ``hf://``, ``memory://``)."""
+
+import os
+import re
+from collections.abc import Callable
+from glob import glob, has_magic
+from typing import Any, BinaryIO, cast
+
+from lion.errors import LionError, first_line
+from lion.images import path_of
+
+_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
+
+LARGEST = 512 * 2**20
+"""Bytes; no picture file is larger, whatever an archive's header says."""
+
+
+def is_url(path: str) -> bool:
+    """Whether fsspec is to open it."""
+    return _URL.match(path) is not None
+
+
+def place(path: str, beside: str = "") -> str:
+    """A path as it is kept: a URL as it is, others absolute, relative ones from the folder of the file `beside`."""
+    if is_url(path):
+        return path
+    path = path_of(path) or path
+    if not beside or os.path.isabs(path):
+        return os.path.abspath(path)
+    return f"{beside.rpartition('/')[0]}/{path}" if is_url(beside) else os.path.join(os.path.dirname(beside), path)
+
+
+def open_file(path: str) -> BinaryIO:
+    """A file opened for reading. Raises: LionError that says why it cannot be."""
+    return cast(BinaryIO, _tried(path, lambda: _system(path)[0].open(path, "rb") if is_url(path) else open(path, "rb")))
+
+
+def read_file(path: str) -> bytes:
+    """A picture file's bytes. Raises: LionError if it cannot be read, or is larger than any picture."""
+
+    def read() -> bytes:
+        with open_file(path) as file:
+            return file.read(LARGEST + 1)
+
+    data: bytes = _tried(path, read)
+    if len(data) > LARGEST:
+        raise LionError(f"{path} has more than {LARGEST >> 20} MiB, too many for a picture")
+    return data
+
+
+def listed(path: str) -> list[str] | None:
+    """All files below a folder, or those that match a pattern, sorted; None if it is one file, or nothing.
+
+    Links to folders are not followed. Raises: LionError if a URL cannot be read.
+    """
+    if is_url(path):
+        return cast(list[str] | None, _tried(path, lambda: _listed_url(path)))
+    if os.path.isdir(path):
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    if has_magic(path) and not os.path.lexists(path):
+        return sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
+    return None
+
+
+def _listed_url(url: str) -> list[str] | None:
+    system, path = _system(url)
+    if has_magic(path) and not system.exists(path):
+        found = [one for one in system.glob(path) if not system.isdir(one)]
+    elif system.isdir(path):
+        found = system.find(path)
+    else:
+        return None
+    return sorted(system.unstrip_protocol(one) for one in found)
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """fsspec's file system for a URL, and the path in it."""
+    try:
+        from fsspec.core import url_to_fs
+    except ModuleNotFoundError as error:
+        raise LionError(f"{url}: URLs need fsspec; pip install 'lion-vlm[bulk]'") from error
+    system, path = url_to_fs(url)
+    return system, path
+
+
+def _tried(path: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except LionError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise LionError(f"{path}: there is no such file; check the path") from None
+    except ImportError as error:  # fsspec's advice on the package for a kind of URL
+        raise LionError(f"{path}: {first_line(error)}") from error
+    except OSError as error:
+        raise LionError(f"{path}: {error.strerror or first_line(error)}; check the path") from error
+    except ValueError as error:  # a kind of URL that fsspec does not know, a path with a zero byte
+        raise LionError(f"{path}: {first_line(error)}") from error

@@ -1,0 +1,158 @@
+"""The pictures of a shard as bytes, in order: out of files, parquet or a tar in WebDataset's form.
+
+What cannot be read is a record, too: its `load` raises the reason. So nothing is lost, and every input counts once.
+"""
+
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, NoReturn, Self
+
+from lion.annotate.files import LARGEST, open_file, place, read_file
+from lion.annotate.inputs import Shard, is_picture_name
+from lion.errors import LionError, first_line
+
+PATH_COLUMNS = ("image", "image_path", "path", "file_path", "filepath", "file_name", "filename", "file")
+"""Columns of text that are taken for paths, the first that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One input."""
+
+    key: str
+    """The path; within an archive ``PATH::MEMBER``, in parquet ``PATH::ROW`` from 0."""
+    load: Callable[[], bytes]
+    """The bytes of its picture file. Raises: LionError with the reason why there are none."""
+
+
+def records(shard: Shard, column: str | None = None) -> Iterator[Record]:
+    """The inputs of a shard. `column`: of parquet, the one with the pictures; None to choose by type and name."""
+    if shard.kind == "files":
+        yield from (Record(source, partial(read_file, source)) for source in shard.sources)
+        return
+    (source,) = shard.sources
+    done = 0
+    try:
+        for record in _tar(source) if shard.kind == "tar" else _parquet(source, column):
+            yield record
+            done += 1
+    except Exception as error:  # every reader of archives fails in its own way
+        reason = first_line(error)
+        yield _failed(source, f"the archive cannot be read beyond picture {done} ({reason}): copy it again")
+
+
+def _failed(key: str, reason: str) -> Record:
+    def load() -> NoReturn:
+        raise LionError(reason)
+
+    return Record(key, load)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar that has to end as tars do: the standard library takes any damage for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the stubs lack it
+            raise
+        except tarfile.HeaderError as error:
+            raise LionError(f"{first_line(error)}, where a member or the end should be") from error
+
+
+def _tar(source: str) -> Iterator[Record]:
+    """Pictures, each by itself; and a record that fails for each sample that has none."""
+    sample, others, pictures = "", list[str](), 0
+    with open_file(source) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            folder, slash, name = member.name.rpartition("/")
+            key = folder + slash + name.partition(".")[0]
+            if key != sample:
+                yield from _without_picture(source, sample, others, pictures)
+                sample, others, pictures = key, [], 0
+            if not is_picture_name(name):
+                others.append(name)
+                continue
+            pictures += 1
+            yield _of_member(f"{source}::{member.name}", archive, member)
+    yield from _without_picture(source, sample, others, pictures)
+
+
+def _of_member(key: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Record:
+    if not member.isfile():
+        return _failed(key, "it is a link; put the picture itself into the tar")
+    if member.size > LARGEST:
+        return _failed(key, f"it has more than {LARGEST >> 20} MiB, too many for a picture")
+    file = archive.extractfile(member)
+    assert file is not None
+    data = file.read()
+    return Record(key, lambda: data)
+
+
+def _without_picture(source: str, sample: str, others: list[str], pictures: int) -> Iterator[Record]:
+    if others and not pictures:
+        yield _failed(f"{source}::{sample}", f"no picture among its members ({', '.join(others[:5])})")
+
+
+def _parquet(source: str, column: str | None) -> Iterator[Record]:
+    with open_file(source) as file:
+        table = parquet().ParquetFile(file)
+        name = picture_column(table.schema_arrow, source, column)
+        rows = count()
+        for batch in table.iter_batches(batch_size=64, columns=[name]):
+            for value in batch.column(0):
+                key = f"{source}::{next(rows)}"
+                yield _of_value(key, value.as_py(), source)
+
+
+def _of_value(key: str, value: Any, source: str) -> Record:
+    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+    if isinstance(data, str):
+        data, path = None, data
+    if isinstance(data, bytes):
+        return Record(key, lambda: data)
+    if data is not None:
+        return _failed(key, f"the column holds {type(data).__name__}, neither bytes nor a path; name another: --column")
+    if path:
+        return Record(key, partial(read_file, place(path, beside=source)))
+    return _failed(key, "no picture in this row (null)")
+
+
+def picture_column(schema: Any, source: str, column: str | None = None) -> str:
+    """The column with pictures: the one named, else a struct of bytes and path (an image of Hugging Face's datasets),
+    else bytes, else a text with a name of `PATH_COLUMNS`.
+
+    Raises: LionError that names the columns, if it is not there or several may be meant.
+    """
+    import pyarrow.types as kinds
+
+    names = list(schema.names)
+    if column is not None:
+        if column not in names:
+            raise LionError(f"{source} has no column '{column}'; it has {', '.join(names)}")
+        return column
+    fields = [schema.field(name) for name in names]
+    structs = [one.name for one in fields if kinds.is_struct(one.type) and one.type.get_field_index("bytes") >= 0]
+    binary = [one.name for one in fields if kinds.is_binary(one.type) or kinds.is_large_binary(one.type)]
+    text = [one.name for one in fields if kinds.is_string(one.type) or kinds.is_large_string(one.type)]
+    paths = [name for name in PATH_COLUMNS if name in text][:1]
+    found = structs or binary or paths
+    if len(found) != 1:
+        which = "none of its columns is known" if not found else f"{' and '.join(found)} may all be meant"
+        raise LionError(f"{source}: {which} to hold the pictures; name one with --column: {', '.join(names)}")
+    return found[0]
+
+
+def parquet() -> Any:
+    """The module pyarrow.parquet. Raises: LionError without pyarrow."""
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise LionError("Parquet needs pyarrow; pip install 'lion-vlm[bulk]'") from error
+    return pyarrow.parquet
