@@ -8,11 +8,12 @@ IMAGE ?=
 
 BIN := .venv/bin
 CORE := .venv/core
+SERVE := .venv/serve
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --no-compile -c constraints.txt
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo page test lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -36,6 +37,14 @@ $(READY): $(CORE)
 
 demo: $(CORE)  ## tags, a caption, an answer and a box for a picture (IMAGE=path for yours)
 	@$(BIN)/python examples/demo.py $(if $(IMAGE),"$(IMAGE)")
+	@echo "page     make page        then open http://127.0.0.1:8000"
+
+$(SERVE): $(CORE)
+	@$(INSTALL) -e '.[serve]'
+	@touch $@
+
+page: $(SERVE)  ## the page, at http://127.0.0.1:8000 until Ctrl-C
+	@$(BIN)/lion serve
 
 # A file's tests stay together, so that what they share is made once.
 test: lint  ## lint, types and all tests but the slow ones, as many at a time as there are processors (at most 4)

@@ -213,7 +213,8 @@ def test_commands_of_the_docs(place, monkeypatch, capsys, command):
     monkeypatch.setattr(
         "lion.serve.run.serve", lambda model, settings, *rest, **options: started.append((settings, rest))
     )
-    monkeypatch.setattr("lion.checkpoints.finding.find_checkpoint", lambda model: None)
+    for place_of in ("lion.checkpoints.finding.find_checkpoint", "lion.cli.options.find_folder"):
+        monkeypatch.setattr(place_of, lambda model: None)
     assert main(shlex.split(command)) == 0
     ((settings, (_, _, workers)),) = started
     assert settings.deadline == 60 and workers == 1 + ("--workers" in command) and not capsys.readouterr().err

@@ -33,6 +33,21 @@ def test_candidates_are_ranked(client, pipeline, picture, url):
     assert answer["candidates"][0]["nll"] == pytest.approx(wanted[0].nll, rel=1e-5)
 
 
+@pytest.mark.parametrize("verb", ["caption", "ask", "locate", "describe"])
+def test_an_explanation_comes_with_the_answer_of_the_verb(client, pipeline, picture, url, verb):
+    body, fields = BODIES[verb]
+    (answer,) = client.post("/v1/lion/explain", {"image": url, "tags": ["car"], **body}).json()["answers"]
+    wanted = pipeline.explain(picture, verb=Verb(verb), tags=["car"], **fields)
+    assert answer.pop("explanation") == wanted.to_json()
+    (same,) = client.post(f"/v1/lion/{verb}", {"image": url, "tags": ["car"], **body}).json()["answers"]
+    assert answer == same
+
+
+def test_an_explanation_is_of_one_verb(client, url):
+    response = client.post("/v1/lion/explain", {"image": url, "question": "what is it?", "phrase": "the car"})
+    assert response.status_code == 400 and "exclude each other" in response.json()["error"]["message"]
+
+
 def test_several_pictures_and_questions_go_pairwise_and_one_with_all(client, pipeline, picture, url):
     other = picture.rotate(90)
     urls = [url, data_url(encoded(other))]
@@ -77,6 +92,10 @@ def test_forms_with_files(client, picture, url):
         "/v1/lion/rank", files=files[:1], data={"question": "is it?", "candidates": ["yes", "no"]}
     ).json()
     assert len(form["answers"][0]["candidates"]) == 2
+    form = client.post("/v1/lion/locate", files=files[:1], data={"phrase": "the car", "if_there": "true"})
+    assert 0 < form.json()["answers"][0]["presence"] < 1
+    form = client.post("/v1/lion/locate", files=files[:1], data={"phrase": "the car", "if_there": "maybe"})
+    assert form.status_code == 400 and form.json()["error"]["param"] == "if_there"
     form = client.post("/v1/lion/tag", files={"image": ("a", encoded(picture))})
     assert form.json()["answers"][0]["tags"] == ["car", "tree", "sun"]
 

@@ -1,6 +1,7 @@
 """The worker under many clients at once: equal answers, freed places, deadlines, errors, and its end."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -150,3 +151,13 @@ def encoded_picture(url):
     import base64
 
     return base64.b64decode(url.partition(",")[2])
+
+
+def test_a_call_runs_in_the_worker_thread_and_its_error_is_the_callers(client):
+    worker = client.serving.worker
+    assert client.run(
+        worker.call(lambda pipeline: pipeline is worker.pipeline and threading.current_thread().name)
+    ) == ("lion-worker")
+    with pytest.raises(ZeroDivisionError):
+        client.run(worker.call(lambda pipeline: 1 // 0))
+    assert worker.alive

@@ -24,6 +24,7 @@ from lion.cli.chat import chat
 from lion.cli.convert import conversion
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
+from lion.cli.explain import explain
 from lion.cli.info import info
 from lion.cli.output import leave, say
 from lion.cli.serve import serve
@@ -62,6 +63,7 @@ EXAMPLES = {
     "describe": ("photo.jpg --box 0.1,0.2,0.5,0.8", "photo.jpg --box 40,60,200,240 --pixels"),
     "tag": ("photo.jpg --top-k 5", "pictures/ --out tags.jsonl"),
     "chat": ("photo.jpg", "photo.jpg --save conversation.png < questions.txt"),
+    "explain": ('photo.jpg "what color is the car?" --save why.png', 'photo.jpg "the car" --locate --save why.png'),
     "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
     "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --if-there"),
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
@@ -77,7 +79,7 @@ def epilog(name: str) -> str | None:
     return "\n\n".join(["Examples:", *lines]) if lines else None
 
 
-for verb in (caption, ask, locate, describe, tag, chat, serve, annotate, world, info, doctor, bench):
+for verb in (caption, ask, locate, describe, tag, chat, explain, serve, annotate, world, info, doctor, bench):
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval", epilog=epilog("eval"))

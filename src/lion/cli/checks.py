@@ -24,7 +24,7 @@ PACKAGE = "lion-vlm"
 USED_BY = {
     "train": "lion train",
     "parquet": "Parquet in lion tag --out and --tags-from (.jsonl does without)",
-    "plot": "lion bench --plot",
+    "plot": "lion explain --save, lion bench --plot",
     "serve": "lion serve",
 }
 """Extra of the package to the commands that need it; other extras are for developers and not checked."""

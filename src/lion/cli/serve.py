@@ -18,6 +18,9 @@ Served = Annotated[
 Cluster = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
 ]
+Keys = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
+]
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -30,9 +33,7 @@ def serve(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
     ] = None,
-    api_keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
-    ] = None,
+    api_keys: Keys = None,
     allow_url: Annotated[
         list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
     ] = None,
@@ -43,12 +44,13 @@ def serve(
     max_body: Annotated[int, typer.Option(min=1, metavar="MB", help="Of a request, and of a fetched picture.")] = 20,
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, whatever is asked for.")] = 256,
     deadline: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="For an answer.")] = 60,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Leave out the page at /.")] = False,
     decoding: Decoding = "lion",
     device: Device = None,
     batch_size: BatchSize = 8,
     debug: Debug = False,
 ) -> None:
-    """Answer over HTTP: chat completions as OpenAI's clients speak them, and a route for each verb.
+    """Answer over HTTP: chat completions as OpenAI's clients speak them, a route for each verb, and a page at /.
 
     Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
     """
@@ -69,6 +71,7 @@ def serve(
         deadline=deadline,
         max_tokens=max_tokens,
         hosts=frozenset(name.lower() for name in allow_url or ()),
+        page=not no_page,
         keys=keys,
     )
     own = {"device": device, "decoding": decoding, "batch_size": batch_size}

@@ -11,6 +11,8 @@ from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import BatchDecoder, Decoder, EngineDecoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
+from lion.pipeline.explain import Explanation
+from lion.pipeline.explanation_plot import check_explanation_plot, save_explanation
 from lion.pipeline.export import export
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare
@@ -29,6 +31,7 @@ __all__ = [
     "EngineDecoder",
     "Evidence",
     "EvidenceCache",
+    "Explanation",
     "LabelledBox",
     "LionPipeline",
     "Look",
@@ -39,11 +42,13 @@ __all__ = [
     "TransformersDecoder",
     "Verb",
     "annotate",
+    "check_explanation_plot",
     "detections",
     "export",
     "open_pictures",
     "prepare",
     "read",
     "read_ranking",
+    "save_explanation",
     "save_picture",
 ]

@@ -29,6 +29,7 @@ from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, encode_images, tag_images
+from lion.pipeline.explain import Explanation, explain
 from lion.pipeline.read import Answer, Candidate, Writer
 from lion.pipeline.request import (
     DecodingPreset,
@@ -360,6 +361,29 @@ class LionPipeline:
             Verb.ASK, image, tags, {}, text=question, candidates=given if lists else One(() if given is None else given)
         )
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
+
+    def explain(
+        self,
+        image: Picture,
+        text: str | None = None,
+        *,
+        verb: Verb | None = None,
+        box: Box | None = None,
+        history: Rounds = (),
+        tags: Tags = None,
+        **settings: Unpack[Settings],
+    ) -> Explanation:
+        """Answer, and tell where the model looked and what its router weighs; :func:`~lion.pipeline.save_explanation`
+        draws it. The answer is that of the verb: ``ask`` for a text, ``caption`` without, or the one that is named.
+
+        Raises: LionError as the verb; for ``tag``, which no part of the model but the tagger answers.
+        """
+        verb = verb or (Verb.CAPTION if text is None else Verb.ASK)
+        look = self.cache.open(image)
+        given = Request(look, verb, text, box, [*history], texts(tags))
+        task = given.verb.task
+        request = replace(given, decoding=with_settings(self.decoding[task], settings) if task else None)
+        return explain(self, request, self.answer([request])[0])
 
     def _each(self, verb: Verb, image: Images, tags: Tags, settings: Settings, **values: Any) -> Answer | Answers:
         """Answer the verb for every picture and value; several of either give a list."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from lion.pipeline import LionPipeline
-from lion.serve import chat, verbs
+from lion.serve import chat, page, verbs
 from lion.serve.errors import HttpError, add_handlers
 from lion.serve.guards import Guards
 from lion.serve.metrics import Metrics
@@ -51,7 +51,7 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
         redoc_url=None,
         lifespan=life,
     )
-    for router in (chat.router, verbs.router, watch):
+    for router in (chat.router, verbs.router, watch, *([page.router] if settings.page else [])):
         app.include_router(router)
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)

@@ -12,10 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lion.serve.errors import LOG, HttpError, error_response
 from lion.serve.metrics import Metrics
+from lion.serve.page import PATHS
 from lion.serve.settings import Settings
 
-OPEN = frozenset({"/healthz", "/readyz"})
-"""Routes without a key, for those who watch whether the server lives."""
+OPEN = frozenset({"/healthz", "/readyz", *PATHS})
+"""Routes without a key, for those who watch whether the server lives, and the files of the page."""
 MOST_CLIENTS = 10_000
 """Whose requests are counted at a time."""
 

@@ -48,6 +48,7 @@ VERB_EXAMPLES: dict[str, dict[str, Any]] = {
     "describe": {"box": [0.1, 0.1, 0.9, 0.9]},
     "tag": {},
     "rank": {"question": "what color is it?", "candidates": ["red", "blue"]},
+    "explain": {"phrase": "the red square"},
 }
 
 
@@ -83,7 +84,7 @@ class Answers(BaseModel):
     model: str
     answers: list[dict[str, Any]] = Field(
         description="Keys: task, text, tags, boxes (label, unit, pixel), ok, reason, question, size, note; candidates "
-        "for rank; ok and error for one of several that failed."
+        "for rank; explanation for explain; ok and error for one of several that failed."
     )
 
 

@@ -3,6 +3,7 @@
 SIGTERM and SIGINT drain: no new connections, what has been accepted is answered, then the process ends with code 0.
 """
 
+import json
 import logging
 import os
 import signal
@@ -63,7 +64,8 @@ def serve(
         timeout_graceful_shutdown=int(settings.deadline + settings.body_seconds) + 1,
     )
     start_logging()
-    LOG.info('{"listening": "http://%s:%d", "workers": %d}', f"[{host}]" if ":" in host else host, bound, workers)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+    LOG.info(json.dumps({"listening": url, "workers": workers} | ({"page": f"{url}/"} if settings.page else {})))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
     if workers == 1:

@@ -192,6 +192,7 @@ class LocateBody(CaptionBody):
     """Find what a phrase refers to."""
 
     phrase: Texts
+    if_there: Annotated[bool, Field(description="Ask first whether it is there; no box where it is not.")] = False
 
 
 class DescribeBody(CaptionBody):
@@ -211,3 +212,18 @@ class RankBody(Body):
     question: Texts
     candidates: Annotated[list[Text], Field(min_length=1, max_length=1000)]
     tags: Annotated[Tags, Field(description=TAGS)] = None
+
+
+class ExplainBody(CaptionBody):
+    """Answer, and tell what led to it. The question, phrase or box says which verb; without one, a caption."""
+
+    question: Text | None = None
+    phrase: Text | None = None
+    box: Numbers | None = None
+    space: Space = "unit"
+
+    @model_validator(mode="after")
+    def _is_of_one_verb(self) -> Self:
+        if len({"question", "phrase", "box"} & {name for name, value in self if value is not None}) > 1:
+            raise ValueError("question, phrase and box exclude each other; give one of them")
+        return self

@@ -41,6 +41,8 @@ class Settings:
     """Megabytes of address space that each of them may take."""
     hosts: frozenset[str] = frozenset()
     """Hosts that picture URLs may name."""
+    page: bool = True
+    """Whether there is a page at ``/``."""
     keys: Mapping[bytes, str] = field(default_factory=dict, repr=False)
     """Digests of the API keys, and what logs call them; empty for no keys."""
 

@@ -1,4 +1,5 @@
-"""``POST /v1/lion/...``: LION's verbs as they are, for one picture or many, in JSON or as a form with files."""
+"""``POST /v1/lion/...``: LION's verbs as they are, for one picture or many, in JSON or as a form with files; and
+``explain``, which answers as they do and tells why."""
 
 import asyncio
 from collections import defaultdict
@@ -13,12 +14,13 @@ from starlette.datastructures import UploadFile
 
 from lion.errors import LionError
 from lion.pipeline import Look, Request, Result, Verb
+from lion.pipeline.explain import explain
 from lion.pipeline.request import decoding_presets
 from lion.pipeline.spread import One, spread
 from lion.serve.conversation import to_box
 from lion.serve.errors import HttpError, error_object, first_mistake
 from lion.serve.openapi import verb_route
-from lion.serve.schema import AskBody, Body, CaptionBody, DescribeBody, LocateBody, RankBody, TagBody
+from lion.serve.schema import AskBody, Body, CaptionBody, DescribeBody, ExplainBody, LocateBody, RankBody, TagBody
 from lion.serve.serving import Serving, describe, serving_of, within
 
 router = APIRouter(prefix="/v1/lion")
@@ -32,12 +34,20 @@ Fields = Callable[[Any], dict[str, Any]]
 VERBS: Mapping[str, tuple[Verb, type[Body], Fields]] = {
     "caption": (Verb.CAPTION, CaptionBody, lambda body: {}),
     "ask": (Verb.ASK, AskBody, lambda body: {"text": body.question}),
-    "locate": (Verb.LOCATE, LocateBody, lambda body: {"text": body.phrase}),
+    "locate": (Verb.LOCATE, LocateBody, lambda body: {"text": body.phrase, "if_there": body.if_there}),
     "describe": (Verb.DESCRIBE, DescribeBody, lambda body: {"box": _boxes(body)}),
     "tag": (Verb.TAG, TagBody, lambda body: {}),
     "rank": (Verb.ASK, RankBody, lambda body: {"text": body.question, "candidates": One(body.candidates)}),
+    "explain": (Verb.CAPTION, ExplainBody, lambda body: _explained(body)),
 }
 """By route: the verb, its body, and what the body says besides pictures and tags."""
+
+
+def _explained(body: ExplainBody) -> dict[str, Any]:
+    if body.box is not None:
+        return {"verb": Verb.DESCRIBE, "box": to_box(body.box, body.space, "box")}
+    verb = Verb.LOCATE if body.phrase is not None else Verb.CAPTION if body.question is None else Verb.ASK
+    return {"verb": verb, "text": body.question if body.phrase is None else body.phrase}
 
 
 def _boxes(body: DescribeBody) -> Any:
@@ -64,10 +74,10 @@ def _route(name: str) -> Callable[[fastapi.Request], Any]:
             if count > most:
                 raise HttpError(400, f"{count} {what}, and {most} a request is the limit: send several", "too_many")
         request.state.log |= {"task": name, "pictures": len(images), "answers": len(rows)}
-        named = getattr(body, "decoding", None)
-        decoding = decoding_presets(named)[verb.task] if named and verb.task else None
-        same = {"verb": verb, "tags": getattr(body, "tags", None), "decoding": decoding}
-        work = _answers(serving, images, [same | row for row in rows])
+        rows = [{"verb": verb, "tags": getattr(body, "tags", None), **row} for row in rows]
+        if named := getattr(body, "decoding", None):
+            rows = [{**row, "decoding": decoding_presets(named)[row["verb"].task]} for row in rows]
+        work = _answers(serving, images, rows, explained=kind is ExplainBody)
         return {"model": serving.name, "answers": await within(request, serving.settings.deadline, work)}
 
     answer.__name__, answer.__doc__ = name, kind.__doc__
@@ -78,7 +88,9 @@ for _name in VERBS:
     router.post(f"/{_name}", **verb_route(_name, VERBS[_name][1]))(_route(_name))
 
 
-async def _answers(serving: Serving, images: Sequence[str | bytes], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _answers(
+    serving: Serving, images: Sequence[str | bytes], rows: list[dict[str, Any]], explained: bool
+) -> list[dict[str, Any]]:
     """An answer for each row; of several the failed ones say why. Each picture is opened once.
 
     Raises: LionError where the only one fails.
@@ -86,8 +98,14 @@ async def _answers(serving: Serving, images: Sequence[str | bytes], rows: list[d
 
     async def of_row(row: dict[str, Any], look: Look) -> dict[str, Any]:
         try:
-            async with serving.worker.job(Request(**{**row, "image": look})) as job:
-                return _described(await job.result(), serving)
+            request = Request(**{**row, "image": look})
+            async with serving.worker.job(request) as job:
+                result = await job.result()
+            described = _described(result, serving)
+            if explained:
+                why = await serving.worker.call(lambda pipeline: explain(pipeline, request, result.answers[0]))
+                described["explanation"] = why.to_json()
+            return described
         except LionError as error:
             return _failed(error, len(rows))
 
@@ -148,6 +166,8 @@ def _form_value(name: str, given: list[str]) -> Any:
     if name == "tags":
         words = [word.strip() for text in given for word in text.split(",") if word.strip()]
         return "empty" if words == ["empty"] else words
+    if name == "if_there":
+        return {"true": True, "false": False}.get(given[0], given[0])
     return given if len(given) > 1 or name == "candidates" else given[0]
 
 

@@ -5,15 +5,18 @@ steps (continuous batching); whoever stops listening frees its place.
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import ContinuousBatch, LionPipeline, Request, Result
 from lion.serve.errors import LOG, HttpError
 
+T = TypeVar("T")
 Event = list[Output] | Result | Exception
 
 
@@ -54,7 +57,7 @@ class Worker:
     def __init__(self, pipeline: LionPipeline) -> None:
         self.pipeline = pipeline
         self._batch = ContinuousBatch(pipeline)
-        self._inbox: queue.SimpleQueue[tuple[str, Job | None]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[str, Job | Callable[[], None] | None]] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._thread = threading.Thread(target=self._run, name="lion-worker", daemon=True)
 
@@ -78,14 +81,35 @@ class Worker:
 
         Raises: HttpError if the worker has ended.
         """
-        if not self.alive:
-            raise HttpError(503, "the server is ending; ask another one", "ending", headers={"Retry-After": "1"})
+        self._check_alive()
         job = Job(request, streams, asyncio.get_running_loop())
         self._inbox.put(("submit", job))
         try:
             yield job
         finally:
             self._inbox.put(("cancel", job))
+
+    async def call(self, function: Callable[[LionPipeline], T]) -> T:
+        """What a function gives that uses the pipeline for a short time, between two steps.
+
+        Raises: HttpError if the worker has ended, or what the function raises.
+        """
+        self._check_alive()
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(self.pipeline))
+                except Exception as error:
+                    future.set_exception(error)
+
+        self._inbox.put(("call", run))
+        return await asyncio.wrap_future(future)
+
+    def _check_alive(self) -> None:
+        if not self.alive:
+            raise HttpError(503, "the server is ending; ask another one", "ending", headers={"Retry-After": "1"})
 
     def _run(self) -> None:
         ending = False
@@ -117,6 +141,8 @@ class Worker:
                 word, job = self._inbox.get(block=wait and not ending and not self._batch)
                 if job is None:
                     ending = True
+                elif not isinstance(job, Job):
+                    job()
                 elif word == "submit":
                     self._jobs[self._batch.submit(job.request)] = job
                 elif ticket := next((ticket for ticket, known in self._jobs.items() if known is job), None):
