@@ -1,0 +1,57 @@
+"""What the plugins share: labels with the phrases behind them, their boxes, and the model's name as users see it."""
+
+import logging
+from collections.abc import Mapping
+
+from lion.boxes import LabelledBox
+from lion.checkpoints.finding import about
+from lion.errors import LionError
+from lion.pipeline import LionPipeline
+from lion.pipeline.evidence import Picture
+
+LOG = logging.getLogger("lion.plugins")
+
+
+def read_phrases(text: str) -> dict[str, str]:
+    """Labels and the phrase that LION is asked to find for each, of ``kite=the blue kite; boat``: a label without
+    ``=`` is its own phrase.
+
+    Raises: LionError if there is none, one is empty, or a label comes twice.
+    """
+    phrases: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        label, _, phrase = map(str.strip, part.partition("="))
+        if not label or ("=" in part and not phrase) or label in phrases:
+            raise LionError(f"labels are 'kite=the blue kite; boat', each once, not '{part}'")
+        phrases[label] = phrase or label
+    if not phrases:
+        raise LionError("name what to look for: labels such as 'kite=the blue kite; boat'")
+    return phrases
+
+
+def locate(
+    pipeline: LionPipeline, picture: Picture, phrases: Mapping[str, str], threshold: float = 0.0
+) -> list[LabelledBox]:
+    """The box of each label whose phrase names something in the picture, as far as the model finds; one at most.
+
+    Args:
+        pipeline: of any model.
+        picture: one picture.
+        phrases: by label.
+        threshold: the least score of a box, in [0, 1].
+
+    Raises: LionError if the picture cannot be read, or a phrase is too long.
+    """
+    found = []
+    answers = pipeline.locate(picture, list(phrases.values()), if_there=True)
+    for label, answer in zip(phrases, answers, strict=True):
+        if not answer.ok:
+            LOG.info("%s: no box for '%s': %s", answer.image or "the picture", label, answer.reason)
+        boxes = [box for box in answer.boxes if (box.score or 0.0) >= threshold]
+        found += [LabelledBox(label, box.unit, box.pixel, box.score) for box in boxes]
+    return found
+
+
+def shown_name(model: str) -> str:
+    """A model's name where a user picks it, or sees what it made: lion-mini is called the toy that it is."""
+    return f"{model} (a toy: drawn scenes only)" if about(model) else model

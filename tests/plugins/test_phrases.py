@@ -1,0 +1,43 @@
+"""Labels with phrases, and the boxes that a pipeline finds for them."""
+
+import pytest
+
+from lion.errors import LionError
+from lion.plugins.phrases import locate, read_phrases, shown_name
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("kite", {"kite": "kite"}),
+        (" kite = the blue kite ;boat; ", {"kite": "the blue kite", "boat": "boat"}),
+        ("a=x = y", {"a": "x = y"}),
+    ],
+)
+def test_labels_have_phrases(text, phrases):
+    assert read_phrases(text) == phrases
+
+
+@pytest.mark.parametrize("text", ["", " ; ", "=x", "kite=", "kite;kite=the blue kite"])
+def test_labels_that_say_nothing(text):
+    with pytest.raises(LionError, match="kite=the blue kite; boat"):
+        read_phrases(text)
+
+
+def test_boxes_carry_the_label_and_pass_the_threshold(pipeline, picture):
+    phrases = {"kite": "the blue kite", "boat": "a boat"}
+    kite, boat = locate(pipeline, picture, phrases)
+    asked = pipeline.locate(picture, "the blue kite", if_there=True).boxes[0]
+    assert (kite.label, boat.label) == ("kite", "boat")
+    assert (kite.unit, kite.pixel, kite.score) == (asked.unit, asked.pixel, asked.score) and 0 < kite.score < 1
+    assert "kite" in [box.label for box in locate(pipeline, picture, phrases, kite.score)]
+    assert locate(pipeline, picture, phrases, 1.0) == []
+
+
+def test_what_is_not_there_has_no_box(pipeline, picture, monkeypatch):
+    monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
+    assert locate(pipeline, picture, {"kite": "the blue kite"}) == []
+
+
+def test_a_toy_is_called_one():
+    assert shown_name("lion-mini") == "lion-mini (a toy: drawn scenes only)" and shown_name("own/model") == "own/model"
