@@ -26,17 +26,18 @@ def test_labels_that_say_nothing(text):
 
 def test_boxes_carry_the_label_and_pass_the_threshold(pipeline, picture):
     phrases = {"kite": "the blue kite", "boat": "a boat"}
-    kite, boat = locate(pipeline, picture, phrases)
+    (kite, boat), others = locate(pipeline, [picture, picture.rotate(90)], phrases)
     asked = pipeline.locate(picture, "the blue kite", if_there=True).boxes[0]
     assert (kite.label, boat.label) == ("kite", "boat")
     assert (kite.unit, kite.pixel, kite.score) == (asked.unit, asked.pixel, asked.score) and 0 < kite.score < 1
-    assert "kite" in [box.label for box in locate(pipeline, picture, phrases, kite.score)]
-    assert locate(pipeline, picture, phrases, 1.0) == []
+    assert [box.label for box in others] == ["kite", "boat"] and others[0].unit != kite.unit
+    assert "kite" in [box.label for box in locate(pipeline, [picture], phrases, kite.score)[0]]
+    assert locate(pipeline, [picture], phrases, 1.0) == [[]]
 
 
 def test_what_is_not_there_has_no_box(pipeline, picture, monkeypatch):
     monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
-    assert locate(pipeline, picture, {"kite": "the blue kite"}) == []
+    assert locate(pipeline, [picture], {"kite": "the blue kite"}) == [[]]
 
 
 def test_a_toy_is_called_one():

@@ -40,11 +40,12 @@ class LionDetection:
 
     def detect(self, context: Any, image: Image.Image) -> Sequence[Any]:
         """Rectangles, in pixels, of one frame."""
+        (boxes,) = locate(self._pipeline, [image], self.phrases, context.conf_threshold or 0.0)
         return [
             cvataa.rectangle(
-                self._ids[box.label], list(box.pixel.xyxy()), **({} if box.score is None else {"score": box.score})
+                self._ids[box.label], list(box.pixel.xyxy()), score=1.0 if box.score is None else box.score
             )
-            for box in locate(self._pipeline, image, self.phrases, context.conf_threshold or 0.0)
+            for box in boxes
         ]
 
 

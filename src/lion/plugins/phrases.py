@@ -1,7 +1,7 @@
 """What the plugins share: labels with the phrases behind them, their boxes, and the model's name as users see it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lion.boxes import LabelledBox
 from lion.checkpoints.finding import about
@@ -30,25 +30,29 @@ def read_phrases(text: str) -> dict[str, str]:
 
 
 def locate(
-    pipeline: LionPipeline, picture: Picture, phrases: Mapping[str, str], threshold: float = 0.0
-) -> list[LabelledBox]:
-    """The box of each label whose phrase names something in the picture, as far as the model finds; one at most.
+    pipeline: LionPipeline, pictures: Sequence[Picture], phrases: Mapping[str, str], threshold: float = 0.0
+) -> list[list[LabelledBox]]:
+    """For each picture the boxes of the labels whose phrase names something there, as far as the model finds; LION
+    gives a phrase one box at most.
 
     Args:
         pipeline: of any model.
-        picture: one picture.
+        pictures: answered in batches.
         phrases: by label.
         threshold: the least score of a box, in [0, 1].
 
-    Raises: LionError if the picture cannot be read, or a phrase is too long.
+    Raises: LionError if a picture cannot be read, or a phrase is too long.
     """
-    found = []
-    answers = pipeline.locate(picture, list(phrases.values()), if_there=True)
-    for label, answer in zip(phrases, answers, strict=True):
+    labels, asked = list(phrases), list(phrases.values())
+    looks = [pipeline.cache.open(picture) for picture in pictures]
+    found: list[list[LabelledBox]] = [[] for _ in looks]
+    answers = pipeline.locate([look for look in looks for _ in asked], asked * len(looks), if_there=True)
+    for number, answer in enumerate(answers):
+        place, label = number // len(labels), labels[number % len(labels)]
         if not answer.ok:
-            LOG.info("%s: no box for '%s': %s", answer.image or "the picture", label, answer.reason)
+            LOG.info("picture %d of %d: no box for '%s': %s", place + 1, len(looks), label, answer.reason)
         boxes = [box for box in answer.boxes if (box.score or 0.0) >= threshold]
-        found += [LabelledBox(label, box.unit, box.pixel, box.score) for box in boxes]
+        found[place] += [LabelledBox(label, box.unit, box.pixel, box.score) for box in boxes]
     return found
 
 
