@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,13 @@ Cluster = Annotated[
 Keys = Annotated[
     Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
 ]
+Hosts = Annotated[
+    list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
+]
+Routes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE", help="Add a module's router, such as lion.plugins.label_studio's."),
+]
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -34,9 +42,7 @@ def serve(
         int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
     ] = None,
     api_keys: Keys = None,
-    allow_url: Annotated[
-        list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
-    ] = None,
+    allow_url: Hosts = None,
     rate: Annotated[int, typer.Option(min=0, help="Requests a minute and key, of each process; 0: no limit.")] = 0,
     max_requests: Annotated[int, typer.Option(min=1, help="Requests in progress; further ones get 429.")] = 128,
     max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in a request.")] = 16,
@@ -45,6 +51,7 @@ def serve(
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, whatever is asked for.")] = 256,
     deadline: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="For an answer.")] = 60,
     no_page: Annotated[bool, typer.Option("--no-page", help="Leave out the page at /.")] = False,
+    routes: Routes = None,
     decoding: Decoding = "lion",
     device: Device = None,
     batch_size: BatchSize = 8,
@@ -72,6 +79,7 @@ def serve(
         max_tokens=max_tokens,
         hosts=frozenset(name.lower() for name in allow_url or ()),
         page=not no_page,
+        routes=_checked_routes(routes or []),
         keys=keys,
     )
     own = {"device": device, "decoding": decoding, "batch_size": batch_size}
@@ -95,6 +103,18 @@ def _check(ray: str | None, workers: int, max_workers: int | None, port: int) ->
         raise LionError("--max-workers goes with --ray, and is no less than --workers")
     if ray and port == 0:
         raise LionError("--port 0 is not for --ray; name a port")
+
+
+def _checked_routes(modules: list[str]) -> tuple[str, ...]:
+    """The modules. Raises: LionError for one that is not there, or has no router."""
+    for name in modules:
+        try:
+            found = hasattr(import_module(name), "router")
+        except ImportError as error:
+            raise LionError(f"--routes {name} cannot be imported: {error}") from error
+        if not found:
+            raise LionError(f"--routes {name} has no router; name a module with a fastapi.APIRouter called so")
+    return tuple(modules)
 
 
 def _check_model(model: str | None, decoding: str) -> None:

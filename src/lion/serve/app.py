@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import PurePath
 from typing import Any
 
@@ -51,7 +51,8 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
         redoc_url=None,
         lifespan=life,
     )
-    for router in (chat.router, verbs.router, watch, *([page.router] if settings.page else [])):
+    own = (chat.router, verbs.router, watch, *([page.router] if settings.page else []))
+    for router in (*own, *(import_module(name).router for name in settings.routes)):
         app.include_router(router)
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)

@@ -1,5 +1,6 @@
 """What a server allows: limits of requests, keys, hosts. The defaults suit one machine on its own."""
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping
@@ -43,20 +44,32 @@ class Settings:
     """Hosts that picture URLs may name."""
     page: bool = True
     """Whether there is a page at ``/``."""
+    routes: tuple[str, ...] = ()
+    """Modules whose ``router`` is added to the app."""
     keys: Mapping[bytes, str] = field(default_factory=dict, repr=False)
     """Digests of the API keys, and what logs call them; empty for no keys."""
 
     def key_name(self, header: str | None) -> str | None:
         """What logs call the key of an ``Authorization`` header; None if it is not one of ours.
 
-        Every key is compared, each in constant time, so that the time tells nothing about them.
+        The key stands there as a bearer token, or as the password of any user name. Every key is compared, each in
+        constant time, so that the time tells nothing about them.
         """
-        given = digest((header or "").removeprefix("Bearer ").strip())
+        given = digest(_key_of(header or ""))
         found = None
         for known, name in self.keys.items():
             if compare_digest(known, given):
                 found = name
         return found
+
+
+def _key_of(header: str) -> str:
+    if not header.startswith("Basic "):
+        return header.removeprefix("Bearer ").strip()
+    try:
+        return base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def digest(key: str) -> bytes:
