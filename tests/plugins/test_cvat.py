@@ -1,62 +1,64 @@
-"""CVAT's own loader and checks take the function; needs cvat-cli, in an environment of its own."""
+"""CVAT's own command line runs the function; needs cvat-cli, in an environment of its own. The server is a stand-in."""
 
-import logging
+import re
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from PIL import Image
 
 from lion.pipeline import LionPipeline
 
-SCENE = Path(__file__).parents[2] / "examples" / "scene.png"
+ROOT = Path(__file__).parents[2]
+SCENE = ROOT / "examples" / "scene.png"
+(COMMAND,) = re.findall(r"^cvat-cli (.*)$", (ROOT / "docs" / "integrations.md").read_text(), re.MULTILINE)
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def cvat():
-    """CVAT's packages."""
-    return pytest.importorskip("cvat_cli", reason="not installed: pip install cvat-cli")
-
-
-def loaded(*parameters):
-    """As ``cvat-cli task auto-annotate`` loads it with ``-p``."""
-    from cvat_cli._internal.common import FunctionLoader
-    from cvat_cli._internal.parsers import parse_function_parameter
-
-    return FunctionLoader("lion.plugins.cvat", None, dict(map(parse_function_parameter, parameters))).load()
-
-
-def annotated(function, image, threshold=None):
-    """(label, points, score) of what CVAT would store for a frame of a task that has these labels, numbered from 7."""
+def annotated(monkeypatch):
+    """Run a command for a task with one picture; (label, points, score) of what is uploaded."""
+    pytest.importorskip("cvat_cli", reason="not installed: pip install cvat-cli")
+    from cvat_cli import __main__ as program
     from cvat_sdk import models
-    from cvat_sdk.auto_annotation.driver import _AnnotationMapper, _DetectionFunctionContextImpl
 
-    labels = [
-        models.Label._from_openapi_data(id=7 + one.id, name=one.name, type="rectangle", attributes=[], sublabels=[])
-        for one in function.spec.labels
-    ]
-    mapper = _AnnotationMapper(
-        logging.getLogger(), function.spec.labels, labels, allow_unmatched_labels=False, conv_mask_to_poly=False
-    )
-    context = _DetectionFunctionContextImpl(frame_name="scene.png", conf_threshold=threshold)
-    tags, shapes = mapper.validate_and_remap(function.detect(context, image), 3)
-    assert not tags and all((one.frame, one.type.value, one.source) == (3, "rectangle", "auto") for one in shapes)
-    return [(labels[one.label_id - 7].name, one.points, one.score) for one in shapes]
+    def run(image, command, *more):
+        labels = [
+            models.Label._from_openapi_data(id=7 + place, name=name, type="rectangle", attributes=[], sublabels=[])
+            for place, name in enumerate(("boat", "kite"))
+        ]
+        media = SimpleNamespace(load_image=lambda: image)
+        sample = SimpleNamespace(frame_name="scene.png", frame_index=3, media=media)
+        task = SimpleNamespace(labels=labels, samples=[sample])
+        client = MagicMock()
+        client.__enter__.return_value = client
+        monkeypatch.setattr("cvat_cli._internal.common.make_client_from_cli", lambda *given, **named: client)
+        monkeypatch.setattr("cvat_sdk.auto_annotation.driver.TaskDataset", lambda *given, **named: task)
+        assert program.main([*shlex.split(command), *more]) == 0
+        ((action, number), named) = client.tasks.api.partial_update_annotations.call_args
+        request = named["patched_labeled_data_request"]
+        assert (action, number, request.tags) == ("create", 42, [])
+        assert all((one.frame, one.type.value, one.source) == (3, "rectangle", "auto") for one in request.shapes)
+        return [(labels[one.label_id - 7].name, one.points, one.score) for one in request.shapes]
+
+    return run
 
 
-def test_cvat_stores_the_boxes_of_the_pipeline(cvat, loads, pipeline, picture):
-    function = loaded("model=str:own", "labels=str:kite=the blue kite;boat", "device=str:cpu")
-    assert loads == [(("own",), {"device": "cpu", "decoding": "lion"})]
-    kite, boat = annotated(function, picture)
+def test_the_command_of_the_docs_uploads_the_boxes_of_the_pipeline(annotated, loads, pipeline, picture):
+    kite, boat = annotated(picture, COMMAND.replace("0.3", "0"), "-p", "device=str:cpu")
+    assert loads == [(("path/to/model",), {"device": "cpu", "decoding": "lion"})]
     (box,) = pipeline.locate(picture, "the blue kite", if_there=True).boxes
     assert kite == ("kite", pytest.approx(box.pixel.xyxy()), pytest.approx(box.score)) and boat[0] == "boat"
     best = max(kite[2], boat[2])
-    assert all(score >= best for *_, score in annotated(function, picture, best))
-    assert annotated(function, picture, 1.0) == []
+    assert all(score >= best for *_, score in annotated(picture, COMMAND.replace("0.3", repr(best))))
+    assert annotated(picture, COMMAND.replace("0.3", "1.0")) == []
 
 
-def test_lion_mini_finds_the_kite_of_a_drawn_scene(cvat):
-    function = loaded("model=str:lion-mini", "labels=str:kite=the blue kite;rocket=the rocket", "device=str:cpu")
-    ((label, points, score),) = annotated(function, Image.open(SCENE).convert("RGB"))
+def test_lion_mini_finds_the_kite_of_a_drawn_scene(annotated):
+    command = COMMAND.replace("path/to/model", "lion-mini").replace("; boat", "; rocket=the rocket")
+    found = annotated(Image.open(SCENE).convert("RGB"), command, "--allow-unmatched-labels", "-p", "device=str:cpu")
     (box,) = LionPipeline.from_pretrained(device="cpu").locate(SCENE, "the blue kite").boxes
+    ((label, points, score),) = found
     assert label == "kite" and points == pytest.approx(box.pixel.xyxy()) and score > 0.5

@@ -3,6 +3,7 @@
 Its database, mongod, comes with ``fiftyone-db``, or is downloaded; without, a dataset is not tested.
 """
 
+import re
 import shutil
 import threading
 from functools import partial
@@ -17,6 +18,7 @@ from lion.pipeline import LionPipeline
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
+PAGE = (ROOT / "docs" / "integrations.md").read_text()
 pytestmark = pytest.mark.slow
 
 
@@ -83,23 +85,25 @@ def test_mistakes_name_the_fix(foz, loads):
     assert not loads
 
 
-def test_a_dataset_gets_the_kite_of_a_drawn_scene(foz):
+def test_the_program_of_the_docs_stores_the_kite_of_a_drawn_scene(foz, monkeypatch):
     import fiftyone as fo
 
+    (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(SCENE.parent)
     try:
-        dataset = fo.Dataset()
+        fo.list_datasets()
     except Exception as error:
         pytest.skip(f"FiftyOne has no database here: {error}")
+    names = {}
     try:
-        dataset.add_sample(fo.Sample(filepath=str(SCENE)))
-        labels = "kite=the blue kite; rocket=the rocket"
-        model = foz.load_zoo_model("lion-mini", labels=labels, device="cpu")
-        dataset.apply_model(model, label_field="lion", confidence_thresh=0.5, batch_size=2)
-        dataset.apply_model(foz.load_zoo_model("lion-mini", do="caption"), label_field="caption", skip_failures=False)
+        exec(compile(program.replace("path/to/model", "lion-mini").replace("boat", "rocket"), "docs", "exec"), names)
+        dataset = names["dataset"]
         (found,) = dataset.first().lion.detections
-        answer = LionPipeline.from_pretrained(device="cpu").locate(SCENE, "the blue kite")
+        (box,) = LionPipeline.from_pretrained().locate(SCENE, "the blue kite").boxes
         assert found.label == "kite" and found.confidence > 0.5
-        assert found.bounding_box == pytest.approx(answer.boxes[0].unit.xywh(), abs=1e-6)
+        assert found.bounding_box == pytest.approx(box.unit.xywh(), abs=1e-6)
+        dataset.apply_model(foz.load_zoo_model("lion-mini", do="caption"), label_field="caption", skip_failures=False)
         assert "kite" in dataset.first().caption.label
     finally:
-        dataset.delete()
+        if "dataset" in names:
+            names["dataset"].delete()

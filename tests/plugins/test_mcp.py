@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.serve.conftest import data_url, encoded
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
+PAGE = (ROOT / "docs" / "integrations.md").read_text()
 pytestmark = pytest.mark.slow
 
 
@@ -71,10 +73,10 @@ def test_mistakes_are_told_to_the_model(mcp, pipeline, picture):
         assert found.is_error and word in found.content[0].text and "Traceback" not in found.content[0].text
 
 
-def test_the_command_serves_the_toy_and_calls_it_one(mcp):
-    parameters = mcp.StdioServerParameters(
-        command=sys.executable, args=["-m", "lion.plugins.mcp", "--device", "cpu"], cwd=ROOT / "src"
-    )
+def test_the_configuration_of_the_docs_serves_the_toy_and_calls_it_one(mcp):
+    (block,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    arguments = [word.replace("path/to/model", "lion-mini") for word in json.loads(block)["mcpServers"]["lion"]["args"]]
+    parameters = mcp.StdioServerParameters(command=sys.executable, args=arguments, cwd=ROOT / "src")
 
     async def run():
         async with mcp.Client(parameters) as client:

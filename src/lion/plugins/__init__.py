@@ -1,6 +1,6 @@
-"""LION inside other programs, which find it by the entry points of pyproject.toml.
+"""LION inside other programs: lmms-eval finds it by the entry point of pyproject.toml, others are told a module's name.
 
-LION needs none of those programs, and imports nothing here before one of them loads its entry point.
+LION needs none of those programs, and imports nothing here before one of them does. docs/integrations.md shows each.
 """
 
 from typing import Any
