@@ -1,5 +1,9 @@
 """Labels with phrases, and the boxes that a pipeline finds for them."""
 
+import json
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
 from lion.errors import LionError
@@ -42,3 +46,11 @@ def test_what_is_not_there_has_no_box(pipeline, picture, monkeypatch):
 
 def test_a_toy_is_called_one():
     assert shown_name("lion-mini") == "lion-mini (a toy: drawn scenes only)" and shown_name("own/model") == "own/model"
+
+
+def test_the_zoo_of_fiftyone_calls_the_toy_one():
+    folder = Path(str(files("lion"))) / "plugins" / "fiftyone_zoo"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["name"] != "lion"  # FiftyOne imports the source under this name
+    described = {model["base_name"]: model["description"] for model in manifest["models"]}
+    assert list(described) == ["lion-mini", "lion"] and "toy" in described["lion-mini"]
