@@ -218,6 +218,10 @@ def test_lion_mini_fills_the_project_of_the_docs_and_is_called_a_toy():
         (found,) = client.post("/predict", request(data_url(encoded(scene)), config=config)).json()["results"]
     assert "toy" in found["model_version"] and checked(config, found) == []
     values = {one["from_name"]: one["value"] for one in found["result"] if one["from_name"] != "box"}
-    assert "kite" in values["caption"]["text"][0] and values["color"] == {"choices": ["blue"]} and values["where"]
+    assert (
+        "kite" in values["caption"]["text"][0]
+        and values["color"] == {"choices": ["blue"]}
+        and values["answer"]["text"] == ["no"]
+    )
     kite = found["result"][0]
     assert kite["value"]["rectanglelabels"] == ["kite"] and kite["score"] > 0.5
