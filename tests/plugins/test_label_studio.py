@@ -114,10 +114,11 @@ def test_a_task_that_fails_leaves_the_others(client, url):
         (request("a", config="<View><Image name='i' value='$image'/></View>"), "nothing that LION fills"),
         (request("a", config=CONFIG.replace('"0.0"', '"much"')), "model_score_threshold"),
         ([], "JSON object"),
+        (request("http://\ud800.com/a.png"), "JSON object"),
     ],
 )
 def test_what_is_wrong_is_named(client, body, word):
-    answer = client.post("/predict", body)
+    answer = client.post("/predict", content=json.dumps(body))  # httpx itself sends no half characters
     assert answer.status_code == 400 and word in answer.json()["error"]["message"]
     assert client.get("/health").status_code == 200
 

@@ -5,19 +5,20 @@ answers its ``question`` or holds a caption. The attributes are read from each r
 """
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import fastapi
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from lion.errors import LionError
 from lion.pipeline import Answer, Request, Verb
 from lion.plugins.label_studio_config import Control, picture_source, read_config
 from lion.plugins.phrases import shown_name
-from lion.serve.errors import HttpError
+from lion.serve.errors import HttpError, first_mistake
 from lion.serve.serving import Serving, serving_of, within
 
+T = TypeVar("T", bound=BaseModel)
 router = fastapi.APIRouter(tags=["Label Studio"])
 
 
@@ -48,9 +49,9 @@ async def health() -> dict[str, str]:
 
 
 @router.post("/setup")
-async def setup(body: Setup, request: fastapi.Request) -> dict[str, Any]:
+async def setup(request: fastapi.Request) -> dict[str, Any]:
     """Which controls of the labelling configuration will be filled; 400 if there are none."""
-    controls = read_config(body.labelling)
+    controls = read_config((await _body(request, Setup)).labelling)
     return {"model_version": _version(serving_of(request)), "fills": [control.name for control in controls]}
 
 
@@ -61,8 +62,9 @@ async def webhook() -> dict[str, str]:
 
 
 @router.post("/predict")
-async def predict(body: Tasks, request: fastapi.Request) -> dict[str, Any]:
+async def predict(request: fastapi.Request) -> dict[str, Any]:
     """A prediction for each task; of several the failed ones have an ``error`` in place of a ``result``."""
+    body = await _body(request, Tasks)
     serving, controls = serving_of(request), read_config(body.label_config)
     for count, most, what in (
         (len(body.tasks), serving.settings.pictures, "tasks, a picture each: start the server with --max-pictures"),
@@ -84,6 +86,14 @@ async def predict(body: Tasks, request: fastapi.Request) -> dict[str, Any]:
         return await asyncio.gather(*map(each, body.tasks))
 
     return {"results": await within(request, serving.settings.deadline, all_of_them())}
+
+
+async def _body(request: fastapi.Request, kind: type[T]) -> T:
+    """The checked body. Raises: HttpError if it is malformed, half characters included."""
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise first_mistake(error.errors()) from error
 
 
 def _version(serving: Serving) -> str:
