@@ -1,6 +1,12 @@
-"""Bytes of a picture to RGB pixels, in processes of their own whose memory is bounded. Loads no torch."""
+"""Bytes of a picture to what model and tagger read of it, in processes of their own whose memory is bounded. Loads no
+torch.
+"""
 
+import os
 import resource
+from collections.abc import Sequence
+
+from PIL import Image
 
 from lion.errors import LionError
 from lion.images import image_hash, open_image, stored_size
@@ -28,20 +34,28 @@ def check(data: bytes, megapixels: int) -> int:
     return -(-width * height // 1_000_000)
 
 
-def bound_memory(megabytes: int) -> None:
-    """Let this process take no more address space than that; beyond it a picture is an error, not a dead server."""
+Squash = tuple[int, int]
+"""Side of the square that a picture becomes, and PIL's filter."""
+
+
+def begin(megabytes: int) -> None:
+    """Let this process give way to those that answer, and take no more address space than that; beyond it a picture is
+    an error, not a dead server."""
+    os.nice(10)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = megabytes * 2**20 if hard == resource.RLIM_INFINITY else min(megabytes * 2**20, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def decode(data: bytes) -> tuple[tuple[int, int], bytes, str]:
-    """(width, height), RGB pixels and their hash.
+def decode(data: bytes, squashes: Sequence[Squash | None]) -> tuple[tuple[int, int], str, list[Image.Image]]:
+    """(width, height), the hash of the pixels, and what becomes of the picture: the square for each squash, all of it
+    for None.
 
     Raises: LionError as :func:`lion.images.open_image`, or if it takes more memory than there is.
     """
     try:
         image = open_image(data)
-        return image.size, image.tobytes(), image_hash(image)
+        images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
+        return image.size, image_hash(image), images
     except MemoryError as error:
         raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error
