@@ -180,6 +180,8 @@ def told(text: str, kind: str) -> Any:
         answer = json.loads(text)
         return answer.get("answers") or answer.get("choices") or answer
     rows = [json.loads(line[6:]) for line in text.split("\n\n") if line.startswith("data: {")]
+    if failed := next((row for row in rows if "error" in row), None):
+        return failed
     choices = [choice for row in rows for choice in row.get("choices", [row])]
     return ["".join(one.get("delta", {}).get("content") or "" for one in choices), choices[-1].get("lion")]
 
@@ -226,8 +228,8 @@ async def _client(port: int, requests: Iterator[Asked], known: dict[Asked, Any],
             streams = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
             continue
         run.milliseconds.append(1000 * (perf_counter() - began))
-        if status != 200:
-            run.failed.append(f"{asked.path}: {status}")
+        if status != 200 or (isinstance(answer, dict) and "error" in answer):
+            run.failed.append(f"{asked.path}: {status}, {json.dumps(answer)[:200]}")
         elif not equal(answer, known.setdefault(asked, answer)):
             run.differ.append(f"{asked.path}: {json.dumps(answer)[:300]} is not {json.dumps(known[asked])[:300]}")
     streams[1].close()

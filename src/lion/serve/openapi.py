@@ -96,7 +96,9 @@ class AnswerObject(BaseModel):
     confidence: Probability | None = Field(description="How sure the model is of the text.")
     presence: Probability | None = Field(description="With if_there: that the phrase names something in the picture.")
     candidates: list[dict[str, Any]] = Field([], description="For rank: text, nll, tokens, index; the likeliest first.")
-    explanation: dict[str, Any] | None = Field(None, description="For explain: level, read, aggregator, qformer, gates.")
+    explanation: dict[str, Any] | None = Field(
+        None, description="For explain: where it looked."
+    )
 
 
 class Failed(ErrorBody):
