@@ -96,9 +96,7 @@ class AnswerObject(BaseModel):
     confidence: Probability | None = Field(description="How sure the model is of the text.")
     presence: Probability | None = Field(description="With if_there: that the phrase names something in the picture.")
     candidates: list[dict[str, Any]] = Field([], description="For rank: text, nll, tokens, index; the likeliest first.")
-    explanation: dict[str, Any] | None = Field(
-        None, description="For explain: where it looked."
-    )
+    explanation: dict[str, Any] | None = Field(None, description="For explain: where it looked.")
 
 
 class Failed(ErrorBody):
