@@ -85,6 +85,12 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     assert answer.size == (256, 256)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_run_validates_in_every_precision(tmp_path, precision):
+    one = recipe("stage3", tmp_path, steps=1, precision=precision, validation={"every": 1, "samples": 4})
+    assert train(one)["scores"].keys() > {"rec/accuracy@0.5", "vqa/accuracy", "caption/recall"}
+
+
 def test_stopped_and_resumed_the_curve_is_the_same(tmp_path):
     whole = recipe("stage3", tmp_path / "whole", steps=5)
     cut = recipe("stage3", tmp_path / "cut", steps=5, checkpoint={"every": 2})

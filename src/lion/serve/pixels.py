@@ -26,9 +26,8 @@ Squash = tuple[int, int]
 
 
 def begin(megabytes: int) -> None:
-    """Make this a process that decodes: it gives way to those that answer, ends with the server however that ends, and
-    takes no more address space than that; beyond it a picture is an error, not a dead server."""
-    os.nice(5)
+    """Make this a process that decodes: it ends with the server however that ends, and takes no more address space than
+    that; beyond it a picture is an error, not a dead server."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGPROF, _too_long)
     ImageFile.MAXBLOCK = BLOCK

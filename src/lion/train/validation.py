@@ -65,9 +65,11 @@ class Validator:
         return scores
 
     def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
-        """The model's answer to each sample, as the pipeline would generate it."""
+        """The model's answer to each sample, as the pipeline would generate it: under autocast, pictures and prompts are
+        encoded in its precision, and the language model decodes in that of its weights, which is the users'."""
         presets, texts = decoding_presets(self.decoding), list[str]()
-        scheduler = Scheduler(Weights(model.language_model), places=_BATCH)
+        weights = Weights(model.language_model)
+        scheduler = Scheduler(weights, places=_BATCH)
         for start in range(0, len(samples), _BATCH):
             some = samples[start : start + _BATCH]
             settings = [settings_of(presets[sample.task], self.processor) for sample in some]
@@ -80,7 +82,9 @@ class Validator:
             with torch.no_grad():
                 inputs_BND, mask_BN, _ = model.embed(pixel_values=pixels, **inputs)
             rows = zip(inputs_BND, mask_BN.bool(), inputs["task_levels"].tolist(), settings, strict=True)
-            answers = scheduler.run([EmbeddedPrompt(row[mask], level, how) for row, mask, level, how in rows])
+            prompts = [EmbeddedPrompt(row[mask].to(weights.type), level, how) for row, mask, level, how in rows]
+            with torch.autocast(model.device.type, enabled=False):
+                answers = scheduler.run(prompts)
             texts += self.processor.tokenizer.batch_decode([best.ids for best, *_ in answers], skip_special_tokens=True)
         return texts
 
