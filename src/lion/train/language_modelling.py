@@ -21,7 +21,7 @@ from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
 from lion.data.dataset import BadRecord
-from lion.data.mixture import Mixture
+from lion.data.mixture import EpochMixture, Mixture
 from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import BadSample, Source
 from lion.data.sources import jsonl, read
@@ -67,7 +67,7 @@ class LanguageModelling(Objective):
         }
         self.terms = (*sorted(recipe.row.tasks), *self.auxiliary)
         train = [(self._source(data), data.weight) for data in recipe.data]
-        self.mixture = Mixture(train, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
+        self.mixture = _mixture(recipe, train)
         held_out = [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         self.sources = [source for source, _ in [*train, *held_out]]
         if recipe.validation:
@@ -186,6 +186,13 @@ class LanguageModelling(Objective):
         if tagger and tagger != folders.get("model"):
             log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
             shutil.copytree(tagger, out / "tagger", ignore=log)
+
+
+def _mixture(recipe: Recipe, sources: Sequence[tuple[Source, float]]) -> Mixture:
+    names, one_task = (recipe.stage, recipe.seed), recipe.homogeneous_batches
+    if recipe.order == "random":
+        return Mixture(sources, names, one_task)
+    return EpochMixture(sources, names, recipe.batch_size, recipe.gradient_accumulation, one_task)
 
 
 def find_processor(recipe: Recipe) -> LionProcessor:

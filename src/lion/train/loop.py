@@ -47,6 +47,11 @@ class Run:
     watch: Watch | None = None
 
     @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step in this process."""
+        return self.recipe.micro_batches(self.accelerator.num_processes)
+
+    @property
     def bare_model(self) -> nn.Module:
         """The model without the wrapper of data-parallel training."""
         return self.accelerator.unwrap_model(self.model)
@@ -118,7 +123,7 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
     addresses = [
         (step, micro * accelerator.num_processes + accelerator.process_index)
         for step in range(first, recipe.steps)
-        for micro in range(recipe.gradient_accumulation)
+        for micro in range(recipe.micro_batches(accelerator.num_processes))
     ]
     loader: DataLoader[Any] = DataLoader(
         addresses,  # type: ignore[arg-type]  # any sequence will do
@@ -173,8 +178,8 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
     for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
         group["lr"] = step.lr * group["lr_scale"]
     try:
-        for micro in range(recipe.gradient_accumulation):
-            _backward(run, step, next(batches), last=micro == recipe.gradient_accumulation - 1)
+        for micro in range(run.micro_batches):
+            _backward(run, step, next(batches), last=micro == run.micro_batches - 1)
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
@@ -194,7 +199,7 @@ def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
     exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
     with exchange, autocast(run.accelerator.device, run.dtype):
         loss = run.objective.loss(run.model, batch)
-        run.accelerator.backward(loss.total / run.recipe.gradient_accumulation)
+        run.accelerator.backward(loss.total / run.micro_batches)
     step.add_loss(loss, batch)
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, Validatio
 from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
+from lion.errors import LionError
 from lion.prompts import Task
 from lion.train.stages import AUXILIARY_LOSSES, STAGES, Options, Section, Share, Stage
 
@@ -146,9 +147,18 @@ class Recipe(Section):
         default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
     )
     data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
+    order: Literal["random", "epochs"] = Field(
+        default="random",
+        description="random: every sample is drawn anew, with replacement; epochs: each source and task in shuffled "
+        "passes without replacement, where a global batch is the same for any number of processes",
+    )
     steps: int = Field(gt=0, description="optimizer steps")
     batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
-    gradient_accumulation: int = Field(default=1, gt=0, description="micro-batches per optimizer step")
+    gradient_accumulation: int = Field(
+        default=1,
+        gt=0,
+        description="micro-batches per optimizer step: of each process, with order: epochs of all processes together",
+    )
     homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
@@ -164,6 +174,19 @@ class Recipe(Section):
     root: UserPath = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
     out: UserPath = Field(description="folder of the run: log, checkpoints, and at the end the model")
     options: SerializeAsAny[Options] = Field(description="settings of the stage's objective")
+
+    def micro_batches(self, processes: int) -> int:
+        """Micro-batches of a step in each process. Raises: LionError if they cannot be shared out evenly."""
+        if self.order == "random":
+            return self.gradient_accumulation
+        each, left_over = divmod(self.gradient_accumulation, processes)
+        if left_over:
+            raise LionError(
+                f"{self.name}: with order: epochs all processes share the micro-batches of a step, and "
+                f"{processes} cannot share {self.gradient_accumulation} evenly: set gradient_accumulation to a "
+                "multiple and batch_size accordingly, or start another number of processes"
+            )
+        return each
 
     @property
     def row(self) -> Stage:
