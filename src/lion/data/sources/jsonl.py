@@ -14,12 +14,13 @@ A file called `.csv` has the columns image, question and answer, or image and ca
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lion.boxes import Box, has_written_area
 from lion.data.dataset import AnnotationReader, Dataset, DatasetInfo
+from lion.data.index import Records
 from lion.data.sample import Record
 from lion.data.values import numbers
 from lion.errors import LionError
@@ -31,8 +32,10 @@ _TEXTS = frozenset({"caption", "question", "answer", "expression"})
 _COLUMNS = frozenset({"image", "caption", "question", "answer"})
 
 
-def read(path: Path, *, skip_bad: bool = False) -> Dataset:
+def read(path: Path, *, skip_bad: bool = False, records: Records | None = None) -> Dataset:
     """The records of a JSONL or CSV file; see the top of this file. Ids are the lines, counted from 1.
+
+    `records`: what they are added to, such as an index, one by one as lines are read; None for a list.
 
     Raises: LionError if the file is missing or holds nothing, or a line is bad; names the line and the fix.
     """
@@ -41,14 +44,15 @@ def read(path: Path, *, skip_bad: bool = False) -> Dataset:
         raise LionError(f"there is no file {path}; give the path of a JSONL or CSV file")
     info = DatasetInfo(path.name, {}, annotations=str(path), pictures=str(path.parent))
     reader = AnnotationReader(info, path.parent, "own", skip_bad)
+    records = reader.records if records is None else records
     rows = _table(reader, path) if path.suffix.lower() == ".csv" else reader.json_lines(path)
     for number, row in rows:
         with reader.record(path, number, "line"):
             for record in _records(path, row, str(number)):
-                reader.add(record)
-    if not reader.records and not reader.skipped:
+                records.append(record)  # no two lines have the same number
+    if not len(records) and not reader.skipped:
         raise LionError(f"{path} holds no samples; write one JSON object a line")
-    return reader.finish()
+    return reader.finish(records=cast(Sequence[Record], records))
 
 
 def _table(reader: AnnotationReader, path: Path) -> Iterator[tuple[int, Any]]:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from lion.checkpoints.record import read_record
+from lion.data.index import file_hash
 from lion.train.recipe.schema import RENAMED, Recipe
 
 MAY_CHANGE = ("name", "root", "out", "checkpoint", "validation", "workers")
@@ -24,7 +25,7 @@ def fingerprint(recipe: Recipe) -> str:
     facts["world"] = WORLD_VERSION
     facts["draws"] = 2  # how a step's batches are drawn; cd33468 named them after their stage
     paths = [path for source in recipe.data for _, path in sorted(source.paths().items())]
-    if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]:
+    if files := [file_hash(path) for path in paths if path.is_file()]:
         facts["files"] = files
     records = {part: read_record(folder) for part, folder in recipe.init_folders.items()}
     earlier_runs = {part: record and record.get("fingerprint") for part, record in records.items()}

@@ -91,6 +91,11 @@ class JsonlData(RecordData):
     source: Literal["jsonl"] = Field(description="this kind of source")
     path: UserPath = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
 
+    @property
+    def address(self) -> tuple[str, Path, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.path, ""
+
 
 class DatasetData(RecordData):
     """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
@@ -98,6 +103,11 @@ class DatasetData(RecordData):
     source: DatasetName = Field(description="the dataset")
     folder: UserPath = Field(description="folder that holds the dataset, or several of them")
     split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
+
+    @property
+    def address(self) -> tuple[str, Path, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.folder, self.split
 
 
 OwnData = Annotated[JsonlData | DatasetData, Field(discriminator="source")]
