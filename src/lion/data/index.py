@@ -19,6 +19,7 @@ from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Protocol, Self, cast, overload
 
@@ -26,6 +27,7 @@ import numpy as np
 
 from lion.atomic import atomic_directory, atomic_write_json
 from lion.boxes import Box
+from lion.data.archives import InParquet, InTar
 from lion.data.dataset import Dataset
 from lion.data.pictures import cache_folder
 from lion.data.sample import Record
@@ -203,7 +205,7 @@ def _opened(index: Path, folder: Path, stamps: Callable[[], Mapping[str, Any]] |
         return None
 
 
-def check(records: IndexedRecords) -> bool:
+def unchanged(records: IndexedRecords) -> bool:
     """Whether the records are those that were written, by hash."""
     facts = json.loads((records.folder / "index.json").read_text("utf-8"))
     return bool(file_hash(records.folder / "records.jsonl") == facts["records_sha256"])
@@ -237,8 +239,19 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_STORED: Mapping[str, Callable[..., bytes | InTar | InParquet]] = {
+    "bytes": b64decode,
+    "InTar": InTar,
+    "InParquet": InParquet,
+}
+
+
 def _encoded(record: Record) -> list[Any]:
-    image = {"bytes": b64encode(record.image).decode()} if isinstance(record.image, bytes) else str(record.image)
+    image: Any = str(record.image)
+    if isinstance(record.image, bytes):
+        image = ["bytes", b64encode(record.image).decode()]
+    elif isinstance(record.image, InTar | InParquet):
+        image = [type(record.image).__name__, *astuple(record.image)]
     box = None if record.box is None else record.box.xyxy()
     size = record.meta.get("size")
     return [
@@ -251,7 +264,7 @@ def _decoded(row: list[Any]) -> Record:
     id, image, task, question, expression, box, history, answers, choices, correct, hint, tags, also, size = row
     return Record(
         id,
-        Path(image) if isinstance(image, str) else b64decode(image["bytes"]),
+        Path(image) if isinstance(image, str) else _STORED[image[0]](*image[1:]),
         Task(task),
         question,
         expression,

@@ -34,7 +34,7 @@ from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
-from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, WorldData
+from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
 from lion.train.validation import Validator
@@ -104,8 +104,8 @@ class LanguageModelling(Objective):
         return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)
 
     def _dataset(self, data: OwnData) -> Dataset:
-        """The records of a source: in order of epochs by an index, so that memory does not grow with their number."""
-        if self.recipe.order == "epochs":
+        """The records of a source: for epochs and of archives by an index, so that memory does not grow with them."""
+        if self.recipe.order == "epochs" or isinstance(data, ShardsData):
             return open_index(*data.address, skip_bad=data.skip_bad)
         if isinstance(data, JsonlData):
             return jsonl.read(data.path, skip_bad=data.skip_bad)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from lion.data.dataset import Dataset, Reader
+from lion.data.files import place as absolute
 from lion.data.index import OnRecords, Records, indexed
-from lion.data.sources import jsonl
+from lion.data.sources import jsonl, shards
 from lion.data.sources.aokvqa import aokvqa
 from lion.data.sources.captions import coco_caption, flickr30k, textcaps
 from lion.data.sources.coco_detection import coco_detection
@@ -42,17 +43,21 @@ READERS: Mapping[str, Reader] = {reader.info.name: reader for reader in _READERS
 
 
 def open_index(
-    name: str, place: Path, split: str = "", *, skip_bad: bool = False, report: OnRecords | None = None
+    name: str, place: str | Path, split: str = "", *, skip_bad: bool = False, report: OnRecords | None = None
 ) -> Dataset:
     """A dataset with its records in an index, which is built where there is none; see lion.data.index.
 
     Args:
-        name: one of `READERS`, or jsonl.
-        place: the folder of the dataset; of jsonl its file.
+        name: one of `READERS`, or jsonl, or shards.
+        place: the folder of the dataset; of jsonl its file, of shards a folder, pattern or file, or a URL of one.
         split: one of the dataset's splits.
 
     Raises: LionError as `read` and `jsonl.read`.
     """
+    if name == "shards":
+        found = str(absolute(str(place)))
+        stamps = partial(shards.stamps, found)
+        return indexed((name, found, skip_bad), Path(), partial(_read_shards, found, skip_bad), stamps, report)
     place = Path(os.path.abspath(os.path.expanduser(place)))
     named = (name, place, split, skip_bad)
     if name == "jsonl":
@@ -62,6 +67,10 @@ def open_index(
 
 def _read_own(path: Path, skip_bad: bool, records: Records) -> Dataset:
     return jsonl.read(path, skip_bad=skip_bad, records=records)
+
+
+def _read_shards(path: str, skip_bad: bool, records: Records) -> Dataset:
+    return shards.read(path, skip_bad=skip_bad, records=records)
 
 
 def read(name: str, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:

@@ -97,6 +97,20 @@ class JsonlData(RecordData):
         return self.source, self.path, ""
 
 
+class ShardsData(RecordData):
+    """Pictures with their texts in tars (WebDataset's form, as `lion data pack` writes) or parquet files."""
+
+    source: Literal["shards"] = Field(description="this kind of source")
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="a folder of .tar or .parquet files, a pattern, or one file; or a URL of these, such as s3://..."
+    )
+
+    @property
+    def address(self) -> tuple[str, str, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.path, ""
+
+
 class DatasetData(RecordData):
     """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
 
@@ -110,8 +124,8 @@ class DatasetData(RecordData):
         return self.source, self.folder, self.split
 
 
-OwnData = Annotated[JsonlData | DatasetData, Field(discriminator="source")]
-Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
+OwnData = Annotated[JsonlData | ShardsData | DatasetData, Field(discriminator="source")]
+Data = Annotated[WorldData | JsonlData | ShardsData | DatasetData, Field(discriminator="source")]
 
 
 class OptimizerSettings(Section):
@@ -243,7 +257,7 @@ class Recipe(Section):
             if tasks and isinstance(source, WorldData) and not source.tasks:
                 yield f"{name}.tasks: name at least one of {tasks}"
             if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
-                apart = "another file" if source.source == "jsonl" else "another split, such as split: val"
+                apart = "another file" if source.source in ("jsonl", "shards") else "another split, such as split: val"
                 yield f"{name}: data trains on these very records; hold out {apart}"
         paths = [(f"init.{part}", folder) for part, folder in self.init_folders.items()]
         paths += [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]
