@@ -1,5 +1,6 @@
 """Which samples a step trains on with `order: epochs`: the same for any number of processes, at any resume."""
 
+import json
 import pickle
 from itertools import pairwise
 from types import SimpleNamespace
@@ -7,12 +8,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lion.data.index import IndexedRecords
 from lion.data.mixture import EpochMixture
+from lion.data.pack import pack
+from lion.data.sources import jsonl
 from lion.errors import LionError
 from lion.prompts import Task
+from lion.train.language_modelling import LanguageModelling
 from lion.train.loop import micro_batches
 from lion.train.objective import Batch
+from lion.train.recipe import parse
 from lion.train.run import train
+from tests.annotate.conftest import png
 from tests.data.test_mixture import Numbers
 from tests.train.toy import Toy, recipe
 
@@ -95,3 +102,35 @@ def test_a_run_of_epochs_resumes_with_other_processes(tmp_path):
         else:
             with pytest.raises(LionError, match="was written by 2 processes; resume it with as many"):
                 train(run, objective=Toy(run))
+
+
+def test_the_stages_read_files_and_archives_alike(tmp_path, monkeypatch):
+    """Of one dataset as files and as tars: the same tensors in each step, records in an index, a broken one named."""
+    monkeypatch.setenv("LION_CACHE", str(tmp_path / "cache"))
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(png(number))
+    lines = [{"image": f"{number}.png", "caption": f"a thing, {number}"} for number in range(6)]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    pack(jsonl.read(tmp_path / "own.jsonl").records, tmp_path / "tars", shard_bytes=1)
+    base = {
+        "name": "own",
+        "stage": "stage1",
+        "model": "tiny",
+        "out": str(tmp_path / "out"),
+        "steps": 9,
+        "batch_size": 4,
+    }
+    base |= {"optimizer": {"lr": 0.1}, "gradient_accumulation": 2, "order": "epochs"}
+    forms = [
+        {"source": "jsonl", "path": str(tmp_path / "own.jsonl")},
+        {"source": "shards", "path": str(tmp_path / "tars")},
+    ]
+    files, tars = (LanguageModelling(parse({**base, "data": [form]})) for form in forms)
+    assert all(isinstance(each.sources[0].dataset.records, IndexedRecords) for each in (files, tars))
+    for step, shard in ((0, 0), (0, 1), (7, 1)):
+        one, other = files.batch(step, shard), tars.batch(step, shard)
+        assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+    texts = [ident for shard in (0, 1, 2) for ident in files.batch(0, shard).ids]
+    assert sorted(texts[:6]) == sorted(texts[6:]), "each picture once in every pass"
+    (tmp_path / "tars/00002.tar").unlink()
+    assert [each.id for each in tars.batch(0, 0).bad + tars.batch(0, 1).bad] == ["tars:00002.tar::00002000000:caption"]
