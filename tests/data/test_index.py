@@ -15,6 +15,7 @@ from lion.data.sources import jsonl, open_index
 from lion.data.writers import write_as
 from lion.errors import LionError
 from lion.prompts import Task
+from tests import processes
 from tests.annotate.conftest import png
 
 
@@ -113,3 +114,20 @@ def test_many_records_and_progress(tmp_path):
     rows = rows_by_task(records)
     assert set(rows) == {Task.REC, Task.REG} and len(rows[Task.REC]) == 25_000 and int(rows[Task.REG][100]) == 201
     assert [one.id for one in some(records, 3)] == ["0", "8334", "16668"] and len(list(some(records, 10**6))) == 25_001
+
+
+def _open(path, cache, out):
+    os.environ["LION_CACHE"] = str(cache)
+    out.put(len(open_index("jsonl", path, skip_bad=True).records))
+
+
+def test_processes_that_need_the_same_index_build_it_once_and_all_use_it(own, tmp_path):
+    context = processes.context()
+    out = context.Queue()
+    started = [context.Process(target=_open, args=(own, tmp_path / "shared", out)) for _ in range(3)]
+    for process in started:
+        process.start()
+    assert [out.get(timeout=60) for _ in started] == [5, 5, 5]
+    for process in started:
+        process.join(60)
+    assert len(list((tmp_path / "shared/index").iterdir())) == 1

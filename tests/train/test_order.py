@@ -77,6 +77,13 @@ def test_processes_that_cannot_share_a_step_are_refused_with_the_setting(tmp_pat
     assert recipe(tmp_path, gradient_accumulation=4).micro_batches(3) == 4
 
 
+def test_a_long_run_keeps_no_list_of_what_is_to_come(tmp_path):
+    """10^10 samples, resumed at 10^8: this would not end if anything were counted up."""
+    run = recipe(tmp_path, steps=10**8, batch_size=25, gradient_accumulation=4, order="epochs")
+    accelerator = SimpleNamespace(num_processes=2, process_index=1, device=torch.device("cpu"))
+    assert len(next(micro_batches(Named(run), run, 10**6, accelerator)).ids) == 25
+
+
 def test_a_sample_far_along_is_reached_at_once():
     """A cut at position 10^8 asks for no sample before it."""
     source = Numbers("n", {Task.VQA: 1}, size=10**7)

@@ -224,7 +224,7 @@ def rows_by_task(records: Sequence[Record]) -> Mapping[Task, Sequence[int]]:
 
 def some(records: Sequence[Record], most: int) -> Iterator[Record]:
     """At most so many of the records, evenly spread."""
-    return (records[number] for number in range(0, len(records), len(records) // most + 1))
+    return (records[number] for number in range(0, len(records), -(-len(records) // most) or 1))
 
 
 def file_stamp(path: Path) -> list[int]:

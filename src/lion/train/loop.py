@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
@@ -120,13 +120,9 @@ def fit(run: Run) -> bool:
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
     """This process's micro-batches from step `first` (from 0) on. Raises: LionError if one cannot be built."""
-    addresses = [
-        (step, micro * accelerator.num_processes + accelerator.process_index)
-        for step in range(first, recipe.steps)
-        for micro in range(recipe.micro_batches(accelerator.num_processes))
-    ]
+    each = recipe.micro_batches(accelerator.num_processes)
     loader: DataLoader[Any] = DataLoader(
-        addresses,  # type: ignore[arg-type]  # any sequence will do
+        _Addresses(first, recipe.steps, each, accelerator.num_processes, accelerator.process_index),
         batch_size=None,
         collate_fn=partial(_batch_or_error, objective),
         num_workers=recipe.workers,
@@ -138,6 +134,24 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         if isinstance(batch, LionError):
             raise batch
         yield batch
+
+
+@dataclass(frozen=True)
+class _Addresses(Dataset[tuple[int, int]]):
+    """(step, shard) of this process's micro-batches; millions of them in a long run, so that they are no list."""
+
+    first: int
+    steps: int
+    each: int
+    processes: int
+    rank: int
+
+    def __len__(self) -> int:
+        return (self.steps - self.first) * self.each
+
+    def __getitem__(self, number: int) -> tuple[int, int]:
+        step, micro = divmod(number, self.each)
+        return self.first + step, micro * self.processes + self.rank
 
 
 def _batch_or_error(objective: Objective, address: tuple[int, int]) -> Batch | LionError:

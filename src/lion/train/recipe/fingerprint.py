@@ -17,7 +17,7 @@ def fingerprint(recipe: Recipe) -> str:
 
     Defaults are left out, so that a setting that a later version adds does not change it, and renamed settings go by
     their first names. The contents of your own files of samples and tags are part of it, and the fingerprints of the
-    runs that `init` names; of a dataset in its original files only the folder's name.
+    runs that `init` names; of a dataset in its original files or in archives only the place's name.
     """
     from lion.world import WORLD_VERSION
 
