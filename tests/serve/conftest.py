@@ -31,6 +31,13 @@ def data_url(content, kind="png"):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def scans(side, count):
+    """A grey JPEG whose last scan comes so many times more."""
+    whole = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True)
+    before, _, last = whole.removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    return before + (b"\xff\xda" + last) * (count + 1) + b"\xff\xd9"
+
+
 def message(text, *urls, role="user"):
     """A message with pictures."""
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]

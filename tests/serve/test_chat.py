@@ -168,9 +168,65 @@ def test_no_readable_box_is_an_honest_error(client, url, says):
     assert lion["task"] == "locate" and not lion["ok"] and "no [x1,y1,x2,y2]" in lion["reason"]
 
 
+WHERE = {"task": "locate", "if_there": True}
+
+
+@pytest.fixture
+def absent(monkeypatch):
+    """Nothing is ever there."""
+    monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
+
+
+def test_what_is_there_is_located_as_without_the_question(client, url, monkeypatch):
+    monkeypatch.setattr("lion.pipeline.answering.THERE", 0.0)
+    asked, plain = (client.chat("the car", url, lion=lion).json() for lion in (WHERE, {"task": "locate"}))
+    presence = asked["choices"][0]["lion"].pop("presence")
+    assert 0 < presence < 1 and plain["choices"][0]["lion"].pop("presence") is None
+    assert asked["choices"] == plain["choices"]
+
+
+def test_what_is_not_there_has_no_box(client, url, absent):
+    (choice,) = client.chat("the car", url, lion=WHERE).json()["choices"]
+    lion = choice["lion"]
+    assert choice["message"]["content"] == "" and (lion["ok"], lion["reason"], lion["boxes"]) == (
+        False,
+        "not there",
+        [],
+    )
+    assert 0 < lion["presence"] < 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"n": 3, "temperature": 1}])
+def test_an_absent_box_as_json_is_an_empty_list_or_a_refusal(client, url, absent, settings):
+    several = schema({"objects": {"type": "array", "items": {"properties": {"bbox": BOX}, "type": "object"}}})
+    for wanted, content, refusal in (
+        (several, '{"objects": []}', None),
+        (schema({"label": {"type": "string"}, "box": BOX}), None, "not there"),
+    ):
+        fields = {"response_format": wanted, "lion": {"if_there": True}, **settings}
+        choices = client.chat("the car", url, **fields).json()["choices"]
+        messages = [choice["message"] for choice in choices]
+        assert messages == [{"role": "assistant", "content": content, "refusal": refusal}] * settings.get("n", 1)
+        rows = [row["choices"][0] for row in events(client.chat("the car", url, stream=True, **fields))]
+        last = [row for row in rows if row["finish_reason"]]
+        assert len(last) == len(choices) and last[0]["delta"] == ({"refusal": refusal} if refusal else {})
+        assert [row["delta"]["content"] for row in rows if row["delta"].get("content")] == [content] * (
+            len(choices) if content else 0
+        )
+
+
+def test_boxes_have_the_score_that_lion_gives_them(client, url):
+    wanted = schema({"box": BOX, "score": {"type": "number", "minimum": 0, "maximum": 1}}, strict=True)
+    (choice,) = client.chat("the car", url, response_format=wanted, max_tokens=40).json()["choices"]
+    (box,) = choice["lion"]["boxes"]
+    assert json.loads(choice["message"]["content"])["score"] == box["score"] and 0 <= box["score"] <= 1
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
+        ({"lion": {"if_there": True}}, "lion.if_there"),
+        ({"lion": {"task": "locate", "if_there": "yes"}}, "lion.if_there"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),

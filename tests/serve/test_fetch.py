@@ -145,6 +145,26 @@ def test_answers_that_are_refused(web, path, word):
         get(f"http://pictures.example/{path}")
 
 
+def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_that_is_asked(monkeypatch):
+    """A name that has another address a moment later gains nothing."""
+    answers, asked = iter(["93.184.216.34", "127.0.0.1"]), []
+
+    def resolve(name, port, *arguments, **options):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    def connect(address, *arguments, **options):
+        asked.append(address)
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    for url in ("http://pictures.example/", "https://pictures.example/"):
+        answers = iter(["93.184.216.34", "127.0.0.1"])
+        with pytest.raises(LionError, match="refused"):
+            get(url)
+    assert asked == [("93.184.216.34", 80), ("93.184.216.34", 443)]
+
+
 def test_an_address_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(fetching, "public_address", lambda name, port: "127.0.0.1")
     monkeypatch.setitem(fetching.PORTS, "http", 9)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from lion.errors import LionError
+from lion.serve.openapi import Answers, ChatCompletion
 from lion.serve.settings import Settings, read_keys
 from tests.serve.conftest import client_of, data_url, encoded, message
 
@@ -171,5 +172,7 @@ def test_the_examples_of_openapi_run(client):
             ):
                 response = client.post(path, example)
                 assert response.status_code in (200, 422), (path, response.text)
+                if response.status_code == 200:
+                    (ChatCompletion if "chat" in path else Answers).model_validate(response.json(), strict=True)
                 ran += 1
     assert ran == 10

@@ -3,24 +3,30 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from lion.errors import LionError
-from lion.pipeline import Look
+from lion.pipeline import LionPipeline, Look
 from lion.serve import pixels
-from tests.serve.conftest import data_url, encoded
+from lion.serve.pictures import Pictures, squashes_of
+from tests.serve.conftest import client_of, data_url, encoded, scans
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_formats_are_told_by_content(client, picture, kind):
     content = encoded(picture, kind)
-    assert pixels.check(content, 1) == 1
-    size, rgb, hash = pixels.decode(content)
+    size, hash, (whole, small) = pixels.decode(content, 1, 10, (None, (30, Image.Resampling.BICUBIC)))
     look = Look.open(content)
-    assert (size, rgb, hash) == (look.size, look.image.tobytes(), look.hash)
+    assert (size, whole, hash) == (look.size, look.image, look.hash)
+    assert small == look.image.resize((30, 30), Image.Resampling.BICUBIC)
     assert client.post("/v1/lion/tag", {"image": data_url(content, "anything")}).status_code == 200
 
 
@@ -52,40 +58,125 @@ def test_a_process_that_dies_is_replaced(client, url):
     assert client.post("/v1/lion/tag", {"image": url}).status_code == 200
     for process in list(client.serving.pictures._pool._processes.values()):
         os.kill(process.pid, signal.SIGKILL)
-    codes = [client.post("/v1/lion/tag", {"image": url}).status_code for _ in range(3)]
-    assert codes[-1] == 200 and set(codes) <= {200, 400}
+    assert [client.post("/v1/lion/tag", {"image": url}).status_code for _ in range(3)] == [200] * 3
 
 
-def test_only_so_many_pixels_are_held_at_a_time(client, picture):
-    pictures = client.serving.pictures
+@pytest.mark.parametrize("size", [(701, 300), (64, 900), (128, 128), (1, 1), (5, 2000)])
+def test_model_and_tagger_read_of_a_square_what_they_read_of_the_picture(client, pipeline, size):
+    content = encoded(Image.effect_mandelbrot(size, (-2, -1.5, 1, 1.5), 30).convert("RGB"), "JPEG")
+    plain = LionPipeline(pipeline.model, pipeline.processor, pipeline.tagger)  # with a cache of its own
+    look = plain.look(content)
 
-    async def hold(count, release):
-        async with pictures.opened(encoded(Image.new("RGB", (4000, 3000)), "JPEG")):
-            count.append(1)
-            await release.wait()
-            count.pop()
+    async def opened():
+        async with client.serving.pictures.opened(content) as look:
+            return look
+
+    squashed = client.run(opened())
+    assert (squashed.image.size, squashed.tagger_image.size) == ((56, 56), (128, 128))
+    assert (squashed.size, squashed.hash, repr(squashed)) == (size, look.hash, f"Look(pixels, {size[0]} x {size[1]})")
+    made, wanted = ([pipeline.processor.image_processor([one.image])["pixel_values"]] for one in (squashed, look))
+    assert torch.equal(*made, *wanted)
+    assert torch.equal(*(pipeline.tagger.scores([one.for_tagger]) for one in (squashed, look)))
+    seen = LionPipeline(pipeline.model, pipeline.processor, pipeline.tagger).look(squashed)
+    pairs = zip(
+        (seen.evidence.vision.last_BPV, seen.evidence.vision.aggregated_BPD),
+        (look.evidence.vision.last_BPV, look.evidence.vision.aggregated_BPD),
+        strict=True,
+    )
+    assert seen.tags == look.tags and all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_tagger_of_ones_own_is_given_the_whole_picture(pipeline, picture, url):
+    seen = []
+
+    def tagger(images):
+        seen.extend(images)
+        return [["car"]] * len(images)
+
+    own = LionPipeline(pipeline.model, pipeline.processor, tagger)
+    with client_of(own) as client:
+        assert client.post("/v1/lion/tag", {"image": url}).json()["answers"][0]["tags"] == ["car"]
+    assert seen == [picture] and squashes_of(own) == ((56, 3), None)
+    own.tagger = None
+    assert squashes_of(own) == ((56, 3), (56, 3))
+
+
+def test_only_so_many_whole_pictures_are_held_at_a_time(client, picture, monkeypatch):
+    monkeypatch.setattr("lion.serve.pictures.HELD", 2)
 
     async def many():
-        pictures._free, release, count = 24, asyncio.Event(), []
-        work = [asyncio.ensure_future(hold(count, release)) for _ in range(5)]
-        while len(count) < 2:
+        pictures = Pictures(client.serving.settings, (None, None))
+        release, held = asyncio.Event(), []
+
+        async def hold():
+            async with pictures.opened(encoded(picture)):
+                held.append(1)
+                await release.wait()
+                held.pop()
+
+        work = [asyncio.ensure_future(hold()) for _ in range(5)]
+        while len(held) < 2:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
-        assert len(count) == 2
+        assert len(held) == 2
         work[4].cancel()
         release.set()
-        await asyncio.gather(*work, return_exceptions=True)
-        return pictures._free
+        await asyncio.gather(*work[:4])
+        pictures.close()
 
-    free = pictures._free
-    try:
-        assert client.run(many()) == 24
-    finally:
-        pictures._free = free
+    client.run(many())
 
 
-def test_memory_that_a_picture_may_not_take_is_an_error_of_the_picture():
-    with get_context("spawn").Pool(1, pixels.bound_memory, (640,)) as pool:
-        with pytest.raises(LionError, match=r"memory|cannot be decoded"):
-            pool.apply(pixels.decode, (encoded(Image.new("L", (9900, 9900))),))
-        assert pool.apply(pixels.decode, (encoded(Image.new("RGB", (9, 9))),))[0] == (9, 9)
+@pytest.fixture
+def process():
+    """One that decodes, with 640 MB."""
+    with get_context("spawn").Pool(1, pixels.begin, (640,)) as pool:
+        yield lambda content, seconds=10.0: pool.apply(pixels.decode, (content, 100, seconds, [None]))
+
+
+def test_memory_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
+    with pytest.raises(LionError, match=r"memory|cannot be decoded"):
+        process(encoded(Image.new("L", (9900, 9900))))
+    assert process(encoded(Image.new("RGB", (9, 9))))[0] == (9, 9)
+
+
+def test_time_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
+    """A JPEG of 36 bytes a scan, each of which goes over all of its pixels: 20 MB of them would take hours."""
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(LionError, match="takes too long"):
+            process(scans(500, 50_000), 1.0)
+    assert time.monotonic() - began < 20 and process(encoded(Image.new("RGB", (9, 9))))[0] == (9, 9)
+
+
+def test_pictures_beside_one_whose_process_is_ended_are_decoded(client, picture):
+    """The first breaks the pool, which fails all that wait for it; they are tried once more."""
+    pictures = client.serving.pictures
+
+    async def beside():
+        async def one():
+            async with pictures.opened(encoded(picture)) as look:
+                return look.size
+
+        pictures._pool.submit(os._exit, 1)
+        return await asyncio.gather(*(one() for _ in range(8)))
+
+    assert client.run(beside()) == [picture.size] * 8
+
+
+def test_processes_end_with_the_server_that_was_killed(tmp_path):
+    script = (
+        "import os, sys, lion.serve.pixels as pixels\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessPoolExecutor(1, get_context('spawn'), initializer=pixels.begin, initargs=(2048,))\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    (tmp_path / "server.py").write_text(script)
+    done = subprocess.run([sys.executable, tmp_path / "server.py"], stdout=subprocess.PIPE, text=True, timeout=60)
+    end = time.monotonic() + 20
+    while Path(f"/proc/{done.stdout.strip()}").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert done.stdout and not Path(f"/proc/{done.stdout.strip()}").exists()

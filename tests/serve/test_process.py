@@ -179,6 +179,61 @@ def test_several_processes_share_a_port_and_one_that_dies_is_replaced():
         assert server.end() == 0
 
 
+@pytest.mark.slow
+def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
+    """kill -9: the other goes on, the dead one is replaced with all it started, and clients that ask again are
+    answered. TERM ends both with code 0."""
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed")
+    server = Server("--workers", "2")
+    ended, texts, errors = threading.Event(), [], []
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=5, timeout=60)
+
+    def ask():
+        while not ended.is_set():
+            try:
+                answer = client.chat.completions.create(model="lion-mini", messages=asked("what color is the kite?"))
+                texts.append(answer.choices[0].message.content)
+            except openai.APIConnectionError:
+                if not ended.is_set():
+                    raise
+
+    def guarded():
+        try:
+            ask()
+        except Exception as error:
+            errors.append(error)
+
+    def workers():
+        own = psutil.Process(server.process.pid).children()
+        return {one for one in own if "spawn_main" in " ".join(one.cmdline())}
+
+    threads = [threading.Thread(target=guarded) for _ in range(8)]
+    try:
+        end = time.monotonic() + 120
+        while len(workers()) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        for thread in threads:
+            thread.start()
+        while len(texts) < 20 and time.monotonic() < end:
+            time.sleep(0.05)
+        victim, other = sorted(workers(), key=lambda one: one.pid)
+        orphans = victim.children(recursive=True)
+        victim.kill()
+        answered = len(texts)
+        while (len(texts) < answered + 20 or len(workers()) < 2 or victim in workers()) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(workers()) == 2 and other in workers() and victim not in workers() and len(texts) > answered
+        assert not psutil.wait_procs(orphans, 20)[1], "what it started has ended, too"
+        text = httpx.get(f"{server.url}/metrics", timeout=30).text
+        assert float(re.search(r"^lion_requests_in_progress (.*)$", text, re.MULTILINE)[1]) <= len(threads)
+    finally:
+        ended.set()
+        assert server.end() == 0
+        for thread in threads:
+            thread.join(120)
+    assert not errors and set(texts) == {texts[0]}
+
+
 PAGE = (ROOT / "docs" / "serving.md").read_text()
 
 

@@ -1,6 +1,7 @@
 """Clients' schemas for boxes: pydantic's dialect, Qwen's and OpenAI's habits, and what no box can fill."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel, Field
@@ -9,6 +10,7 @@ from lion.boxes import Box, LabelledBox
 from lion.errors import LionError
 from lion.serve.structured import BoxSchema
 
+NUMBERS = {"type": "array", "items": {"type": "number"}}
 BOX = LabelledBox.of("the dog", Box(0.1, 0.25, 0.5, 0.75), (200, 100))
 OTHER = LabelledBox.of("the cat", Box(0.0, 0.0, 1.0, 0.5), (200, 100))
 
@@ -68,6 +70,42 @@ def test_models_of_pydantic_are_filled():
 )
 def test_shapes(schema, wanted):
     assert write(schema) == wanted
+
+
+@pytest.mark.parametrize("name", ["score", "confidence"])
+def test_scores_are_filled_where_they_are_wanted(name):
+    kind = {"properties": {"box": NUMBERS, name: {"type": "number"}}, "required": [name]}
+    assert write(kind, replace(BOX, score=0.123456))[name] == 0.1235
+    with pytest.raises(LionError, match="no score"):
+        write(kind)
+    with pytest.raises(LionError, match=f"requires '{name}'"):
+        write({"properties": {"box": NUMBERS, name: {"type": "string"}}, "required": [name]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [
+        ({"type": "array", "items": NUMBERS}, []),
+        ({"properties": {"found": {"type": "array", "items": NUMBERS}}}, {"found": []}),
+        ({"properties": {"box": {"anyOf": [NUMBERS, {"type": "null"}]}}}, {"box": None}),
+        ({"properties": {"box": {**NUMBERS, "type": ["array", "null"]}}}, {"box": None}),
+        (NUMBERS, None),
+        ({"properties": {"box": NUMBERS}}, None),
+        ({"properties": {"label": {"type": "string"}, "found": {"type": "array", "items": NUMBERS}}}, None),
+        ({"type": "array", "items": NUMBERS, "minItems": 1}, None),
+    ],
+)
+def test_no_box_is_an_empty_list_or_null_where_the_schema_takes_that(schema, wanted):
+    if wanted is None:
+        with pytest.raises(LionError, match="the schema"):
+            BoxSchema(schema).write([])
+    else:
+        assert json.loads(BoxSchema(schema).write([])) == wanted
+
+
+def test_fewer_boxes_than_the_schema_wants_are_no_answer():
+    with pytest.raises(LionError, match="wants 2 boxes or more, and there are 1"):
+        write({"type": "array", "items": NUMBERS, "minItems": 2})
 
 
 def test_coordinates_may_be_named():

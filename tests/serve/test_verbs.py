@@ -25,6 +25,20 @@ def test_a_verb_answers_as_the_pipeline_does(client, pipeline, picture, url, nam
     assert answer == {key: value for key, value in wanted.to_json().items() if key not in ("image", "model")}
 
 
+def test_a_phrase_may_be_asked_for_first(client, pipeline, picture, url, monkeypatch):
+    body = {"image": url, "phrase": ["the car", "the tree"], "if_there": True}
+    for least in (0.0, 1.1):
+        monkeypatch.setattr("lion.pipeline.answering.THERE", least)
+        answers = client.post("/v1/lion/locate", body).json()["answers"]
+        wanted = [pipeline.locate(picture, phrase, if_there=True) for phrase in body["phrase"]]
+        assert [answer["presence"] for answer in answers] == [round(one.presence, 4) for one in wanted]
+        assert [answer["reason"] for answer in answers] == [one.reason for one in wanted]
+    form = client.post("/v1/lion/locate", files={"image": b"x"}, data={"phrase": "the car", "if_there": "maybe"})
+    assert form.status_code == 400 and form.json()["error"]["param"] == "if_there"
+    form = client.post("/v1/lion/locate", files={"image": encoded(picture)}, data={"phrase": "a", "if_there": "true"})
+    assert 0 < form.json()["answers"][0]["presence"] < 1
+
+
 def test_candidates_are_ranked(client, pipeline, picture, url):
     body = {"image": url, "question": "what is it?", "candidates": ["a car", "yes"]}
     (answer,) = client.post("/v1/lion/rank", body).json()["answers"]

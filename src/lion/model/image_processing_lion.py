@@ -89,6 +89,11 @@ class LionImageProcessor(BaseImageProcessor):
         """Of ``pixel_values``, as transformers writes it."""
         return {"height": self.image_size, "width": self.image_size}
 
+    @property
+    def squash(self) -> tuple[int, int] | None:
+        """Side of the square that :meth:`resize` makes of any picture, and PIL's filter; None if it makes none."""
+        return (self.image_size, self.resample) if self.do_resize else None
+
     def resize(self, image: Image.Image) -> np.ndarray:
         """A picture, opened as :func:`lion.images.open_image` does, to uint8 (S, S, 3); its own size without
         ``do_resize``."""

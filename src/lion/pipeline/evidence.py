@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -79,17 +79,45 @@ class Look:
         return self.image.size
 
     @property
+    def for_tagger(self) -> Image.Image:
+        """What the tagger is given."""
+        return self.image
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The tagger's tags; empty without a tagger."""
         return self.evidence.tags or ()
 
     def __repr__(self) -> str:
         tags = "" if self.evidence.tags is None else f", tags: {', '.join(self.tags) or 'none'}"
-        return f"Look({self.name or 'pixels'}, {self.image.width} x {self.image.height}{tags})"
+        return f"Look({self.name or 'pixels'}, {self.size[0]} x {self.size[1]}{tags})"
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
         return preview(self.image)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SquashedLook(Look):
+    """A look at a picture that was decoded elsewhere: no more of it is here than model and tagger read.
+
+    ``image`` is the square that the image processor makes of it, and from which it takes the same pixels again.
+    """
+
+    tagger_image: Image.Image
+    """The square that the tagger makes of it."""
+    picture_size: tuple[int, int]
+    """(width, height) of the picture as people see it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture in pixels."""
+        return self.picture_size
+
+    @property
+    def for_tagger(self) -> Image.Image:
+        """What the tagger is given."""
+        return self.tagger_image
 
 
 Picture = ImageSource | Look
@@ -134,7 +162,7 @@ class EvidenceCache:
             evidence.cache = self
             self._sizes.setdefault(look.hash, evidence.nbytes)
             self._entries.move_to_end(look.hash)
-        return look if evidence is look.evidence else Look(look.image, look.name, look.hash, evidence)
+        return look if evidence is look.evidence else replace(look, evidence=evidence)
 
     def trim(self, looks: Iterable[Look]) -> None:
         """Count what has been computed for these looks, and drop the least recently used entries beyond the bound."""
@@ -158,7 +186,7 @@ def tag_images(looks: Iterable[Look], tagger: Tagger | None, batch_size: int) ->
         return
     untagged = list({look.hash: look for look in looks if look.evidence.tags is None}.values())
     for batch in batched(untagged, batch_size):
-        for look, tags in zip(batch, tagger([look.image for look in batch]), strict=True):
+        for look, tags in zip(batch, tagger([look.for_tagger for look in batch]), strict=True):
             look.evidence.tags = tuple(tags)
 
 

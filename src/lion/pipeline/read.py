@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 
+NOT_THERE = "not there"
+"""The reason of an answer without a box, where the model says that the phrase names nothing in the picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One of the answers to rank, with its likelihood under the model."""
@@ -222,7 +226,7 @@ def read_absence(prompt: Prompt, look: Look, model: str) -> Answer:
         prompt.note,
         tags=prompt.tags or (),
         ok=False,
-        reason="not there",
+        reason=NOT_THERE,
         question=prompt.request.text,
         presence=prompt.presence,
     )

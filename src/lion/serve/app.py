@@ -15,7 +15,7 @@ from lion.serve import chat, page, verbs
 from lion.serve.errors import HttpError, add_handlers
 from lion.serve.guards import Guards
 from lion.serve.metrics import Metrics
-from lion.serve.pictures import Pictures
+from lion.serve.pictures import Pictures, squashes_of
 from lion.serve.serving import Serving, serving_of
 from lion.serve.settings import Settings
 from lion.serve.worker import Worker
@@ -34,7 +34,8 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        serving = Serving(PurePath(pipeline.name).name, settings, Worker(pipeline), Pictures(settings), metrics)
+        pictures = Pictures(settings, squashes_of(pipeline))
+        serving = Serving(PurePath(pipeline.name).name, settings, Worker(pipeline), pictures, metrics)
         app.state.serving = serving
         serving.worker.start()
         try:

@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import uuid4
@@ -16,8 +16,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from lion.engine import Output
 from lion.errors import LionError
-from lion.pipeline import Request, Result
-from lion.pipeline.read import Writer
+from lion.pipeline import Answer, Request, Result
+from lion.pipeline.read import NOT_THERE, Writer
 from lion.pipeline.request import DecodingPreset, Verb, decoding_presets
 from lion.serve.conversation import question, read_messages
 from lion.serve.errors import HttpError, error_object
@@ -66,7 +66,14 @@ class _Completion:
         self.picture, self.notes = conversation.picture, asked.notes
         self.preset = self._decoding(asked.verb)
         self.request = Request(
-            b"", asked.verb, asked.text, asked.box, asked.history, chat.lion.tags, decoding=self.preset
+            b"",
+            asked.verb,
+            asked.text,
+            asked.box,
+            asked.history,
+            chat.lion.tags,
+            decoding=self.preset,
+            if_there=chat.lion.if_there,
         )
         self.id, self.created = f"chatcmpl-{uuid4().hex}", int(time.time())
 
@@ -80,8 +87,7 @@ class _Completion:
         """The response. Raises: HttpError where boxes were wanted, and no answer has one."""
         self.serving.count(result)
         self._check_boxes(result)
-        choices = [self._choice(index, result) for index in range(len(result.answers))]
-        return {**self._head("chat.completion"), "choices": choices, "usage": self._usage(result)}
+        return {**self._head("chat.completion"), "choices": self._choices(result), "usage": self._usage(result)}
 
     async def stream(
         self, job: Job, event: list[Output] | Result, until: float, stack: AsyncExitStack
@@ -101,9 +107,9 @@ class _Completion:
                     event = await asyncio.wait_for(job.next(), until - time.monotonic())
                 self.serving.count(event)
                 self._check_boxes(event)
-                for index, answer in enumerate(event.answers):
-                    choice = self._choice(index, event)
-                    rest = writers[index].end(answer.text) if self.schema is None else choice["message"]["content"]
+                for index, choice in enumerate(self._choices(event)):
+                    content = choice["message"]["content"]
+                    rest = writers[index].end(content) if self.schema is None else content
                     likelihoods = self._logprobs(event.outputs[index], told[index]) if event.outputs else None
                     if rest or likelihoods:
                         yield self._chunk(index, {"content": rest or ""}, likelihoods)
@@ -152,12 +158,15 @@ class _Completion:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.serving.name}
 
-    def _choice(self, index: int, result: Result) -> dict[str, Any]:
-        answer = result.answers[index]
+    def _choices(self, result: Result) -> list[dict[str, Any]]:
+        answers = result.answers if result.outputs else result.answers * self.chat.n  # "not there" was said once
+        return [self._choice(index, answer, result) for index, answer in enumerate(answers)]
+
+    def _choice(self, index: int, answer: Answer, result: Result) -> dict[str, Any]:
         content: str | None = answer.text
-        refusal = answer.reason if self.schema else None
+        refusal = None
         if self.schema:
-            content = self.schema.write(answer.boxes) if answer.ok else None
+            content, refusal = self._boxes(answer)
         output = result.outputs[index] if result.outputs else None
         return {
             "index": index,
@@ -167,8 +176,18 @@ class _Completion:
             "lion": describe(answer, self.notes),
         }
 
+    def _boxes(self, answer: Answer) -> tuple[str | None, str | None]:
+        """Boxes as JSON, or why there are none; of what is not there an empty list, where the schema takes it."""
+        assert self.schema
+        if answer.ok:
+            return self.schema.write(answer.boxes), None
+        if absent(answer):
+            with suppress(LionError):
+                return self.schema.write([]), None
+        return None, answer.reason
+
     def _check_boxes(self, result: Result) -> None:
-        if self.schema and not any(answer.ok for answer in result.answers):
+        if self.schema and not any(answer.ok or absent(answer) for answer in result.answers):
             raise HttpError(422, f"the answer holds no box: {result.answers[0].reason}", "unreadable_box")
 
     def _finish_reason(self, output: Output | None) -> str:
@@ -195,6 +214,11 @@ class _Completion:
     ) -> str:
         choice = {"index": index, "delta": delta, "logprobs": likelihoods, "finish_reason": finish}
         return _sse({**self._head("chat.completion.chunk"), "choices": [choice | ({"lion": lion} if lion else {})]})
+
+
+def absent(answer: Answer) -> bool:
+    """Whether the model was asked if the phrase names something there, and said no."""
+    return not answer.ok and answer.reason == NOT_THERE
 
 
 def _sse(data: dict[str, Any]) -> str:

@@ -103,6 +103,8 @@ def question(conversation: Conversation, options: LionOptions, wants_boxes: bool
         verb, text, box = found.verb, found.text or text, found.box
     if wants_boxes and verb is not Verb.LOCATE:
         raise HttpError(400, f"boxes as JSON answer the task locate, not {verb}", "invalid_value", "response_format")
+    if options.if_there and verb is not Verb.LOCATE:
+        raise HttpError(400, f"if_there is for the task locate, not {verb}", "invalid_value", "lion.if_there")
     if box is not None and verb is not Verb.DESCRIBE:
         raise HttpError(400, f"a box is for the task describe, not {verb}", "invalid_value", "lion.box")
     notes = conversation.notes

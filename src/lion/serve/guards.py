@@ -4,7 +4,8 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from lion.serve.settings import Settings
 
 OPEN = frozenset({"/healthz", "/readyz", *PATHS})
 """Routes without a key, for those who watch whether the server lives, and the files of the page."""
+HELD = 32
+"""Bodies of the largest allowed size whose bytes may be held at a time, arriving or being answered."""
 MOST_CLIENTS = 10_000
 """Whose requests are counted at a time."""
 
@@ -26,7 +29,7 @@ class Guards:
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.monotonic):
         self.app, self.settings, self.metrics, self.clock = app, settings, metrics, clock
-        self.in_progress = 0
+        self.in_progress, self.held = 0, 0
         self._shares: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,14 +77,31 @@ class Guards:
         if scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        if self.in_progress >= self.settings.requests:
-            await self._discard(headers, receive)
+        try:
+            self._check_busy()
+            body = await self._body(headers, receive)
+        except HttpError as error:
+            if error.status_code in (413, 429):
+                await self._discard(headers, receive)
+            raise
+        try:
+            self._check_busy()
+            with self._place():
+                await self.app(scope, _replayed(body, receive), send)
+        finally:
+            self.held -= len(body)
+
+    def _check_busy(self) -> None:
+        if self.in_progress >= self.settings.requests or self.held > HELD * self.settings.body_mb * 2**20:
             raise HttpError(429, "the server is busy; try again in a moment", "busy", headers={"Retry-After": "1"})
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Among the requests in progress; one whose body still arrives has none, so that slow clients take no place."""
         self.in_progress += 1
         self.metrics.in_progress.inc()
         try:
-            body = await self._body(headers, receive)
-            await self.app(scope, _replayed(body, receive), send)
+            yield
         finally:
             self.in_progress -= 1
             self.metrics.in_progress.dec()
@@ -111,13 +131,13 @@ class Guards:
             raise HttpError(429, f"more than {rate} requests a minute", "rate_limit", headers={"Retry-After": wait})
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """All of it, which is counted among the bytes that are held."""
         most = self.settings.body_mb * 2**20
         too_large = HttpError(413, f"the body is larger than {self.settings.body_mb} MB, the limit", "body_too_large")
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > most:
-            await self._discard(headers, receive)
             raise too_large
-        parts, size = [], 0
+        parts, size, arrived = [], 0, False
         try:
             async with asyncio.timeout(self.settings.body_seconds):
                 while True:
@@ -126,14 +146,18 @@ class Guards:
                         raise HttpError(400, "the body is cut off: send all of it", "invalid_body")
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
+                    self.held += len(parts[-1])
                     if size > most:
-                        await self._discard(headers, receive)
                         raise too_large
+                    self._check_busy()
                     if not message.get("more_body", False):
+                        arrived = True
                         return b"".join(parts)
         except TimeoutError:
             seconds = f"{self.settings.body_seconds:g} s"
             raise HttpError(408, f"the body did not arrive within {seconds}", "slow_body") from None
+        finally:
+            self.held -= 0 if arrived else size
 
     async def _discard(self, headers: dict[bytes, bytes], receive: Receive) -> None:
         """Read what is still being sent, for a while: who writes does not read, and would see a broken connection in

@@ -4,10 +4,11 @@ The names of the metrics are an interface: dashboards and alarms name them.
 """
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of the folder in which several processes keep their values."""
@@ -36,6 +37,17 @@ class Metrics:
         """In the format of Prometheus."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self.registry)
+        for file in Path(os.environ[SHARED_FOLDER]).glob("gauge_live*_*.db"):
+            if not _lives(process := int(file.stem.rpartition("_")[2])):
+                mark_process_dead(process)
         merged = CollectorRegistry()
         MultiProcessCollector(merged)
         return generate_latest(merged)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

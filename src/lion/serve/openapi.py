@@ -1,6 +1,6 @@
 """What OpenAPI says of the routes beyond the types: examples that run, forms, and the shape of answers and errors."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, Field
@@ -34,6 +34,7 @@ CHAT_EXAMPLES: dict[str, Example] = {
                     "properties": {
                         "label": {"type": "string"},
                         "bbox_2d": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4},
+                        "score": {"type": "number"},
                     },
                     "required": ["label", "bbox_2d"],
                 },
@@ -44,12 +45,16 @@ CHAT_EXAMPLES: dict[str, Example] = {
 VERB_EXAMPLES: dict[str, dict[str, Any]] = {
     "caption": {},
     "ask": {"question": ["what color is it?", "is it a car?"]},
-    "locate": {"phrase": "the red square"},
+    "locate": {"phrase": "the red square", "if_there": True},
     "describe": {"box": [0.1, 0.1, 0.9, 0.9]},
     "tag": {},
     "rank": {"question": "what color is it?", "candidates": ["red", "blue"]},
     "explain": {"phrase": "the red square"},
 }
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Corners = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2.")]
 
 
 class Error(BaseModel):
@@ -67,6 +72,56 @@ class ErrorBody(BaseModel):
     error: Error
 
 
+class BoxObject(BaseModel):
+    """A box in both spaces."""
+
+    label: str
+    unit: Corners
+    pixel: Corners
+    score: Probability | None = Field(description="The overlap (IoU) that the model expects with the true box.")
+
+
+class AnswerObject(BaseModel):
+    """An answer, with the keys of ``lion ask --json``."""
+
+    ok: bool
+    task: str
+    text: str
+    tags: list[str]
+    boxes: list[BoxObject]
+    reason: str | None = Field(description="Why ok is false.")
+    question: str | None
+    size: Annotated[list[int], Field(min_length=2, max_length=2)] | None
+    note: str | None
+    confidence: Probability | None = Field(description="How sure the model is of the text.")
+    presence: Probability | None = Field(description="With if_there: that the phrase names something in the picture.")
+    candidates: list[dict[str, Any]] = Field([], description="For rank: text, nll, tokens, index; the likeliest first.")
+    explanation: dict[str, Any] | None = Field(None, description="For explain: where it looked.")
+
+
+class Failed(ErrorBody):
+    """In the place of an answer: one of several that failed."""
+
+    ok: Literal[False]
+
+
+class Answers(BaseModel):
+    """An answer for each picture and text, in their order."""
+
+    model: str
+    answers: list[AnswerObject | Failed]
+
+
+class Choice(BaseModel):
+    """OpenAI's, and LION's own."""
+
+    index: int
+    message: dict[str, str | None] = Field(description="role, content, and refusal where boxes were wanted.")
+    logprobs: dict[str, Any] | None
+    finish_reason: Literal["stop", "length"]
+    lion: AnswerObject
+
+
 class ChatCompletion(BaseModel):
     """OpenAI's object; each choice has LION's own under ``lion``."""
 
@@ -74,18 +129,8 @@ class ChatCompletion(BaseModel):
     object: Literal["chat.completion"]
     created: int
     model: str
-    choices: list[dict[str, Any]]
+    choices: list[Choice]
     usage: dict[str, int]
-
-
-class Answers(BaseModel):
-    """An answer for each picture and text, in their order."""
-
-    model: str
-    answers: list[dict[str, Any]] = Field(
-        description="Keys: task, text, tags, boxes (label, unit, pixel), ok, reason, question, size, note; candidates "
-        "for rank; explanation for explain; ok and error for one of several that failed."
-    )
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -118,8 +163,8 @@ def verb_route(name: str, body: type[Body]) -> dict[str, Any]:
     form = {**schema["properties"], "image": {"type": "array", "items": {"type": "string", "format": "binary"}}}
     example = {"image": PIXEL, **VERB_EXAMPLES[name]}
     return {
-        "response_model": Answers,
-        "responses": ERRORS,
+        "response_model": None,  # the rows are made as they are to be sent
+        "responses": {**ERRORS, 200: {"model": Answers, "description": "An answer for each picture and text."}},
         "openapi_extra": {
             "requestBody": {
                 "required": True,

@@ -1,43 +1,55 @@
 """A request's pictures: from a URL or an upload to an opened :class:`~lion.pipeline.Look`, off the event loop.
 
-Bytes become pixels in processes of bounded memory (:mod:`lion.serve.pixels`), and only so many pixels are held at a
-time: further pictures wait, still encoded.
+Bytes become the squares that model and tagger read in processes of bounded memory (:mod:`lion.serve.pixels`), so that a
+large picture delays nobody. Where a tagger of one's own reads whole pictures, only so many are held at a time: further
+ones wait, still encoded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from multiprocessing import get_context
-
-from PIL import Image
 
 from lion.errors import LionError
 from lion.images import content
-from lion.pipeline import Look
+from lion.pipeline import LionPipeline, Look
+from lion.pipeline.evidence import SquashedLook
 from lion.serve import pixels
 from lion.serve.fetch import fetch
 from lion.serve.settings import Settings
+from lion.tagging import RamTagger
 
-HELD = 4
-"""Pictures of the largest allowed size whose pixels may be held at a time."""
+
+def squashes_of(pipeline: LionPipeline) -> tuple[pixels.Squash | None, pixels.Squash | None]:
+    """What a pipeline's model makes of a picture, and what its tagger; None for what takes it as it is."""
+    model, tagger = pipeline.processor.image_processor.squash, pipeline.tagger
+    return model, tagger.squash if isinstance(tagger, RamTagger) else None if tagger else model
+
+
+HELD = 16
+"""Pictures whose pixels may be held at a time, where the tagger reads all of them."""
 
 
 class Pictures:
-    """Opens pictures; belongs to one event loop."""
+    """Opens pictures; belongs to one event loop.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    Args:
+        settings: limits.
+        squashes: what the model makes of a picture, and what the tagger; None for one that reads all of it.
+    """
+
+    def __init__(self, settings: Settings, squashes: Sequence[pixels.Squash | None]) -> None:
+        self.settings, self.squashes = settings, squashes
         self._pool = self._new_pool()
-        self._free = HELD * settings.megapixels
-        self._freed = asyncio.Condition()
+        self._held = asyncio.Semaphore(HELD) if None in squashes else nullcontext()
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             self.settings.decode_processes,
             get_context("spawn"),  # a fork would inherit the model's threads and memory
-            initializer=pixels.bound_memory,
+            initializer=pixels.begin,
             initargs=(self.settings.decode_mb,),
         )
 
@@ -55,19 +67,8 @@ class Pictures:
         Raises: LionError if it cannot be opened here, or is too large.
         """
         data = source if isinstance(source, bytes) else await self._read(source)
-        weight = max(await asyncio.to_thread(pixels.check, data, self.settings.megapixels), 1)
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._free >= weight)
-            self._free -= weight
-        try:
+        async with self._held:
             yield await self._decode(data)
-        finally:
-            self._free += weight  # without an await, so that a cancelled request gives it back, too
-            asyncio.get_running_loop().create_task(self._tell())
-
-    async def _tell(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
 
     async def _read(self, url: str) -> bytes:
         if url[:5].lower() == "data:":
@@ -78,19 +79,14 @@ class Pictures:
         return await asyncio.to_thread(fetch, url, self.settings.hosts, most, self.settings.body_seconds)
 
     async def _decode(self, data: bytes) -> Look:
-        pool = self._pool
-        try:
-            future = pool.submit(pixels.decode, data)
-        except BrokenProcessPool:  # by an earlier picture
-            future = self._renewed(pool).submit(pixels.decode, data)
-        try:
-            size, rgb, hash = await asyncio.wrap_future(future)
-        except BrokenProcessPool as error:
-            self._renewed(pool)
-            raise LionError("the image cannot be decoded: the process that tried was ended") from error
-        return Look(Image.frombytes("RGB", size, rgb), None, hash)
-
-    def _renewed(self, broken: ProcessPoolExecutor) -> ProcessPoolExecutor:
-        if self._pool is broken:
-            self._pool = self._new_pool()
-        return self._pool
+        settings = self.settings
+        for _ in range(2):
+            pool = self._pool
+            try:
+                future = pool.submit(pixels.decode, data, settings.megapixels, settings.decode_seconds, self.squashes)
+                size, hash, (image, tagger_image) = await asyncio.wrap_future(future)
+                return SquashedLook(image, None, hash, tagger_image=tagger_image, picture_size=size)
+            except BrokenProcessPool:  # by this picture, or another: once more
+                if self._pool is pool:
+                    self._pool = self._new_pool()
+        raise LionError("the image cannot be decoded: the process that tried was ended")

@@ -1,6 +1,16 @@
-"""Bytes of a picture to RGB pixels, in processes of their own whose memory is bounded. Loads no torch."""
+"""Bytes of a picture to what model and tagger read of it, in processes of their own whose memory and time are bounded.
+Loads no torch.
+"""
 
+import os
 import resource
+import signal
+import threading
+from collections.abc import Sequence
+from multiprocessing import parent_process
+from types import FrameType
+
+from PIL import Image, ImageFile
 
 from lion.errors import LionError
 from lion.images import image_hash, open_image, stored_size
@@ -8,13 +18,39 @@ from lion.images import image_hash, open_image, stored_size
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 """Of PNG, JPEG, GIF, BMP and TIFF; WebP and AVIF have theirs further on."""
 
+BLOCK = 4096
+"""Bytes that a decoder is given at a time: between two of them it can be stopped."""
 
-def check(data: bytes, megapixels: int) -> int:
-    """The megapixels of a picture, rounded up, by its header; nothing is decoded.
+Squash = tuple[int, int]
+"""Side of the square that a picture becomes, and PIL's filter."""
 
-    The format is told by the content alone, whatever a client calls it.
 
-    Raises: LionError if it is no picture of a format known here, or larger than ``megapixels``.
+def begin(megabytes: int) -> None:
+    """Make this a process that decodes: it gives way to those that answer, ends with the server however that ends, and
+    takes no more address space than that; beyond it a picture is an error, not a dead server."""
+    os.nice(5)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGPROF, _too_long)
+    ImageFile.MAXBLOCK = BLOCK
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = megabytes * 2**20 if hard == resource.RLIM_INFINITY else min(megabytes * 2**20, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _too_long(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError("it takes too long")
+
+
+def check(data: bytes, megapixels: int) -> None:
+    """The format is told by the content alone, whatever a client calls it; nothing is decoded.
+
+    Raises: LionError if it is no picture of a format known here, or by its header larger than ``megapixels``.
     """
     known = data.startswith(_BEGINNINGS)
     known |= (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or (
@@ -25,23 +61,30 @@ def check(data: bytes, megapixels: int) -> int:
     (width, height), _ = stored_size(data)
     if width * height > megapixels * 1_000_000:
         raise LionError(f"the image has {width} x {height} pixels, and {megapixels} megapixels is the limit: shrink it")
-    return -(-width * height // 1_000_000)
 
 
-def bound_memory(megabytes: int) -> None:
-    """Let this process take no more address space than that; beyond it a picture is an error, not a dead server."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = megabytes * 2**20 if hard == resource.RLIM_INFINITY else min(megabytes * 2**20, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+def decode(
+    data: bytes, megapixels: int, seconds: float, squashes: Sequence[Squash | None]
+) -> tuple[tuple[int, int], str, list[Image.Image]]:
+    """(width, height), the hash of the pixels, and what becomes of the picture: the square for each squash, all of it
+    for None.
 
+    A small file can keep a decoder busy for hours. One that takes more than ``seconds`` of CPU time is stopped between
+    two blocks; if it does not come to the end of one, the process is ended.
 
-def decode(data: bytes) -> tuple[tuple[int, int], bytes, str]:
-    """(width, height), RGB pixels and their hash.
-
-    Raises: LionError as :func:`lion.images.open_image`, or if it takes more memory than there is.
+    Raises: LionError as :func:`check` and :func:`lion.images.open_image`, or if it takes too much memory or time.
     """
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # again, where the first was passed over
+    signal.setitimer(signal.ITIMER_VIRTUAL, 3 * seconds)  # nobody handles its signal
     try:
+        check(data, megapixels)
         image = open_image(data)
-        return image.size, image.tobytes(), image_hash(image)
+        images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
+        return image.size, image_hash(image), images
     except MemoryError as error:
         raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error
+    except TimeoutError as error:
+        raise LionError("the image takes too long to decode: save it anew as PNG or JPEG") from error
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)

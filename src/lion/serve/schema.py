@@ -113,6 +113,9 @@ class LionOptions(_Body):
     """Of boxes in JSON; None for pixels where the schema wants integers, else the unit square."""
     decoding: Annotated[str, Field(max_length=100)] | None = None
     """A preset of the pipeline."""
+    if_there: Annotated[
+        bool, Field(description="Of locate: ask first whether it is there; no box where it is not.")
+    ] = False
 
 
 class ChatRequest(_Body):

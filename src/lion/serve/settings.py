@@ -40,6 +40,8 @@ class Settings:
     """Processes that decode pictures."""
     decode_mb: int = 2048
     """Megabytes of address space that each of them may take."""
+    decode_seconds: float = 10.0
+    """Seconds of CPU time that a picture may take there."""
     hosts: frozenset[str] = frozenset()
     """Hosts that picture URLs may name."""
     page: bool = True

@@ -16,6 +16,8 @@ from lion.pipeline.request import shown
 Fill = Callable[[Sequence[LabelledBox]], Any]
 """From boxes, the first of which is meant where one is wanted, to a JSON value."""
 
+SCORES = frozenset({"confidence", "score"})
+"""Properties that hold the overlap that the model expects the box to have with the true one."""
 LABELS = frozenset(
     {"category", "class", "class_name", "description", "expression", "label", "name", "object", "phrase"}
 )
@@ -55,7 +57,10 @@ class BoxSchema:
         self._fill = fill
 
     def write(self, boxes: Sequence[LabelledBox]) -> str:
-        """The JSON text for at least one box. Raises: LionError where a number lies outside the schema's bounds."""
+        """The JSON text for boxes; for none of them an empty list or null, where the schema takes that.
+
+        Raises: LionError where a number lies outside the schema's bounds, a box has no score, or there are too few.
+        """
         return json.dumps(self._fill(boxes))
 
     def _read(self, schema: Any, name: str, depth: int) -> Fill | None:
@@ -69,17 +74,26 @@ class BoxSchema:
         for word in ("anyOf", "oneOf", "allOf"):
             if isinstance(schema.get(word), list):
                 read = (self._read(one, name, depth + 1) for one in schema[word])
-                return next((fill for fill in read if fill), None)
+                found = next((fill for fill in read if fill), None)
+                return _or_null(found) if {"type": "null"} in schema[word] else found
         if "const" in schema:
             return lambda boxes, value=schema["const"]: value  # type: ignore[misc]
         kinds = schema.get("type")
-        kind = next((one for one in kinds if one != "null"), None) if isinstance(kinds, list) else kinds
+        if isinstance(kinds, list):
+            read = (self._read({**schema, "type": kind}, name, depth + 1) for kind in kinds if kind != "null")
+            found = next((fill for fill in read if fill), None)
+            return _or_null(found) if "null" in kinds else found
+        return self._of_kind(kinds, schema, name, depth)
+
+    def _of_kind(self, kind: Any, schema: Mapping[str, Any], name: str, depth: int) -> Fill | None:
         if kind == "object" or (kind is None and "properties" in schema):
             return self._object(schema, depth)
         if kind == "array":
             return self._array(schema, name, depth)
         if kind == "string" and name.lower() in LABELS:
-            return lambda boxes: boxes[0].label
+            return lambda boxes: _first(boxes).label
+        if kind == "number" and name.lower() in SCORES:
+            return _score
         return None
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> Fill | None:
@@ -109,8 +123,16 @@ class BoxSchema:
                 raise LionError(f"'{name}' in the schema is no list of four numbers, so no box")
             numbers = [self._number(place, index, False) for index, place in enumerate(places)]
             return lambda boxes: [number(boxes) for number in numbers]
-        each = self._read(schema.get("items") or {}, name, depth + 1)
-        return None if each is None else lambda boxes: [each([box]) for box in boxes]
+        each, least = self._read(schema.get("items") or {}, name, depth + 1), int(schema.get("minItems", 0))
+        if each is None:
+            return None
+
+        def fill(boxes: Sequence[LabelledBox]) -> list[Any]:
+            if len(boxes) < least:
+                raise LionError(f"'{name}' in the schema wants {least} boxes or more, and there are {len(boxes)}")
+            return [each([box]) for box in boxes]
+
+        return fill
 
     def _number(self, schema: Any, place: int, is_size: bool) -> Fill:
         whole = schema.get("type") == "integer"
@@ -121,7 +143,7 @@ class BoxSchema:
         low, high = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
 
         def fill(boxes: Sequence[LabelledBox]) -> float:
-            box = boxes[0].pixel if is_pixel else boxes[0].unit
+            box = _first(boxes).pixel if is_pixel else _first(boxes).unit
             value = (box.xywh() if is_size else box.xyxy())[place]
             value = round(value) if whole else round(value, 1 if is_pixel else 4)
             if not low <= value <= high:
@@ -139,3 +161,20 @@ class BoxSchema:
         if found is None:
             raise LionError(f"the schema refers to {shown(pointer)}, which it does not hold")
         return found
+
+
+def _or_null(fill: Fill | None) -> Fill | None:
+    return fill and (lambda boxes: fill(boxes) if boxes else None)
+
+
+def _first(boxes: Sequence[LabelledBox]) -> LabelledBox:
+    if not boxes:
+        raise LionError("the schema has no place for an answer without a box")
+    return boxes[0]
+
+
+def _score(boxes: Sequence[LabelledBox]) -> float:
+    score = _first(boxes).score
+    if score is None:
+        raise LionError("the boxes of this model have no score: leave it out of the schema")
+    return round(score, 4)

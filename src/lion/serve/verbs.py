@@ -3,12 +3,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import fastapi
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
@@ -23,6 +24,7 @@ from lion.serve.openapi import verb_route
 from lion.serve.schema import AskBody, Body, CaptionBody, DescribeBody, ExplainBody, LocateBody, RankBody, TagBody
 from lion.serve.serving import Serving, describe, serving_of, within
 
+T = TypeVar("T")
 router = APIRouter(prefix="/v1/lion")
 
 LONGEST_FIELD = 2**20
@@ -60,7 +62,7 @@ def _boxes(body: DescribeBody) -> Any:
 def _route(name: str) -> Callable[[fastapi.Request], Any]:
     verb, kind, fields = VERBS[name]
 
-    async def answer(request: fastapi.Request) -> dict[str, Any]:
+    async def answer(request: fastapi.Request) -> JSONResponse:
         serving = serving_of(request)
         body, files = await _body(request, kind)
         images: Sequence[str | bytes] = files or (body.image if isinstance(body.image, list) else [body.image])
@@ -78,7 +80,8 @@ def _route(name: str) -> Callable[[fastapi.Request], Any]:
         if named := getattr(body, "decoding", None):
             rows = [{**row, "decoding": decoding_presets(named)[row["verb"].task]} for row in rows]
         work = _answers(serving, images, rows, explained=kind is ExplainBody)
-        return {"model": serving.name, "answers": await within(request, serving.settings.deadline, work)}
+        answers = await within(request, serving.settings.deadline, work)
+        return JSONResponse({"model": serving.name, "answers": answers})
 
     answer.__name__, answer.__doc__ = name, kind.__doc__
     return answer
@@ -112,14 +115,19 @@ async def _answers(
     async def of_picture(image: str | bytes, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
             async with serving.pictures.opened(image) as look:
-                return await asyncio.gather(*(of_row(row, look) for row in own))
+                return await _together([of_row(row, look) for row in own])
         except LionError as error:
             return [_failed(error, len(rows))] * len(own)
 
     places = [[number for number, row in enumerate(rows) if row["image"] == place] for place in range(len(images))]
-    work = (of_picture(image, [rows[number] for number in own]) for image, own in zip(images, places, strict=True))
-    found = dict(zip(chain(*places), chain(*await asyncio.gather(*work)), strict=True))
+    work = [of_picture(image, [rows[number] for number in own]) for image, own in zip(images, places, strict=True)]
+    found = dict(zip(chain(*places), chain(*await _together(work)), strict=True))
     return [found[number] for number in range(len(rows))]
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What coroutines give; one alone needs no task of its own."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
 def _described(result: Result, serving: Serving) -> dict[str, Any]:

@@ -118,12 +118,15 @@ def _best_f1_threshold(scores_M: np.ndarray, targets_M: np.ndarray) -> float:
 _FIX = "name a folder or Hub id that RamTagger.save_pretrained wrote"
 
 
+FILTER = Image.Resampling.BILINEAR
+
+
 def preprocess(images: Sequence[ImageSource], side: int) -> Tensor:
     """Pictures to what RAM expects: RGB, squashed to S x S (bilinear), ImageNet-normalised; float32 (B, 3, S, S).
 
     Source: released RAM transform; equal to it bit for bit up to PIL's own resize.
     """
-    squashed = [open_image(image).resize((side, side), Image.Resampling.BILINEAR) for image in images]
+    squashed = [open_image(image).resize((side, side), FILTER) for image in images]
     return normalize(np.stack([np.asarray(image) for image in squashed]))
 
 
@@ -204,6 +207,11 @@ class RamTagger:
         self.model.config.tag_policy = self.policy.to_dict()
         self.model.save_pretrained(folder)
 
+    @property
+    def squash(self) -> tuple[int, int]:
+        """Side of the square that is made of any picture, and PIL's filter."""
+        return self.model.config.vision_config.image_size, FILTER
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, precision and shape, 32 hexadecimal digits; not of policy, thresholds and tag names."""
@@ -243,7 +251,7 @@ class RamTagger:
     def _run(self, images: Sequence[Image.Image]) -> Tensor:
         if self.model.training:  # asked, as eval() walks through all modules
             self.model.eval()
-        pixels = preprocess(images, self.model.config.vision_config.image_size)
+        pixels = preprocess(images, self.squash[0])
         return self._logits()(pixels).float().sigmoid().cpu()
 
     def _look_up(self, images: Sequence[Image.Image]) -> Tensor:
