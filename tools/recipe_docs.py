@@ -120,6 +120,7 @@ def _sections() -> list[tuple[str, str, type[BaseModel]]]:
     data: list[tuple[str, str, type[BaseModel]]] = [
         ("`data`: the drawn world", "data.N.", recipes.WorldData),
         ("`data`, `validation.data`: your own pictures", "data.N.", recipes.JsonlData),
+        ("`data`, `validation.data`: archives of pictures", "data.N.", recipes.ShardsData),
         ("`data`, `validation.data`: a dataset", "data.N.", recipes.DatasetData),
     ]
     options = {stage.options for stage in STAGES.values()} - {Options}

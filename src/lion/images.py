@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
@@ -44,7 +44,19 @@ SAVED = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _SCALED = {"L;2": 85, "L;4": 17}
 """By Pillow's name for a PNG's grey of few bits: what it multiplies pixels with, though not the transparent one."""
 
-ImageSource = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
+
+class StoredImage(Protocol):
+    """A picture file within another file, such as a member of a tar."""
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+
+    def read(self) -> bytes:
+        """Its bytes. Raises: LionError if they cannot be read."""
+
+
+ImageSource = str | Path | bytes | BinaryIO | StoredImage | np.ndarray | Image.Image
 
 # Guards the one place that changes the process-wide warning filters.
 _warning_filters = threading.Lock()
@@ -80,7 +92,7 @@ def open_image(source: ImageSource) -> Image.Image:
         return _as_seen(image, name)
 
 
-def stored_size(source: str | Path | bytes) -> tuple[tuple[int, int], int]:
+def stored_size(source: str | Path | bytes | StoredImage) -> tuple[tuple[int, int], int]:
     """(width, height) of the picture as stored, and the EXIF orientation that turns it (1: not at all, to 8).
 
     Pixels are not decoded. Raises: LionError as `open_image`.
@@ -202,6 +214,8 @@ def content(source: Any) -> str | bytes:
         if hasattr(source, "seekable") and source.seekable():
             source.seek(0)  # it may have just been written
         return bytes(source.read())
+    except LionError:  # of a StoredImage, which knows what to do
+        raise
     except (OSError, ValueError, TypeError) as error:  # ValueError: it is closed
         raise LionError(f"{name} cannot be read ({error}): open it again with mode 'rb'") from error
 

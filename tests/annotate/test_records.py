@@ -5,7 +5,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from lion.annotate.inputs import Shard
-from lion.annotate.records import picture_column, records
+from lion.annotate.records import records
+from lion.data.archives import picture_column
 from lion.errors import LionError
 from tests.annotate.conftest import png, write_tar
 

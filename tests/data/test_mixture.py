@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lion.data.mixture import Mixture
+from lion.data.mixture import EpochMixture, Mixture
 from lion.data.sample import Sample
 from lion.errors import LionError
 from lion.prompts import Task
@@ -107,3 +107,48 @@ def test_once_needs_one_sample_that_is_usable():
     broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
     with pytest.raises(LionError, match=r"none was of use; the last: x\d: \d is broken"):
         Mixture([(broken, 1)], names=["v"]).once(5)
+
+
+def epochs(sources, batch_size=4, shards=4, one_task=False):
+    return EpochMixture(sources, ["stage", 1], batch_size, shards, one_task)
+
+
+def test_epochs_take_every_sample_of_a_task_once_and_the_global_batch_is_cut_last():
+    """Three parts of 10: passes are whole, and other shards of the same step go on in them."""
+    mixture = epochs([(A, 1), (B, 3)])
+    seen = [one for step in range(40) for shard in range(4) for one in drawn(mixture, step, shard, 4)]
+    for letter, task in (("a", Task.VQA), ("a", Task.REC), ("b", Task.CAPTION)):
+        mine = [ident for ident, of, _ in seen if (ident[0], of) == (letter, task)]
+        assert len(mine) > 20
+        for start in range(0, len(mine) - 9, 10):
+            assert len(set(mine[start : start + 10])) == 10
+    again = epochs([(A, 1), (B, 3)])
+    assert drawn(again, 39, 3, 4) == seen[-4:], "from the position alone"
+    whole, halves = epochs([(A, 1), (B, 3)], 8, 2), [drawn(mixture, 5, shard, 4) for shard in (0, 1)]
+    assert drawn(whole, 5, 0, 8) == halves[0] + halves[1], "micro-batches of another size are cuts of the same batch"
+
+
+def test_another_pass_has_other_wordings():
+    seen = [one for step in range(10) for one in drawn(epochs([(B, 1)], 10, 1), step, 0, 10)]
+    assert len({answer for ident, _, answer in seen if ident == "b3"}) == 10
+
+
+def test_epochs_of_one_task_a_batch_take_every_sample_once_too():
+    mixture = epochs([(A, 1), (B, 1)], batch_size=5, shards=2, one_task=True)
+    batches = [drawn(mixture, step, shard, 5) for step in range(30) for shard in (0, 1)]
+    assert all(len({(ident[0], task) for ident, task, _ in batch}) == 1 for batch in batches)
+    vqa = [ident for batch in batches for ident, task, _ in batch if task == Task.VQA]
+    assert len(vqa) > 20 and all(len(set(vqa[start : start + 10])) == 10 for start in range(0, len(vqa) - 9, 10))
+
+
+def test_epochs_replace_what_is_of_no_use_by_others_of_the_task_for_any_shard():
+    holed = Numbers("h", {Task.VQA: 1}, broken={1, 2}, empty={3, 4})
+    samples, bad = epochs([(holed, 1), (B, 1)], 80, 1).batch(0, 0, 80)
+    assert len(samples) == 80
+    assert {each.id for each in bad} == {"h1", "h2"} and not {s.id for s in samples} & {"h1", "h2", "h3", "h4"}
+    pieces = [epochs([(holed, 1), (B, 1)], 8, 10).batch(0, shard, 8) for shard in range(10)]
+    assert [s.id for part, _ in pieces for s in part] == [s.id for s in samples]
+    assert [each for _, part in pieces for each in part] == bad
+    broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
+    with pytest.raises(LionError, match=r"20 samples in a row were of no use; the last: x\d: \d is broken"):
+        epochs([(broken, 1)]).batch(0, 0, 1)

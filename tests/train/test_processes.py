@@ -6,7 +6,9 @@ import textwrap
 import pytest
 
 from lion.train.metrics import READ_EVERY
+from lion.train.run import train
 from tests.processes import torchrun
+from tests.train.toy import Toy, recipe
 
 SCRIPT = """
     import os, signal, sys
@@ -38,6 +40,14 @@ SCRIPT = """
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().loss(model, batch)
 
+    class Elastic(Toy):  # the second process meets a signal in step 4
+        def loss(self, model, batch):
+            with open(f"{out}/elastic-seen", "a") as file:
+                file.write(batch.ids[0] + "\\n")
+            if batch.ids[0].startswith("toy-3-1"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(model, batch)
+
     torch.set_num_threads(1)
     toy = recipe(Path({out!r}) / "run", steps={steps}, gradient_accumulation=2)
     train(toy, objective=Shards(toy))
@@ -47,6 +57,11 @@ SCRIPT = """
     except Stopped as stopped:
         (Path({out!r}) / f"stopped-{{os.environ['RANK']}}").write_text(str(stopped))
     train(toy, objective=Disturbed(toy))
+    toy = recipe(Path({out!r}) / "elastic", steps=9, gradient_accumulation=4, order="epochs")
+    try:
+        train(toy, objective=Elastic(toy))
+    except Stopped:
+        pass
     assert main(sys.argv[1:]) == 0
     torch.distributed.destroy_process_group()
 """
@@ -113,3 +128,21 @@ def test_processes_stop_after_the_same_step_and_share_their_bad_samples(ran):
     assert rows == [{"step": 3, "id": "broken.png", "reason": "truncated"}]
     steps = [json.loads(line)["step"] for line in (folder / "stopped/train.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 15))
+
+
+def test_a_run_of_epochs_that_two_processes_began_goes_on_in_one(ran):
+    folder, _ = ran
+    began = (folder / "elastic-seen").read_text().split()
+    toy = recipe(folder / "elastic", steps=9, gradient_accumulation=4, order="epochs")
+    after = len(began) // 4
+    assert 0 < after < 9 and (folder / f"elastic/checkpoints/step-{after:07d}").is_dir()
+    rest = []
+
+    class Seeing(Toy):
+        def loss(self, model, batch):
+            rest.append(batch.ids[0])
+            return super().loss(model, batch)
+
+    record = train(toy, objective=Seeing(toy))
+    assert (record["steps"], record["samples"]) == (9, 9 * 4 * 8)
+    assert sorted([*began, *rest]) == [f"toy-{step}-{shard}-0" for step in range(9) for shard in range(4)]

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from lion.annotate.files import is_url, listed, place, read_file
+from lion.data.archives import archive, is_picture_name
+from lion.data.files import is_url, listed, place, read_file
 from lion.errors import LionError
-from lion.images import suffixes
 
-ARCHIVES: dict[str, Literal["parquet", "tar"]] = {
-    ".parquet": "parquet",
-    ".tar": "tar",
-    ".tar.gz": "tar",
-    ".tgz": "tar",
-}
 LISTS = (".txt", ".lst")
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
@@ -81,16 +75,6 @@ def digest(shards: Iterable[Shard]) -> str:
     for source in chain.from_iterable(shard.sources for shard in shards):
         out.update(os.fsencode(source) + b"\0")
     return out.hexdigest()
-
-
-def archive(path: str) -> Literal["parquet", "tar"] | None:
-    """The kind of archive that a file's name says it is."""
-    return next((kind for ending, kind in ARCHIVES.items() if path.lower().endswith(ending)), None)
-
-
-def is_picture_name(name: str) -> bool:
-    """Whether a file's ending is one that Pillow reads."""
-    return os.path.splitext(name)[1].lower() in suffixes()
 
 
 def _is_picture(path: str) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lion.annotate.annotator import Made, Row
-from lion.annotate.records import parquet
 from lion.atomic import atomic_write, atomic_write_json
+from lion.data.archives import parquet
 from lion.errors import LionError
 from lion.locks import FolderLock
 

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
-from lion.annotate.files import LARGEST, open_file, place, read_file
-from lion.annotate.inputs import Shard, is_picture_name
+from lion.annotate.inputs import Shard
+from lion.data.archives import Member, is_picture_name, parquet, picture_bytes, picture_column
+from lion.data.files import LARGEST, open_file, read_file
 from lion.errors import LionError, first_line
-
-PATH_COLUMNS = ("image", "image_path", "path", "file_path", "filepath", "file_name", "filename", "file")
-"""Columns of text that are taken for paths, the first that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +49,10 @@ def _failed(key: str, reason: str) -> Record:
     return Record(key, load)
 
 
-class _Member(tarfile.TarInfo):
-    """A member of a tar that has to end as tars do: the standard library takes any damage for the end."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the stubs lack it
-            raise
-        except tarfile.HeaderError as error:
-            raise LionError(f"{first_line(error)}, where a member or the end should be") from error
-
-
 def _tar(source: str) -> Iterator[Record]:
     """Pictures, each by itself; and a record that fails for each sample that has none."""
     sample, others, pictures = "", list[str](), 0
-    with open_file(source) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive:
+    with open_file(source) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=Member) as archive:
         for member in archive:
             if member.isdir():
                 continue
@@ -112,47 +97,4 @@ def _parquet(source: str, column: str | None) -> Iterator[Record]:
 
 
 def _of_value(key: str, value: Any, source: str) -> Record:
-    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
-    if isinstance(data, str):
-        data, path = None, data
-    if isinstance(data, bytes):
-        return Record(key, lambda: data)
-    if data is not None:
-        return _failed(key, f"the column holds {type(data).__name__}, neither bytes nor a path; name another: --column")
-    if path:
-        return Record(key, partial(read_file, place(path, beside=source)))
-    return _failed(key, "no picture in this row (null)")
-
-
-def picture_column(schema: Any, source: str, column: str | None = None) -> str:
-    """The column with pictures: the one named, else a struct of bytes and path (an image of Hugging Face's datasets),
-    else bytes, else a text with a name of `PATH_COLUMNS`.
-
-    Raises: LionError that names the columns, if it is not there or several may be meant.
-    """
-    import pyarrow.types as kinds
-
-    names = list(schema.names)
-    if column is not None:
-        if column not in names:
-            raise LionError(f"{source} has no column '{column}'; it has {', '.join(names)}")
-        return column
-    fields = [schema.field(name) for name in names]
-    structs = [one.name for one in fields if kinds.is_struct(one.type) and one.type.get_field_index("bytes") >= 0]
-    binary = [one.name for one in fields if kinds.is_binary(one.type) or kinds.is_large_binary(one.type)]
-    text = [one.name for one in fields if kinds.is_string(one.type) or kinds.is_large_string(one.type)]
-    paths = [name for name in PATH_COLUMNS if name in text][:1]
-    found = structs or binary or paths
-    if len(found) != 1:
-        which = "none of its columns is known" if not found else f"{' and '.join(found)} may all be meant"
-        raise LionError(f"{source}: {which} to hold the pictures; name one with --column: {', '.join(names)}")
-    return found[0]
-
-
-def parquet() -> Any:
-    """The module pyarrow.parquet. Raises: LionError without pyarrow."""
-    try:
-        import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise LionError("Parquet needs pyarrow; pip install 'lion-vlm[bulk]'") from error
-    return pyarrow.parquet
+    return Record(key, partial(picture_bytes, value, source))

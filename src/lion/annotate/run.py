@@ -10,11 +10,12 @@ from typing import Any
 
 from lion.annotate.annotator import Annotator
 from lion.annotate.asks import Ask, check
-from lion.annotate.files import open_file
 from lion.annotate.inputs import cut, digest, find
 from lion.annotate.output import Counts, Output
 from lion.annotate.reader import Reader
-from lion.annotate.records import parquet, picture_column, records
+from lion.annotate.records import records
+from lion.data.archives import parquet, picture_column
+from lion.data.files import open_file
 from lion.errors import LionError
 from lion.pipeline import LionPipeline
 from lion.pipeline.fingerprint import model_fingerprint

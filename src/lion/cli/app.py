@@ -22,6 +22,7 @@ from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.bench import bench
 from lion.cli.chat import chat
 from lion.cli.convert import conversion
+from lion.cli.data import data
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.explain import explain
@@ -67,6 +68,7 @@ EXAMPLES = {
     "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
     "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --if-there"),
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
+    "data": ("index DIR", "pack DIR OUT --shard-size 256", "check DIR", "check DIR --as refcoco --split val"),
     "info": ("", "path/to/model --json"),
     "eval": ("world", "okvqa pope --data DIR --model MODEL", "mine.jsonl --model MODEL --against RUN"),
 }
@@ -83,6 +85,7 @@ for verb in (caption, ask, locate, describe, tag, chat, explain, serve, annotate
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval", epilog=epilog("eval"))
+app.add_typer(data, name="data", epilog=epilog("data"))
 app.add_typer(conversion, name="convert")
 
 USER, OURS, INTERRUPTED = 2, 1, 130

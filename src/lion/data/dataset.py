@@ -8,6 +8,7 @@ Any other folder in a picture's name is part of the name.
 
 from __future__ import annotations
 
+import builtins
 import csv
 import hashlib
 import io
@@ -204,10 +205,24 @@ class AnnotationReader:
         )
 
     def lines(self, path: Path) -> Iterator[tuple[int, str]]:
-        """(line number from 1, text) of the lines that are not blank."""
-        for number, line in enumerate(self.text(path).split("\n"), start=1):
-            if line.strip():
-                yield number, line.rstrip("\r")
+        """(line number from 1, text) of the lines that are not blank, read one by one; then the hash is recorded."""
+        digest = hashlib.sha256()
+        for number, line in enumerate(self._raw_lines(path), start=1):
+            digest.update(line)
+            try:
+                text = line.decode("utf-8" if number > 1 else "utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise self._not_utf8(path, error) from error
+            if text.strip():
+                yield number, text.removesuffix("\n").rstrip("\r")
+        self.hashes[path.relative_to(self.folder).as_posix()] = digest.hexdigest()
+
+    def _raw_lines(self, path: Path) -> Iterator[builtins.bytes]:
+        try:
+            with path.open("rb") as file:
+                yield from file
+        except OSError as error:
+            raise LionError(f"{path} cannot be read: {error.strerror or error}") from error
 
     def json_lines(self, path: Path) -> Iterator[tuple[int, Any]]:
         """(line number, value) of a JSON Lines file; a line that is not JSON is a bad record."""
@@ -289,18 +304,22 @@ class AnnotationReader:
         self._ids.add((record.id, record.task))
         self.records.append(record)
 
-    def finish(self, counted: int | None = None) -> Dataset:
-        """The dataset; `counted` defaults to the number of records. Raises: LionError if there is none."""
+    def finish(self, counted: int | None = None, records: Sequence[Record] | None = None) -> Dataset:
+        """The dataset, of `records` if not of those added here; `counted` defaults to their number.
+
+        Raises: LionError if there is none.
+        """
         name, split = self.info.name, self.split
-        if not self.records:
+        records = self.records if records is None else records
+        if not len(records):
             why = ""
             if self.skipped:
                 why = f"; the first: {': '.join(self.skipped[0])}"
             elif self.info.splits:
                 why = f"; of its splits ({', '.join(self.info.splits)}) name one that is there"
             raise LionError(f"{name} ({split}): no usable record in {', '.join(self.hashes)} of {self.folder}{why}")
-        counted = len(self.records) if counted is None else counted
-        return Dataset(name, split, self.records, counted, self.info.splits.get(split), self.skipped, self.hashes)
+        counted = len(records) if counted is None else counted
+        return Dataset(name, split, records, counted, self.info.splits.get(split), self.skipped, self.hashes)
 
     def _object(self, path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """A JSON object. A repeated key, which `json` accepts, is a bad record, as some datasets are keyed by id."""

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from lion.data.dataset import Dataset
 from lion.errors import LionError
+from lion.images import StoredImage, content
 
 FILE = "lion-world.json"
 """In the dataset's folder: dataset, world_version, seed, pixels, and splits, the number of scenes of each."""
@@ -48,10 +49,11 @@ def mark_of_folder(folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def mark_of_picture(picture: Path | bytes) -> dict[str, Any] | None:
+def mark_of_picture(picture: Path | bytes | StoredImage) -> dict[str, Any] | None:
     """The mark in a picture's comment, None if it has none or is no picture."""
     with suppress(OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError):
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as opened:
+        found = content(picture)
+        with Image.open(io.BytesIO(found) if isinstance(found, bytes) else found) as opened:
             found = json.loads(opened.info.get(_KEY, ""))
         if isinstance(found, dict) and "world_version" in found:
             return found

@@ -1,13 +1,15 @@
 """Weighted sampling of sources and tasks, as a pure function of the step: no iterator, no state to save.
 
-Sampling is with replacement: every row of every micro-batch is an independent draw, so there are no epochs, and in n
-draws from n samples about a third of them do not occur.
+`Mixture` samples with replacement: every row of every micro-batch is an independent draw, so there are no epochs, and
+in n draws from n samples about a third of them do not occur. `EpochMixture` takes them in shuffled passes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
+from lion.data.order import Order
 from lion.data.sample import BadSample, Sample, Source
 from lion.errors import LionError
 from lion.prompts import Task
@@ -37,6 +39,7 @@ class Mixture:
             for task, task_weight in source.tasks.items():
                 self._choices.append((source, task))
                 weights.append(share * task_weight)
+        self._weights = weights
         self._edges = np.cumsum(weights) / sum(weights)
 
     def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
@@ -75,14 +78,67 @@ class Mixture:
         return self._choices[int(np.searchsorted(self._edges, rng.random(), side="right"))]
 
     def _draw(self, rng: np.random.Generator, bad: list[BadSample], common: tuple[Source, Task] | None) -> Sample:
-        before = len(bad)
-        for _ in range(_ATTEMPTS):
-            source, task = common or self._choose(rng)
-            index = pick(rng, source.indices(task))
-            if sample := _sample(source, task, index, rng, bad):
-                return sample
-        reason = bad[-1].reason if len(bad) > before else "nothing can be asked about them"
-        raise LionError(f"{_ATTEMPTS} samples in a row were of no use; the last: {source.name(index, task)}: {reason}")
+        def draws() -> Iterator[_Draw]:
+            while True:
+                source, task = common or self._choose(rng)
+                yield source, task, pick(rng, source.indices(task)), rng
+
+        return _first_usable(draws(), bad)
+
+
+class EpochMixture(Mixture):
+    """Samples of several sources, each (source, task) in shuffled passes without replacement; see lion.data.order.
+
+    A sample depends on (names, its position in the run) alone, its wording and augmentation on (names, pass, sample).
+    So the global batch of a step is the same however many processes share it. A sample that is of no use is replaced by
+    another one of its source and task.
+
+    Args:
+        sources, names: as of `Mixture`.
+        batch_size: samples of a micro-batch.
+        shards: micro-batches of a step, over all processes.
+        one_task: as of `Mixture`.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[Source, float]],
+        names: Sequence[object],
+        batch_size: int,
+        shards: int,
+        one_task: bool = False,
+    ) -> None:
+        super().__init__(sources, names, one_task)
+        self.shards = shards
+        sizes = [len(source.indices(task)) for source, task in self._choices]
+        self.order = Order(sizes, self._weights, names, unit=batch_size if one_task else 1)
+
+    def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
+        """As of `Mixture`; `size` is the micro-batch's."""
+        bad: list[BadSample] = []
+        first = (step * self.shards + shard) * size
+        return [_first_usable(self._draws(position), bad) for position in range(first, first + size)], bad
+
+    def _draws(self, position: int) -> Iterator["_Draw"]:
+        part, epoch, number = self.order(position)
+        source, task = self._choices[part]
+        indices = source.indices(task)
+        yield source, task, int(indices[number]), stream(*self.names, part, epoch, number)
+        for number in self.order.instead(position, part):
+            yield source, task, int(indices[number]), stream(*self.names, part, epoch, number, position)
+
+
+_Draw = tuple[Source, Task, int, np.random.Generator]
+
+
+def _first_usable(draws: Iterator[_Draw], bad: list[BadSample]) -> Sample:
+    """The first sample of use. Raises: LionError if `_ATTEMPTS` draws were of none."""
+    before = len(bad)
+    for source, task, index, rng in islice(draws, _ATTEMPTS):
+        if sample := _sample(source, task, index, rng, bad):
+            return sample
+    reason = bad[-1].reason if len(bad) > before else "nothing can be asked about them"
+    raise LionError(f"{_ATTEMPTS} samples in a row were of no use; the last: {source.name(index, task)}: {reason}")
 
 
 def _sample(source: Source, task: Task, index: int, rng: np.random.Generator, bad: list[BadSample]) -> Sample | None:

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from lion.boxes import Box, format_box, has_written_area
 from lion.data.dataset import Dataset
+from lion.data.index import rows_by_task
 from lion.data.orientation import as_shown
 from lion.data.pictures import OnProgress
 from lion.data.sample import Sample
@@ -99,10 +100,7 @@ class RecordSource:
         among: Collection[Task] = tuple(Task),
     ) -> None:
         self.dataset, self.decimals, self.augment, self.tagger = dataset, decimals, augment or Augment(), tagger
-        self._by_task: dict[Task, list[int]] = {}
-        for number, record in enumerate(dataset.records):
-            for task in (record.task, *record.also) if record.answers else ():
-                self._by_task.setdefault(task, []).append(number)
+        self._by_task = rows_by_task(dataset.records)
         name = f"{dataset.name} ({dataset.split})"
         if not self._by_task:
             raise LionError(f"{name} has no answers to train on: choose another split")

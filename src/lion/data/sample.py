@@ -10,6 +10,7 @@ from PIL import Image
 
 from lion.boxes import Box
 from lion.data.pictures import OnProgress
+from lion.images import StoredImage
 from lion.prompts import Task
 
 
@@ -19,8 +20,8 @@ class Record:
 
     id: str
     """The dataset's own id, unique for the dataset and task."""
-    image: Path | bytes
-    """The picture's file, or the bytes of one where the format embeds pictures."""
+    image: Path | bytes | StoredImage
+    """The picture's file, or the bytes of one where the format embeds pictures, or one that is read from an archive."""
     task: Task
     question: str | None = None
     """VQA and dialog: the question, or the statement to be judged (VSR)."""

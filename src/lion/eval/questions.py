@@ -8,6 +8,7 @@ from typing import Any
 
 from lion.errors import LionError
 from lion.eval.predictions import SKIPPED, Prediction
+from lion.images import StoredImage
 from lion.pipeline import Answer, LionPipeline, Request
 from lion.pipeline.evidence import Picture, batched
 
@@ -31,7 +32,7 @@ class QuestionSet:
     ids: Sequence[str]
     prompts: Sequence[str]
     request: Callable[[int], Request]
-    images: Sequence[Path | bytes] = ()
+    images: Sequence[Path | bytes | StoredImage] = ()
     references: Sequence[Any] = ()
     skip_bad: bool | None = None
 
@@ -46,7 +47,7 @@ class QuestionSet:
         """
         if not self.images:
             return [[list(batch)] for batch in batched(range(len(self.ids)), size)]
-        of_image: dict[Path | bytes, list[int]] = {}
+        of_image: dict[Path | bytes | StoredImage, list[int]] = {}
         for index, image in enumerate(self.images):
             of_image.setdefault(image, []).append(index)
         lengths = [len(prompt) for prompt in self.prompts]

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import torch
 from PIL import Image
 
 from lion.engine.look import Seeing
-from lion.images import image_hash, open_image, source_name
+from lion.images import ImageSource, image_hash, open_image, source_name
 from lion.model import LionProcessor, VisualFeatures
 from lion.nn.inference import Read
 from lion.pipeline.drawing import preview
@@ -121,7 +120,7 @@ class SquashedLook(Look):
         return self.tagger_image
 
 
-Picture = str | Path | bytes | BinaryIO | np.ndarray | Image.Image | Look
+Picture = ImageSource | Look
 """What :func:`lion.images.open_image` takes (a path, bytes, an open file, an array), or a picture opened before."""
 Pictures = Iterable[Picture]
 """Several: a list, tuple, generator, array or Series of them."""

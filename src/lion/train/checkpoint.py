@@ -6,7 +6,8 @@
     random-<rank>.safetensors and .json   states of the random generators of torch, numpy and Python in each process
 
 The step is also the position in the data, as every batch is a function of it. A checkpoint is resumed by as many
-processes as wrote it, since each has its own shards and random states.
+processes as wrote it, since each has its own shards and random states; by any number where the batches of a step do not
+depend on it (`order: epochs`), with new random states (of dropout) if it is another.
 """
 
 import json
@@ -21,13 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, set_seed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lion.atomic import atomic_directory, atomic_write_json
 from lion.errors import LionError
 from lion.hub import LOAD_ERRORS
+from lion.random import stream
 from lion.train.params import load_trained_state, trained_state
 
 Optimizers = Sequence[torch.optim.Optimizer]
@@ -70,8 +72,17 @@ class CheckpointFolder:
         for old in self.all()[: -self.keep]:
             shutil.rmtree(old)
 
-    def resume(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, fingerprint: str) -> Progress:
+    def resume(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizers: Optimizers,
+        fingerprint: str,
+        elastic: bool = False,
+    ) -> Progress:
         """Restore the newest checkpoint into model, optimizers and random states; a fresh Progress where there is none.
+
+        `elastic`: another number of processes than wrote it may resume it.
 
         Raises: LionError if it belongs to another recipe or another number of processes, or is damaged.
         """
@@ -86,11 +97,15 @@ class CheckpointFolder:
                 "start over with --restart"
             )
         processes, rank = len(list(newest.glob("random-*.json"))), accelerator.process_index
-        if processes not in (0, accelerator.num_processes):
+        others = processes not in (0, accelerator.num_processes)
+        if others and not elastic:
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
         with _whole(newest):
             load_trained_state(model, load_file(newest / "trained.safetensors"))
             load_optimizer_state(optimizers, load_file(newest / "optimiser.safetensors"))
+            if others:
+                set_seed(int(stream(fingerprint, progress.step, rank).random() * 2**32))
+                return progress
             plain = json.loads((newest / f"random-{rank}.json").read_text())
             _set_random_state(load_file(newest / f"random-{rank}.safetensors"), plain)
         return progress

@@ -61,7 +61,8 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
     components = objective.trainable(model)
     trained = {part: sum(parameter.numel() for _, parameter in named) for part, named in components.items()}
     total = sum(parameter.numel() for parameter in model.parameters())
-    samples_per_step = recipe.gradient_accumulation * recipe.batch_size * make_accelerator().num_processes
+    processes = make_accelerator().num_processes
+    samples_per_step = recipe.micro_batches(processes) * processes * recipe.batch_size
     estimate = RunEstimate(
         name=recipe.name,
         stage=recipe.stage,
@@ -89,4 +90,4 @@ def time_step(recipe: Recipe, objective: Objective) -> float:
         accelerator.backward(loss)
         loss.item()
         seconds = time.monotonic() - started
-    return seconds * recipe.gradient_accumulation
+    return seconds * recipe.micro_batches(accelerator.num_processes)

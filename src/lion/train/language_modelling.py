@@ -20,11 +20,12 @@ from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
 from lion.data.collate import collate
-from lion.data.dataset import BadRecord
-from lion.data.mixture import Mixture
+from lion.data.dataset import BadRecord, Dataset
+from lion.data.index import some
+from lion.data.mixture import EpochMixture, Mixture
 from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import BadSample, Source
-from lion.data.sources import jsonl, read
+from lion.data.sources import jsonl, open_index, read
 from lion.data.sources.world import WorldSource
 from lion.data.values import as_read
 from lion.errors import LionError
@@ -33,7 +34,7 @@ from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
-from lion.train.recipe.schema import Data, JsonlData, Recipe, WorldData
+from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
 from lion.train.validation import Validator
@@ -67,7 +68,7 @@ class LanguageModelling(Objective):
         }
         self.terms = (*sorted(recipe.row.tasks), *self.auxiliary)
         train = [(self._source(data), data.weight) for data in recipe.data]
-        self.mixture = Mixture(train, (recipe.stage, recipe.seed), recipe.homogeneous_batches)
+        self.mixture = _mixture(recipe, train)
         held_out = [(self._source(data), data.weight) for data in recipe.validation.data] if recipe.validation else []
         self.sources = [source for source, _ in [*train, *held_out]]
         if recipe.validation:
@@ -95,15 +96,20 @@ class LanguageModelling(Objective):
                 word_dropout=data.word_dropout,
             )
         try:
-            if isinstance(data, JsonlData):
-                dataset = jsonl.read(data.path, skip_bad=data.skip_bad)
-            else:
-                dataset = read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
+            dataset = self._dataset(data)
         except BadRecord as error:
             raise BadRecord(error.problem, "skip_bad: true beside the source in the recipe") from error
         tagger = TagFile.read(data.tags_from) if data.tags_from else None
         augment = Augment(data.flip, data.crop)
         return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)
+
+    def _dataset(self, data: OwnData) -> Dataset:
+        """The records of a source: for epochs and of archives by an index, so that memory does not grow with them."""
+        if self.recipe.order == "epochs" or isinstance(data, ShardsData):
+            return open_index(*data.address, skip_bad=data.skip_bad)
+        if isinstance(data, JsonlData):
+            return jsonl.read(data.path, skip_bad=data.skip_bad)
+        return read(data.source, data.folder, data.split, skip_bad=data.skip_bad)
 
     def skipped(self) -> list[BadSample]:
         """Bad records of all datasets, held-out ones included."""
@@ -111,7 +117,8 @@ class LanguageModelling(Objective):
         return [BadSample(f"{each.name}:{ident}", reason) for each in datasets for ident, reason in each.skipped]
 
     def notes(self) -> list[str]:
-        records = [one for source in self.sources if isinstance(source, RecordSource) for one in source.dataset.records]
+        datasets = [source.dataset for source in self.sources if isinstance(source, RecordSource)]
+        records = [one for dataset in datasets for one in some(dataset.records, _LOOKED_AT)]
         found = []
         texts = (text for one in records for text in (one.question, one.expression, *one.answers) if text)
         if spelt := spelt_words(texts, self.processor.tokenizer):
@@ -188,6 +195,13 @@ class LanguageModelling(Objective):
             shutil.copytree(tagger, out / "tagger", ignore=log)
 
 
+def _mixture(recipe: Recipe, sources: Sequence[tuple[Source, float]]) -> Mixture:
+    names, one_task = (recipe.stage, recipe.seed), recipe.homogeneous_batches
+    if recipe.order == "random":
+        return Mixture(sources, names, one_task)
+    return EpochMixture(sources, names, recipe.batch_size, recipe.gradient_accumulation, one_task)
+
+
 def find_processor(recipe: Recipe) -> LionProcessor:
     """The processor in the folder of the model or of its language model; the drawn world's for a model from scratch.
 
@@ -203,6 +217,8 @@ def find_processor(recipe: Recipe) -> LionProcessor:
     return processor
 
 
+_LOOKED_AT = 100_000
+"""Records of a dataset that are looked at for `notes`."""
 load_in_float32 = partial(load_model, dtype=torch.float32)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
@@ -45,6 +45,11 @@ class Run:
     progress: Progress
     metrics: StepMetrics
     watch: Watch | None = None
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step in this process."""
+        return self.recipe.micro_batches(self.accelerator.num_processes)
 
     @property
     def bare_model(self) -> nn.Module:
@@ -115,13 +120,9 @@ def fit(run: Run) -> bool:
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
     """This process's micro-batches from step `first` (from 0) on. Raises: LionError if one cannot be built."""
-    addresses = [
-        (step, micro * accelerator.num_processes + accelerator.process_index)
-        for step in range(first, recipe.steps)
-        for micro in range(recipe.gradient_accumulation)
-    ]
+    each = recipe.micro_batches(accelerator.num_processes)
     loader: DataLoader[Any] = DataLoader(
-        addresses,  # type: ignore[arg-type]  # any sequence will do
+        _Addresses(first, recipe.steps, each, accelerator.num_processes, accelerator.process_index),
         batch_size=None,
         collate_fn=partial(_batch_or_error, objective),
         num_workers=recipe.workers,
@@ -133,6 +134,24 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         if isinstance(batch, LionError):
             raise batch
         yield batch
+
+
+@dataclass(frozen=True)
+class _Addresses(Dataset[tuple[int, int]]):
+    """(step, shard) of this process's micro-batches; millions of them in a long run, so that they are no list."""
+
+    first: int
+    steps: int
+    each: int
+    processes: int
+    rank: int
+
+    def __len__(self) -> int:
+        return (self.steps - self.first) * self.each
+
+    def __getitem__(self, number: int) -> tuple[int, int]:
+        step, micro = divmod(number, self.each)
+        return self.first + step, micro * self.processes + self.rank
 
 
 def _batch_or_error(objective: Objective, address: tuple[int, int]) -> Batch | LionError:
@@ -173,8 +192,8 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
     for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
         group["lr"] = step.lr * group["lr_scale"]
     try:
-        for micro in range(recipe.gradient_accumulation):
-            _backward(run, step, next(batches), last=micro == recipe.gradient_accumulation - 1)
+        for micro in range(run.micro_batches):
+            _backward(run, step, next(batches), last=micro == run.micro_batches - 1)
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
@@ -194,7 +213,7 @@ def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
     exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
     with exchange, autocast(run.accelerator.device, run.dtype):
         loss = run.objective.loss(run.model, batch)
-        run.accelerator.backward(loss.total / run.recipe.gradient_accumulation)
+        run.accelerator.backward(loss.total / run.micro_batches)
     step.add_loss(loss, batch)
 
 

@@ -92,7 +92,7 @@ class Objective(ABC):
 
     @abstractmethod
     def batch(self, step: int, shard: int = 0) -> Batch:
-        """Micro-batch `shard` (of gradient_accumulation x processes) of step `step`, both from 0, on CPU.
+        """Micro-batch `shard` (of those of all processes) of step `step`, both from 0, on CPU.
 
         Called in worker processes if the recipe sets some, so an objective has to be picklable and must not touch the
         model here. Raises: LionError if there is no usable sample.

@@ -159,7 +159,8 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     fused = accelerator.device.type == "cuda"
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
-    progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe))
+    elastic = recipe.order == "epochs"
+    progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe), elastic)
     if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lion.cli.train import recipes
-from lion.train.recipe.schema import DatasetData, JsonlData, Recipe, WorldData
+from lion.train.recipe.schema import DatasetData, JsonlData, Recipe, ShardsData, WorldData
 from lion.train.stages import STAGES
 from tools.recipe_docs import PAGE, page
 
@@ -27,6 +27,7 @@ def rows(title):
         ("The run", Recipe),
         ("`data`: the drawn world", WorldData),
         ("`data`, `validation.data`: your own pictures", JsonlData),
+        ("`data`, `validation.data`: archives of pictures", ShardsData),
         ("`data`, `validation.data`: a dataset", DatasetData),
         *(
             (f"`options` of {', '.join(f'`{n}`' for n in names)}", STAGES[names[0]].options)

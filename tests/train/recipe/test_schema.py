@@ -74,7 +74,7 @@ from tests.train.recipe.base import BASE, RECIPES
         ),
         (
             {"validation": {"every": 1, "data": [{"source": "world", "scenes": 10}]}},
-            "validation.data.0: its source must be one of 'jsonl', 'aokvqa'",
+            "validation.data.0: its source must be one of 'jsonl', 'shards', 'aokvqa'",
         ),
         (
             {"data": [{"source": "okvqa", "folder": "x"}]}

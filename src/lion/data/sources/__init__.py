@@ -3,11 +3,16 @@
 Beside them, `world` makes samples of drawn scenes, and `jsonl` reads the user's own file, given by its path.
 """
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from lion.data.dataset import Dataset, Reader
+from lion.data.files import place as absolute
+from lion.data.index import OnRecords, Records, indexed
+from lion.data.sources import jsonl, shards
 from lion.data.sources.aokvqa import aokvqa
 from lion.data.sources.captions import coco_caption, flickr30k, textcaps
 from lion.data.sources.coco_detection import coco_detection
@@ -35,6 +40,37 @@ _READERS = (
 )  # fmt: skip
 READERS: Mapping[str, Reader] = {reader.info.name: reader for reader in _READERS}
 """By the name that recipes and `lion eval` use; `docs/datasets.md` has their files."""
+
+
+def open_index(
+    name: str, place: str | Path, split: str = "", *, skip_bad: bool = False, report: OnRecords | None = None
+) -> Dataset:
+    """A dataset with its records in an index, which is built where there is none; see lion.data.index.
+
+    Args:
+        name: one of `READERS`, or jsonl, or shards.
+        place: the folder of the dataset; of jsonl its file, of shards a folder, pattern or file, or a URL of one.
+        split: one of the dataset's splits.
+
+    Raises: LionError as `read` and `jsonl.read`.
+    """
+    if name == "shards":
+        found = str(absolute(str(place)))
+        stamps = partial(shards.stamps, found)
+        return indexed((name, found, skip_bad), Path(), partial(_read_shards, found, skip_bad), stamps, report)
+    place = Path(os.path.abspath(os.path.expanduser(place)))
+    named = (name, place, split, skip_bad)
+    if name == "jsonl":
+        return indexed(named, place.parent, partial(_read_own, place, skip_bad), report=report)
+    return indexed(named, place, lambda _: read(name, place, split, skip_bad=skip_bad), report=report)
+
+
+def _read_own(path: Path, skip_bad: bool, records: Records) -> Dataset:
+    return jsonl.read(path, skip_bad=skip_bad, records=records)
+
+
+def _read_shards(path: str, skip_bad: bool, records: Records) -> Dataset:
+    return shards.read(path, skip_bad=skip_bad, records=records)
 
 
 def read(name: str, folder: Path, split: str, *, skip_bad: bool = False) -> Dataset:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from lion.checkpoints.record import read_record
+from lion.data.index import file_hash
 from lion.train.recipe.schema import RENAMED, Recipe
 
 MAY_CHANGE = ("name", "root", "out", "checkpoint", "validation", "workers")
@@ -16,7 +17,7 @@ def fingerprint(recipe: Recipe) -> str:
 
     Defaults are left out, so that a setting that a later version adds does not change it, and renamed settings go by
     their first names. The contents of your own files of samples and tags are part of it, and the fingerprints of the
-    runs that `init` names; of a dataset in its original files only the folder's name.
+    runs that `init` names; of a dataset in its original files or in archives only the place's name.
     """
     from lion.world import WORLD_VERSION
 
@@ -24,7 +25,7 @@ def fingerprint(recipe: Recipe) -> str:
     facts["world"] = WORLD_VERSION
     facts["draws"] = 2  # how a step's batches are drawn; cd33468 named them after their stage
     paths = [path for source in recipe.data for _, path in sorted(source.paths().items())]
-    if files := [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]:
+    if files := [file_hash(path) for path in paths if path.is_file()]:
         facts["files"] = files
     records = {part: read_record(folder) for part, folder in recipe.init_folders.items()}
     earlier_runs = {part: record and record.get("fingerprint") for part, record in records.items()}

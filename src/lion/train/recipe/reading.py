@@ -24,6 +24,7 @@ from lion.train.recipe.schema import (
     DatasetData,
     JsonlData,
     Recipe,
+    ShardsData,
     WorldData,
 )
 from lion.train.stages import STAGES
@@ -219,7 +220,8 @@ def _first_problem(error: ValidationError, stage: str) -> str:
     """
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     # The union's tag ('world') is part of pydantic's path and not of the file's.
-    kinds: dict[str, type[BaseModel]] = {"world": WorldData, "jsonl": JsonlData, **dict.fromkeys(READERS, DatasetData)}
+    kinds: dict[str, type[BaseModel]] = {"world": WorldData, "jsonl": JsonlData, "shards": ShardsData}
+    kinds |= dict.fromkeys(READERS, DatasetData)
     where = ".".join(str(part) for part in problem["loc"] if part not in kinds)
     message, given = problem["msg"].removeprefix("Value error, "), problem["input"]
     if problem["type"] == "extra_forbidden":

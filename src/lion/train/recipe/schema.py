@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, Validatio
 from lion.checkpoints.finding import BUNDLED, bundled_folder
 from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
+from lion.errors import LionError
 from lion.prompts import Task
 from lion.train.stages import AUXILIARY_LOSSES, STAGES, Options, Section, Share, Stage
 
@@ -90,6 +91,25 @@ class JsonlData(RecordData):
     source: Literal["jsonl"] = Field(description="this kind of source")
     path: UserPath = Field(description="the JSONL or CSV file; relative picture paths in it start at its folder")
 
+    @property
+    def address(self) -> tuple[str, Path, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.path, ""
+
+
+class ShardsData(RecordData):
+    """Pictures with their texts in tars (WebDataset's form, as `lion data pack` writes) or parquet files."""
+
+    source: Literal["shards"] = Field(description="this kind of source")
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="a folder of .tar or .parquet files, a pattern, or one file; or a URL of these, such as s3://..."
+    )
+
+    @property
+    def address(self) -> tuple[str, str, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.path, ""
+
 
 class DatasetData(RecordData):
     """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
@@ -98,9 +118,14 @@ class DatasetData(RecordData):
     folder: UserPath = Field(description="folder that holds the dataset, or several of them")
     split: str = Field(default="train", description="split of the dataset; of llava, coco-detection: the file's name")
 
+    @property
+    def address(self) -> tuple[str, Path, str]:
+        """Kind, place and split of the dataset."""
+        return self.source, self.folder, self.split
 
-OwnData = Annotated[JsonlData | DatasetData, Field(discriminator="source")]
-Data = Annotated[WorldData | JsonlData | DatasetData, Field(discriminator="source")]
+
+OwnData = Annotated[JsonlData | ShardsData | DatasetData, Field(discriminator="source")]
+Data = Annotated[WorldData | JsonlData | ShardsData | DatasetData, Field(discriminator="source")]
 
 
 class OptimizerSettings(Section):
@@ -146,9 +171,18 @@ class Recipe(Section):
         default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
     )
     data: tuple[Data, ...] = Field(min_length=1, description="sources of samples, mixed by weight")
+    order: Literal["random", "epochs"] = Field(
+        default="random",
+        description="random: every sample is drawn anew, with replacement; epochs: each source and task in shuffled "
+        "passes without replacement, where a global batch is the same for any number of processes",
+    )
     steps: int = Field(gt=0, description="optimizer steps")
     batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
-    gradient_accumulation: int = Field(default=1, gt=0, description="micro-batches per optimizer step")
+    gradient_accumulation: int = Field(
+        default=1,
+        gt=0,
+        description="micro-batches per optimizer step: of each process, with order: epochs of all processes together",
+    )
     homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
@@ -164,6 +198,19 @@ class Recipe(Section):
     root: UserPath = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
     out: UserPath = Field(description="folder of the run: log, checkpoints, and at the end the model")
     options: SerializeAsAny[Options] = Field(description="settings of the stage's objective")
+
+    def micro_batches(self, processes: int) -> int:
+        """Micro-batches of a step in each process. Raises: LionError if they cannot be shared out evenly."""
+        if self.order == "random":
+            return self.gradient_accumulation
+        each, left_over = divmod(self.gradient_accumulation, processes)
+        if left_over:
+            raise LionError(
+                f"{self.name}: with order: epochs all processes share the micro-batches of a step, and "
+                f"{processes} cannot share {self.gradient_accumulation} evenly: set gradient_accumulation to a "
+                "multiple and batch_size accordingly, or start another number of processes"
+            )
+        return each
 
     @property
     def row(self) -> Stage:
@@ -210,7 +257,7 @@ class Recipe(Section):
             if tasks and isinstance(source, WorldData) and not source.tasks:
                 yield f"{name}.tasks: name at least one of {tasks}"
             if name.startswith("validation") and source.records() in [other.records() for other in self.data]:
-                apart = "another file" if source.source == "jsonl" else "another split, such as split: val"
+                apart = "another file" if source.source in ("jsonl", "shards") else "another split, such as split: val"
                 yield f"{name}: data trains on these very records; hold out {apart}"
         paths = [(f"init.{part}", folder) for part, folder in self.init_folders.items()]
         paths += [(f"{name}.{key}", path) for name, source in self._sources() for key, path in source.paths().items()]

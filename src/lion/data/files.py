@@ -48,6 +48,33 @@ def read_file(path: str) -> bytes:
     return data
 
 
+def read_range(path: str, start: int, size: int) -> bytes:
+    """A part of a file. Raises: LionError if it cannot be read, or ends before."""
+
+    def read() -> bytes:
+        if is_url(path):
+            system, name = _system(path)
+            return cast(bytes, system.cat_file(name, start=start, end=start + size))
+        with open(path, "rb", buffering=0) as file:
+            file.seek(start)
+            return file.read(size)
+
+    data: bytes = _tried(path, read)
+    if len(data) < size:
+        raise LionError(f"{path} is shorter than it was, {start + size} bytes at least: copy it again")
+    return data
+
+
+def stamp(path: str) -> list[Any]:
+    """What tells whether a file has changed without reading it: its size, and its time or what stands for one."""
+    if not is_url(path):
+        entry = _tried(path, lambda: os.stat(path))
+        return [entry.st_size, entry.st_mtime_ns]
+    about = _tried(path, lambda: _system(path)[0].info(_system(path)[1]))
+    marks = ("ETag", "etag", "mtime", "LastModified", "updated", "created")
+    return [about.get("size"), next((str(about[mark]) for mark in marks if mark in about), None)]
+
+
 def listed(path: str) -> list[str] | None:
     """All files below a folder, or those that match a pattern, sorted; None if it is one file, or nothing.
 
