@@ -65,8 +65,8 @@ class Validator:
         return scores
 
     def answers(self, model: LionForConditionalGeneration, samples: Sequence[Sample]) -> list[str]:
-        """The model's answer to each sample, as the pipeline would generate it: under autocast, pictures and prompts are
-        encoded in its precision, and the language model decodes in that of its weights, which is the users'."""
+        """The model's answer to each sample, as the pipeline would generate it: pictures and prompts are encoded in the
+        precision of autocast, and the language model decodes in that of its weights, which is the users'."""
         presets, texts = decoding_presets(self.decoding), list[str]()
         weights = Weights(model.language_model)
         scheduler = Scheduler(weights, places=_BATCH)
