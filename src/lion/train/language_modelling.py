@@ -103,7 +103,9 @@ class LanguageModelling(Objective):
             raise BadRecord(error.problem, "skip_bad: true beside the source in the recipe") from error
         tagger = TagFile.read(data.tags_from) if data.tags_from else None
         augment = Augment(data.flip, data.crop)
-        return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)
+        return RecordSource(
+            dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks, noise=data.tags
+        )
 
     def skipped(self) -> list[BadSample]:
         """Bad records of all datasets, held-out ones included."""
