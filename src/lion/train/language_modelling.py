@@ -5,6 +5,7 @@ tokens, W vocabulary.
 """
 
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -135,7 +136,10 @@ class LanguageModelling(Objective):
         return found
 
     def build(self) -> nn.Module:
-        return build_model(self.recipe, self.processor)
+        model = build_model(self.recipe, self.processor)
+        if self.recipe.gradient_checkpointing:
+            checkpoint_blocks(model)
+        return model
 
     def outline(self) -> nn.Module:
         with torch.device("meta"):
@@ -227,6 +231,14 @@ def build_model(
         if part not in ("model", "tagger"):
             load_part(model, part, folder)
     return model
+
+
+def checkpoint_blocks(model: LionForConditionalGeneration) -> None:
+    """Compute blocks again in the backward pass instead of keeping what they made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # its new name came after the oldest transformers we take
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.language_model.config.use_cache = False
 
 
 class AnswerLoss:

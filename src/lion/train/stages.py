@@ -81,6 +81,7 @@ class Setting(StrEnum):
     TAGS = "data.N.tags"
     PIXELS = "data.N.pixels"
     WORD_DROPOUT = "data.N.word_dropout"
+    GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
@@ -109,7 +110,14 @@ class Stage:
 _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
 _ALL_PARTS = ("vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
-_TUNING_ALONE = frozenset({Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA, Setting.VALIDATION_DECODING})
+_TUNING_ALONE = frozenset(
+    {
+        Setting.GRADIENT_CHECKPOINTING,
+        Setting.HOMOGENEOUS_BATCHES,
+        Setting.VALIDATION_DATA,
+        Setting.VALIDATION_DECODING,
+    }
+)
 _SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(
     Stage,

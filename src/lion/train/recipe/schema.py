@@ -156,6 +156,9 @@ class Recipe(Section):
     steps: int = Field(gt=0, description="optimizer steps")
     batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
     gradient_accumulation: int = Field(default=1, gt=0, description="micro-batches per optimizer step")
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute blocks again in the backward pass instead of keeping what they made"
+    )
     homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
