@@ -43,7 +43,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     for source in plan.sources:
         passes = f"{source.epochs:.2f} epochs of {source.size:,}" if source.epochs else "of a size not known here"
         yield f"  from   {source.name:<18} {source.samples:>12,} samples, {passes}"
-    yield f"  work   {plan.flops_per_step / 1e12:,.1f} TFLOP a step, {plan.flops_per_step * plan.steps / 1e18:,.3g} EFLOP in all"
+    work = plan.flops_per_step * plan.steps
+    yield f"  work   {plan.flops_per_step / 1e12:,.3g} TFLOP a step, {work / 1e18:,.3g} EFLOP in all"
     if plan.hours is None:
         yield "  time   not known: the table of cards has the speed of bfloat16; set precision=bf16"
     else:

@@ -37,7 +37,7 @@ def test_the_two_sizes_differ_in_size_and_batch_alone():
     for stage, _ in STAGES:
         xl, xxl = (load(f"paper-{size}-{stage}").model_dump(mode="json") for size in ("xl", "xxl"))
         differing = {key for key in xl if xl[key] != xxl[key]}
-        assert differing == {"name", "model", "root", "batch_size"}
+        assert differing == {"name", "model", "root", "batch_size", "gradient_checkpointing"}
 
 
 def test_the_chain_joins_what_its_stages_leave():

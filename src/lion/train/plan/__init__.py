@@ -1,1 +1,1 @@
-"""What a run takes on a named card, worked out before there are weights, data or a GPU (`lion train --dry-run --on`)."""
+"""What a run takes on a named card, without weights, data or a GPU (`lion train --dry-run --on`)."""

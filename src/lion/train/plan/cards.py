@@ -20,7 +20,7 @@ class Card:
     """Bytes of its memory a second."""
 
 
-# NVIDIA's data sheets, SXM where there is a choice; bfloat16 without sparsity, which is half of the larger figure there.
+# NVIDIA's data sheets, SXM where there is a choice; bfloat16 without sparsity, half of the larger figure there.
 _TABLE = (
     Card("b200", 180 * GIB, 2250e12, 8.0e12),
     Card("h200", 141 * GIB, 989e12, 4.8e12),

@@ -24,7 +24,7 @@ from lion.train.recipe.schema import Data, DatasetData, JsonlData, Recipe
 MFU = 0.4
 """Share of a card's arithmetic that a run is assumed to reach: an assumption, to be replaced by what you measure."""
 TOKENS = 128
-"""Tokens of every prompt and answer: the most that the released processor takes, to which one long text pads a batch."""
+"""Tokens of every prompt and answer: the most of the released processor, to which one long text pads a batch."""
 SPARE = GIB
 """Of a card's memory, left to the driver and its libraries: our assumption."""
 _FLOAT32 = 4
@@ -113,15 +113,15 @@ def make_plan(recipe: Recipe, card: Card, count: int, mfu: float = MFU, before: 
     Raises: LionError for a stage that builds no LION, or a model of unknown size.
     """
     config, model_name = find_config(recipe)
-    with torch.device("meta"):
-        model = LionForConditionalGeneration(config)
-    parts = {part: sum(p.numel() for _, p in model.component_parameters(part)) for part in (*FROZEN, *TRAINABLE)}
+    parts = _parameters(config)
     trained = {part: parts[part] for part in recipe.row.trainable}
     one = Pass(recipe.row.trainable, _dtype(recipe), TOKENS, TOKENS)
     kept, again = count_pass(config, one), count_pass(config, replace(one, checkpointing=True))
     total, training = sum(parts.values()), sum(trained.values())
-    memory = _memory(total, training, count, kept, recipe.batch_size)
-    checkpointed = _memory(total, training, count, _recomputing(again, kept, config), recipe.batch_size)
+    memory, checkpointed = (
+        _memory(total, training, count, counts, recipe.batch_size)
+        for counts in (kept, _recomputing(again, kept, config))
+    )
     accumulating = recipe.gradient_accumulation > 1
     peak = (checkpointed if recipe.gradient_checkpointing else memory).most(accumulating)
     room = card.memory - SPARE
@@ -167,7 +167,9 @@ def find_config(recipe: Recipe) -> tuple[LionConfig, str]:
         try:
             config = LionConfig.from_pretrained(folder, local_files_only=True)
         except LOAD_ERRORS as error:
-            raise LionError(f"{folder}: its config.json describes no LION ({first_line(error)}); save it again") from error
+            raise LionError(
+                f"{folder}: its config.json describes no LION ({first_line(error)}); save it again"
+            ) from error
     elif recipe.model in (sizes := {"tiny": LionConfig.tiny, **RELEASED}):
         config = sizes[recipe.model]()
     else:
@@ -175,6 +177,22 @@ def find_config(recipe: Recipe) -> tuple[LionConfig, str]:
     assert recipe.row.visual_inputs is not None
     config.visual_inputs = recipe.row.visual_inputs
     return config, str(folder) if own else recipe.model
+
+
+def memory_of(config: LionConfig, one: Pass, counts: Counts, kept: Counts, rows: int, cards: int) -> tuple[Memory, int]:
+    """Memory of a pass, and the model's parameters; `kept`: counts of the same pass without checkpointing."""
+    parts = _parameters(config)
+    if one.checkpointing:
+        counts = _recomputing(counts, kept, config)
+    training = sum(parts[part] for part in one.trained)
+    return _memory(sum(parts.values()), training, cards, counts, rows), sum(parts.values())
+
+
+def _parameters(config: LionConfig) -> dict[str, int]:
+    """Parameters by component."""
+    with torch.device("meta"):
+        model = LionForConditionalGeneration(config)
+    return {part: sum(p.numel() for _, p in model.component_parameters(part)) for part in (*FROZEN, *TRAINABLE)}
 
 
 def _dtype(recipe: Recipe) -> torch.dtype:

@@ -1,21 +1,20 @@
 """Memory and arithmetic of one forward and backward pass, counted on tensors that have shapes and no values.
 
-What a pass keeps grows by the same amount with every block, so a model of a block or two of each kind is counted, then
-one with a block more, and the rest is multiplied out: seconds for a model of any size. torch's own operators tell what
+What a pass keeps grows by the same amount with every block, so a model with few blocks of each kind is counted and what
+one more takes is multiplied out: seconds for a model of any size. torch's own operators tell what
 is kept, autocast's copies of weights and checkpointed blocks included; nothing about T5 or a ViT is written down here.
 
 B batch, S image side, T text tokens, A answer tokens.
 """
 
 import copy
-import json
 import weakref
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import partial
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -27,6 +26,8 @@ from lion.train.objective import Batch
 from lion.train.parallel import autocast
 from lion.train.params import train_mode
 
+STACKS = ("vision", "qformer", "encoder", "decoder")
+"""Kinds of blocks."""
 BATCH = 2
 """Rows of the batch that is counted: at one row, dimensions of size one change what torch keeps."""
 
@@ -61,6 +62,8 @@ class Tally(TorchDispatchMode):
         self.weights = {_storage(weight) for weight in weights}
         self.living: dict[int, int] = dict.fromkeys(self.weights, 0)
         self.copies: dict[int, int] = {}
+        self.cached: dict[int, int] = {}
+        """Those copies of trained weights, which autocast holds to the end of the forward pass, whether kept or not."""
         self.bytes = self.most = self.flops = 0
         self.products: list[int] = []
         """`most` at each product."""
@@ -73,12 +76,15 @@ class Tally(TorchDispatchMode):
             self.flops += rule(*args, **(kwargs or {}), out_val=out)
             self.products.append(self.most)
         copied = func is torch.ops.aten._to_copy.default and _storage(args[0]) in self.weights
+        cached = copied and args[0].requires_grad
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor) and (key := _storage(tensor)) not in self.living:
                 size = tensor.untyped_storage().nbytes()
                 self.living[key] = size
                 if copied:
                     self.copies[key] = size
+                if cached:
+                    self.cached[key] = size
                 self.bytes += size
                 self.most = max(self.most, self.bytes)
                 weakref.finalize(tensor.untyped_storage(), self._freed, key)
@@ -87,6 +93,7 @@ class Tally(TorchDispatchMode):
     def _freed(self, key: int) -> None:
         self.bytes -= self.living.pop(key, 0)
         self.copies.pop(key, None)
+        self.cached.pop(key, None)
 
 
 def _storage(tensor: Tensor) -> int:
@@ -109,56 +116,19 @@ class Pass:
 
 def count_pass(config: LionConfig, one: Pass) -> Counts:
     """Counts of a pass of a LION of any size over :data:`BATCH` rows; `visual_inputs` is the configuration's."""
-    return _count_pass(config.to_json_string(use_diff=False), one)
-
-
-@lru_cache(maxsize=16)
-def _count_pass(config_text: str, one: Pass) -> Counts:
-    config = LionConfig.from_dict(json.loads(config_text))
-    depths, least, step = _depths(config)
-    base = _counted(_shallow(config, least), one)
-    total = base
-    for kind, depth in depths.items():
-        if depth > least[kind]:
-            deeper = _counted(_shallow(config, {**least, kind: least[kind] + step[kind]}), one)
-            total = total.plus(deeper.plus(base, -1.0), (depth - least[kind]) / step[kind])
-    return total
-
-
-def _depths(config: LionConfig) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Of each kind of block: how many there are, the fewest that a model can have, and the smallest step."""
-    period = 1 if config.visual_inputs == "aggregator" else config.qformer_config.cross_attention_frequency
-    depths = {
-        "vision": max(config.taps),
-        "qformer": config.qformer_config.num_hidden_layers,
-        "encoder": config.text_config.num_layers,
-        "decoder": config.text_config.num_decoder_layers,
-    }
-    least = {"vision": len(config.taps), "qformer": period, "encoder": 1, "decoder": 1}
-    if config.visual_inputs == "aggregator":
-        depths["qformer"] = least["qformer"]  # it takes no part
-    return depths, least, {"vision": 1, "qformer": period, "encoder": 1, "decoder": 1}
-
-
-def _shallow(config: LionConfig, depths: dict[str, int]) -> LionConfig:
-    """The configuration with so many blocks of each kind."""
-    shallow = copy.deepcopy(config)
-    shallow.vision_config.num_hidden_layers = depths["vision"]
-    shallow.taps = tuple(range(depths["vision"], depths["vision"] - len(config.taps), -1))
-    shallow.qformer_config.num_hidden_layers = depths["qformer"]
-    shallow.text_config.num_layers, shallow.text_config.num_decoder_layers = depths["encoder"], depths["decoder"]
-    return shallow
-
-
-def _counted(config: LionConfig, one: Pass) -> Counts:
-    """Counts of the pass of a small enough model, all of whose operators are gone through."""
+    shallow, left_out = _shallow(config)
     with torch.device("meta"):
-        model = LionForConditionalGeneration(config)
+        model = LionForConditionalGeneration(shallow)
     with FakeTensorMode(allow_non_fake_inputs=True):
         model.to_empty(device="cpu")
         prepare(model, one)
         batch = longest_batch(config, one, BATCH)
         tally = Tally([*model.parameters(), *model.buffers()])
+        spans = [
+            (Span(tally, blocks[-2 * step], blocks[-step], one.checkpointing), left_out[kind] / step)
+            for kind, (blocks, step) in _stacks(model).items()
+            if left_out[kind]
+        ]
         with tally:
             with autocast(torch.device("cpu"), one.dtype):
                 loss = forward(model, batch)
@@ -166,7 +136,66 @@ def _counted(config: LionConfig, one: Pass) -> Counts:
             tally.most, products = tally.bytes, len(tally.products)
             loss.backward()
     # The first product of the backward pass is that of the logits' gradient with the output layer.
-    return Counts(kept - copies, copies, tally.products[products] - kept, tally.flops)
+    total = Counts(kept - copies, copies, tally.products[products] - kept, tally.flops)
+    for span, times in spans:
+        total = total.plus(span.counts, times)
+    return total
+
+
+def _shallow(config: LionConfig) -> tuple[LionConfig, dict[str, int]]:
+    """The configuration with few blocks of each kind, and how many are left out.
+
+    One or, of the Q-Former, one period of layers, in which one attends to the picture, is in the middle of its stack.
+    """
+    shallow = copy.deepcopy(config)
+    vision, qformer, text = shallow.vision_config, shallow.qformer_config, shallow.text_config
+    depths = [max(config.taps), qformer.num_hidden_layers, text.num_layers, text.num_decoder_layers]
+    period = qformer.cross_attention_frequency
+    least = [max(len(config.taps), 4), 2 * period + (depths[1] % period or period), 4, 4]
+    fewest = [min(pair) for pair in zip(depths, least, strict=True)]
+    vision.num_hidden_layers, qformer.num_hidden_layers, text.num_layers, text.num_decoder_layers = fewest
+    shallow.taps = tuple(range(fewest[0], fewest[0] - len(config.taps), -1))
+    left_out = [depth - few for depth, few in zip(depths, fewest, strict=True)]
+    return shallow, dict(zip(STACKS, left_out, strict=True))
+
+
+def _stacks(model: LionForConditionalGeneration) -> dict[str, tuple[nn.ModuleList, int]]:
+    """The blocks of each kind, and after how many they repeat."""
+    language_model = model.language_model
+    return {
+        "vision": (model.vision_encoder.vit.encoder.layers, 1),
+        "qformer": (model.qformer.bert.encoder.layer, model.config.qformer_config.cross_attention_frequency),
+        "encoder": (language_model.encoder.block, 1),
+        "decoder": (language_model.decoder.block, 1),
+    }
+
+
+class Span:
+    """Counts of some blocks from the middle of a stack: from the beginning of `first` to that of the block after them.
+
+    In a checkpointed stack, too: both beginnings are inside of a checkpointed block.
+    """
+
+    def __init__(self, tally: Tally, first: nn.Module, after: nn.Module, checkpointing: bool) -> None:
+        self.tally, self.counts, self.checkpointing = tally, Counts(), checkpointing
+        self._hooks = [
+            block.register_forward_pre_hook(partial(self._begin, sign), with_kwargs=True)
+            for block, sign in ((first, -1), (after, 1))
+        ]
+
+    def _begin(self, sign: int, block: nn.Module, args: Any, kwargs: Any) -> None:
+        tally, copies = self.tally, sum(self.tally.copies.values())
+        lasting = copies - (sum(tally.cached.values()) if self.checkpointing else 0)
+        self.counts = self.counts.plus(Counts(tally.bytes - copies, lasting, flops=tally.flops), sign)
+        hidden = args[0] if args else kwargs["hidden_states"]
+        if hidden.requires_grad:  # in the backward pass its gradient comes last of its block
+            hidden.register_hook(partial(self._backwards, -sign))
+        if sign == 1:
+            for hook in self._hooks:
+                hook.remove()  # a checkpointed block begins again
+
+    def _backwards(self, sign: int, gradient: Tensor) -> None:
+        self.counts = self.counts.plus(Counts(flops=self.tally.flops), sign)
 
 
 def prepare(model: LionForConditionalGeneration, one: Pass) -> None:
