@@ -18,7 +18,7 @@ from lion.train.plan.tally import Pass, count_pass, forward, longest_batch, prep
 from lion.train.recipe.schema import OptimizerSettings
 from lion.train.stages import STAGES
 
-SIZES = {"small": (256, 6, 8), "medium": (512, 8, 8), "large": (768, 10, 4)}
+SIZES = {"small": (256, 6, 8), "medium": (512, 8, 8), "large": (768, 8, 4)}
 """Width, depth of every stack, and rows of a batch."""
 
 

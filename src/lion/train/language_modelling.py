@@ -238,7 +238,6 @@ def checkpoint_blocks(model: LionForConditionalGeneration) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # its new name came after the oldest transformers we take
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model.language_model.config.use_cache = False
 
 
 class AnswerLoss:
