@@ -27,7 +27,7 @@ def test_few_blocks_tell_what_many_take(monkeypatch, checkpointing, visual_input
     real = count_pass(config, one)
     assert guess.flops == real.flops and guess.copies == real.copies
     assert (
-        real.kept <= guess.kept <= 1.1 * real.kept
+        real.kept <= guess.kept <= 1.25 * real.kept
     )  # the decoder's cache, let go with the loss, weighs most in small models
 
 
