@@ -25,9 +25,9 @@ def test_few_blocks_tell_what_many_take(monkeypatch, checkpointing, visual_input
     guess = count_pass(config, one)
     monkeypatch.setattr(tally, "_shallow", lambda deep: (deep, dict.fromkeys(tally.STACKS, 0)))
     real = count_pass(config, one)
-    assert guess.flops == real.flops and guess.copies == real.copies
+    assert guess.flops == real.flops and guess.copies == pytest.approx(real.copies, rel=0.01)
     assert (
-        real.kept <= guess.kept <= 1.25 * real.kept
+        real.kept <= guess.kept <= 1.05 * real.kept
     )  # the decoder's cache, let go with the loss, weighs most in small models
 
 
