@@ -27,8 +27,8 @@ def test_few_blocks_tell_what_many_take(monkeypatch, checkpointing, visual_input
     real = count_pass(config, one)
     assert guess.flops == real.flops and guess.copies == pytest.approx(real.copies, rel=0.01)
     assert (
-        real.kept <= guess.kept <= 1.05 * real.kept
-    )  # the decoder's cache, let go with the loss, weighs most in small models
+        real.kept <= guess.kept <= (1.1 if checkpointing else 1.05) * real.kept
+    )  # the decoder's cache is counted, too
 
 
 def test_checkpointing_keeps_less_and_computes_more():
