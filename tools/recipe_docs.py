@@ -20,8 +20,8 @@ TEXT = """# Recipes
 
 A recipe is a small YAML file that holds everything one training run depends on. `lion train RECIPE` takes a shipped
 recipe's name or the path of a file ([a recipe for your own data](datasets.md#training-on-them)); `--dry-run` shows what
-it would train, and in how much memory. A recipe is checked before anything is loaded; a mistake is one line that
-names the setting and the fix.
+it would train, and in how much memory, and with `--on` [what it would take on other cards](planning.md). A recipe is
+checked before anything is loaded; a mistake is one line that names the setting and the fix.
 
 This page is generated from the schema (`python -m tools.recipe_docs`).
 

@@ -39,7 +39,9 @@ def test_every_shipped_recipe_dry_runs(run, monkeypatch):
     monkeypatch.setattr("lion.train.dry_run.build_model", None)
     ran = run("train", "mini", "--dry-run", "--json", "batch_size=4", "root=nowhere")
     assert ran.code == 0, ran.err
-    assert {plan["name"] for plan in ran.rows} == set(shipped()) - {"mini", "mini-quick"}
+    assert {plan["name"] for plan in ran.rows} == {name for name in shipped() if name.startswith("mini-")} - {
+        "mini-quick"
+    }
     for plan in ran.rows:
         assert plan["samples"] == 4 * load(plan["name"]).steps and min(plan["trained"].values()) > 0
         assert plan["seconds_per_step"] is None and plan["hours"] is None

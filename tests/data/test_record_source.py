@@ -11,6 +11,7 @@ from lion.boxes import Box, parse_boxes
 from lion.data.dataset import Dataset
 from lion.data.record_source import Augment, RecordSource
 from lion.data.sample import Record
+from lion.data.tag_noise import TagNoise
 from lion.errors import LionError
 from lion.images import image_hash, open_image
 from lion.prompts import Task
@@ -111,6 +112,25 @@ def test_tags_come_from_the_record_or_else_from_a_file(picture):
     assert draw(source(replace(one, tags=()), tagger=tagger), Task.CAPTION).tags == ()
     with pytest.raises(LionError, match=r"tags\.jsonl has no tags of"):
         draw(source(one, tagger=TagFile({}, "tags.jsonl")), Task.CAPTION)
+
+
+def test_noise_drops_tags_and_adds_those_of_other_pictures(picture):
+    tagger = TagFile({image_hash(open_image(picture)): ["dog", "sea"], "other": ["car", "dog"]}, "tags.jsonl")
+    one = Record("1", picture, Task.CAPTION, answers=("red",))
+    noise = TagNoise(share=0.5, drop=0.5, spurious=0.5)
+    drawn = [draw(source(one, tagger=tagger, noise=noise), Task.CAPTION, seed).tags for seed in range(200)]
+    assert 60 < drawn.count(None) < 140
+    lists = [tags for tags in drawn if tags is not None]
+    assert {tag for tags in lists for tag in tags} == {"dog", "sea", "car"}
+    assert () in lists and ("dog", "sea") in lists and all(len(set(tags)) == len(tags) for tags in lists)
+    same = source(one, tagger=tagger, noise=TagNoise(drop=0, spurious=0))
+    assert draw(same, Task.CAPTION).tags == ("dog", "sea")
+    own = [replace(one, tags=("sun",)), replace(one, id="2", tags=("moon",))]
+    assert draw(source(*own, noise=TagNoise(drop=1, spurious=0)), Task.CAPTION).tags == ()
+    assert {draw(source(*own, noise=TagNoise(drop=1, spurious=1)), Task.CAPTION, seed).tags for seed in range(30)} == {
+        (),
+        ("moon",),
+    }
 
 
 def test_nothing_to_train_on_is_told(picture):

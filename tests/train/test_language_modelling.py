@@ -166,6 +166,17 @@ def test_a_dry_run_needs_no_run_that_comes_before_it_and_writes_nothing(tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_checkpointed_blocks_give_the_same_model(tmp_path):
+    runs = [recipe("stage3", tmp_path, out=str(flag), gradient_checkpointing=flag) for flag in (False, True)]
+    for run in runs:
+        train(run)
+    plain, checkpointed = (rows(run.folder)[0] for run in runs)
+    assert checkpointed["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+    assert checkpointed["grad_norm"] == pytest.approx(plain["grad_norm"], rel=1e-3)
+    one, other = ((run.folder / "config.json").read_text() for run in runs)
+    assert one == other
+
+
 def test_initial_weights_that_are_missing_are_named(tmp_path):
     with pytest.raises(LionError, match=r"init\.model: there is no folder .*stage1; train what it comes from first"):
         train(recipe("stage2", tmp_path, init={"model": "stage1"}))

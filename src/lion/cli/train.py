@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 from lion.cli.eval import evaluate
 from lion.cli.options import Debug, Json, Options
 from lion.cli.output import Meter, quiet_libraries, say
+from lion.cli.train_plan import plan_chain
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def train(
     time: Annotated[
         bool, typer.Option("--time", help="With --dry-run: load the model and time a step of each run, too.")
     ] = False,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="CARD:N", help="With --dry-run: plan the run on N such cards: h200:8.")
+    ] = None,
+    mfu: Annotated[
+        float, typer.Option("--mfu", min=0.01, max=1.0, help="With --on: share of a card's arithmetic that is reached.")
+    ] = 0.4,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away an earlier run in the same folder.")] = False,
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, help="Recipes of a chain to train at a time, where none needs another.")
@@ -69,7 +76,13 @@ def train(
 
     if time and not dry_run:
         raise LionError("--time measures a step of a dry run; add --dry-run")
+    if on and (time or not dry_run):
+        raise LionError("--on plans a run elsewhere; give it with --dry-run, and without --time")
     chain = load_chain(recipe, overrides or [])
+    if on:
+        quiet_libraries(debug)
+        plan_chain(chain.recipes, on, mfu, json)
+        return
     quiet = partial(quiet_libraries, debug)
     quiet()
     for needed in ("accelerate", "tensorboard"):

@@ -18,11 +18,12 @@ from lion.data.index import rows_by_task
 from lion.data.orientation import as_shown
 from lion.data.pictures import OnProgress
 from lion.data.sample import Sample
+from lion.data.tag_noise import TagNoise
 from lion.errors import LionError
 from lion.images import open_image
 from lion.prompts import INSTRUCTION_FIELDS, INSTRUCTIONS, Task, instruction
 from lion.random import below, pick
-from lion.tagging import Tagger
+from lion.tagging import TagFile, Tagger
 
 _SIDES = re.compile(r"\b(left|right|leftmost|rightmost|left-\w+|right-\w+|clockwise|east|west)\b", re.IGNORECASE)
 _PLACES = re.compile(
@@ -85,6 +86,7 @@ class RecordSource:
         augment: random flips and crops.
         tagger: tags pictures whose record has no tags, before any crop; None for prompts without tags.
         among: the tasks that may be drawn.
+        noise: on the tags, those of records included; a wrong tag is one of another picture of the file or dataset.
 
     Raises:
         LionError: nothing to train on, or a task that no record serves.
@@ -98,8 +100,12 @@ class RecordSource:
         augment: Augment | None = None,
         tagger: Tagger | None = None,
         among: Collection[Task] = tuple(Task),
+        noise: TagNoise | None = None,
     ) -> None:
         self.dataset, self.decimals, self.augment, self.tagger = dataset, decimals, augment or Augment(), tagger
+        self.noise = noise
+        words = {tag for record in dataset.records for tag in record.tags or ()} if noise else set[str]()
+        self._tag_words = sorted(words | set(tagger.words if noise and isinstance(tagger, TagFile) else ()))
         self._by_task = rows_by_task(dataset.records)
         name = f"{dataset.name} ({dataset.split})"
         if not self._by_task:
@@ -134,6 +140,8 @@ class RecordSource:
         tags = record.tags
         if tags is None and self.tagger is not None:
             tags = tuple(self.tagger([whole])[0])
+        if tags is not None and self.noise:
+            tags = self.noise.of_file(tags, self._tag_words, rng)
         words = (record.question or "", record.expression or "", *record.answers, *chain.from_iterable(record.history))
         image, box = self.augment(whole, record.box, " ".join(words), rng)
         record = replace(record, box=(box := box and box.clamp()))

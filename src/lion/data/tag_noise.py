@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from lion.world import Scene
 
 
 class TagNoise(BaseModel):
-    """Noise on tags; `tags` under a world source of a recipe."""
+    """Noise on tags; `tags` under a source of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +31,18 @@ class TagNoise(BaseModel):
         from lion.random import chance
 
         return self.corrupted(shown, rng) if chance(rng, self.share) else None
+
+    def of_file(self, found: Sequence[str], words: Sequence[str], rng: np.random.Generator) -> tuple[str, ...] | None:
+        """A picture's tags, some dropped and some of `words` added anywhere, or with chance ``1 - share`` None."""
+        from lion.random import below, chance, pick
+
+        if not chance(rng, self.share):
+            return None
+        tags = [tag for tag in found if not chance(rng, self.drop)]
+        for tag in [pick(rng, words) for _ in found if chance(rng, self.spurious)]:
+            if tag not in found and tag not in tags:
+                tags.insert(below(rng, len(tags) + 1), tag)
+        return tuple(tags)
 
     def corrupted(self, shown: Scene, rng: np.random.Generator) -> list[str]:
         """Tags of a scene, some dropped and some spurious ones added."""

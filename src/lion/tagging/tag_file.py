@@ -50,6 +50,11 @@ class TagFile:
     def __len__(self) -> int:
         return len(self._tags)
 
+    @property
+    def words(self) -> frozenset[str]:
+        """Every tag that a picture of the file has."""
+        return frozenset(tag for tags in self._tags.values() for tag in tags)
+
     def __call__(self, images: Sequence[Image]) -> list[list[str]]:
         """The tags of each picture. Raises: LionError for a picture that the file does not hold."""
         return [list(self.of(image_hash(image))) for image in images]

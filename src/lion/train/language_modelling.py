@@ -5,6 +5,7 @@ tokens, W vocabulary.
 """
 
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,9 @@ class LanguageModelling(Objective):
             raise BadRecord(error.problem, "skip_bad: true beside the source in the recipe") from error
         tagger = TagFile.read(data.tags_from) if data.tags_from else None
         augment = Augment(data.flip, data.crop)
-        return RecordSource(dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks)
+        return RecordSource(
+            dataset, data.tasks, decimals, augment, tagger, among=self.recipe.row.tasks, noise=data.tags
+        )
 
     def _dataset(self, data: OwnData) -> Dataset:
         """The records of a source: for epochs and of archives by an index, so that memory does not grow with them."""
@@ -140,7 +143,10 @@ class LanguageModelling(Objective):
         return found
 
     def build(self) -> nn.Module:
-        return build_model(self.recipe, self.processor)
+        model = build_model(self.recipe, self.processor)
+        if self.recipe.gradient_checkpointing:
+            checkpoint_blocks(model)
+        return model
 
     def outline(self) -> nn.Module:
         with torch.device("meta"):
@@ -241,6 +247,13 @@ def build_model(
         if part not in ("model", "tagger"):
             load_part(model, part, folder)
     return model
+
+
+def checkpoint_blocks(model: LionForConditionalGeneration) -> None:
+    """Compute blocks again in the backward pass instead of keeping what they made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # its new name came after the oldest transformers we take
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 class AnswerLoss:

@@ -12,7 +12,9 @@ from lion.train.tokenizers import bert_tokenizer, t5_tokenizer
 from lion.world import vocabulary
 
 PRESETS = {"mini": LionConfig.mini, "tiny": LionConfig.tiny}
-"""Sizes for the drawn world, with tokenizers made from its vocabulary; the full sizes come with weights."""
+"""Sizes for the drawn world, with tokenizers made from its vocabulary."""
+RELEASED = {"flan-t5-xl": LionConfig.flan_t5_xl, "flan-t5-xxl": LionConfig.flan_t5_xxl}
+"""Sizes that come with weights and tokenizers."""
 
 
 def preset_config(name: str, processor: LionProcessor) -> LionConfig:

@@ -82,6 +82,7 @@ class Setting(StrEnum):
     PIXELS = "data.N.pixels"
     WORD_DROPOUT = "data.N.word_dropout"
     ORDER = "order"
+    GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
@@ -111,7 +112,13 @@ _IMAGE_PARTS = ("qformer", "image_adapter")
 _REGION_PARTS = ("vision_aggregator", "mlp", "region_adapter")
 _ALL_PARTS = ("vision_encoder", "language_model", *_IMAGE_PARTS, *_REGION_PARTS, "router", "tag_soft_prompt")
 _TUNING_ALONE = frozenset(
-    {Setting.ORDER, Setting.HOMOGENEOUS_BATCHES, Setting.VALIDATION_DATA, Setting.VALIDATION_DECODING}
+    {
+        Setting.GRADIENT_CHECKPOINTING,
+        Setting.ORDER,
+        Setting.HOMOGENEOUS_BATCHES,
+        Setting.VALIDATION_DATA,
+        Setting.VALIDATION_DECODING,
+    }
 )
 _SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(

@@ -21,7 +21,8 @@ def no_runs(tmp_path, monkeypatch):
 
 
 def test_finished_runs_of_the_shipped_recipes_stay_theirs():
-    recipes = [recipe for name in shipped() for recipe in load_chain(name).recipes]
+    names = [name for name in shipped() if name.startswith("mini")]
+    recipes = [recipe for name in names for recipe in load_chain(name).recipes]
     assert {recipe.name: fingerprint(recipe) for recipe in recipes} == GOLDEN["shipped"]
 
 

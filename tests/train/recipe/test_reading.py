@@ -221,13 +221,18 @@ def test_a_run_s_own_recipe_file_reads_as_it_was(tmp_path):
 def test_a_shipped_recipe_is_valid_and_its_header_is_its_manual(name):
     recipe = load(name)
     title, prerequisite, command, override, *_ = (SHIPPED / f"{name}.yaml").read_text().splitlines()
-    assert recipe.name == name and title.startswith("# lion-mini")
+    assert recipe.name == name and re.match("# (A )?(lion-mini|LION)", title)
     assert prerequisite.startswith("# Prerequisite: ") and command.split() == ["#", "Run:", "lion", "train", name]
     assert override.startswith(f"# Override:     lion train {name} ")
     other = load(name, override.split()[5:])
     assert all(other.init_folders[part] == recipe.init_folders[part] for part in recipe.init), (
         "what it needs is elsewhere"
     )
+
+
+def test_an_override_under_an_alias_changes_one_place():
+    recipe = load("paper-xl-stage1", ["data.0.tags.drop=0.4"])
+    assert [source.tags.drop for source in recipe.data[:2]] == [0.4, 0.1]
 
 
 def test_recipes_are_checked_before_torch_is_imported():

@@ -7,6 +7,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,9 @@ def set_value(fields: dict[str, Any], key: str, value: Any) -> None:
         for part in path:
             if isinstance(node, dict) and node.get(part) is None:
                 node[part] = {}
-            node = node[_place(node, part)]
+            place = _place(node, part)
+            node[place] = copy(node[place])  # an alias in YAML is one object in several places
+            node = node[place]
         node[_place(node, last)] = value
     except (AttributeError, IndexError, TypeError, ValueError):
         raise LionError(f"{key}: the recipe has no such place; lists are counted from 0, as in data.0.scenes") from None

@@ -82,6 +82,9 @@ class RecordData(Source):
     tags_from: UserPath | None = Field(
         default=None, description="file of `lion tag --out` with the tags; null: no tags"
     )
+    tags: TagNoise | None = Field(
+        default=None, description="noise on the pictures' tags, where they have any; null: none"
+    )
     skip_bad: bool = Field(default=False, description="list bad records in bad_samples.jsonl and go on; false: stop")
 
 
@@ -166,7 +169,11 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
     stage: str = Field(description="row of the stage table: what trains and on which tasks")
-    model: str = Field(default="mini", description="preset of a model built from scratch: mini or tiny")
+    model: str = Field(
+        default="mini",
+        description="size of the model where `init` names none: mini or tiny, built from scratch; flan-t5-xl or "
+        "flan-t5-xxl for a plan (`--on`) before their weights are there",
+    )
     init: dict[str, UserPath] = Field(
         default={}, description="folder that `model` (whole) or a component is taken from; lion-mini: the bundled one"
     )
@@ -182,6 +189,9 @@ class Recipe(Section):
         default=1,
         gt=0,
         description="micro-batches per optimizer step: of each process, with order: epochs of all processes together",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute blocks again in the backward pass instead of keeping what they made"
     )
     homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
     precision: Literal["fp32", "bf16", "auto"] = Field(
