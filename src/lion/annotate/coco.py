@@ -1,5 +1,6 @@
 """The boxes of a bulk run as one COCO file."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,12 +27,15 @@ def write_coco(rows: Iterable[Row], model: str, path: Path) -> None:
 
 
 def _answers(rows: Iterable[Row], model: str) -> Iterator[Answer]:
+    seen: Counter[str] = Counter()
     for row in rows:
         size, key = (row["width"], row["height"]), row["key"].rpartition("://")[2]  # of a URL its path
+        seen[key] += 1
+        if seen[key] > 1:  # an archive may hold two members of one name: two pictures
+            key = f"{key}#{seen[key]}"
         yield Answer("", Verb.LOCATE, model=model, image=key, size=size, boxes=tuple(_boxes(row)))
 
 
 def _boxes(row: Row) -> Iterator[LabelledBox]:
     for box in (box for answer in row["answers"] for box in answer["boxes"]):
-        x1, y1, x2, y2 = box["pixel"]
-        yield LabelledBox(box["label"], Box(*box["unit"]), Box(x1, y1, x2, y2, "pixel"), box["score"])
+        yield LabelledBox.of(box["label"], Box(*box["unit"]), (row["width"], row["height"]), box["score"])

@@ -99,7 +99,10 @@ def annotate(
             else:
                 counts = run(plan, partial(_load, options, meter), progress, retry_errors)
         except KeyboardInterrupt:
-            say("note", f"stopped after {progress.done} pictures; the same command goes on behind the last whole shard")
+            say(
+                "note",
+                f"stopped; what is kept are whole shards of {shard_size} pictures, and the same command goes on there",
+            )
             raise
     if coco:
         write_coco(plan.output.rows(len(plan.shards)), plan.output.model(), coco)
@@ -120,14 +123,12 @@ class _Progress:
     def __init__(self, meter: Meter) -> None:
         self._meter, self._start = meter, 0
         self._since: float | None = None
-        self.done = 0
 
     def __call__(self, done: int, total: int) -> None:
         if self._since is None:
             self._since, self._start = monotonic(), done
         seconds = monotonic() - self._since
         speed = {"samples_per_second": (done - self._start) / seconds} if seconds > 1 else {}
-        self.done = done
         self._meter.watch("annotating", done, total, speed)
 
 

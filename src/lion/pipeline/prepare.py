@@ -98,7 +98,8 @@ def _instruction(
     if text is not None and not isinstance(text, str):
         raise LionError(f"a question or phrase is text, not {shown(text)}")
     if text is None or not text.strip():
-        raise LionError(f"the {'phrase' if verb is Verb.LOCATE else 'question'} is empty; write a question")
+        what = "phrase" if verb is Verb.LOCATE else "question"
+        raise LionError(f"the {what} is empty; write a {what}")
     if verb is Verb.LOCATE:
         return instruction(Task.REC, expression=text), None
     if verb is Verb.ASK:
