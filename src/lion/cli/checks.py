@@ -26,6 +26,8 @@ USED_BY = {
     "parquet": "Parquet in lion tag --out and --tags-from (.jsonl does without)",
     "plot": "lion explain --save, lion bench --plot",
     "serve": "lion serve",
+    "bulk": "Parquet and URLs in lion annotate",
+    "ray": "lion serve --ray, lion annotate --ray",
 }
 """Extra of the package to the commands that need it; other extras are for developers and not checked."""
 
@@ -54,13 +56,17 @@ def packages() -> Iterator[Check]:
     except metadata.PackageNotFoundError:  # run from a source tree, which has no metadata
         yield Check(PACKAGE, "missing", "not installed, so its packages are not checked", "pip install PATH_TO_LION")
         return
+    optional: dict[str, tuple[Requirement, str, list[str]]] = {}
     for one in requirements:
-        marker, install = one.marker, f"pip install '{one.name}{one.specifier}'"
+        extras = f"[{','.join(sorted(one.extras))}]" if one.extras else ""
+        marker, install = one.marker, f"pip install '{one.name}{extras}{one.specifier}'"
         if marker is None or marker.evaluate({"extra": ""}):
             yield _package(one, "problem", f"every command needs it: {install}")
         for extra, users in USED_BY.items():
             if marker is not None and marker.evaluate({"extra": extra}):
-                yield _package(one, "missing", f"for {users}: {install}")
+                optional.setdefault(one.name, (one, install, []))[2].append(users)  # two extras may hold the same
+    for one, install, users_of_it in optional.values():
+        yield _package(one, "missing", f"for {'; '.join(users_of_it)}: {install}")
 
 
 def _package(requirement: Requirement, otherwise: Literal["missing", "problem"], fix: str) -> Check:
