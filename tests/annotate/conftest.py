@@ -11,17 +11,11 @@ from PIL import Image
 from lion.annotate.asks import parse
 from lion.annotate.run import Job, Plan, annotate
 from lion.pipeline import DecodingPreset, LionPipeline
-from tests.pipeline import tiny
-
-
-@pytest.fixture(scope="session")
-def parts():
-    processor = tiny.processor()
-    return tiny.model(processor), processor, tiny.tagger()
+from tests.pipeline.conftest import counted, parts  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def pipeline(parts):
+def pipeline(parts):  # noqa: F811
     made = LionPipeline(*parts, name="tiny", batch_size=3)
     made.decoding = dict.fromkeys(made.decoding, DecodingPreset(num_beams=2, max_new_tokens=4))
     return made

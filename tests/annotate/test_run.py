@@ -77,24 +77,11 @@ def test_archives_are_shards(run, tmp_path):
     assert [row["index"] for row in rows(plan)] == [0, 0, 1, 2, 3, 0]
 
 
-def test_a_picture_is_looked_at_once_whatever_is_asked(run, folder, pipeline, monkeypatch):
-    seen = {"looks": 0, "tagged": 0}
-    look, tagger = pipeline.seeing(), pipeline.tagger
-
-    def looking(pixels):
-        seen["looks"] += len(pixels)
-        return look(pixels)
-
-    def tagging(images):
-        seen["tagged"] += len(images)
-        return tagger(images)
-
-    monkeypatch.setattr(pipeline, "seeing", lambda: looking)
-    monkeypatch.setattr(pipeline, "tagger", tagging)
+def test_a_picture_is_looked_at_once_whatever_is_asked(run, folder, counted):
     run(folder, do=["caption,tags,ask:why,locate:the dog"], shard_size=100)
-    assert seen == {"looks": 6, "tagged": 6}  # 0.png and twin.png are equal
+    assert counted == {"vision": 6, "tagger": 6}  # 0.png and twin.png are equal
     run(folder, "again", do=["tags"], shard_size=100)
-    assert seen == {"looks": 6, "tagged": 12}
+    assert counted == {"vision": 6, "tagger": 12}
 
 
 def test_no_tags_means_none(run, folder):

@@ -17,6 +17,7 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 
 from lion.serve.app import create_app  # noqa: E402 - where it can be imported
 from lion.serve.settings import Settings  # noqa: E402
+from tests.serve.process import Server  # noqa: E402
 
 
 def encoded(image, kind="PNG", **options):
@@ -119,3 +120,15 @@ def url(picture):
 def says(pipeline, monkeypatch):
     """Let the model write a given text whatever it is asked."""
     return lambda text: monkeypatch.setattr(pipeline, "decoder", tiny.Says(pipeline.processor, text))
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    assert server.end() == 0
+
+
+@pytest.fixture(scope="module")
+def lion():
+    return LionPipeline.from_pretrained()

@@ -10,22 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lion.pipeline import LionPipeline
-from tests.serve.test_process import SCENE, URL, Server
+from tests.serve.process import SCENE, URL
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    assert server.end() == 0
-
-
-@pytest.fixture(scope="module")
-def lion():
-    return LionPipeline.from_pretrained()
 
 
 def run(*words, **options):

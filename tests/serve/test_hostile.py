@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.serve.conftest import encoded, scans
-from tests.serve.test_process import URL, Server
+from tests.serve.process import URL, Server
 
 pytestmark = pytest.mark.slow
 psutil = pytest.importorskip("psutil", reason="psutil is not installed")

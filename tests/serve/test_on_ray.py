@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from tests.serve.test_process import SCENE, URL
+from tests.serve.process import SCENE, URL
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 openai = pytest.importorskip("openai", reason="the openai client is not installed")

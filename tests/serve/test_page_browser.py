@@ -17,30 +17,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lion.pipeline import LionPipeline, Verb
+from lion.pipeline import Verb
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
 
-from tests.serve.test_process import SCENE, Server  # noqa: E402 - skipped with a word before
+from tests.serve.process import SCENE, Server  # noqa: E402 - skipped with a word before
 
 SHOTS = os.environ.get("LION_SCREENSHOTS")
 WIDE, PHONE = {"width": 1180, "height": 860}, {"width": 390, "height": 844}
 RED = (0xE6, 0x19, 0x4B)
 """Of the first box."""
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    assert server.end() == 0
-
-
-@pytest.fixture(scope="module")
-def lion():
-    return LionPipeline.from_pretrained()
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,11 @@
 """A server process of lion-mini, and the official OpenAI client; signals while it works."""
 
-import base64
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,65 +14,19 @@ import pytest
 from pydantic import BaseModel
 
 from lion.cli import main
-from lion.pipeline import LionPipeline
 from lion.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCENE = ROOT / "examples" / "scene.png"
-URL = f"data:image/png;base64,{base64.b64encode(SCENE.read_bytes()).decode()}"
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 openai = pytest.importorskip("openai", reason="the openai client is not installed")
 pytest.importorskip("uvicorn", reason="lion serve's packages are not installed")
 
-
-class Server:
-    """``lion serve`` on a port of its own."""
-
-    def __init__(self, *options):
-        command = [sys.executable, "-m", "lion.cli", "serve", "--port", "0", *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        self.log = []
-        for line in self.process.stderr:
-            self.log.append(line)
-            if "listening" in line:
-                break
-        assert self.log and "listening" in self.log[-1], self.log
-        self.url = json.loads(self.log[-1])["listening"]
-        threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
-        self.wait()
-
-    def wait(self):
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            assert self.process.poll() is None, self.log
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise AssertionError("not ready")
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    assert server.end() == 0
+from tests.serve.process import SCENE, URL, Server  # noqa: E402 - where it can be imported
 
 
 @pytest.fixture(scope="module")
 def client(server):
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
-
-
-@pytest.fixture(scope="module")
-def lion():
-    return LionPipeline.from_pretrained()
 
 
 def asked(text, *before):

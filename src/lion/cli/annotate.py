@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -90,7 +87,7 @@ def annotate(
     plan = Plan(given, out, Job(asks, options.prompt_tags, if_there, form, shard_size, column, workers or cores))
     if plan.note:
         say("note", plan.note)
-    with Meter() as meter, _interruptible():
+    with Meter() as meter:
         progress = _Progress(meter)
         try:
             if ray:
@@ -130,21 +127,3 @@ class _Progress:
         seconds = monotonic() - self._since
         speed = {"samples_per_second": (done - self._start) / seconds} if seconds > 1 else {}
         self._meter.watch("annotating", done, total, speed)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, in the main thread alone."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # another thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
