@@ -1,9 +1,15 @@
-"""Loading: how much of it is shown."""
+"""Loading: how much of it is shown, and that a model stays what it is under any name."""
+
+import json
+import shutil
 
 import pytest
+import torch
 from transformers.utils import logging
 
+from lion import LionForConditionalGeneration
 from lion.checkpoints import loading
+from lion.checkpoints.finding import bundled_folder
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -18,3 +24,40 @@ def test_small_models_load_without_bars_and_the_setting_stays(tmp_path, monkeypa
         assert logging.is_progress_bar_enabled() == shown
     finally:
         logging.enable_progress_bar()
+
+
+def _copy(folder):
+    shutil.copytree(bundled_folder(), folder)
+
+
+def _copy_without_the_mark(folder):
+    """As the package of earlier versions had it."""
+    _copy(folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["domain"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _saved(folder):
+    _copy(folder)
+    model = LionForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    model.save_pretrained(folder)
+
+
+def _saved_by_an_earlier_version(folder):
+    """Tuned, in another precision, without the mark."""
+    _copy_without_the_mark(folder)
+    model = LionForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    assert model.config.domain is None
+    with torch.no_grad():
+        model.qformer.queries.add_(1)
+    model.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("make", [_copy, _copy_without_the_mark, _saved, _saved_by_an_earlier_version])
+def test_whatever_came_from_lion_mini_is_known_as_such(tmp_path, make):
+    make(tmp_path / "mine")
+    model = loading.load_model(tmp_path / "mine", "mine", torch.float32)
+    assert model.config.domain == "drawn scenes"
+    model.save_pretrained(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["domain"] == "drawn scenes"

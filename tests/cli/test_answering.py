@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 from PIL import Image
 
+from lion.checkpoints.finding import bundled_folder
 from lion.cli.output import plan_saves
 
 BOX = "[0.10,0.20,0.50,0.80]"
@@ -249,15 +251,6 @@ def test_a_number_that_another_picture_has_as_its_name_is_passed_over():
 
 def test_a_name_that_ends_in_a_slash_is_a_folder():
     assert [str(path) for path in plan_saves("run-1.5/", ["a.png", "b.png"])] == ["run-1.5/a.png", "run-1.5/b.png"]
-
-
-def test_lion_mini_says_on_stderr_what_it_knows(run, says, checkpoint, pictures, monkeypatch):
-    says("a car")
-    monkeypatch.setattr("lion.checkpoints.finding.BUNDLED", checkpoint)
-    ran = run("caption", pictures[0], "--json", "-m", checkpoint)
-    assert ran.code == 0 and json.loads(ran.out)["ok"]
-    (line,) = ran.err.splitlines()
-    assert line.startswith("lion: note: ") and "drawn scenes" in line and "--model" in line
 
 
 def test_a_question_that_is_wrong_for_every_picture_is_one_error(run, checkpoint, pictures):
@@ -503,4 +496,31 @@ def test_a_folder_of_ones_own_with_the_name_of_the_bundled_model_is_not_taken_fo
     (package / "bundled" / "lion-mini").symlink_to(checkpoint)
     monkeypatch.setattr("lion.checkpoints.finding.files", lambda _: package)
     ran = run("caption", pictures[0], "-m", "package/bundled/lion-mini", "--json")
-    assert "drawn scenes" in ran.err and ran.rows[0]["model"] == "lion-mini"
+    assert ran.rows[0]["model"] == "lion-mini"
+
+
+def test_a_model_without_a_tagger_is_noted_unless_tags_are_given(run, checkpoint, pictures, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(checkpoint, bare, ignore=shutil.ignore_patterns("tagger"))
+    for verb in (["caption", pictures[0]], ["ask", pictures[0], "what is it?"], ["locate", pictures[0], "it"]):
+        ran = run(*verb, "--model", bare)
+        notes = [line for line in ran.err.splitlines() if "no tagger" in line]
+        assert len(notes) == 1 and notes[0].startswith("lion: note: ") and "--tagger" in notes[0]
+    for given in (["--no-tags"], ["--empty-tags"], ["--tags", "car"]):
+        assert "no tagger" not in run("caption", pictures[0], "--model", bare, *given).err
+    ran = run("caption", pictures[0], "--model", bare, "--tagger", checkpoint, "--json")
+    assert (ran.code, ran.err) == (0, "") and ran.rows[0]["tags"]
+    assert ran.rows[0]["tags"] == run("caption", pictures[0], "--model", checkpoint, "--json").rows[0]["tags"]
+    ran = run("caption", pictures[0], "--model", bare, "--tagger", checkpoint, "--no-tags")
+    assert ran.code == 2 and "--tagger and --no-tags exclude each other" in ran.err
+    ran = run("caption", pictures[0], "--model", bare, "--tagger", "nowhere")
+    assert ran.code == 2 and "no model folder 'nowhere'" in ran.err
+
+
+@pytest.mark.parametrize("verb", ["caption", "tag"])
+def test_a_copy_of_lion_mini_says_what_it_is(run, pictures, tmp_path, verb):
+    shutil.copytree(bundled_folder(), tmp_path / "mine")
+    ran = run(verb, pictures[0], "--model", tmp_path / "mine", "--json")
+    known = "this model comes from lion-mini, which knows drawn scenes only (lion world); for photographs name another"
+    assert ran.err == f"lion: note: {known} model with --model\n"
+    assert ran.rows[0]["note"] == f"{known} model"

@@ -48,7 +48,7 @@ def place(tmp_path, pictures, checkpoint, monkeypatch):
 
 
 def test_docs_hold_something_to_run():
-    assert len(COMMANDS) > 15 and len(BLOCKS) > 5 and len(OF_TRANSFORMERS) == 3
+    assert len(COMMANDS) > 15 and len(BLOCKS) > 5 and len(OF_TRANSFORMERS) == 4
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -69,9 +69,7 @@ def test_command_of_the_docs(run, says, place, monkeypatch, command):
     assert ran.code == 0 and ran.out
     usual = (": left out as ", ": saved as ", "answered once")
     notes = [line for line in ran.err.splitlines() if not any(words in line for words in usual)]
-    assert all(line.startswith("lion: note: lion-mini knows drawn scenes only") for line in notes)
-    silent = words[0] in ("info", "world", "convert", "doctor", "train")
-    assert len(notes) == (not silent and "--model" not in words)
+    assert notes == []  # of the tiny model there is nothing to know
     assert "--out" not in words or (place / words[words.index("--out") + 1]).stat().st_size > 0
     if "--save" in words:
         saved = ("located.png", "boxes/*", "conversation.png", "why.png")

@@ -36,6 +36,15 @@ def test_the_model_in_the_package(run):
     assert run("doctor", "lion-mini").code == 0
 
 
+def test_a_model_without_a_tagger_is_noted(run, checkpoint, tmp_path):
+    shutil.copytree(checkpoint, tmp_path / "bare", ignore=shutil.ignore_patterns("tagger"))
+    for more in ([], ["--json"]):
+        ran = run("info", tmp_path / "bare", *more)
+        assert ran.code == 0 and len(ran.err.splitlines()) == 1
+        assert "note: " in ran.err and "has no tagger" in ran.err and "--tagger" in ran.err
+    assert ran.rows[0]["tagger"] is None
+
+
 def test_no_weight_is_read(run, checkpoint, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("weights were loaded")

@@ -9,7 +9,7 @@ import torch
 
 from lion.boxes import Box
 from lion.checkpoints.loading import LoadedModel
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 from lion.pipeline import DecodingPreset, DrawnScenesWarning, LionPipeline, Request, Verb
 from lion.pipeline.prepare import prepare
 from tests.pipeline import tiny
@@ -143,7 +143,8 @@ def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
 
 def test_lion_mini_is_a_warning_that_can_be_filtered(parts, monkeypatch):
     """One place warns, so that Python's own filter shows it once in a process, wherever the model is loaded."""
-    for name, count in (("lion-mini", 1), ("other", 0)):
+    for name, domain, count in (("lion-mini", "drawn scenes", 1), ("a/copy", "drawn scenes", 1), ("other", None, 0)):
+        monkeypatch.setattr(parts[0].config, "domain", domain)
         loaded = LoadedModel(*parts, name)
         monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given, loaded=loaded: loaded)
         with warnings.catch_warnings(record=True) as caught:
@@ -153,10 +154,28 @@ def test_lion_mini_is_a_warning_that_can_be_filtered(parts, monkeypatch):
         assert [one.category for one in caught] == [DrawnScenesWarning] * count
         shown = [warnings.formatwarning(one.message, one.category, one.filename, one.lineno) for one in caught]
         assert all(text.startswith("lion-mini:1: DrawnScenesWarning: ") and text.count("\n") == 1 for text in shown)
+    monkeypatch.setattr(parts[0].config, "domain", "drawn scenes")
     with pytest.raises(DrawnScenesWarning, match="photographs"), warnings.catch_warnings():
         warnings.simplefilter("error", DrawnScenesWarning)
         monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given: LoadedModel(*parts, "lion-mini"))
         LionPipeline.from_pretrained()
+
+
+def test_a_model_without_a_tagger_is_a_warning_with_its_remedy(parts, tmp_path):
+    folder = tiny.save_checkpoint(tmp_path / "bare")
+    (folder / "tagger").rename(tmp_path / "tagger")
+    for _ in range(2):  # once a load
+        with pytest.warns(LionWarning, match=r"bare' has no tagger, .*tagger=") as caught:
+            assert LionPipeline.from_pretrained(folder, device="cpu").tagger is None
+        assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    tiny.save_checkpoint(tmp_path / "whole")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for other in (tmp_path / "tagger", str(tmp_path / "whole")):  # a tagger alone, and that of a model
+            lion = LionPipeline.from_pretrained(folder, tagger=other, device="cpu")
+            assert lion.tagger.tags == parts[2].tags
+    with pytest.raises(LionError, match="no model folder 'nowhere'"):
+        LionPipeline.from_pretrained(folder, tagger="nowhere", device="cpu")
 
 
 def test_help_names_types():

@@ -145,15 +145,19 @@ def test_look_and_answer_say_what_they_are_in_a_line(pipeline, picture, tmp_path
     assert repr(pipeline).startswith("LionPipeline(tiny, torch.float32")
 
 
-def test_lion_mini_says_what_it_knows_in_every_note(pipeline, picture, monkeypatch):
+@pytest.mark.parametrize("name", ["lion-mini", "/secret/copy"])
+def test_lion_mini_and_its_copies_say_what_they_know_in_every_note(pipeline, picture, monkeypatch, name):
     history = [("is it red?", "yes it is")] * 40
     plain = pipeline.chat(picture, "what is it?", history)
     assert plain.note == plain.remark and plain.note.startswith("dropped the ")
-    pipeline.name = "lion-mini"
+    pipeline.name = name
+    monkeypatch.setattr(pipeline.model.config, "domain", "drawn scenes")
+    known = "lion-mini knows" if name == "lion-mini" else "this model comes from lion-mini, which knows"
     noted = pipeline.chat(picture, "what is it?", history)
-    assert noted.note.startswith(f"{plain.note}; lion-mini knows drawn scenes only") and noted.remark == plain.remark
+    assert noted.note.startswith(f"{plain.note}; {known} drawn scenes only") and noted.remark == plain.remark
     for answer in (pipeline.caption(picture), pipeline.tags(picture), pipeline.locate(picture, "it")):
-        assert answer.note.startswith("lion-mini knows drawn scenes only") and answer.remark is None
+        assert answer.note.startswith(f"{known} drawn scenes only") and answer.remark is None
+        assert "secret" not in answer.note  # a server's clients read it
         assert answer.to_json()["note"] == answer.note
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lion.errors import LionError
+from lion.pipeline import LionPipeline
 from lion.plugins.phrases import locate, read_phrases, shown_name
 
 
@@ -45,7 +46,12 @@ def test_what_is_not_there_has_no_box(pipeline, picture, monkeypatch):
 
 
 def test_a_toy_is_called_one():
-    assert shown_name("lion-mini") == "lion-mini (a toy: drawn scenes only)" and shown_name("own/model") == "own/model"
+    lion = LionPipeline.from_pretrained(device="cpu")
+    assert shown_name(lion) == "lion-mini (a toy: drawn scenes only)"
+    lion.name = "own/model"  # whatever a copy is called
+    assert shown_name(lion) == "own/model (a toy: drawn scenes only)"
+    lion.model.config.domain = None
+    assert shown_name(lion) == "own/model"
 
 
 def test_the_zoo_of_fiftyone_calls_the_toy_one():

@@ -39,6 +39,15 @@ def test_scenes_are_drawn_pictures_that_can_be_asked_about(client):
     assert client.get("/page/scenes/first").status_code == 400
 
 
+def test_a_copy_of_lion_mini_is_known_as_such(client, pipeline, url, monkeypatch):
+    assert client.get("/v1/models").json()["data"][0]["about"] is None
+    monkeypatch.setattr(pipeline.model.config, "domain", "drawn scenes")
+    known = client.get("/page/scenes/0").json()["about"]
+    assert "drawn scenes only" in known and "models/" not in known
+    assert client.get("/v1/models").json()["data"][0]["about"] == known
+    assert client.post("/v1/lion/caption", {"image": url}).json()["answers"][0]["note"] == known
+
+
 def test_with_keys_the_page_comes_without_one_and_all_else_does_not(pipeline):
     with client_of(pipeline, keys={digest("secret"): "ours"}, requests_per_minute=2) as client:
         assert [client.get(path).status_code for path in sorted(page.PATHS)] == [200] * len(page.PATHS)

@@ -6,6 +6,7 @@ All machines have to see the input and the output folder under the same paths.
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from lion.annotate.output import Output
 from lion.annotate.reader import Reader
 from lion.annotate.records import Record, records
 from lion.annotate.run import Job, OnProgress, Plan, Progress, identity
-from lion.errors import LionError
+from lion.checkpoints.finding import no_tagger
+from lion.errors import LionError, LionWarning
 from lion.pipeline import LionPipeline
 
 READ_TOGETHER = 10_000
@@ -46,6 +48,8 @@ def annotate(
         with output.claim():
             known = ray.get(ray.remote(**remote)(_identity).remote(model, job))
             done = plan.begin(known, retry_errors)
+            if not known["tagger"] and job.tags is None:  # what an actor warns of, nobody sees
+                warnings.warn(no_tagger(known["model"]), LionWarning, stacklevel=2)
             missing = [number for number in range(len(plan.shards)) if number not in done]
             progress = Progress(plan, done, report)
             for counts in _made(ray, plan, missing, model, cluster) if missing else ():

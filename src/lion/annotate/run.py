@@ -111,6 +111,7 @@ def identity(pipeline: LionPipeline, asks: tuple[Ask, ...]) -> dict[str, Any]:
     check(asks, pipeline)
     return {
         "model": pipeline.name,
+        "tagger": pipeline.tagger is not None,
         "model_fingerprint": model_fingerprint(pipeline, pipeline.processor.max_text_tokens),
         "decoding": {str(task): preset.to_json() for task, preset in pipeline.decoding.items()},
         "versions": {"lion-vlm": metadata.version("lion-vlm"), **versions()},

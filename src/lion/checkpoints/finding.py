@@ -18,10 +18,23 @@ FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "README.md")
 """File patterns downloaded from a Hub repository."""
 
 
-def about(model: str) -> str | None:
-    """What whoever asks the model of that name about a picture should know; None if nothing."""
-    known = f"{BUNDLED} knows drawn scenes only (lion world); for photographs name another model"
-    return known if model == BUNDLED else None
+def about(name: str, domain: str | None) -> str | None:
+    """What whoever asks a model about a picture should know; None if nothing.
+
+    Args:
+        name: the model's. No other than lion-mini's is repeated, as it may be a path.
+        domain: as :attr:`lion.model.LionConfig.domain`.
+    """
+    who = BUNDLED if name == BUNDLED else f"this model comes from {BUNDLED}, which"
+    return domain and f"{who} knows {domain} only (lion world); for photographs name another model"
+
+
+def no_tagger(name: str) -> str:
+    """What whoever loads a model without a tagger should know."""
+    return (
+        f"'{name}' has no tagger, so its prompts list no tags; name one (--tagger, from_pretrained(..., tagger=...): "
+        f"a folder, or the model that this one came from, as {BUNDLED}), or copy that model's folder tagger into it"
+    )
 
 
 def bundled_folder() -> Path:

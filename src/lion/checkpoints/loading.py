@@ -3,22 +3,28 @@
 Weights must fit the configuration exactly: what transformers would re-initialise with a warning is an error here.
 """
 
+import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME, logging
 
 from lion.checkpoints.device import default_dtype, find_device
-from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger
+from lion.checkpoints.finding import about, check_is_lion, find_checkpoint, find_folder, is_tagger, no_tagger
 from lion.checkpoints.tensors import OTHER_SHAPE, and_more
-from lion.errors import LionError, first_line
+from lion.errors import DrawnScenesWarning, LionError, LionWarning, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger, Tagger
+
+_WARNED: dict[Any, int] = {}
+"""Where Python keeps that a warning was shown."""
 
 WORTH_A_BAR = 10**9
 """Bytes of weights that a disk does not read in a second or two."""
@@ -33,8 +39,21 @@ class LoadedModel:
     tagger: Tagger | None
     name: str
 
+    def warn(self, stacklevel: int) -> None:
+        """Tell whoever loads it what it cannot do."""
+        if known := about(self.name, self.model.config.domain):
+            # From one place, so that Python shows it once, and of no file, whose line it would print as well.
+            warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
+        if self.tagger is None:
+            warnings.warn(no_tagger(self.name), LionWarning, stacklevel=stacklevel)
 
-def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype | None = None) -> LoadedModel:
+
+def load(
+    model: str | Path | None,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
+    tagger: str | Path | None = None,
+) -> LoadedModel:
     """Load model, processor and tagger; arguments and errors as :meth:`LionPipeline.from_pretrained`."""
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype is not None and not (isinstance(kind, torch.dtype) and kind.is_floating_point):
@@ -44,8 +63,8 @@ def load(model: str | Path | None, device: str | None = None, dtype: torch.dtype
     with _bars(folder):
         lion = load_model(folder, name, kind or default_dtype(folder, target)).to(target)
         processor = load_processor(folder, name)
-        tagger = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
-    return LoadedModel(lion, processor, tagger, name)
+        own = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
+    return LoadedModel(lion, processor, load_tagger(tagger, device)[0] if tagger else own, name)
 
 
 @contextmanager
@@ -106,4 +125,12 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
     for verb, keys in (("lacks", report["missing_keys"]), ("has no use for", report["unexpected_keys"])):
         if keys:
             raise LionError(f"'{name}' {verb} {min(keys)}{and_more(keys)}; its weights do not fit its config.json")
+    if model.config.domain is None and _descends_from_lion_mini(model):
+        model.config.domain = "drawn scenes"
     return model
+
+
+def _descends_from_lion_mini(model: LionForConditionalGeneration) -> bool:
+    """Whether a layer of the frozen language model is that of the lion-mini whose configuration had no `domain`."""
+    weight = model.language_model.encoder.final_layer_norm.weight.detach().to("cpu", torch.bfloat16)
+    return hashlib.blake2b(weight.view(torch.uint8).numpy(), digest_size=8).hexdigest() == "251b0385beb882d5"

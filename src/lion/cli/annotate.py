@@ -91,7 +91,9 @@ def annotate(
         progress = _Progress(meter)
         try:
             if ray:
-                model = {name: getattr(options, name) for name in ("model", "device", "batch_size", "decoding")}
+                model = {
+                    name: getattr(options, name) for name in ("model", "tagger", "device", "batch_size", "decoding")
+                }
                 counts = run_on_ray(plan, model, Cluster(ray, actors, gpus_per_actor), progress, retry_errors)
             else:
                 counts = run(plan, partial(_load, options, meter), progress, retry_errors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from lion.cli.output import (
     save_answers,
     say,
 )
-from lion.errors import LionError, reason_of
+from lion.errors import LionError, LionWarning, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,23 +103,27 @@ class Answering(Protocol):
 
 
 def load_pipeline(options: Options) -> LionPipeline:
-    """The model the options name, with a note on stderr where it is lion-mini."""
+    """The model the options name, with a note on stderr where it is lion-mini, or has no tagger and needs one."""
     from lion.pipeline import LionPipeline
 
-    with Meter("loading the model"):
+    with Meter("loading the model"), warnings.catch_warnings():
+        if options.tags_given:
+            warnings.simplefilter("ignore", LionWarning)
         pipeline = LionPipeline.from_pretrained(
-            options.model, device=options.device, batch_size=options.batch_size, decoding=options.decoding
+            options.model,
+            tagger=options.tagger,
+            device=options.device,
+            batch_size=options.batch_size,
+            decoding=options.decoding,
         )
-    introduce(pipeline.name)
+    introduce(pipeline.about)
     return pipeline
 
 
-def introduce(model: str) -> None:
-    """A note on stderr where the model is lion-mini."""
-    from lion.checkpoints.finding import about
-
-    if known := about(model):
-        say("note", f"{known} with --model")
+def introduce(about: str | None) -> None:
+    """A note on stderr of what a model is."""
+    if about:
+        say("note", f"{about} with --model")
 
 
 def answer_pictures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,12 +19,13 @@ from lion.cli.answering import introduce, read_tags
 from lion.cli.eval_tables import print_differences, print_document, print_paper, print_world
 from lion.cli.options import BatchSize, Debug, Json, Options, shared_options
 from lion.cli.output import Meter, quiet_libraries, say
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
     from lion.distributed import Processes
     from lion.eval import DatasetBenchmark
     from lion.eval.benchmark import Benchmark
+    from lion.pipeline import LionPipeline
 
 PAPER_VERB = "ask"
 """The hidden verb that benchmarks of the paper belong to."""
@@ -92,7 +94,6 @@ def paper(
         raise LionError("--strict requires all samples and --limit leaves some out; leave one out")
     processes = _processes(options)
     with Meter("reading the data"):
-        from lion.checkpoints.finding import BUNDLED
         from lion.eval import DatasetBenchmark, is_file, named
 
         rows = named([name for name in names if not is_file(name)])
@@ -109,9 +110,7 @@ def paper(
         for benchmark in chosen:
             _check(benchmark, strict, processes)
         earlier = _earlier(chosen, against)
-    if processes.main:
-        introduce(options.model or BUNDLED)
-    evaluate(chosen, options, out, batch_size, processes=processes, earlier=earlier)
+    evaluate(chosen, options, out, batch_size, processes=processes, earlier=earlier, drawn=False)
 
 
 @evaluation.command()
@@ -209,6 +208,7 @@ def evaluate(
     blind: bool = False,
     processes: Processes | None = None,
     earlier: Mapping[str, Path] = MappingProxyType({}),
+    drawn: bool = True,
 ) -> None:
     """Load the model, generate the missing predictions of each benchmark, score and print.
 
@@ -220,21 +220,17 @@ def evaluate(
         blind: also answer everything with a grey image.
         processes: those that share the work.
         earlier: by name of a benchmark, the folder of another run, to show the difference.
+        drawn: whether the pictures are drawn scenes, which every model may be asked about.
 
     Raises: LionError for an unknown model, a folder of another run, or one that cannot be written.
     """
     from lion.distributed import Processes
     from lion.eval import Evaluation
-    from lion.pipeline import LionPipeline
 
     processes = processes or Processes()
-    with Meter("loading the model"):
-        device = processes.device(options.device)
-        pipeline = LionPipeline.from_pretrained(options.model, device=device, batch_size=batch_size)
-    if (tags := read_tags(options)) is not None:
-        pipeline.tagger = tags
-    if pipeline.tagger is None and processes.main:
-        say("note", f"{pipeline.name} has no tagger: its prompts hold no tags, and none are scored")
+    pipeline = _load(options, batch_size, processes)
+    if processes.main and not drawn:
+        introduce(pipeline.about)
     model, root = Path(pipeline.name).name, Path("outputs", "eval")
     records = []
     for number, benchmark in enumerate(benchmarks, start=1):
@@ -255,6 +251,24 @@ def evaluate(
         if record:
             records.append((folder, record))
     _print(records, options.json, [(folder, earlier[run["benchmark"]]) for folder, run in records if earlier])
+
+
+def _load(options: Options, batch_size: int, processes: Processes) -> LionPipeline:
+    """The model with its tagger or the tags of a file; the first process says where it has neither."""
+    from lion.checkpoints.finding import no_tagger
+    from lion.pipeline import LionPipeline
+
+    with Meter("loading the model"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", LionWarning)  # each process would repeat it
+        device = processes.device(options.device)
+        pipeline = LionPipeline.from_pretrained(
+            options.model, tagger=options.tagger, device=device, batch_size=batch_size
+        )
+    if (tags := read_tags(options)) is not None:
+        pipeline.tagger = tags
+    if pipeline.tagger is None and not options.no_tags and processes.main:
+        say("note", no_tagger(pipeline.name))
+    return pipeline
 
 
 def _processes(options: Options) -> Processes:

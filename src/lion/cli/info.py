@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lion.checkpoints.finding import no_tagger
 from lion.cli.options import Debug, Json, known_model
-from lion.cli.output import Meter, quiet_libraries
+from lion.cli.output import Meter, quiet_libraries, say
 
 if TYPE_CHECKING:
     from lion.checkpoints.info import ComponentInfo, ModelInfo
@@ -31,6 +32,8 @@ def info(
         from lion.checkpoints.info import model_info
 
         found = model_info(model)
+    if found.tagger is None:
+        say("note", no_tagger(found.model))
     if json:
         more = {"parameters": found.parameters, "trained": found.trained, "decoding": _presets()}
         print(json_module.dumps({**asdict(found), **more}))

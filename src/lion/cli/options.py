@@ -57,6 +57,14 @@ Model = Annotated[
         help="A checkpoint folder or Hub id. (default: lion-mini)",
     ),
 ]
+Tagger = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|HUB_ID",
+        callback=known_model,
+        help="A tagger, or the model whose tagger is to be used. (default: the model's own)",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Save = Annotated[
     str | None,
@@ -102,6 +110,7 @@ class Options:
     """
 
     model: Model = None
+    tagger: Tagger = None
     json: Json = False
     save: Save = None
     tags: Tags = None
@@ -114,16 +123,21 @@ class Options:
     debug: Debug = False
 
     def __post_init__(self) -> None:
+        if len(both := ["--tagger"] * (self.tagger is not None) + self.tags_given) > 1:
+            raise LionError(f"{both[0]} and {both[1]} exclude each other; use one")
+        if self.tags is not None and not self.prompt_tags:
+            raise LionError("--tags names no tag; write --tags 'a, b', --no-tags or --empty-tags")
+
+    @property
+    def tags_given(self) -> list[str]:
+        """The options that say what tags, or none, the prompts have; without any it is the tagger that says."""
         given = {
             "--tags": self.tags is not None,
             "--no-tags": self.no_tags,
             "--empty-tags": self.empty_tags,
             "--tags-from": self.tags_from is not None,
         }
-        if len(both := [name for name, is_given in given.items() if is_given]) > 1:
-            raise LionError(f"{both[0]} and {both[1]} exclude each other; use one")
-        if self.tags is not None and not self.prompt_tags:
-            raise LionError("--tags names no tag; write --tags 'a, b', --no-tags or --empty-tags")
+        return [name for name, is_given in given.items() if is_given]
 
     @property
     def prompt_tags(self) -> RequestTags:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lion.cli.options import BatchSize, Debug, Decoding, Device, known_model
+from lion.cli.options import BatchSize, Debug, Decoding, Device, Tagger, known_model
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
@@ -34,6 +34,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 def serve(
     model: Served = None,
+    tagger: Tagger = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
@@ -82,7 +83,7 @@ def serve(
         routes=_checked_routes(routes or []),
         keys=keys,
     )
-    own = {"device": device, "decoding": decoding, "batch_size": batch_size}
+    own = {"tagger": tagger, "device": device, "decoding": decoding, "batch_size": batch_size}
     if ray:
         from lion.serve.on_ray import serve_on_ray
 

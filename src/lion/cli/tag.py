@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lion.tagging import RamTagger, TagRow
 
 
-@shared_options("tags", "no_tags", "empty_tags", "tags_from", "decoding")
+@shared_options("tagger", "tags", "no_tags", "empty_tags", "tags_from", "decoding")
 def tag(
     images: Images,
     out: Annotated[
@@ -98,12 +98,14 @@ class _Tagging:
     rows: list[TagRow]
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        from lion.checkpoints.finding import about
         from lion.pipeline import Answer, Look
         from lion.tagging import TagRow
 
         looks = [request.image for request in requests if isinstance(request.image, Look)]
         found = self.tagger([look.image for look in looks])
-        answers = [Answer.of_tags(tags, look, self.name) for look, tags in zip(looks, found, strict=True)]
+        known = about(self.name, self.tagger.model.config.domain)
+        answers = [Answer.of_tags(tags, look, self.name).told(known) for look, tags in zip(looks, found, strict=True)]
         for look, answer in zip(looks, answers, strict=True):
             self.rows.append(TagRow(look.name or "", look.hash, answer.tags, self.name))
         return answers
@@ -113,6 +115,7 @@ def _load(
     options: Options, threshold: float | None, top_k: int | None, rows: list[TagRow], scores: Path | None
 ) -> _Tagging:
     """The tagger the options name, with the policy they ask for and what an earlier run of it has found."""
+    from lion.checkpoints.finding import about
     from lion.checkpoints.loading import load_tagger
     from lion.tagging import TagCache, TagPolicy
 
@@ -124,5 +127,5 @@ def _load(
         tagger.policy = TagPolicy("global", threshold=threshold)
     if top_k is not None:
         tagger.policy = TagPolicy("top_k", k=top_k)
-    introduce(name)
+    introduce(about(name, tagger.model.config.domain))
     return _Tagging(tagger, name, rows)

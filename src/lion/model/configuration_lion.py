@@ -69,6 +69,9 @@ class LionConfig(PreTrainedConfig):
     soft_prompt_token_id: int = 32099
     """Token whose embedding the tag soft prompt replaces (``<extra_id_0>``)."""
     initializer_range: float = 0.02
+    domain: str | None = None
+    """What all pictures show that its frozen parts have seen, where that is little: "drawn scenes" of lion-mini and of
+    what is made from it. Whoever asks such a model is told."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         for name, kind in self.sub_configs.items():
@@ -125,6 +128,7 @@ class LionConfig(PreTrainedConfig):
             patch_stem="convolutional",
             num_query_tokens=16,
             soft_prompt_token_id=soft_prompt_token_id,
+            domain="drawn scenes",
         )
 
     @classmethod

@@ -49,6 +49,10 @@ class Parts(Protocol):
     cache: EvidenceCache
     lock: RLock
 
+    @property
+    def about(self) -> str | None:
+        """What holds for all answers of the model."""
+
 
 class ContinuousBatch:
     """Requests in progress; of one thread, though several threads may each have one over the same pipeline.
@@ -126,7 +130,7 @@ class ContinuousBatch:
                 parts.cache.trim(batch.looks)
         by_row = dict(zip(map(id, batch.rows), tickets, strict=True))
         self._decoded |= {by_row[id(one.row)]: one for one in submitted}
-        return {by_row[id(row)]: Result((row.answer,)) for row in batch.rows if row.answer}
+        return {by_row[id(row)]: Result((row.answer.told(parts.about),)) for row in batch.rows if row.answer}
 
     def _result(self, submitted: Submitted) -> Result | None:
         """The answers to a request whose decoding has ended."""
@@ -136,7 +140,8 @@ class ContinuousBatch:
             if outputs is None:
                 return None
             tokenizer, name = self.parts.processor.tokenizer, self.parts.name
-            answers = (read(prompt, look, output, tokenizer, name, preset.stop) for output in outputs)
+            about = self.parts.about
+            answers = (read(prompt, look, output, tokenizer, name, preset.stop).told(about) for output in outputs)
             asked = preset.top_logprobs  # a box's score may have needed more
             tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
             trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))

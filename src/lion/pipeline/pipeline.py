@@ -8,7 +8,6 @@ Every method makes :class:`Request` objects, and :meth:`LionPipeline.answer` is 
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +22,7 @@ from lion.boxes import Box
 from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
 from lion.engine.look import seeing_of
-from lion.errors import DrawnScenesWarning, LionError
+from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import ContinuousBatch, Result
@@ -52,8 +51,6 @@ Images = Picture | Pictures
 Answers = list[Answer]
 Rounds = Iterable[Round]
 Texts = str | Iterable[str]
-_WARNED: dict[Any, int] = {}
-"""Where Python keeps that a warning was shown."""
 
 
 class LionPipeline:
@@ -103,18 +100,21 @@ class LionPipeline:
         *,
         device: str | None = None,
         dtype: torch.dtype | None = None,
+        tagger: str | Path | None = None,
         batch_size: int = 8,
         decoding: str = "lion",
     ) -> Self:
         """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
 
-        Warns: DrawnScenesWarning where the model is lion-mini.
+        Warns: DrawnScenesWarning where the model is lion-mini or made from it; LionWarning where there is no tagger.
 
         Args:
             model: a folder, a Hub id (``owner/name``; the only case that uses the network), or None for the bundled
                 lion-mini.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
+            tagger: a tagger's folder or Hub id, or the model whose tagger is to be used (``lion-mini``); None for the
+                model's own.
             batch_size: pictures, or prompts, that go through the model together.
             decoding: a preset of :data:`DECODING`: ``lion``, ``official``, ``short``, ``boxes`` or ``greedy``.
 
@@ -124,13 +124,16 @@ class LionPipeline:
         """
         decoding_presets(decoding)  # a mistake is reported before the model is loaded
         whole_number("batch_size", batch_size)
-        loaded = load(model, device, dtype)
-        if known := about(loaded.name):
-            # From one place, so that Python shows it once, and of no file, whose line it would print as well.
-            warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
+        loaded = load(model, device, dtype, tagger)
+        loaded.warn(stacklevel=3)
         return cls(
             loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
         )
+
+    @property
+    def about(self) -> str | None:
+        """What whoever asks the model about a picture should know: that it knows drawn scenes only."""
+        return about(self.name, self.model.config.domain)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "lock"}

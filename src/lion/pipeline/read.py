@@ -17,7 +17,6 @@ from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
 from lion.boxes import LabelledBox, parse_boxes, unit_box
-from lion.checkpoints.finding import about
 from lion.engine import Output
 from lion.errors import LionError
 from lion.images import image_hash, open_image, path_of
@@ -73,6 +72,8 @@ class Answer:
     note: str | None = None
     """What the user should know about a good answer: that a dialog's oldest rounds were dropped, that lion-mini knows
     no photographs."""
+    about: str | None = field(default=None, compare=False)
+    """The end of the note: what holds for all answers of the model, as :attr:`LionPipeline.about`."""
     model: str = ""
     image: str | None = None
     """The picture's name as it was given; None if it came as pixels."""
@@ -99,8 +100,7 @@ class Answer:
 
     @classmethod
     def of(cls, text: str, verb: Verb, look: Look, model: str, note: str | None = None, **fields: Any) -> Self:
-        """About an opened picture; what holds for all answers of the model is added to the note."""
-        note = "; ".join(filter(None, (note, about(model)))) or None
+        """About an opened picture."""
         path = look.name and path_of(look.name)
         pixels = None if path and os.path.isfile(path) else look.image
         return cls(
@@ -115,7 +115,13 @@ class Answer:
     @property
     def remark(self) -> str | None:
         """The note on this answer, without what holds for all answers of the model."""
-        return (self.note or "").removesuffix(about(self.model) or "").removesuffix("; ") or None
+        return (self.note or "").removesuffix(self.about or "").removesuffix("; ") or None
+
+    def told(self, about: str | None) -> Self:
+        """With what holds for all answers of the model at the end of its note; a failed request got no answer."""
+        if about is None or self.failed:
+            return self
+        return replace(self, note="; ".join(filter(None, (self.note, about))), about=about)
 
     def to_json(self) -> dict[str, Any]:
         """The stable keys of ``--json``: image, task, text, tags, boxes, ok, model, reason, question, size, note,

@@ -97,7 +97,7 @@ async def _body(request: fastapi.Request, kind: type[T]) -> T:
 
 
 def _version(serving: Serving) -> str:
-    return shown_name(serving.worker.pipeline.name)
+    return shown_name(serving.worker.pipeline)
 
 
 async def _prediction(serving: Serving, controls: list[Control], task: Task) -> dict[str, Any]:

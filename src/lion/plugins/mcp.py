@@ -15,7 +15,6 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
-from lion.checkpoints.finding import about
 from lion.errors import LionError
 from lion.pipeline import Answer, LionPipeline
 from lion.plugins.phrases import shown_name
@@ -56,8 +55,8 @@ class Tools:
 
 def server(pipeline: LionPipeline) -> Any:
     """An `MCPServer` that answers with a pipeline."""
-    known = about(pipeline.name)
-    words = f"LION ({shown_name(pipeline.name)}) looks at pictures. {f'Note: {known}.' if known else ''}".strip()
+    known = pipeline.about
+    words = f"LION ({shown_name(pipeline)}) looks at pictures. {f'Note: {known}.' if known else ''}".strip()
     found = MCPServer("lion", version=metadata.version("lion-vlm"), instructions=words)
     tools = Tools(pipeline)
     for tool in (tools.look, tools.ask, tools.locate):

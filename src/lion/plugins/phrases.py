@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from lion.boxes import LabelledBox
-from lion.checkpoints.finding import about
 from lion.errors import LionError
 from lion.pipeline import LionPipeline
 from lion.pipeline.evidence import Picture
@@ -56,6 +55,6 @@ def locate(
     return found
 
 
-def shown_name(model: str) -> str:
+def shown_name(pipeline: LionPipeline) -> str:
     """A model's name where a user picks it, or sees what it made: lion-mini is called the toy that it is."""
-    return f"{model} (a toy: drawn scenes only)" if about(model) else model
+    return f"{pipeline.name} (a toy: drawn scenes only)" if pipeline.about else pipeline.name

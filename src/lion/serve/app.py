@@ -75,7 +75,8 @@ async def model(request: fastapi.Request, name: str) -> dict[str, Any]:
 
 def _model(request: fastapi.Request) -> dict[str, Any]:
     serving = serving_of(request)
-    return {"id": serving.name, "object": "model", "created": serving.started, "owned_by": "lion"}
+    about = serving.worker.pipeline.about
+    return {"id": serving.name, "object": "model", "created": serving.started, "owned_by": "lion", "about": about}
 
 
 @watch.get("/healthz")

@@ -11,7 +11,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from lion.checkpoints.finding import about
 from lion.serve.errors import HttpError
 from lion.serve.serving import serving_of
 from lion.world.draw import render
@@ -56,8 +55,9 @@ async def file(name: str) -> Response:
 @router.get("/page/scenes/{sheet}")
 async def scenes(request: Request, sheet: int) -> dict[str, Any]:
     """Some drawn scenes, each with a name and a data: URL; and what to know about the model that answers."""
-    name = serving_of(request).name
-    return {"model": name, "about": about(name), "scenes": await asyncio.to_thread(_drawn, sheet % SHEETS)}
+    serving = serving_of(request)
+    known = serving.worker.pipeline.about
+    return {"model": serving.name, "about": known, "scenes": await asyncio.to_thread(_drawn, sheet % SHEETS)}
 
 
 @lru_cache(maxsize=8)

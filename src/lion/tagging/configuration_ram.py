@@ -47,6 +47,8 @@ class RamConfig(PreTrainedConfig):
     """One score threshold per tag, in class order; 0.5 for all where none are given."""
     tag_policy: dict[str, Any] | None = None
     """Fields of the :class:`~lion.tagging.TagPolicy` the tagger starts with; per-class thresholds if none."""
+    domain: str | None = None
+    """As of :class:`~lion.model.LionConfig`."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if not isinstance(self.vision_config, PreTrainedConfig):

@@ -38,6 +38,7 @@ class PretrainTagger(Objective):
             raise LionError("validation: pretrain-tagger sets its tags' thresholds on val scenes; say how many samples")
         self.recipe = recipe
         self.config = RamConfig.mini(CATEGORIES)
+        self.config.domain = "drawn scenes"
         # LION's resize instead of RamTagger's: the picture cache is shared, and scores are alike (docs/log.md).
         self.worlds = WorldBatches(recipe, LionImageProcessor(self.config.vision_config.image_size))
         self.sources = self.worlds.sources
