@@ -11,6 +11,7 @@ from lion.annotate import output as output_module
 from lion.annotate.annotator import Annotator
 from lion.annotate.asks import parse
 from lion.annotate.coco import check_coco, write_coco
+from lion.annotate.run import shard_size
 from lion.atomic import atomic_write
 from lion.errors import LionError
 from lion.images import image_hash, open_image
@@ -47,6 +48,22 @@ def test_rows_hold_what_the_pipeline_answers(run, folder, pipeline, form):
     ]
     assert presence["text"] in ("yes", "no") and (presence["presence"] > 0.5) == (presence["text"] == "yes")
     assert presence["presence"] == pytest.approx(pipeline.locate(picture, "a dog", if_there=True).presence, abs=2e-4)
+
+
+@pytest.mark.parametrize(("pictures", "size"), [(1, 8), (159, 8), (161, 9), (500, 25), (19_981, 1000), (10**6, 1000)])
+def test_a_stop_loses_a_twentieth_at_most(pictures, size):
+    assert shard_size(pictures) == size
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_its_own_shards(run, folder):
+    plan, counts = run(folder, shard_size=1000)
+    manifest = (plan.output.folder / "manifest.json").read_bytes()
+    again, same = run(folder, shard_size=None)
+    assert same == counts and (len(again.shards), again.shard_size) == (1, 1000)
+    assert (plan.output.folder / "manifest.json").read_bytes() == manifest
+    (plan.output.folder / "manifest.json").write_text("[]")
+    with pytest.raises(LionError, match="not readable JSON"):
+        run(folder, shard_size=None)
 
 
 def test_every_input_is_once_in_rows_or_errors(run, folder):

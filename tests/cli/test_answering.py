@@ -9,10 +9,12 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from lion.atomic import atomic_write
 from lion.checkpoints.finding import bundled_folder
 from lion.cli.output import plan_saves
 
@@ -408,7 +410,8 @@ def test_an_interrupt_loses_no_answer(run, checkpoint, pictures, tmp_path, write
     with default_signals():
         ran = run(*command)
     assert ran.code == 130 and len(ran.out.splitlines()) == 2 * 3
-    assert ran.err == f"lion: note: stopped after 2 of 3 pictures; their answers are in {target}\n"
+    note = f"lion: note: stopped after 2 of 3 pictures; their answers are in {target}; "
+    assert ran.err.startswith(note + "lion annotate") and len(ran.err.splitlines()) == 1
     if name == "boxes.coco.json":
         assert len(json.loads(target.read_text())["annotations"]) == 2
     elif name == "boxes.yolo":
@@ -425,7 +428,30 @@ def test_an_interrupt_before_the_first_answer_says_so_and_writes_nothing(run, ch
     writes(generate)
     ran = run("caption", *pictures, "-m", checkpoint, "--export", tmp_path / "a.jsonl")
     assert (ran.code, ran.out) == (130, "") and not (tmp_path / "a.jsonl").exists()
-    assert ran.err == "lion: note: stopped after 0 of 3 pictures; nothing was exported\n"
+    assert ran.err.startswith("lion: note: stopped after 0 of 3 pictures; nothing was exported; lion annotate")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_disk_that_is_full_at_the_end_loses_no_answer(run, says, checkpoint, pictures, tmp_path, monkeypatch, there):
+    """They go to another place, or are known to be those on stdout; the exit code is not the user's."""
+
+    def full(path, data):
+        if there and "lion-" in str(Path(path).parent.name):
+            return atomic_write(path, data)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    says(BOX)
+    monkeypatch.setattr(sys.modules["lion.pipeline.export"], "atomic_write", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    target = tmp_path / "boxes.coco.json"
+    ran = run("locate", *pictures, "the kite", "-m", checkpoint, "--export", target)
+    assert ran.code == 1 and not target.exists() and ran.out.count("box: ") == 3
+    line = ran.err.removeprefix(f"lion: error: cannot write '{target}': No space left on device; the answers are ")
+    if there:
+        kept = Path(line.removeprefix("in ").strip())
+        assert len(json.loads(kept.read_text())["annotations"]) == 3
+    else:
+        assert line == "those that were printed\n"
 
 
 def test_an_error_in_the_middle_loses_no_answer(run, checkpoint, pictures, tmp_path, writes):

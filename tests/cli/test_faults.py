@@ -46,13 +46,13 @@ def test_memory_that_runs_out_names_what_helps(run, checkpoint, pictures, writes
     assert ran.code == 1 and "--batch-size" in ran.err and len(ran.err.splitlines()) == 1
 
 
-def test_an_interrupt_is_130_and_quiet(run, checkpoint, pictures, writes):
+def test_an_interrupt_is_130_and_one_line(run, checkpoint, pictures, writes):
     def interrupted(self, prompts, vision, preset):
         raise KeyboardInterrupt
 
     writes(interrupted)
     ran = run("caption", pictures[0], "-m", checkpoint)
-    assert (ran.code, ran.out, ran.err) == (130, "", "")
+    assert (ran.code, ran.out, ran.err) == (130, "", "lion: note: stopped\n")
 
 
 def test_the_bare_command_is_a_question_for_help(run):

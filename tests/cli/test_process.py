@@ -74,7 +74,7 @@ def test_a_reader_that_leaves_early_is_no_drama(checkpoint, pictures):
         assert (ran.returncode, ran.stderr, len(ran.stdout.splitlines())) == (0, "", lines)
 
 
-def test_an_interrupt_is_quiet(checkpoint, pictures):
+def test_an_interrupt_is_one_line(checkpoint, pictures):
     process = subprocess.Popen(
         [*SHORT, "chat", str(pictures[0]), "-m", checkpoint, "--json"],
         stdin=subprocess.PIPE,
@@ -90,7 +90,7 @@ def test_an_interrupt_is_quiet(checkpoint, pictures):
     assert json.loads(process.stdout.readline())["ok"] in (True, False)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (130, "", "lion: note: stopped\n")
 
 
 def test_debug_shows_the_traceback_and_the_line(run, checkpoint):

@@ -72,21 +72,29 @@ class Output:
         """Write the manifest, or find the one of the same run. Raises: LionError that names what differs."""
         for left in self.folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
             left.unlink(missing_ok=True)
-        path = self.folder / "manifest.json"
-        if not path.is_file():
-            atomic_write_json(path, manifest)
+        if not (found := self._manifest()):
+            atomic_write_json(self.folder / "manifest.json", manifest)
             return
-        try:
-            found = {} | json.loads(path.read_text("utf-8"))
-        except (ValueError, TypeError) as error:
-            raise LionError(f"{path} is not readable JSON; name another folder") from error
         for key in FIXED:
             if found.get(key) != manifest[key]:
                 raise LionError(f"{self.folder} holds {_difference(found, manifest, key)}; name another folder")
 
+    def _manifest(self) -> dict[str, Any]:
+        """Of the run that is there; empty without. Raises: LionError if it is damaged."""
+        path = self.folder / "manifest.json"
+        try:
+            return {} | json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        except (ValueError, TypeError) as error:
+            raise LionError(f"{path} is not readable JSON; name another folder") from error
+
     def model(self) -> str:
         """The model's name."""
-        return str(json.loads((self.folder / "manifest.json").read_text("utf-8"))["model"])
+        return str(self._manifest()["model"])
+
+    def shard_size(self) -> int | None:
+        """Of the run that is there. Raises: LionError as `start`."""
+        found = self._manifest().get("shard_size")
+        return found if isinstance(found, int) else None
 
     def write(self, number: int, made: Made) -> Counts:
         """Write a shard, or write it again; returns its counts."""

@@ -14,7 +14,7 @@ from lion.annotate.inputs import cut, digest, find
 from lion.annotate.output import Counts, Output
 from lion.annotate.reader import Reader
 from lion.annotate.records import records
-from lion.data.archives import parquet, picture_column
+from lion.data.archives import archive, parquet, picture_column
 from lion.data.files import open_file
 from lion.errors import LionError
 from lion.pipeline import LionPipeline
@@ -35,10 +35,17 @@ class Job:
     """Of the prompts, as :attr:`Request.tags`."""
     if_there: bool = False
     form: str = "parquet"
-    shard_size: int = 1000
+    shard_size: int | None = None
+    """Pictures in a shard; None for those of the run in the folder, and in a new one for :func:`shard_size`."""
     column: str | None = None
     workers: int = 4
     """Threads that read and decode, for each pipeline."""
+
+
+def shard_size(pictures: int) -> int:
+    """So many pictures in a shard that a run which is stopped loses a twentieth of it at most, and no more than 1,000;
+    though not so few that there is no batch."""
+    return min(1000, max(8, -(-pictures // 20)))
 
 
 class Plan:
@@ -57,8 +64,10 @@ class Plan:
         if out.is_relative_to(Path(given).expanduser().resolve()):
             raise LionError(f"{out} lies in the input; name a folder outside of it")
         sources, self.note = find(given)
-        self.given, self.job, self.shards = given, job, cut(sources, job.shard_size)
-        self.output = Output(out, job.form)
+        self.given, self.job, self.output = given, job, Output(out, job.form)
+        pictures = sum(archive(source) is None for source in sources)
+        self.shard_size = job.shard_size or self.output.shard_size() or shard_size(pictures)
+        self.shards = cut(sources, self.shard_size)
         self._check_column()
 
     def begin(self, identity: Mapping[str, Any], retry_errors: bool = False) -> dict[int, Counts]:
@@ -74,7 +83,7 @@ class Plan:
                 "if_there": job.if_there,
                 "format": job.form,
                 "column": job.column,
-                "shard_size": job.shard_size,
+                "shard_size": self.shard_size,
                 "input": self.given,
                 "input_list": digest(self.shards),
                 "shards": len(self.shards),
@@ -126,7 +135,7 @@ class Progress:
         left = [shard.pictures for number, shard in enumerate(plan.shards) if number not in done]
         self._left, self._archives = len(left), left.count(None)
         self._known = sum(count for count in left if count is not None)
-        self._size = float(plan.job.shard_size)
+        self._size = float(plan.shard_size)
         self._done = sum(counts["inputs"] for counts in done.values())
         self._ended = self._done
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from lion.cli.app import main
+from lion.cli import main
 
 sys.exit(main())

@@ -36,7 +36,14 @@ Do = Annotated[
     ),
 ]
 Form = Annotated[str, typer.Option("--format", help="Of the shards: parquet or jsonl.")]
-ShardSize = Annotated[int, typer.Option(min=1, help="Pictures in a shard; an archive is one by itself.")]
+ShardSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Pictures in a shard, which is what a stop loses at most; an archive is one by itself. "
+        "(default: a twentieth of all, 8 to 1,000)",
+    ),
+]
 Column = Annotated[str | None, typer.Option(help="Of parquet: the column with the pictures.")]
 IfThere = Annotated[bool, typer.Option("--if-there", help="locate: no box where the model sees no such thing.")]
 Coco = Annotated[Path | None, typer.Option(metavar="FILE", help="Write all boxes to a .coco.json file, too.")]
@@ -55,7 +62,7 @@ def annotate(
     out: Out,
     do: Do,
     form: Form = "parquet",
-    shard_size: ShardSize = 1000,
+    shard_size: ShardSize = None,
     column: Column = None,
     if_there: IfThere = False,
     coco: Coco = None,
@@ -97,12 +104,9 @@ def annotate(
                 counts = run_on_ray(plan, model, Cluster(ray, actors, gpus_per_actor), progress, retry_errors)
             else:
                 counts = run(plan, partial(_load, options, meter), progress, retry_errors)
-        except KeyboardInterrupt:
-            say(
-                "note",
-                f"stopped; what is kept are whole shards of {shard_size} pictures, and the same command goes on there",
-            )
-            raise
+        except KeyboardInterrupt as stop:
+            kept = f"whole shards of {plan.shard_size} pictures are kept"
+            raise KeyboardInterrupt(f"stopped; {kept}, and the same command goes on there") from stop
     if coco:
         write_coco(plan.output.rows(len(plan.shards)), plan.output.model(), coco)
     print(f"pictures: {counts['inputs']}, answered in {out / 'shards'}: {counts['rows']}, errors: {counts['errors']}")

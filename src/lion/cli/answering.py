@@ -6,8 +6,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
@@ -154,19 +156,19 @@ def answer_pictures(
     with Meter("loading libraries"):
         quiet_libraries(options.debug)
         from lion.pipeline import Look, Request, Verb
-        from lion.pipeline import export as export_answers
         from lion.pipeline.export import check_export
     if export:
         check_export(export, pictures, Verb(verb))
     writes = writes or bool(options.save or export)
     ask = partial(Request, verb=Verb(verb), box=box, tags=options.prompt_tags, if_there=if_there)
     exported: list[Answer] = []
-    code = 0
+    code = done = 0
     try:
         with Meter("answering", len(pictures)) as meter:
             answered = _answers(pictures, open_one, ask, texts, options, load, meter)
             for (opened, answers), target in zip(answered, targets, strict=True):
                 exported += answers if export else []
+                done += 1
                 with meter.aside():
                     saved = None
                     if target and isinstance(opened, Look) and not all(answer.failed for answer in answers):
@@ -175,15 +177,42 @@ def answer_pictures(
                     code = max(code, _report_all(answers, options, len(pictures) > 1, writes, saved))
                 meter.advance()
     except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost
-        if export and (exported or isinstance(stop, KeyboardInterrupt)):
-            done = f"stopped after {len(exported) // len(texts)} of {len(pictures)} pictures"
-            if exported:
-                export_answers(exported, export)
-            say("note", f"{done}; {f'their answers are in {export}' if exported else 'nothing was exported'}")
+        said = f"stopped after {done} of {len(pictures)} pictures" if len(pictures) > 1 or export else "stopped"
+        said += _export_rest(exported, export) if export else ""
+        if isinstance(stop, KeyboardInterrupt):
+            raise KeyboardInterrupt(said) from stop
+        if exported:
+            say("note", said)
         raise
     if export:
-        export_answers(exported, export)
+        _export(exported, export)
     return code
+
+
+def _export_rest(answers: Sequence[Answer], path: str) -> str:
+    """Write the answers of a command that was stopped, and say so."""
+    if answers:
+        _export(answers, path)
+    kept = f"their answers are in {path}" if answers else "nothing was exported"
+    return f"; {kept}; lion annotate does the same, and goes on where it was stopped"
+
+
+def _export(answers: Sequence[Answer], path: str) -> None:
+    """Write answers; where their place has become unusable, to another.
+
+    Raises: LionError that names the other place.
+    """
+    from lion.pipeline import export
+
+    try:
+        export(answers, path)
+    except LionError as error:
+        kept = "the answers are those that were printed"
+        with suppress(LionError, OSError):
+            rescued = os.path.join(mkdtemp(prefix="lion-"), os.path.basename(path))
+            export(answers, rescued)
+            kept = f"the answers are in {rescued}"
+        raise LionError(f"{str(error).partition(';')[0]}; {kept}") from error.__cause__
 
 
 def plan(names: Sequence[str], options: Options) -> tuple[list[str], list[Path | None]]:

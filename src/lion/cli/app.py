@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lion.atomic import no_space_left
 from lion.cli.annotate import annotate
@@ -34,8 +35,25 @@ from lion.cli.train import TrainCommand, train
 from lion.cli.world import world
 from lion.errors import LionError
 
+
+class Stopped(Exception):
+    """An interrupt, which typer would turn into an exit code; the words, if there are any, say what is kept."""
+
+
+class Verbs(TyperGroup):
+    """The verbs, each of which may be interrupted."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Stopped(str(stop) or "stopped") from stop
+
+
 app = typer.Typer(
     name="lion",
+    cls=Verbs,
     help="LION looks at a picture and answers in words and boxes.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -115,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=words, prog_name="lion", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # before typer has come to a verb
+            raise Stopped
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as stop:
         # Nobody reads on, as behind `| head`: no mistake of anybody's. typer makes an exit of it.
@@ -122,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             leave(sys.stdout)
             return 0
         return stop.code if isinstance(stop.code, int) else OURS
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped) as stop:
+        say("note", str(stop) or "stopped")
         return INTERRUPTED
     except Exception as error:
         if "--debug" in words:
@@ -132,8 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(error: Exception) -> int:
     """One line about an error on stderr, and the exit code it means."""
-    if type(error).__name__ == "Abort":  # what typer makes of an interrupt, depending on its version
-        return INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError":  # `lion eval` alone, whose help stands there by now
         return 0
     if isinstance(error, LionError) or type(error).__name__ == "LaunchError":  # of lion.distributed, which loads torch

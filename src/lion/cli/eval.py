@@ -246,6 +246,10 @@ def evaluate(
                 run.predict(meter.advance)
             with Meter("scoring"):
                 record = run.finish()
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(
+                f"stopped; what is answered is in {folder}; the same command goes on there"
+            ) from stop
         except OSError as error:
             raise LionError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
         if record:

@@ -41,6 +41,11 @@ def say(kind: str, message: str) -> None:
         leave(sys.stderr)
 
 
+def in_a_line(name: str) -> str:
+    """A name with its control characters escaped: a file's may hold the end of a line, or a terminal's commands."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+
+
 def quiet_libraries(debug: bool) -> None:
     """Silence warnings, load reports and progress bars of other libraries; our own warnings are notes."""
     if debug:
@@ -72,7 +77,7 @@ def print_answer(
     if as_json:
         print(json.dumps({**answer.to_json(), **more}), flush=True)
         return
-    print("" if said else f"{name}{answer.text}")
+    print("" if said else f"{in_a_line(name)}{answer.text}")
     for box in answer.boxes:
         pixels = ", ".join(f"{value:.0f}" for value in box.pixel.xyxy())
         unit = ", ".join(f"{value:.3f}" for value in box.unit.xyxy())

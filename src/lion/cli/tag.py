@@ -13,7 +13,7 @@ import typer
 
 from lion.cli.answering import answer_pictures, introduce
 from lion.cli.options import Images, Options, shared_options
-from lion.cli.output import Meter, check_new, say
+from lion.cli.output import Meter, check_new
 from lion.errors import LionError
 from lion.locks import FolderLock
 
@@ -61,10 +61,10 @@ def tag(
 
                 write_tags(out, rows)
             shutil.rmtree(scores, ignore_errors=True)
-    except KeyboardInterrupt:
-        if out is not None:
-            say("note", f"stopped after {len(rows)} pictures; the same command resumes there")
-        raise
+    except KeyboardInterrupt as stop:
+        if out is None:
+            raise
+        raise KeyboardInterrupt(f"stopped after {len(rows)} pictures; the same command resumes there") from stop
     finally:
         if scores is not None and alone is not None:
             alone.release()

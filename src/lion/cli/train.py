@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lion.train.recipe import Chain
     from lion.train.recipe.schema import Recipe
 
-INTERRUPTED = 130
-
 
 def recipes() -> str:
     """The shipped recipes for the help text, each with the first line of its file."""
@@ -116,8 +114,7 @@ def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None],
                     with meter.aside():
                         _print_record(each, record, before, json)
     except Stopped as stopped:
-        say("note", str(stopped))
-        raise typer.Exit(INTERRUPTED) from None
+        raise KeyboardInterrupt(str(stopped)) from None
     if chain.questions and main:
         _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
 

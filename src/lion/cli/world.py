@@ -50,6 +50,8 @@ def world(
 
                 folder = write_as(dataset, out, size, seed, split=split, pixels=pixels, progress=meter.advance)
                 said = f", as {dataset} ({FORMATS[dataset][1][split]}),"
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("stopped" + "; the same command goes on there" * (dataset is None)) from stop
     except OSError as error:
         raise LionError(f"cannot write to {out}: {error.strerror or error}; name another folder") from error
     print(f"{size} scenes of the {split} split{said} in {folder}")
