@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
-from lion.errors import LionError
+from lion import images
+from lion.errors import LionError, LionWarning
 from lion.images import MAX_MEGAPIXELS, image_hash, open_image, pixel_count, stored_size, suffixes
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -192,6 +193,65 @@ def test_half_transparent_grey() -> None:
 def test_one_pixel_of_every_mode(mode: str) -> None:
     image = open_image(Image.new(mode, (1, 1)))
     assert (image.mode, image.size) == ("RGB", (1, 1))
+
+
+def _in(mode: str) -> tuple[Image.Image, Image.Image]:
+    """A picture in a mode, and what people see of it."""
+    seen = quadrants()
+    if mode in ("LA", "La", "RGBA", "RGBa", "PA"):
+        alpha = Image.linear_gradient("L").resize(seen.size)
+        source = seen.convert("L").convert("RGB") if mode in ("LA", "La") else seen
+        seen = Image.composite(source, Image.new("RGB", seen.size, "white"), alpha)
+        held = source.convert("RGBA")
+        held.putalpha(alpha)
+        if mode == "PA":
+            held, seen = source.quantize(8).convert("PA"), source
+        return held.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode)).convert(mode), seen
+    if mode.startswith("I") or mode == "F":
+        grey = np.asarray(seen.convert("L"))
+        depth = 1 if mode == "F" else 257
+        kind = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i4", "F": "=f4"}[mode]
+        raw = (grey.astype(np.int64) * depth).astype(kind).tobytes()
+        return Image.frombytes(mode, seen.size, raw), seen.convert("L").convert("RGB")
+    held = seen.convert(mode)
+    return held, held.convert("RGB")
+
+
+@pytest.mark.parametrize("mode", Image.MODES)
+def test_every_mode_of_pillow_is_seen_as_it_is(mode: str) -> None:
+    held, seen = _in(mode)
+    assert held.mode == mode
+    found = open_image(held)
+    assert found.mode == "RGB" and found.size == held.size
+    assert np.abs(np.asarray(found, int) - np.asarray(seen, int)).max() <= 6  # alpha that was multiplied is rounded
+
+
+def test_a_mode_without_a_way_to_rgb_is_named_and_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(*_: object) -> None:
+        raise ValueError("conversion from X to RGB not supported")
+
+    image = Image.new("HSV", (4, 4))
+    monkeypatch.setattr(image, "convert", convert, raising=False)
+    with pytest.raises(LionError, match="mode HSV") as error:
+        open_image(image)
+    assert "damaged" not in str(error.value) and "convert it" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("peak", "said"),
+    [(4095, "12 bits, save it with its values times 16"), (255, "8 bits, save it with its values times 257")]
+    + [(peak, None) for peak in (0, 8192, 65535)],
+)
+def test_few_bits_kept_in_16_are_told_once_and_kept(monkeypatch: pytest.MonkeyPatch, peak: int, said: str | None):
+    monkeypatch.setattr(images, "_TOLD", [])
+    buffer = io.BytesIO()
+    Image.fromarray(np.linspace(0, peak, 100).round().astype(np.uint16).reshape(10, 10)).save(buffer, "PNG")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = [open_image(buffer.getvalue()) for _ in range(3)]
+    assert [one.category for one in caught] == [LionWarning] * (said is not None)
+    assert said is None or said in str(caught[0].message)
+    assert np.asarray(found[2]).max() == round(peak / 65535 * 255)
 
 
 def test_a_plain_picture_comes_back_as_it_is() -> None:

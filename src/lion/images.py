@@ -21,7 +21,7 @@ from urllib.parse import unquote, unquote_to_bytes
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 
 MAX_MEGAPIXELS = 100
 """Larger pictures are refused before they are decoded: an RGB image of this size already takes 300 MB."""
@@ -58,6 +58,9 @@ class StoredImage(Protocol):
 
 ImageSource = str | Path | bytes | BinaryIO | StoredImage | np.ndarray | Image.Image
 
+_TOLD: list[str] = []
+"""The first picture that was found nearly black."""
+
 # Guards the one place that changes the process-wide warning filters.
 _warning_filters = threading.Lock()
 
@@ -66,7 +69,8 @@ def open_image(source: ImageSource) -> Image.Image:
     """Decode a picture and return it as a viewer shows it, mode RGB.
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, 16-bit grey is
-    scaled to 8 bits (not clipped), CMYK and palettes become RGB. Of a PIL image the current frame is taken; one that is
+    scaled to 8 bits (not clipped, nor stretched: 12 bits kept in 16 are dark, and warned of), CMYK and palettes become
+    RGB. Of a PIL image the current frame is taken; one that is
     plain RGB already comes back as it is, so calling this twice costs nothing.
 
     A PIL image that `Image.open` returned is turned as its file is. One made from it (`rotate`, `convert`, `crop`,
@@ -263,9 +267,29 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
     tiles = getattr(image, "tile", None)
     try:
         _load(image)
-        return _flatten(_upright(image), tiles[0][3] if tiles else None)
+        upright = _upright(image)
     except Exception as error:  # a damaged body: every format's decoder fails in its own way
         raise _damaged(name, error) from error
+    if upright.mode == "F" or upright.mode.startswith("I"):
+        _tell_if_dark(upright, name)
+    try:
+        return _flatten(upright, tiles[0][3] if tiles else None)
+    except Exception as error:  # a mode without a way to RGB, an entry of the header that makes no sense
+        raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB picture ({error}): convert it") from error
+
+
+def _tell_if_dark(image: Image.Image, name: str) -> None:
+    """Warn, once in a process, of integers that fill an eighth of their range at most, such as 12 bits kept in 16."""
+    peak = int(np.asarray(image).max(initial=0)) if image.mode != "F" else 0
+    if 0 < peak < 65536 // 8 and not _TOLD:
+        _TOLD.append(name)
+        times = 65535 // (2 ** peak.bit_length() - 1)
+        fix = f"if it holds {peak.bit_length()} bits, save it with its values times {times}"
+        warnings.warn(
+            f"{name} is nearly black: its largest value is {peak} of 65535; {fix} (other pictures like it are not named)",
+            LionWarning,
+            stacklevel=2,
+        )
 
 
 def _load(image: Image.Image) -> None:
@@ -323,7 +347,9 @@ def _flatten(image: Image.Image, rawmode: object) -> Image.Image:
     elif isinstance(transparent, tuple) and (rawmode == "RGB;16B" or max(transparent) > 255):
         image = image.copy()  # Pillow has the upper byte of each pixel alone
         image.info["transparency"] = tuple(value >> 8 for value in transparent)
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":
+        image = image.convert("LA")  # the one way that Pillow has
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     rgb = image.convert("RGB")

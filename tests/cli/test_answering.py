@@ -550,3 +550,25 @@ def test_a_copy_of_lion_mini_says_what_it_is(run, pictures, tmp_path, verb):
     known = "this model comes from lion-mini, which knows drawn scenes only (lion world); for photographs name another"
     assert ran.err == f"lion: note: {known} model with --model\n"
     assert ran.rows[0]["note"] == f"{known} model"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("two\nlines.png", r"two\nlines.png"),
+        ("bell\x07 and \x1b[2J.png", r"bell\x07 and \x1b[2J.png"),
+        ("tab\t.png", r"tab\t.png"),
+        ("line\u2028end.png", r"line\u2028end.png"),
+        ("Screenshot 5.00\u202fPM.png", "Screenshot 5.00\u202fPM.png"),  # as macOS writes it
+    ],
+)
+def test_a_name_with_control_characters_stays_in_its_line(run, says, checkpoint, pictures, tmp_path, name, shown):
+    says("a car")
+    (tmp_path / name).write_bytes(pictures[0].read_bytes())
+    (tmp_path / f"bad {name}").write_bytes(b"no picture")
+    ran = run("caption", pictures[0], tmp_path / name, tmp_path / f"bad {name}", "-m", checkpoint, "--no-tags")
+    assert ran.code == 2 and ran.out.splitlines()[1] == f"{tmp_path / shown}: a car" and len(ran.out.splitlines()) == 2
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"lion: error: {tmp_path}/bad {shown} is not a picture") and "\x1b" not in ran.err
+    rows = run("caption", tmp_path / name, "-m", checkpoint, "--no-tags", "--json").rows
+    assert rows[0]["image"] == str(tmp_path / name)

@@ -101,8 +101,8 @@ def test_work_of_unknown_length_has_a_bar_without_counts(stderr, terminal):
 
 def test_a_message_is_one_line(stderr):
     stream = stderr(False)
-    say("error", "two\nlines  of\ttext")
-    assert stream.getvalue() == "lion: error: two lines of text\n"
+    say("error", " two\n  lines  of\ttext\n\n")
+    assert stream.getvalue() == "lion: error: two lines  of\\ttext\n"
     assert sys.stderr is stream
 
 

@@ -60,7 +60,7 @@ def own(tmp_path):
 def test_one_word_is_told_as_one(own, tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"image": "a.png", "caption": "a red bxq"}))
     (note,) = dry_run(own)[0].notes
-    assert "no piece for 1 word of your texts and spells it (bxq); " in note and "learn to write it" in note
+    assert "no piece for 1 word of your answers and spells it (bxq); " in note and "learn to write it" in note
 
 
 def test_expressions_of_several_boxes_are_counted_and_told(own, tmp_path):
@@ -73,9 +73,28 @@ def test_expressions_of_several_boxes_are_counted_and_told(own, tmp_path):
     assert not [note for note in dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes if "several" in note]
 
 
+def test_only_words_that_are_to_be_written_count(own, tmp_path):
+    """Not those of questions and of phrases to be located, which the model reads."""
+    box = {"box": [0.1, 0.1, 0.9, 0.9]}
+    rows = [
+        {"image": "a.png", "question": "is the bxq red?", "answer": "yes"},
+        {"image": "a.png", "expression": "the dxq", "task": "rec", **box},
+        {"image": "a.png", "caption": "a gzq"},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (note,) = dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes
+    assert "spells it (gzq); " in note
+    rows.append({"image": "a.png", "expression": "the fzq", "task": "reg", **box})
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (note,) = dry_run(own.model_copy(update={"stage": "stage3"}))[0].notes
+    assert "spells them (gzq, fzq); " in note
+    (note,) = dry_run(own)[0].notes  # stage 1 trains neither
+    assert "spells it (gzq); " in note
+
+
 def test_users_are_told_before_the_first_step(own):
     with pytest.warns(
-        LionWarning, match=r"no piece for 12 words of your texts and spells them \(bxq, bzq, .*, gzq, \.\.\.\)"
+        LionWarning, match=r"no piece for 12 words of your answers and spells them \(bxq, bzq, .*, gzq, \.\.\.\)"
     ):
         train(own)
     estimate, _ = dry_run(own)

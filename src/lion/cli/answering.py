@@ -19,6 +19,7 @@ from lion.cli.options import Export, Images, Options, shared_options
 from lion.cli.output import (
     Meter,
     check_new,
+    in_a_line,
     leave,
     plan_saves,
     print_answer,
@@ -270,7 +271,7 @@ def _report_all(
         name += f"{answer.question}: " if len(answers) > 1 else ""
         code = max(code, report(answer, options, name, writes, saved, again=number > 0))
     if saved and not options.json:
-        say("note", f"{answers[0].image}: saved as {saved}")
+        say("note", in_a_line(f"{answers[0].image}: saved as {saved}"))
     return code
 
 
@@ -305,7 +306,7 @@ def report(
         say("note", answer.remark)
     if not answer.ok:
         wrong = f"{reason}, in the answer {answer.text!r}" if answer.text else f"{answer.question}: {reason}"
-        say("error", f"{answer.image}: {wrong}")
+        say("error", in_a_line(f"{answer.image}: {wrong}"))
         return 1
     return 0
 
@@ -313,5 +314,5 @@ def report(
 def say_failed(image: str | None, reason: str) -> int:
     """A line about a picture that could not be used; returns the exit code."""
     named = image is None or reason.startswith((f"{image} ", f"{image}:"))
-    say("error", reason if named else f"{image}: {reason}")
+    say("error", in_a_line(reason if named else f"{image}: {reason}"))
     return 2

@@ -14,6 +14,7 @@ from itertools import chain, count
 from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, TextIO
+from unicodedata import category
 
 from lion.errors import LionError, LionWarning
 
@@ -36,14 +37,16 @@ def say(kind: str, message: str) -> None:
     Where nobody reads it any more, as behind ``2>&1 | head``, the work goes on.
     """
     try:
-        print(f"lion: {kind}:", " ".join(message.split()), file=sys.stderr)
+        print(
+            f"lion: {kind}:", in_a_line(" ".join(filter(None, map(str.strip, message.splitlines())))), file=sys.stderr
+        )
     except BrokenPipeError:
         leave(sys.stderr)
 
 
 def in_a_line(name: str) -> str:
     """A name with its control characters escaped: a file's may hold the end of a line, or a terminal's commands."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+    return "".join(repr(letter)[1:-1] if category(letter) in ("Cc", "Zl", "Zp") else letter for letter in name)
 
 
 def quiet_libraries(debug: bool) -> None:

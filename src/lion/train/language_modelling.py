@@ -123,12 +123,13 @@ class LanguageModelling(Objective):
         datasets = [source.dataset for source in self.sources if isinstance(source, RecordSource)]
         records = [one for dataset in datasets for one in some(dataset.records, _LOOKED_AT)]
         found = []
-        texts = (text for one in records for text in (one.question, one.expression, *one.answers) if text)
+        written = {task for task in self.recipe.row.tasks if task is not Task.REC}  # whose answers are words
+        texts = (text for one in records if written & {one.task, *one.also} for text in one.answers)
         if spelt := spelt_words(texts, self.processor.tokenizer):
             count, them = ("1 word", "it") if len(spelt) == 1 else (f"{len(spelt)} words", "them")
             shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
             found.append(
-                f"{self.recipe.name}: the tokenizer has no piece for {count} of your texts and spells {them} "
+                f"{self.recipe.name}: the tokenizer has no piece for {count} of your answers and spells {them} "
                 f"({shown}); the frozen language model will hardly learn to write {them} (docs/finetuning.md)"
             )
         boxes: dict[tuple[object, str], set[object]] = {}
