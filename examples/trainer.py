@@ -22,7 +22,12 @@ parser.add_argument("--model", default=Path(lion.__file__).parent / "bundled" / 
 parser.add_argument("--steps", type=int, default=100)
 options = parser.parse_args()
 
-rows = [json.loads(line) for line in options.questions.read_text(encoding="utf-8").splitlines() if line.strip()]
+lines = [json.loads(line) for line in options.questions.read_text(encoding="utf-8").splitlines() if line.strip()]
+rows = [line for line in lines if {"image", "question", "answer"} <= line.keys()]
+if len(rows) < len(lines):
+    print(f"left out: {len(lines) - len(rows)} of {len(lines)} lines, without image, question or answer")
+if not rows:
+    parser.error("there is no line to train on; lion train reads captions and boxes, too")
 processor = AutoProcessor.from_pretrained(options.model)
 model = AutoModelForImageTextToText.from_pretrained(options.model, dtype=torch.float32)
 model.freeze()  # as the paper: Vision Encoder and language model stay as they are

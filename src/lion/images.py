@@ -285,11 +285,8 @@ def _tell_if_dark(image: Image.Image, name: str) -> None:
         _TOLD.append(name)
         times = 65535 // (2 ** peak.bit_length() - 1)
         fix = f"if it holds {peak.bit_length()} bits, save it with its values times {times}"
-        warnings.warn(
-            f"{name} is nearly black: its largest value is {peak} of 65535; {fix} (other pictures like it are not named)",
-            LionWarning,
-            stacklevel=2,
-        )
+        told = f"{name} is nearly black: its largest value is {peak} of 65535; {fix} (others like it are not named)"
+        warnings.warn(told, LionWarning, stacklevel=2)
 
 
 def _load(image: Image.Image) -> None:

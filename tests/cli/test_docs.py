@@ -117,6 +117,23 @@ def test_example_with_the_trainer(place, questions, monkeypatch, capsys):
     assert tuned(place / "out") and not tuned(place / "out") & {"vision_encoder", "language_model"}
 
 
+@pytest.mark.parametrize("example", ["trainer", "peft_lora"])
+def test_examples_name_the_lines_that_they_leave_out(place, questions, monkeypatch, capsys, example):
+    if example == "peft_lora":
+        pytest.importorskip("peft")
+    asked = (place / "mine.jsonl").read_text(encoding="utf-8")
+    others = json.dumps({"image": "scene.png", "caption": "a kite"}) + "\n"
+    monkeypatch.setattr(sys, "argv", [f"{example}.py", "mine.jsonl", "out", "--steps", "1"])
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    (place / "mine.jsonl").write_text(asked + others + others, encoding="utf-8")
+    runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
+    assert "left out: 2 of 3 lines" in capsys.readouterr().out and tuned(place / "out")
+    (place / "mine.jsonl").write_text(others, encoding="utf-8")
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
+    assert "lion train reads captions" in capsys.readouterr().err
+
+
 def test_example_with_peft(place, questions, monkeypatch, capsys):
     pytest.importorskip("peft")
     monkeypatch.setattr(sys, "argv", ["peft_lora.py", "mine.jsonl", "out", "--steps", "2"])

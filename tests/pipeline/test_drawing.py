@@ -26,6 +26,19 @@ def coloured(image, colour):
     return columns.min(), rows.min(), columns.max(), rows.max()
 
 
+def test_what_holds_a_picture_is_drawn_and_saved(pipeline, picture, tmp_path):
+    look = pipeline.look(picture)
+    picture.save(tmp_path / "given.png")
+    for number, held in enumerate((look, picture, tmp_path / "given.png", np.asarray(picture))):
+        save_picture(held, tmp_path / f"{number}.png")
+        assert np.array_equal(Image.open(tmp_path / f"{number}.png"), picture)
+        assert np.array_equal(annotate(held, text="a car"), annotate(picture, text="a car"))
+    with pytest.raises(LionError, match=r"annotate\(look, answer.boxes"):
+        save_picture(pipeline.tags(look), tmp_path / "answer.png")
+    with pytest.raises(LionError, match="not int"):
+        save_picture(3, tmp_path / "none.png")
+
+
 def test_the_frame_lies_on_the_box():
     drawn = annotate(Image.new("RGB", (400, 300), "gray"), [labelled("", 0.25, 0.5, 0.75, 1.0)])
     assert drawn.size == (400, 300)

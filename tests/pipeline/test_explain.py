@@ -1,6 +1,8 @@
 """Why an answer came: attention weights that are the modules' own, gates that are the router's, and a plot of both."""
 
+import io
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,16 @@ def test_a_part_that_the_model_does_not_read_has_no_map(pipeline, picture, tmp_p
                 assert "not part of this model" in (tmp_path / "why.svg").read_text()
     finally:
         model.config.visual_inputs = usual
+
+
+def test_a_notebook_shows_the_plot_or_the_picture(pipeline, picture, monkeypatch):
+    explanation = pipeline.explain(picture, "what is it?")
+    if find_spec("matplotlib"):
+        plot = Image.open(io.BytesIO(explanation._repr_png_()))
+        assert plot.format == "PNG" and plot.width > 1000
+    monkeypatch.setattr("lion.pipeline.explanation.find_spec", lambda name: None)
+    plain = Image.open(io.BytesIO(explanation._repr_png_()))
+    assert plain.format == "PNG" and plain.height > plain.width * picture.height / picture.width  # the answer below
 
 
 def test_what_cannot_be_explained_says_so(pipeline, picture):

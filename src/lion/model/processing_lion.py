@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
-from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import BatchFeature, GenerationConfig, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.image_utils import ImageInput
 from transformers.processing_utils import ImagesKwargs, ProcessingKwargs, TextKwargs
 
@@ -214,6 +214,9 @@ class LionProcessor(ProcessorMixin):
     def _settings(self, kwargs: Any) -> tuple[TextSettings, dict[str, Any]]:
         """Those of the prompts, and the image processor's keywords. Raises: LionError for what cannot be."""
         for name in kwargs.keys() - KEYWORDS:
+            if name not in OTHERS and hasattr(GenerationConfig(), name):
+                own = f"generate_kwargs={{{name!r}: {kwargs[name]!r}}}"
+                raise LionError(f"{name} is for generate, not for the processor; in transformers' pipeline write {own}")
             if name not in OTHERS:
                 raise LionError(f"LION's processor has no keyword {name!r}; see the signature of its call")
             if kwargs.pop(name):

@@ -11,8 +11,7 @@ from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import BatchDecoder, Decoder, EngineDecoder, TransformersDecoder
 from lion.pipeline.drawing import annotate, save_picture
 from lion.pipeline.evidence import Evidence, EvidenceCache, Look
-from lion.pipeline.explain import Explanation
-from lion.pipeline.explanation_plot import check_explanation_plot, save_explanation
+from lion.pipeline.explanation import Explanation, check_explanation_plot, save_explanation
 from lion.pipeline.export import export
 from lion.pipeline.pipeline import LionPipeline
 from lion.pipeline.prepare import Prompt, prepare

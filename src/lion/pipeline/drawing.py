@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -71,14 +72,29 @@ class _Pen:
         return round(box[2]) + 2 * self.pad, round(box[3]) + 2 * self.pad
 
 
-def annotate(image: ImageSource, boxes: Sequence[LabelledBox] = (), text: str = "") -> Image.Image:
+class Opened(Protocol):
+    """What holds an opened picture: a Look, an Explanation."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, RGB."""
+
+
+def _opened(image: ImageSource | Opened) -> Image.Image:
+    held = getattr(image, "image", None)
+    if hasattr(image, "boxes"):
+        raise LionError("an answer is no picture: annotate(look, answer.boxes, answer.text) makes one")
+    return held if isinstance(held, Image.Image) else open_image(cast("ImageSource", image))
+
+
+def annotate(image: ImageSource | Opened, boxes: Sequence[LabelledBox] = (), text: str = "") -> Image.Image:
     """Draw every box with its label, and ``text`` in a strip under the picture, on a new RGB picture.
 
-    The picture is taken as people see it, as boxes are (:func:`lion.images.open_image`).
+    The picture, or that of a look, is taken as people see it, as boxes are (:func:`lion.images.open_image`).
 
     Raises: LionError if it is no picture, or with its letters would take more than twice the pixels one may have.
     """
-    image = open_image(image)
+    image = _opened(image)
     factor = max(1, -(-SMALLEST_SIDE // max(image.size)))
     picture = image
     if factor > 1:
@@ -116,17 +132,18 @@ def preview(image: Image.Image, boxes: Sequence[LabelledBox] = (), text: str = "
     return buffer.getvalue()
 
 
-def save_picture(image: Image.Image, path: str | Path) -> None:
-    """Write a picture atomically, in the format its name ends in.
+def save_picture(image: ImageSource | Opened, path: str | Path) -> None:
+    """Write a picture, or that of a look, atomically, in the format its name ends in.
 
-    Raises: LionError if the format is not one of png, jpg, jpeg and webp, or the place cannot be written.
+    Raises: LionError if it is no picture, the format is not one of png, jpg, jpeg and webp, or the place cannot be
+        written.
     """
-    target = Path(path)
+    picture, target = _opened(image), Path(path)
     if target.suffix.lower() not in SAVED:
         raise LionError(f"cannot save '{path}': the name must end in {', '.join(SAVED)}")
     buffer = io.BytesIO()
     try:
-        image.save(buffer, SAVED[target.suffix.lower()])
+        picture.save(buffer, SAVED[target.suffix.lower()])
     except (OSError, ValueError) as error:  # a side longer than the format allows
         raise LionError(f"cannot save '{path}': {error}; a .png may be of any size") from error
     try:

@@ -9,102 +9,22 @@ the prompt's), L task levels, K adapters, D language-model width.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from math import isqrt
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
 from lion.model.mixture_of_adapters import TaskLevel
 from lion.pipeline.continuous import Parts
+from lion.pipeline.explanation import AttentionMap, Explanation, Gates
 from lion.pipeline.prepare import prepare
 from lion.pipeline.read import Answer
 from lion.pipeline.request import Request
-
-ADAPTERS = ("region", "image")
-"""In the order of the router's K, named as the levels that they were trained at."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AttentionMap:
-    """How cross-attention to the picture is shared out; ``patches`` and ``cls`` add up to 1."""
-
-    patches: np.ndarray
-    """(rows, columns) float32: the share of each patch, which together cover the picture."""
-    cls: float
-    """The share of the Vision Encoder's CLS token, which stands for no place."""
-
-    def to_json(self) -> dict[str, Any]:
-        """``patches``, rows from the top, to 6 decimals, and ``cls``."""
-        rows = [[round(share, 6) for share in row] for row in self.patches.tolist()]
-        return {"patches": rows, "cls": round(self.cls, 6)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gates:
-    """The router's gates of every block of the language model, each D channels."""
-
-    blocks: tuple[str, ...]
-    """``encoder 1``, ... ``decoder 1``, ...: the blocks, in the order in which an answer passes them."""
-    mean: np.ndarray
-    """(blocks, L, K) float32: the mean over channels, for level l of :class:`TaskLevel` and adapter k of ADAPTERS."""
-    low: np.ndarray
-    high: np.ndarray
-    """The same shape: the channels' 10th and 90th percentile."""
-
-    def to_json(self) -> dict[str, Any]:
-        """``blocks``, and by level and adapter the ``mean``, ``low`` and ``high`` of each block, to 4 decimals."""
-        statistics = {"mean": self.mean, "low": self.low, "high": self.high}
-        levels = {
-            level.name.lower(): {
-                adapter: {name: _rounded(values[:, level, k]) for name, values in statistics.items()}
-                for k, adapter in enumerate(ADAPTERS)
-            }
-            for level in TaskLevel
-        }
-        return {"blocks": list(self.blocks), **levels}
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(value, 4) for value in values.tolist()]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
-    """An answer, and what led to it."""
-
-    answer: Answer
-    image: Image.Image
-    """The picture, RGB."""
-    level: TaskLevel
-    """The task level at which it was answered."""
-    read: Mapping[str, float]
-    """What the answer was read from: the shares of ``qformer``, ``aggregator`` and ``text`` (tags and instruction) in
-    the decoder's cross-attention, mean over its blocks, heads and the answer's tokens; they add up to 1."""
-    aggregator: AttentionMap | None
-    """Where the aggregator's tokens come from: mean over its blocks and heads of the weights with which cross-attention
-    reads the shallower taps. A token counts by how much of it was read, as in ``read``, so the map differs from answer
-    to answer, though the tokens do not. None where ``visual_inputs`` leaves the part out."""
-    qformer: AttentionMap | None
-    """The same of the Q-Former: mean over its layers that cross-attend, and their heads, of the weights with which the
-    queries read the deepest tap; a query counts by how much of it was read."""
-    gates: Gates
-
-    def to_json(self) -> dict[str, Any]:
-        """Keys ``level``, ``read``, ``aggregator``, ``qformer`` and ``gates``; the answer has its own."""
-        return {
-            "level": self.level.name.lower(),
-            "read": {part: round(share, 6) for part, share in self.read.items()},
-            "aggregator": self.aggregator and self.aggregator.to_json(),
-            "qformer": self.qformer and self.qformer.to_json(),
-            "gates": self.gates.to_json(),
-        }
 
 
 def explain(parts: Parts, request: Request, answer: Answer) -> Explanation:

@@ -67,7 +67,8 @@ def check_export(path: str | Path, images: Sequence[str | None], verb: Verb | No
         raise LionError(f"cannot export to '{path}': the name must end in {', '.join(FORMATS)}")
     if kind in (".coco.json", ".yolo"):
         if verb not in (None, Verb.LOCATE, Verb.DESCRIBE):
-            raise LionError(f"'{path}' holds boxes, and {verb} gives none; name a .csv or .jsonl file")
+            fix = "name a .csv or .jsonl file, or ask for both with lion annotate --do ... --coco"
+            raise LionError(f"'{path}' holds boxes, and {verb} gives none; {fix}")
         names = _names(images)
         if kind == ".yolo" and (twice := _twice(_label_file(name) for name in names.values())):
             raise LionError(f"'{path}' needs pictures of different names, but two are {twice}; rename one")

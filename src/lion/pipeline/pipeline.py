@@ -28,7 +28,8 @@ from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, encode_images, tag_images
-from lion.pipeline.explain import Explanation, explain
+from lion.pipeline.explain import explain
+from lion.pipeline.explanation import Explanation
 from lion.pipeline.read import Answer, Candidate, Writer
 from lion.pipeline.request import (
     DecodingPreset,
@@ -113,8 +114,7 @@ class LionPipeline:
                 lion-mini.
             device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for a GPU if there is one.
             dtype: None for the checkpoint's own (never float16), and for float32 on a CPU below 4 GB of weights.
-            tagger: a tagger's folder or Hub id, or the model whose tagger is to be used (``lion-mini``); None for the
-                model's own.
+            tagger: a tagger, or the model whose tagger is to be used (``lion-mini``); None for the model's own.
             batch_size: pictures, or prompts, that go through the model together.
             decoding: a preset of :data:`DECODING`: ``lion``, ``official``, ``short``, ``boxes`` or ``greedy``.
 
@@ -132,7 +132,7 @@ class LionPipeline:
 
     @property
     def about(self) -> str | None:
-        """What whoever asks the model about a picture should know: that it knows drawn scenes only."""
+        """What whoever asks the model about a picture should know; None if nothing."""
         return about(self.name, self.model.config.domain)
 
     def __getstate__(self) -> dict[str, Any]:
