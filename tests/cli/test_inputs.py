@@ -29,12 +29,18 @@ def test_a_folders_pictures_are_those_that_pillow_reads(folder):
 def test_what_is_left_out_of_a_folder_is_named_in_one_line(folder):
     for name in ("notes.txt", "clip.mp4", ".DS_Store", ".hidden.png", "page.pdf", "plot.eps", "none"):
         (folder / name).write_text("x")
-    (folder / "more.png").mkdir()
+    (folder / "more.png" / "deep").mkdir(parents=True)
+    (folder / ".thumbnails").mkdir()
+    for path in (folder / "more.png" / "deep" / "z.png", folder / ".thumbnails" / "a.png"):
+        Image.new("RGB", (8, 8)).save(path)
+    (folder / "more.png" / "deep" / "read.me").write_text("x")
+    (folder / "again").symlink_to(folder)
     pictures, notes = expand([str(folder), str(folder / "a.png")])
-    assert pictures == expand([str(folder)])[0]
+    assert pictures == expand([str(folder)])[0] and str(folder / "more.png" / "deep" / "z.png") in pictures
+    assert not [path for path in pictures if "again" in path or "thumbnails" in path]
     assert notes == [
-        f"{folder}: left out as hidden: .DS_Store, .hidden.png; as folders: more.png/; "
-        "as no pictures by their names: clip.mp4, none, notes.txt and 2 more",
+        f"{folder}: left out as hidden: .DS_Store, .hidden.png, .thumbnails/; as links: again/; "
+        "as no pictures by their names: clip.mp4, more.png/deep/read.me, none and 3 more",
         f"named more than once, and answered once: {folder / 'a.png'}",
     ]
 
@@ -94,9 +100,10 @@ def test_a_picture_is_no_question_whatever_its_ending(folder, monkeypatch):
 
 def test_the_note_stands_on_stderr(run, says, checkpoint, pictures):
     says("a car")
+    (pictures[0].parent / "notes.txt").write_text("x")
     ran = run("caption", pictures[0].parent, "-m", checkpoint, "--json")
-    assert ran.code == 0 and len(ran.rows) == 2
-    assert ran.err == f"lion: note: {pictures[0].parent}: left out as folders: more/\n"
+    assert ran.code == 0 and len(ran.rows) == 3
+    assert ran.err == f"lion: note: {pictures[0].parent}: left out as no pictures by their names: notes.txt\n"
 
 
 def test_content_is_answered_and_named_in_short(run, says, checkpoint, pictures):

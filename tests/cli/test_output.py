@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import time
 
@@ -78,6 +79,25 @@ def test_where_there_is_no_terminal_a_run_says_now_and_then_how_far_it_is(stderr
     assert [" ".join(line.split()) for line in stream.getvalue().splitlines()] == [
         " ".join(line.split()) for line in said[:lines]
     ]
+
+
+def test_a_line_says_how_long_it_will_last(stderr, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rich.progress.Progress.get_time", lambda self: now[0], raising=False)
+    monkeypatch.setattr("rich.console.Console.get_time", lambda self: now[0], raising=False)
+    stream = stderr(False)
+    with Meter("drawing", 1000) as meter:
+        for _ in range(20):
+            now[0] += 2
+            meter.advance(10)
+    with Meter("drawing", None) as meter:
+        for _ in range(20):
+            now[0] += 2
+            meter.advance(10)
+    first, endless = stream.getvalue().splitlines()
+    assert re.fullmatch(r"lion: note: drawing, 150 of 1000, 0:02:[0-9]{2} left", first)
+    assert endless == "lion: note: drawing, 150"
 
 
 def test_an_error_takes_the_bar_down(stderr):

@@ -47,7 +47,10 @@ def caption(images: Images, export: Export = None, *, options: Options) -> None:
 def ask(
     words: Annotated[
         list[str],
-        typer.Argument(metavar='IMAGE... "QUESTION"', help="Pictures (files, folders, patterns), the question last."),
+        typer.Argument(
+            metavar='IMAGE... "QUESTION"',
+            help="Pictures (files, folders with all below them, patterns), the question last.",
+        ),
     ],
     export: Export = None,
     *,
@@ -62,7 +65,10 @@ def ask(
 def locate(
     words: Annotated[
         list[str],
-        typer.Argument(metavar='IMAGE... "PHRASE"', help="Pictures (files, folders, patterns), the phrase last."),
+        typer.Argument(
+            metavar='IMAGE... "PHRASE"',
+            help="Pictures (files, folders with all below them, patterns), the phrase last.",
+        ),
     ],
     more: Annotated[
         list[str] | None, typer.Option("--and", metavar='"PHRASE"', help="One more phrase; may be given several times.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
@@ -29,8 +28,8 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Every picture meant, once, and lines on what was left out.
 
     Pictures come in the order given, folders and patterns sorted. A name that matches nothing stays, and opening it
-    raises the reason. In a folder a picture is what has an ending that Pillow reads; a file named outright is tried
-    whatever its name.
+    raises the reason. In a folder, and in those below it, a picture is what has an ending that Pillow reads; a file
+    named outright is tried whatever its name.
 
     Raises: LionError if a name is empty.
     """
@@ -65,23 +64,27 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _pictures_in(folder: str) -> tuple[list[str], list[str]]:
-    """The pictures of a folder, not of folders in it, sorted; and a line about the rest, if there is any."""
-    entries: list[Path] = []
-    with suppress(OSError):  # opening it raises the reason
-        entries = sorted(Path(folder).iterdir(), key=str)
-    kinds: dict[str, list[str]] = {"hidden": [], "folders": [], "no pictures by their names": []}
+    """The pictures of a folder and of those in it, sorted; and a line about the rest, if there is any."""
+    kinds: dict[str, list[str]] = {"hidden": [], "links": [], "not readable": [], "no pictures by their names": []}
     pictures = []
-    for entry in entries:
-        if entry.name.startswith("."):
-            kinds["hidden"].append(entry.name)
-        elif os.path.isdir(entry):
-            kinds["folders"].append(entry.name + os.sep)
-        elif is_picture(entry):
-            pictures.append(str(entry))
-        else:
-            kinds["no pictures by their names"].append(entry.name)
-    rest = "; as ".join(f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names)
-    return pictures, [f"{folder}: left out as {rest}"] if pictures and rest else []
+    unreadable = kinds["not readable"]
+    for place, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
+        inside = Path(place)
+        kinds["hidden"] += [f"{inside / name}{os.sep}" for name in folders if name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        kinds["links"] += [f"{inside / name}{os.sep}" for name in folders if (inside / name).is_symlink()]
+        for path in (inside / name for name in files):
+            if path.name.startswith("."):
+                kinds["hidden"].append(str(path))
+            elif is_picture(path):
+                pictures.append(str(path))
+            else:
+                kinds["no pictures by their names"].append(str(path))
+    below = {
+        kind: sorted(name.removeprefix(f"{Path(folder)}{os.sep}") for name in names) for kind, names in kinds.items()
+    }
+    rest = "; as ".join(f"{kind}: {_listed(names)}" for kind, names in below.items() if names)
+    return sorted(pictures), [f"{folder}: left out as {rest}"] if pictures and rest else []
 
 
 def is_picture(path: Path) -> bool:
@@ -128,8 +131,7 @@ def _check_folder_or_pattern(name: str) -> None:
 
     if os.path.isdir(name):
         os.listdir(name)  # or says why not
-        hint = f"name another, or those of its folders: '{os.path.join(name, '**', '*.png')}'"
-        raise LionError(f"{name}: the folder holds no pictures (.png, .jpg and what else Pillow reads); {hint}")
+        raise LionError(f"{name}: the folder holds no pictures (.png, .jpg and what else Pillow reads); name another")
     if has_magic(name) and not os.path.lexists(name) and path_of(name):
         raise LionError(f"{name}: no file matches this pattern; check it")
 

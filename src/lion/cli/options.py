@@ -45,7 +45,10 @@ def known_device(name: str | None) -> str | None:
 
 
 Images = Annotated[
-    list[str], typer.Argument(metavar="IMAGE", help="Pictures: files, folders, or quoted patterns like '*.jpg'.")
+    list[str],
+    typer.Argument(
+        metavar="IMAGE", help="Pictures: files, folders with all below them, or quoted patterns like '*.jpg'."
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock, Timer
@@ -19,6 +20,8 @@ from unicodedata import category
 from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from lion.pipeline import Answer, Look
 
 PROGRESS_AFTER = 2.0
@@ -143,8 +146,8 @@ def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool
 
 
 class Meter:
-    """Progress bars on a terminal's stderr that appear once the work has lasted, with the time left; elsewhere `watch`
-    prints a line now and then.
+    """Progress bars on a terminal's stderr that appear once the work has lasted; elsewhere a line now and then. Both
+    say how much time is left.
 
     Args:
         what: the task; None where `watch` names tasks as they begin.
@@ -169,7 +172,7 @@ class Meter:
             redirect_stderr=False,
             speed_estimate_period=60,
         )
-        self._tasks: dict[str, progress.TaskID] = {}
+        self._tasks: dict[str, TaskID] = {}
         if what is not None:
             self._task = self._bar.add_task(what, total=total)
         self._lock = Lock()
@@ -181,6 +184,7 @@ class Meter:
     def advance(self, count: int = 1) -> None:
         """Note ``count`` more done."""
         self._bar.advance(self._task, count)
+        self._say_now_and_then(self._task)
 
     def watch(self, task: str, done: int, total: int, row: Mapping[str, Any] = {}, /) -> None:
         """Show how much of a task is done, its loss and its speed where the row has them; a finished task's bar goes.
@@ -192,11 +196,19 @@ class Meter:
         shown = f"{task}  loss {row['loss']:.3f}" if "loss" in row else task
         shown += f"  {row['samples_per_second']:.0f}/s" if "samples_per_second" in row else ""
         self._bar.update(self._tasks[task], completed=done, description=shown)
-        if time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + LINE_EVERY
-            say("note", f"{shown}, {done} of {total}")
+        self._say_now_and_then(self._tasks[task])
         if done >= total:
             self._bar.remove_task(self._tasks.pop(task))
+
+    def _say_now_and_then(self, number: TaskID) -> None:
+        """A line about a task, its time left included, where there is no bar to show it."""
+        if time.monotonic() < self._next_line:
+            return
+        self._next_line = time.monotonic() + LINE_EVERY
+        task = next(task for task in self._bar.tasks if task.id == number)
+        of = f" of {task.total:.0f}" if task.total is not None else ""
+        left = f", {timedelta(seconds=round(task.time_remaining))} left" if (task.time_remaining or 0) > 1 else ""
+        say("note", f"{task.description}, {task.completed:.0f}{of}{left}")
 
     @contextmanager
     def aside(self) -> Iterator[None]:
