@@ -75,17 +75,13 @@ def test_where_there_is_no_terminal_a_run_says_now_and_then_how_far_it_is(stderr
     with Meter() as meter:
         for step, now[0] in enumerate((1, 29, 31, 32, 60, 62), start=1):
             meter.watch("stage1", step, 6, {"loss": 1.25, "samples_per_second": 40.0})
-    said = [f"lion: note: stage1  loss 1.250  40/s, {step} of 6" for step in (3, 6)]
-    assert [" ".join(line.split()) for line in stream.getvalue().splitlines()] == [
-        " ".join(line.split()) for line in said[:lines]
-    ]
+    said = [f"lion: note: stage1  loss 1.250  40/s, {words}" for words in ("3 of 6, 0:00:06 left", "6 of 6")]
+    assert stream.getvalue().splitlines() == said[:lines]
 
 
 def test_a_line_says_how_long_it_will_last(stderr, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    monkeypatch.setattr("rich.progress.Progress.get_time", lambda self: now[0], raising=False)
-    monkeypatch.setattr("rich.console.Console.get_time", lambda self: now[0], raising=False)
     stream = stderr(False)
     with Meter("drawing", 1000) as meter:
         for _ in range(20):

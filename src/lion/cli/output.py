@@ -171,6 +171,7 @@ class Meter:
             redirect_stdout=False,
             redirect_stderr=False,
             speed_estimate_period=60,
+            get_time=time.monotonic,
         )
         self._tasks: dict[str, TaskID] = {}
         if what is not None:
@@ -207,7 +208,7 @@ class Meter:
         self._next_line = time.monotonic() + LINE_EVERY
         task = next(task for task in self._bar.tasks if task.id == number)
         of = f" of {task.total:.0f}" if task.total is not None else ""
-        left = f", {timedelta(seconds=round(task.time_remaining))} left" if (task.time_remaining or 0) > 1 else ""
+        left = f", {timedelta(seconds=round(seconds))} left" if (seconds := task.time_remaining) else ""
         say("note", f"{task.description}, {task.completed:.0f}{of}{left}")
 
     @contextmanager
