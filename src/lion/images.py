@@ -274,8 +274,10 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
         _tell_if_dark(upright, name)
     try:
         return _flatten(upright, tiles[0][3] if tiles else None)
-    except Exception as error:  # a mode without a way to RGB, an entry of the header that makes no sense
-        raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB picture ({error}): convert it") from error
+    except Exception as error:  # an entry of the header that makes no sense, no memory
+        if "conversion" in str(error):
+            raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB ({error}): convert it") from error
+        raise _damaged(name, error) from error
 
 
 def _tell_if_dark(image: Image.Image, name: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lion.images import open_image
 from lion.serve import page
 from lion.serve.settings import Settings, digest
-from tests.serve.conftest import client_of
+from tests.serve.conftest import client_of, data_url, encoded
 
 KEY = {"Authorization": "Bearer secret"}
 
@@ -48,10 +48,22 @@ def test_a_copy_of_lion_mini_is_known_as_such(client, pipeline, url, monkeypatch
     assert client.post("/v1/lion/caption", {"image": url}).json()["answers"][0]["note"] == known
 
 
+def test_the_server_shows_what_a_browser_cannot(client, picture):
+    large = picture.resize((1500, 1000))
+    shown = client.post("/page/preview", {"image": data_url(encoded(large, "TIFF"), "tiff")}).json()["image"]
+    assert shown.startswith("data:image/png;base64,") and open_image(shown).size == (1024, 683)
+    for bad in (data_url(b"no picture"), "https://nobody.example/a.png", "data:image/png;base64,!"):
+        answer = client.post("/page/preview", {"image": bad})
+        assert answer.status_code == 400 and answer.json()["error"]["message"]
+    assert client.post("/page/preview", {}).status_code == 400
+
+
 def test_with_keys_the_page_comes_without_one_and_all_else_does_not(pipeline):
     with client_of(pipeline, keys={digest("secret"): "ours"}, requests_per_minute=2) as client:
         assert [client.get(path).status_code for path in sorted(page.PATHS)] == [200] * len(page.PATHS)
-        assert client.get("/page/scenes/0").status_code == 401
+        assert (
+            client.get("/page/scenes/0").status_code == client.post("/page/preview", {"image": ""}).status_code == 401
+        )
         assert client.get("/page/scenes/0", headers=KEY).status_code == 200
 
 

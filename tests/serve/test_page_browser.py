@@ -268,9 +268,13 @@ def test_clear_words_when_it_fails(browser, server, tmp_path):
     with opened(browser, server) as page:
         page.set_input_files("#file", str(tmp_path / "bad.png"))
         page.wait_for_selector("#problem:not([hidden])")
-        assert "cannot be opened as a picture" in page.locator("#problem").inner_text()
+        assert "The image is not a PNG" in page.locator("#problem").inner_text()
         page.set_input_files("#file", str(tmp_path / "large.png"))
         until(page, "document.getElementById('problem-text').innerText.includes('megapixels')")
+        Image.open(SCENE).save(tmp_path / "scene.tiff")
+        upload(page, tmp_path / "scene.tiff")  # which no browser but one shows
+        assert page.locator("#picture").evaluate("(picture) => picture.naturalWidth") == Image.open(SCENE).width
+        assert page.locator("#picture").get_attribute("src").startswith("data:image/png")
         upload(page)
         page.locator("input[value=ask]").check(force=True)
         page.fill("#text", "")

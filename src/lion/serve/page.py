@@ -10,9 +10,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from lion.serve.errors import HttpError
-from lion.serve.serving import serving_of
+from lion.serve.serving import serving_of, within
 from lion.world.draw import render
 from lion.world.scene import scene
 
@@ -60,12 +61,29 @@ async def scenes(request: Request, sheet: int) -> dict[str, Any]:
     return {"model": serving.name, "about": known, "scenes": await asyncio.to_thread(_drawn, sheet % SHEETS)}
 
 
+class Picture(BaseModel):
+    """A picture, as all routes take it."""
+
+    image: str
+
+
+@router.post("/page/preview")
+async def preview(request: Request, body: Picture) -> dict[str, str]:
+    """A picture of a format that the browser cannot show, such as TIFF, as the PNG that it can."""
+    serving = serving_of(request)
+    png = await within(request, serving.settings.deadline, serving.pictures.preview(body.image))
+    return {"image": _url(png)}
+
+
+def _url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 @lru_cache(maxsize=8)
 def _drawn(sheet: int) -> list[dict[str, str]]:
     found = []
     for number in range(SCENES * sheet, SCENES * (sheet + 1)):
         drawn, buffer = scene("val", number), io.BytesIO()
         render(drawn, SIDE).save(buffer, "PNG")
-        url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-        found.append({"name": f"Drawn scene {number + 1}: {drawn.theme}", "image": url})
+        found.append({"name": f"Drawn scene {number + 1}: {drawn.theme}", "image": _url(buffer.getvalue())})
     return found

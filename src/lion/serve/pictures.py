@@ -6,11 +6,12 @@ ones wait, still encoded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, nullcontext
 from multiprocessing import get_context
+from typing import TypeVar
 
 from lion.errors import LionError
 from lion.images import content
@@ -20,6 +21,9 @@ from lion.serve import pixels
 from lion.serve.fetch import fetch
 from lion.serve.settings import Settings
 from lion.tagging import RamTagger
+
+
+T = TypeVar("T")
 
 
 def squashes_of(pipeline: LionPipeline) -> tuple[pixels.Squash | None, pixels.Squash | None]:
@@ -78,14 +82,22 @@ class Pictures:
         most = self.settings.body_mb * 2**20
         return await asyncio.to_thread(fetch, url, self.settings.hosts, most, self.settings.body_seconds)
 
+    async def preview(self, url: str) -> bytes:
+        """A small PNG of a picture that a browser cannot show. Raises: as :meth:`opened`."""
+        return await self._in_a_process(pixels.preview, await self._read(url))
+
     async def _decode(self, data: bytes) -> Look:
+        size, hash, (image, tagger_image) = await self._in_a_process(pixels.decode, data, self.squashes)
+        return SquashedLook(image, None, hash, tagger_image=tagger_image, picture_size=size)
+
+    async def _in_a_process(self, work: Callable[..., T], data: bytes, *rest: object) -> T:
+        """What a function of a picture's bytes and the limits gives."""
         settings = self.settings
         for _ in range(2):
             pool = self._pool
             try:
-                future = pool.submit(pixels.decode, data, settings.megapixels, settings.decode_seconds, self.squashes)
-                size, hash, (image, tagger_image) = await asyncio.wrap_future(future)
-                return SquashedLook(image, None, hash, tagger_image=tagger_image, picture_size=size)
+                future = pool.submit(work, data, settings.megapixels, settings.decode_seconds, *rest)
+                return await asyncio.wrap_future(future)
             except BrokenProcessPool:  # by this picture, or another: once more
                 if self._pool is pool:
                     self._pool = self._new_pool()

@@ -2,11 +2,13 @@
 Loads no torch.
 """
 
+import io
 import os
 import resource
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import parent_process
 from types import FrameType
 
@@ -17,6 +19,9 @@ from lion.images import image_hash, open_image, stored_size
 
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 """Of PNG, JPEG, GIF, BMP and TIFF; WebP and AVIF have theirs further on."""
+
+PREVIEW_SIDE = 1024
+"""Pixels that a preview has each way, at most."""
 
 BLOCK = 4096
 """Bytes that a decoder is given at a time: between two of them it can be stopped."""
@@ -66,7 +71,26 @@ def decode(
     data: bytes, megapixels: int, seconds: float, squashes: Sequence[Squash | None]
 ) -> tuple[tuple[int, int], str, list[Image.Image]]:
     """(width, height), the hash of the pixels, and what becomes of the picture: the square for each squash, all of it
-    for None.
+    for None. Raises: as :func:`opened`.
+    """
+    with opened(data, megapixels, seconds) as image:
+        images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
+        return image.size, image_hash(image), images
+
+
+def preview(data: bytes, megapixels: int, seconds: float) -> bytes:
+    """A small PNG of the picture. Raises: as :func:`opened`."""
+    with opened(data, megapixels, seconds) as image:
+        small = image.copy()
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        buffer = io.BytesIO()
+        small.save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+@contextmanager
+def opened(data: bytes, megapixels: int, seconds: float) -> Iterator[Image.Image]:
+    """A picture to work on.
 
     A small file can keep a decoder busy for hours. One that takes more than ``seconds`` of CPU time is stopped between
     two blocks; if it does not come to the end of one, the process is ended.
@@ -77,9 +101,7 @@ def decode(
     signal.setitimer(signal.ITIMER_VIRTUAL, 3 * seconds)  # nobody handles its signal
     try:
         check(data, megapixels)
-        image = open_image(data)
-        images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
-        return image.size, image_hash(image), images
+        yield open_image(data)
     except MemoryError as error:
         raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error
     except TimeoutError as error:

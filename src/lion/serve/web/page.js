@@ -83,9 +83,12 @@ function askForKey(again) {
 
 async function picture(url) {
   try {
-    await stage.show(url);
-  } catch {
-    return fail(new Problem("This cannot be opened as a picture. PNG, JPEG, GIF, WebP and AVIF can.", 400));
+    await stage.show(url).catch(async () => {
+      const { image } = await call("page/preview", { image: url }); // such as TIFF: the server shows what it reads
+      await stage.show(image);
+    });
+  } catch (error) {
+    return fail(error, () => picture(url));
   }
   Object.assign(now, { image: url, found: [], tags: [], asked: null, said: null, rounds: [] });
   clear();
