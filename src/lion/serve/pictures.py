@@ -22,7 +22,6 @@ from lion.serve.fetch import fetch
 from lion.serve.settings import Settings
 from lion.tagging import RamTagger
 
-
 T = TypeVar("T")
 
 
