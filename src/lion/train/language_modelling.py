@@ -31,6 +31,7 @@ from lion.data.sources.world import WorldSource
 from lion.data.values import as_read
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
+from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
@@ -285,15 +286,20 @@ class AnswerLoss:
 
     def per_sample(self, logits_BAW: Tensor, labels_BA: Tensor) -> Tensor:
         """Mean loss of each sample's own tokens, (B,)."""
-        logs_BAW = functional.log_softmax(logits_BAW.float(), dim=-1)
-        losses_BA = -logs_BAW.gather(-1, labels_BA.clamp(min=0)[..., None])[..., 0]
-        if self.weights is not None and self.ids is not None:
-            self.ids, self.weights = self.ids.to(labels_BA.device), self.weights.to(labels_BA.device)
-            same_BAC = labels_BA[..., None] == self.ids
-            spread_BA = -(self.weights[same_BAC.int().argmax(-1)] * logs_BAW[..., self.ids]).sum(-1)
-            losses_BA = torch.where(same_BAC.any(-1), spread_BA, losses_BA)
+        losses_BA = row_losses(logits_BAW.flatten(0, 1), labels_BA.flatten(), self.of_tokens).view_as(labels_BA)
         real_BA = labels_BA != -100  # the label of padding
         return (losses_BA * real_BA).sum(1) / real_BA.sum(1).clamp(min=1)
+
+    def of_tokens(self, logits_NW: Tensor, labels_N: Tensor) -> Tensor:
+        """The loss of each token, (N,); of padding anything."""
+        logs_NW = functional.log_softmax(logits_NW.float(), dim=-1)
+        losses_N = -logs_NW.gather(-1, labels_N.clamp(min=0)[:, None])[:, 0]
+        if self.weights is None or self.ids is None:
+            return losses_N
+        self.ids, self.weights = self.ids.to(labels_N.device), self.weights.to(labels_N.device)
+        same_NC = labels_N[:, None] == self.ids
+        spread_N = -(self.weights[same_NC.int().argmax(-1)] * logs_NW[:, self.ids]).sum(-1)
+        return torch.where(same_NC.any(-1), spread_N, losses_N)
 
 
 def coordinate_ids(tokenizer: PreTrainedTokenizerBase, decimals: int) -> Tensor:
