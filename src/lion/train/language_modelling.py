@@ -35,6 +35,7 @@ from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
+from lion.train.frozen import load_in_bfloat16, quantise, whole_state
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
@@ -144,7 +145,11 @@ class LanguageModelling(Objective):
         return found
 
     def build(self) -> nn.Module:
-        model = build_model(self.recipe, self.processor)
+        held, trained = self.recipe.frozen_weights, self.recipe.row.trainable
+        load = load_in_float32 if held == "fp32" else partial(load_in_bfloat16, trained=trained)
+        model = build_model(self.recipe, self.processor, load)
+        if held in ("int8", "nf4"):
+            quantise(model, trained, held)
         if self.recipe.gradient_checkpointing:
             checkpoint_blocks(model)
         return model
@@ -191,9 +196,10 @@ class LanguageModelling(Objective):
     def export(self, model: nn.Module, out: Path) -> None:
         """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
-        model.save_pretrained(out)
-        self.processor.save_pretrained(out)
         folders = self.recipe.init_folders
+        whole = None if self.recipe.frozen_weights == "fp32" else whole_state(model, folders)
+        model.save_pretrained(out, state_dict=whole)
+        self.processor.save_pretrained(out)
         tagger = folders.get("tagger") or folders.get("model")
         if tagger and (tagger / "tagger").is_dir():
             tagger = tagger / "tagger"  # it came with a whole model
