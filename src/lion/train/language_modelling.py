@@ -16,6 +16,7 @@ from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
@@ -257,10 +258,13 @@ def build_model(
 
 
 def checkpoint_blocks(model: LionForConditionalGeneration) -> None:
-    """Compute blocks again in the backward pass instead of keeping what they made."""
+    """Compute blocks again in the backward pass instead of keeping what they made, to the same gradients."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # its new name came after the oldest transformers we take
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, T5Attention):  # would ask for the gradient of a bias of zeros, by attention's slow kernel
+            module.gradient_checkpointing = False
 
 
 class AnswerLoss:
