@@ -131,6 +131,18 @@ def test_checkpointed_gradients_equal_plain_ones():
         assert (checkpointed[name] - gradient).abs().max() <= 1e-5 * gradient.abs().max() + 1e-8 * largest, name
 
 
+def test_a_cache_is_built_where_it_can_be_read():
+    model = LionForConditionalGeneration(LionConfig.tiny())
+    model.train()
+    batch = inputs()
+    decoder = {"decoder_input_ids": labels().clamp(min=0)}
+    assert model(**batch, labels=labels()).past_key_values is None and model(**batch, **decoder).past_key_values is None
+    model.eval()
+    assert model(**batch, labels=labels()).past_key_values is None
+    assert model(**batch, **decoder).past_key_values is not None
+    assert model(**batch, labels=labels(), use_cache=True).past_key_values is not None
+
+
 def test_frozen_parts_get_no_gradient_memory():
     model = LionForConditionalGeneration(LionConfig.tiny())
     only(model, STAGES["stage3"].trainable)

@@ -27,6 +27,7 @@ USED_BY = {
     "plot": "lion explain --save, lion bench --plot",
     "serve": "lion serve",
     "bulk": "Parquet and URLs in lion annotate",
+    "quant": "frozen_weights int8 and nf4 in recipes",
     "ray": "lion serve --ray, lion annotate --ray",
 }
 """Extra of the package to the commands that need it; other extras are for developers and not checked."""

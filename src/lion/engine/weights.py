@@ -55,10 +55,13 @@ class Projection:
 
 
 def _call(module: nn.Module, rows: Tensor) -> Tensor:
-    """In the type of the layer's weights where they are plain numbers; quantised ones take what they are given."""
+    """In the type of the layer's weights where they are plain numbers; quantised ones take what they are given.
+
+    Returned in no narrower type than `rows`: training holds frozen matrices in bfloat16 beside norms in float32.
+    """
     kind = _weight(module).dtype
     output: Tensor = module(rows.to(kind) if kind.is_floating_point else rows)
-    return output
+    return output.to(torch.promote_types(output.dtype, rows.dtype))
 
 
 def _weight(module: nn.Module) -> Tensor:

@@ -33,6 +33,7 @@ from lion.model.qformer import QFormer
 from lion.model.tag_soft_prompt import TagSoftPrompt
 from lion.model.vision_aggregator import MLP, Attention, FeedForward, VisionAggregator
 from lion.model.vision_encoder import VisionEncoder
+from lion.nn.row_losses import row_losses
 
 FROZEN = ("vision_encoder", "language_model")
 """Components that no stage trains."""
@@ -229,6 +230,8 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             task_levels=task_levels,
         )
         further = _for_language_model(kwargs)
+        if labels is not None or self.training:
+            further.setdefault("use_cache", False)  # T5's default would keep keys and values that nobody reads
         if labels is not None:
             if len(labels) != len(inputs_BND):
                 raise ValueError(f"{len(labels)} rows of labels for {len(inputs_BND)} prompts; give one each")
@@ -245,9 +248,8 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
             **further,
         )
         if labels is not None:  # not by T5, whose loss has the precision of its logits
-            output["loss"] = nn.functional.cross_entropy(
-                output.logits.flatten(0, 1).float(), labels.flatten().to(output.logits.device)
-            )
+            labels_N = labels.flatten().to(output.logits.device)
+            output["loss"] = row_losses(output.logits.flatten(0, 1), labels_N).sum() / (labels_N != -100).sum()
         return LionOutput(
             **output,
             qformer_hidden_states=features.qformer_hidden_states,

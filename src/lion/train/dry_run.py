@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from lion.train.frozen import bytes_of
 from lion.train.objective import Objective
 from lion.train.parallel import autocast, compute_dtype, make_accelerator
 from lion.train.params import train_mode
@@ -25,7 +26,7 @@ class RunEstimate:
     """Number of parameters of each component that trains."""
     frozen: int
     memory_bytes: int
-    """Weights, gradients and optimizer state in fp32; activations come on top."""
+    """Weights as they are held, gradients and optimizer state in fp32; activations come on top."""
     steps: int
     samples: int
     missing: tuple[Path, ...]
@@ -68,7 +69,8 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
         stage=recipe.stage,
         trained=trained,
         frozen=total - sum(trained.values()),
-        memory_bytes=4 * total + _ADAMW_BYTES * sum(trained.values()),
+        memory_bytes=bytes_of(model, recipe.row.trainable, recipe.frozen_weights)
+        + _ADAMW_BYTES * sum(trained.values()),
         steps=recipe.steps,
         samples=recipe.steps * samples_per_step,
         missing=missing,

@@ -16,6 +16,7 @@ from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
@@ -31,9 +32,11 @@ from lion.data.sources.world import WorldSource
 from lion.data.values import as_read
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
+from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
+from lion.train.frozen import load_in_bfloat16, quantise, whole_state
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
@@ -144,7 +147,11 @@ class LanguageModelling(Objective):
         return found
 
     def build(self) -> nn.Module:
-        model = build_model(self.recipe, self.processor)
+        held, trained = self.recipe.frozen_weights, self.recipe.row.trainable
+        load = load_in_float32 if held == "fp32" else partial(load_in_bfloat16, trained=trained)
+        model = build_model(self.recipe, self.processor, load)
+        if held in ("int8", "nf4"):
+            quantise(model, trained, held)
         if self.recipe.gradient_checkpointing:
             checkpoint_blocks(model)
         return model
@@ -191,9 +198,10 @@ class LanguageModelling(Objective):
     def export(self, model: nn.Module, out: Path) -> None:
         """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
-        model.save_pretrained(out)
-        self.processor.save_pretrained(out)
         folders = self.recipe.init_folders
+        whole = None if self.recipe.frozen_weights == "fp32" else whole_state(model, folders)
+        model.save_pretrained(out, state_dict=whole)
+        self.processor.save_pretrained(out)
         tagger = folders.get("tagger") or folders.get("model")
         if tagger and (tagger / "tagger").is_dir():
             tagger = tagger / "tagger"  # it came with a whole model
@@ -251,10 +259,13 @@ def build_model(
 
 
 def checkpoint_blocks(model: LionForConditionalGeneration) -> None:
-    """Compute blocks again in the backward pass instead of keeping what they made."""
+    """Compute blocks again in the backward pass instead of keeping what they made, to the same gradients."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # its new name came after the oldest transformers we take
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, T5Attention):  # would ask for the gradient of a bias of zeros, by attention's slow kernel
+            module.gradient_checkpointing = False
 
 
 class AnswerLoss:
@@ -286,15 +297,20 @@ class AnswerLoss:
 
     def per_sample(self, logits_BAW: Tensor, labels_BA: Tensor) -> Tensor:
         """Mean loss of each sample's own tokens, (B,)."""
-        logs_BAW = functional.log_softmax(logits_BAW.float(), dim=-1)
-        losses_BA = -logs_BAW.gather(-1, labels_BA.clamp(min=0)[..., None])[..., 0]
-        if self.weights is not None and self.ids is not None:
-            self.ids, self.weights = self.ids.to(labels_BA.device), self.weights.to(labels_BA.device)
-            same_BAC = labels_BA[..., None] == self.ids
-            spread_BA = -(self.weights[same_BAC.int().argmax(-1)] * logs_BAW[..., self.ids]).sum(-1)
-            losses_BA = torch.where(same_BAC.any(-1), spread_BA, losses_BA)
+        losses_BA = row_losses(logits_BAW.flatten(0, 1), labels_BA.flatten(), self.of_tokens).view_as(labels_BA)
         real_BA = labels_BA != -100  # the label of padding
         return (losses_BA * real_BA).sum(1) / real_BA.sum(1).clamp(min=1)
+
+    def of_tokens(self, logits_NW: Tensor, labels_N: Tensor) -> Tensor:
+        """The loss of each token, (N,); of padding anything."""
+        logs_NW = functional.log_softmax(logits_NW.float(), dim=-1)
+        losses_N = -logs_NW.gather(-1, labels_N.clamp(min=0)[:, None])[:, 0]
+        if self.weights is None or self.ids is None:
+            return losses_N
+        self.ids, self.weights = self.ids.to(labels_N.device), self.weights.to(labels_N.device)
+        same_NC = labels_N[:, None] == self.ids
+        spread_N = -(self.weights[same_NC.int().argmax(-1)] * logs_NW[:, self.ids]).sum(-1)
+        return torch.where(same_NC.any(-1), spread_N, losses_N)
 
 
 def coordinate_ids(tokenizer: PreTrainedTokenizerBase, decimals: int) -> Tensor:

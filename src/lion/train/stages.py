@@ -84,6 +84,7 @@ class Setting(StrEnum):
     ORDER = "order"
     GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
+    FROZEN_WEIGHTS = "frozen_weights"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
 
@@ -116,6 +117,7 @@ _TUNING_ALONE = frozenset(
         Setting.GRADIENT_CHECKPOINTING,
         Setting.ORDER,
         Setting.HOMOGENEOUS_BATCHES,
+        Setting.FROZEN_WEIGHTS,
         Setting.VALIDATION_DATA,
         Setting.VALIDATION_DECODING,
     }

@@ -48,6 +48,14 @@ from tests.train.recipe.base import BASE, RECIPES
         ({"options": "none"}, "options: must be a section of settings"),
         ({"optimizer": {"lr": 1, "betas": 0.9}}, "optimizer.betas: must be a list, as in [one, two]"),
         ({"optimizer": {"lr": 1, "betas": [0.9]}}, "optimizer.betas.1: is missing"),
+        (
+            {"frozen_weights": "bf16", "init": {"model": "x"}},
+            "frozen_weights: bf16 weights are multiplied in bfloat16; set precision: bf16",
+        ),
+        (
+            {"frozen_weights": "nf4", "precision": "bf16"},
+            "frozen_weights: nf4 is for weights that were trained before; name init.model",
+        ),
         ({"steps": 1.5}, "steps: must be a whole number"),
         ({"steps": []}, "steps: must be a whole number"),
         ({"homogeneous_batches": "perhaps"}, "homogeneous_batches: must be true or false"),

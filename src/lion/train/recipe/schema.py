@@ -198,6 +198,11 @@ class Recipe(Section):
         default="fp32",
         description="arithmetic of the forward pass (autocast); auto: bf16 where the device multiplies it in hardware",
     )
+    frozen_weights: Literal["fp32", "bf16", "int8", "nf4"] = Field(
+        default="fp32",
+        description="how frozen weights are held, with precision: bf16; bf16 computes the same as fp32 in half the "
+        "memory; int8 and nf4 (4 bits) round those of ViT and language model, and need bitsandbytes",
+    )
     optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
     lr_scale: _Weights = Field(default={}, description="factor on a component's learning rate (1 where not named)")
     max_grad_norm: float = Field(default=1.0, gt=0, description="norm to which all gradients together are clipped")
@@ -277,6 +282,10 @@ class Recipe(Section):
         for field, names, known in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
             if unknown := sorted(set(names) - set(known)):
                 yield f"{field}.{unknown[0]}: {self.stage} knows {', '.join(known) or 'none'} here"
+        if self.frozen_weights != "fp32" and self.precision != "bf16":
+            yield f"frozen_weights: {self.frozen_weights} weights are multiplied in bfloat16; set precision: bf16"
+        if self.frozen_weights != "fp32" and "model" not in self.init:
+            yield f"frozen_weights: {self.frozen_weights} is for weights that were trained before; name init.model"
         if self.optimizer.warmup > self.steps:
             yield f"optimizer.warmup: {self.optimizer.warmup} is more than steps={self.steps}; lower it"
         if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
