@@ -254,6 +254,26 @@ def test_few_bits_kept_in_16_are_told_once_and_kept(monkeypatch: pytest.MonkeyPa
     assert np.asarray(found[2]).max() == round(peak / 65535 * 255)
 
 
+@pytest.mark.parametrize(("channels", "colour"), [(3, 2), (4, 6), (2, 4)])
+@pytest.mark.parametrize(("times", "said"), [(1, True), (16, False)])
+def test_few_bits_in_16_of_colours_are_told_too(monkeypatch, channels, colour, times, said):
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    values = np.full((4, 4, channels), 4095 * times, ">u2")
+    if channels != 3:
+        values[..., -1] = 65535  # opaque
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
+    header = struct.pack(">IIBBBBB", 4, 4, 16, colour, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    monkeypatch.setattr(images, "_TOLD", [])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_image(data)
+    assert [one.category for one in caught] == [LionWarning] * said
+    assert not said or "12 bits, save it with its values times 16" in str(caught[0].message)
+
+
 def test_a_plain_picture_comes_back_as_it_is() -> None:
     image = quadrants()
     assert open_image(image) is image

@@ -270,19 +270,24 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
         upright = _upright(image)
     except Exception as error:  # a damaged body: every format's decoder fails in its own way
         raise _damaged(name, error) from error
-    if upright.mode == "F" or upright.mode.startswith("I"):
-        _tell_if_dark(upright, name)
+    rawmode = tiles[0][3] if tiles else None
+    _tell_if_dark(upright, rawmode, name)
     try:
-        return _flatten(upright, tiles[0][3] if tiles else None)
+        return _flatten(upright, rawmode)
     except Exception as error:  # an entry of the header that makes no sense, no memory
         if "conversion" in str(error):
             raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB ({error}): convert it") from error
         raise _damaged(name, error) from error
 
 
-def _tell_if_dark(image: Image.Image, name: str) -> None:
+def _tell_if_dark(image: Image.Image, rawmode: object, name: str) -> None:
     """Warn, once in a process, of integers that fill an eighth of their range at most, such as 12 bits kept in 16."""
-    peak = int(np.asarray(image).max(initial=0)) if image.mode != "F" else 0
+    peak = 0
+    if image.mode.startswith("I"):
+        peak = int(np.asarray(image).max(initial=0))
+    elif ";16" in str(rawmode) and image.mode in ("RGB", "RGBA", "LA"):  # Pillow has the upper bytes alone
+        byte = int(np.asarray(image)[..., : len(image.mode.rstrip("A"))].max(initial=0))
+        peak = byte and byte << 8 | 255
     if 0 < peak < 65536 // 8 and not _TOLD:
         _TOLD.append(name)
         times = 65535 // (2 ** peak.bit_length() - 1)

@@ -21,7 +21,7 @@ def test_a_folder_is_sorted_and_says_what_it_leaves_out(folder):
         *(f"{number}.png" for number in range(5)), "cut.png", "empty.jpg", "gone.png", "héllo 世界.png", "twin.png",
         "text.jpg",
     ]  # fmt: skip
-    assert note == f"{folder}: left out, as no pictures by their names: notes.md"
+    assert note == f"{folder}: left out, as hidden or no pictures by their names: notes.md"
 
 
 def test_patterns_lists_braces_and_single_files(folder, tmp_path):

@@ -11,6 +11,7 @@ from lion.annotate import output as output_module
 from lion.annotate.annotator import Annotator
 from lion.annotate.asks import parse
 from lion.annotate.coco import check_coco, write_coco
+from lion.annotate.inputs import find
 from lion.annotate.run import shard_size
 from lion.atomic import atomic_write
 from lion.errors import LionError
@@ -64,6 +65,16 @@ def test_a_run_of_an_earlier_version_goes_on_with_its_own_shards(run, folder):
     (plan.output.folder / "manifest.json").write_text("[]")
     with pytest.raises(LionError, match="not readable JSON"):
         run(folder, shard_size=None)
+
+
+def test_what_is_hidden_below_a_folder_is_left_out_and_named(tmp_path):
+    home = tmp_path / ".hidden" / "pictures"  # above it, it is the user's own
+    for path in (home / "a.png", home / "deep" / "b.png", home / ".thumbnails" / "a.png", home / "deep" / ".c.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png())
+    found, note = find(str(home))
+    assert found == [str(home / "a.png"), str(home / "deep" / "b.png")]
+    assert note and note.endswith("left out, as hidden or no pictures by their names: a.png, .c.png")
 
 
 def test_every_input_is_once_in_rows_or_errors(run, folder):

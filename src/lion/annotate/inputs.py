@@ -54,7 +54,8 @@ def find(given: str) -> tuple[list[str], str | None]:
                 raise LionError(f"{name}: there is no such file or folder; check the path")
             found.append(name)
         else:
-            usable = [file for file in files if archive(file) or _is_picture(file)]
+            below = len(name) if os.path.isdir(name) else None  # hidden folders in a folder, not above it, are left out
+            usable = [file for file in files if (archive(file) or is_picture_name(file)) and not _hidden(file, below)]
             found += usable
             left_out += sorted(set(files) - set(usable))
     if not found:
@@ -77,8 +78,9 @@ def digest(shards: Iterable[Shard]) -> str:
     return out.hexdigest()
 
 
-def _is_picture(path: str) -> bool:
-    return is_picture_name(path) and not path.rpartition("/")[2].startswith(".")
+def _hidden(path: str, below: int | None) -> bool:
+    """Whether a file is hidden, or a folder that it is in, from that letter of the path on."""
+    return "/." in path[below:] if below is not None else path.rpartition("/")[2].startswith(".")
 
 
 def _braces(name: str) -> Iterator[str]:
@@ -106,4 +108,4 @@ def _note(given: str, left_out: Sequence[str]) -> str | None:
         return None
     names = ", ".join(path.rpartition("/")[2] for path in left_out[:_NAMED])
     more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-    return f"{given}: left out, as no pictures by their names: {names}{more}"
+    return f"{given}: left out, as hidden or no pictures by their names: {names}{more}"

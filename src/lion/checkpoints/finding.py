@@ -32,8 +32,8 @@ def about(name: str, domain: str | None) -> str | None:
 def no_tagger(name: str) -> str:
     """What whoever loads a model without a tagger should know."""
     return (
-        f"'{name}' has no tagger, so its prompts list no tags; name one (--tagger, from_pretrained(..., tagger=...): "
-        f"a folder, or the model that this one came from, as {BUNDLED}), or copy that model's folder tagger into it"
+        f"'{name}' has no tagger, so its prompts list no tags; give it that of the model it came from: --tagger MODEL "
+        f"(in Python tagger='MODEL'), or copy that model's folder tagger into it"
     )
 
 

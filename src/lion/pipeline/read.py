@@ -149,7 +149,8 @@ class Answer:
     def __repr__(self) -> str:
         boxes = f", {len(self.boxes)} box{'es' * (len(self.boxes) > 1)}" if self.boxes else ""
         wrong = "" if self.ok else f", not ok: {self.reason}"
-        return f"Answer({self.text!r}, {self.task}{boxes}, {self.image or 'pixels'}{wrong})"
+        name = repr(self.image)[1:-1] if self.image else "pixels"
+        return f"Answer({self.text!r}, {self.task}{boxes}, {name}{wrong})"
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: the picture with the answer drawn; None where its file is gone or holds another."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -106,7 +107,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def start_logging() -> None:
-    """Lines of JSON on stderr, and what uvicorn has to say."""
+    """Lines of JSON on stderr, warnings too, and what uvicorn has to say."""
+    warnings.showwarning = lambda message, *_: LOG.warning(json.dumps({"note": str(message)}))
     handler = logging.StreamHandler(sys.stderr)
     for name, level in (("lion.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):
         logger = logging.getLogger(name)
