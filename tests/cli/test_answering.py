@@ -85,6 +85,18 @@ def test_files_folders_and_patterns(run, says, checkpoint, pictures):
     assert [row["image"] for row in by_pattern.rows] == [str(pictures[0]), str(pictures[2])]
 
 
+def test_saving_into_the_input_is_noted(run, says, checkpoint, pictures, tmp_path):
+    """The next command would answer about pictures with boxes drawn on them."""
+    says(BOX)
+    folder = pictures[0].parent
+    ran = run("locate", folder, "the car", "-m", checkpoint, "--save", f"{folder}/boxes/")
+    assert ran.code == 0 and ran.err.splitlines()[0].endswith(
+        "boxes/ lies in the input: what is saved there is a picture of it from now on"
+    )
+    ran = run("locate", folder, "the car", "-m", checkpoint, "--save", f"{tmp_path}/boxes/")
+    assert ran.code == 0 and "lies in the input" not in ran.err
+
+
 def test_a_picture_is_called_what_it_was_called(run, says, checkpoint, pictures, monkeypatch):
     says("a car")
     monkeypatch.chdir(pictures[0].parent)

@@ -142,6 +142,7 @@ def test_look_and_answer_say_what_they_are_in_a_line(pipeline, picture, tmp_path
     assert repr(wrong) == rf"Answer('two\nlines', locate, {look.name}, not ok: {wrong.reason})"
     answering(pipeline, monkeypatch, "[0.10,0.20,0.50,0.80]")
     assert repr(pipeline.locate(picture, "it")) == "Answer('[0.10,0.20,0.50,0.80]', locate, 1 box, pixels)"
+    assert repr(replace(wrong, image="two\nlines.png", ok=True)) == r"Answer('two\nlines', locate, two\nlines.png)"
     assert repr(pipeline).startswith("LionPipeline(tiny, torch.float32")
 
 

@@ -223,11 +223,14 @@ def _export(answers: Sequence[Answer], path: str) -> None:
 
 
 def plan(names: Sequence[str], options: Options) -> tuple[list[str], list[Path | None]]:
-    """The pictures meant and where each is to be saved, with a note on what was left out."""
+    """The pictures meant and where each is to be saved, with notes on what was left out, and will come in next time."""
     pictures, notes = expand(names)
+    targets = plan_saves(options.save, pictures)
+    folders = [os.path.abspath(os.path.expanduser(name)) for name in names if os.path.isdir(os.path.expanduser(name))]
+    if any(target and target.absolute().is_relative_to(folder) for target in targets[:1] for folder in folders):
+        notes.append(f"--save {options.save} lies in the input: what is saved there is a picture of it from now on")
     for note in notes:
         say("note", note)
-    targets = plan_saves(options.save, pictures)
     return pictures, targets
 
 

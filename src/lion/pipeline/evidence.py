@@ -90,7 +90,8 @@ class Look:
 
     def __repr__(self) -> str:
         tags = "" if self.evidence.tags is None else f", tags: {', '.join(self.tags) or 'none'}"
-        return f"Look({self.name or 'pixels'}, {self.size[0]} x {self.size[1]}{tags})"
+        name = repr(self.name)[1:-1] if self.name else "pixels"
+        return f"Look({name}, {self.size[0]} x {self.size[1]}{tags})"
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
