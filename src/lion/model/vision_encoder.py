@@ -3,7 +3,7 @@
 B batch, P patches + CLS, V vision width, S image side in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(hidden.to(self.weight.dtype)).to(hidden.dtype)
 
 
+Cached = Callable[[Callable[[Tensor], tuple[Tensor, ...]], Tensor], tuple[Tensor, ...]]
+"""Finds the taps of pixels, or calls what computes them."""
+
+
 class VisionEncoder(nn.Module):
     """ViT that returns the outputs of chosen blocks.
 
@@ -30,12 +34,16 @@ class VisionEncoder(nn.Module):
         taps: block numbers, counted from 1 (the released code counts from 0: 38, 28, 18).
         patch_stem: ``linear`` or ``convolutional``.
 
+    Attributes:
+        cached: asked first, where training set it (lion.train.tap_cache).
+
     Source: paper section 3.1; released ``eva_vit``: pre-LayerNorm blocks, no final norm on what is handed out.
     """
 
     def __init__(self, config: InstructBlipVisionConfig, taps: Sequence[int], patch_stem: str = "linear") -> None:
         super().__init__()
         self.taps = tuple(taps)
+        self.cached: Cached | None = None
         self.vit = InstructBlipVisionModel(config)
         # LION reads block outputs before any final norm, so the ViT's own is not part of the model.
         self.vit.post_layernorm = nn.Identity()
@@ -52,6 +60,9 @@ class VisionEncoder(nn.Module):
         side = self.vit.config.image_size
         if tuple(pixel_values.shape[1:]) != (3, side, side):
             raise ValueError(f"pixel_values must be (B, 3, {side}, {side}), got {tuple(pixel_values.shape)}")
+        return self.cached(self._computed, pixel_values) if self.cached else self._computed(pixel_values)
+
+    def _computed(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         hidden_BPV = self.vit.embeddings(pixel_values)
         kept: dict[int, Tensor] = {}
         for number, block in enumerate(self.vit.encoder.layers, start=1):

@@ -41,6 +41,7 @@ from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadS
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
 from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
+from lion.train.tap_cache import TapCache
 from lion.train.validation import Validator
 
 
@@ -154,6 +155,10 @@ class LanguageModelling(Objective):
             quantise(model, trained, held)
         if self.recipe.gradient_checkpointing:
             checkpoint_blocks(model)
+        if settings := self.recipe.tap_cache:
+            dtype = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
+            most = int(settings.gigabytes * 1e9)
+            model.vision_encoder.cached = TapCache(settings.folder, model.vision_encoder, most, dtype)
         return model
 
     def outline(self) -> nn.Module:

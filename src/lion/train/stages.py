@@ -85,6 +85,7 @@ class Setting(StrEnum):
     GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
     FROZEN_WEIGHTS = "frozen_weights"
+    TAP_CACHE = "tap_cache"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
 
@@ -118,6 +119,7 @@ _TUNING_ALONE = frozenset(
         Setting.ORDER,
         Setting.HOMOGENEOUS_BATCHES,
         Setting.FROZEN_WEIGHTS,
+        Setting.TAP_CACHE,
         Setting.VALIDATION_DATA,
         Setting.VALIDATION_DECODING,
     }

@@ -5,8 +5,9 @@ Nothing is loaded but the configuration: of the model under `init` where it is t
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -16,8 +17,9 @@ from lion.data.sources import READERS
 from lion.errors import LionError, first_line
 from lion.hub import LOAD_ERRORS
 from lion.model import FROZEN, TRAINABLE, LionConfig, LionForConditionalGeneration
+from lion.train.frozen import FrozenWeights, bytes_of
 from lion.train.plan.cards import CARDS, GIB, Card
-from lion.train.plan.tally import BATCH, Counts, Pass, count_pass
+from lion.train.plan.tally import BATCH, Counts, Pass, count_loss, count_pass
 from lion.train.presets import RELEASED
 from lion.train.recipe.schema import Data, DatasetData, JsonlData, Recipe, WorldData
 
@@ -56,7 +58,7 @@ class Memory:
     """Bytes on each card."""
 
     weights: int
-    """Held in float32, trained and frozen."""
+    """Trained ones in float32, frozen ones as the recipe holds them."""
     gradients: int
     optimizer: int
     exchange: int
@@ -64,7 +66,7 @@ class Memory:
     copies: int
     """Of weights in the arithmetic of the forward pass, kept by autocast for the backward pass."""
     activations: int
-    """Kept for the backward pass, and what the loss takes."""
+    """Kept for the backward pass, and the most that comes on top: logits and loss, or a block computed again."""
 
     def most(self, accumulating: bool) -> int:
         """The peak: activations are there before a step's gradients, and beside them where micro-batches accumulate."""
@@ -119,21 +121,19 @@ def make_plan(recipe: Recipe, card: Card, count: int, mfu: float = MFU, before: 
     Raises: LionError for a stage that builds no LION, or a model of unknown size.
     """
     config, model_name = find_config(recipe)
-    parts = _parameters(config)
+    counted = Counted(config)
+    parts = counted.parts
     trained = {part: parts[part] for part in recipe.row.trainable}
-    one = Pass(recipe.row.trainable, _dtype(recipe), TOKENS, TOKENS)
-    kept, again = count_pass(config, one), count_pass(config, replace(one, checkpointing=True))
+    one = Pass(recipe.row.trainable, _dtype(recipe), TOKENS, TOKENS, frozen=recipe.frozen_weights)
     total, training = sum(parts.values()), sum(trained.values())
     memory, checkpointed = (
-        _memory(total, training, count, counts, recipe.batch_size)
-        for counts in (kept, _recomputing(again, kept, config))
+        counted.memory(replace(one, checkpointing=flag), recipe.batch_size, count) for flag in (False, True)
     )
     micro_batches = recipe.micro_batches(count)
-    accumulating = micro_batches > 1
-    peak = (checkpointed if recipe.gradient_checkpointing else memory).most(accumulating)
+    peak = (checkpointed if recipe.gradient_checkpointing else memory).most(micro_batches > 1)
     room = card.memory - SPARE
     rows = recipe.batch_size * micro_batches * count
-    flops = kept.flops / BATCH * rows
+    flops = counted.counts(one).flops / BATCH * rows
     optimizer_bytes = 2 * _FLOAT32 * training
     return Plan(
         name=recipe.name,
@@ -148,7 +148,7 @@ def make_plan(recipe: Recipe, card: Card, count: int, mfu: float = MFU, before: 
         peak=peak,
         room=room,
         checkpointed=checkpointed,
-        advice=None if peak <= room else _advice(recipe, count, memory, checkpointed, room),
+        advice=None if peak <= room else _advice(recipe, count, counted, one, room),
         steps=recipe.steps,
         samples=rows * recipe.steps,
         sources=_sources(recipe.data, rows * recipe.steps),
@@ -186,59 +186,87 @@ def find_config(recipe: Recipe) -> tuple[LionConfig, str]:
     return config, str(folder) if own else recipe.model
 
 
-def memory_of(config: LionConfig, one: Pass, counts: Counts, kept: Counts, rows: int, cards: int) -> tuple[Memory, int]:
-    """Memory of a pass, and the model's parameters; `kept`: counts of the same pass without checkpointing."""
-    parts = _parameters(config)
-    if one.checkpointing:
-        counts = _recomputing(counts, kept, config)
-    training = sum(parts[part] for part in one.trained)
-    return _memory(sum(parts.values()), training, cards, counts, rows), sum(parts.values())
+class Counted:
+    """Memory of passes of one model; each is counted once."""
 
+    def __init__(self, config: LionConfig) -> None:
+        self.config = config
+        with torch.device("meta"):
+            self.model = LionForConditionalGeneration(config)
+        self.parts = {
+            part: sum(p.numel() for _, p in self.model.component_parameters(part)) for part in (*FROZEN, *TRAINABLE)
+        }
+        """Parameters by component."""
+        self.weights = cache(partial(bytes_of, self.model))
+        self._counts: dict[Pass, Counts] = {}
 
-def _parameters(config: LionConfig) -> dict[str, int]:
-    """Parameters by component."""
-    with torch.device("meta"):
-        model = LionForConditionalGeneration(config)
-    return {part: sum(p.numel() for _, p in model.component_parameters(part)) for part in (*FROZEN, *TRAINABLE)}
+    def counts(self, one: Pass) -> Counts:
+        """Counts of the pass; quantised weights are multiplied as bfloat16."""
+        one = replace(one, frozen="fp32" if one.frozen == "fp32" else "bf16")
+        if one not in self._counts:
+            self._counts[one] = count_pass(self.config, one)
+        return self._counts[one]
+
+    def memory(self, one: Pass, rows: int, cards: int = 1) -> Memory:
+        """Memory of each of so many cards, for a batch of so many rows."""
+        training = sum(self.parts[part] for part in one.trained)
+        counts, text = self.counts(one), self.config.text_config
+        copies, most = counts.copies, count_loss(text.vocab_size, one, rows)
+        if one.checkpointing:  # beside what is kept there is one block at a time, computed again
+            kept = self.counts(replace(one, checkpointing=False))
+            blocks = text.num_layers + text.num_decoder_layers
+            most = max(most, round((kept.kept - counts.kept) / blocks / BATCH * rows))
+            copies += (kept.copies - counts.copies) / blocks
+        return Memory(
+            weights=self.weights(one.trained, one.frozen),
+            gradients=_FLOAT32 * training,
+            optimizer=2 * _FLOAT32 * training,
+            exchange=_FLOAT32 * training if cards > 1 else 0,
+            copies=round(copies),
+            activations=round(counts.kept / BATCH * rows) + most,
+        )
 
 
 def _dtype(recipe: Recipe) -> torch.dtype:
     return torch.float32 if recipe.precision == "fp32" else torch.bfloat16  # every card of the table multiplies it
 
 
-def _memory(total: int, training: int, cards: int, counts: Counts, rows: int) -> Memory:
-    return Memory(
-        weights=_FLOAT32 * total,
-        gradients=_FLOAT32 * training,
-        optimizer=2 * _FLOAT32 * training,
-        exchange=_FLOAT32 * training if cards > 1 else 0,
-        copies=round(counts.copies),
-        activations=round((counts.kept + counts.loss) / BATCH * rows),
-    )
-
-
-def _recomputing(again: Counts, kept: Counts, config: LionConfig) -> Counts:
-    """Counts with checkpointing: beside what is kept there is one block at a time, computed again."""
-    blocks = config.text_config.num_layers + config.text_config.num_decoder_layers
-    block = (kept.kept - again.kept) / blocks
-    copies = again.copies + (kept.copies - again.copies) / blocks
-    return replace(again, loss=max(again.loss, block), copies=copies)
-
-
-def _advice(recipe: Recipe, count: int, memory: Memory, checkpointed: Memory, room: int) -> str:
+def _advice(recipe: Recipe, count: int, counted: Counted, one: Pass, room: int) -> str:
     """Settings with the same samples a step that fit into `room`, those that cost least first; else a larger card."""
-    for name, its_memory in (("", memory), ("gradient_checkpointing=true", checkpointed)):
+    for settings, other in _less_memory(recipe, one):
         for rows in range(recipe.batch_size, 0, -1):
-            if recipe.batch_size % rows or (name and rows == recipe.batch_size and recipe.gradient_checkpointing):
+            if recipe.batch_size % rows:
                 continue
             parts = recipe.batch_size // rows
-            smaller = replace(its_memory, activations=its_memory.activations * rows // recipe.batch_size)
-            if smaller.most(recipe.micro_batches(count) * parts > 1) <= room:
+            if counted.memory(other, rows, count).most(recipe.micro_batches(count) * parts > 1) <= room:
                 split = f"batch_size={rows} gradient_accumulation={recipe.gradient_accumulation * parts}"
-                return " ".join(word for word in (name, split if parts > 1 else "") if word)
-    least = replace(checkpointed, activations=checkpointed.activations // recipe.batch_size).most(recipe.batch_size > 1)
+                return " ".join([*settings, split] if parts > 1 else settings)
+    least = counted.memory(other, 1, count).most(recipe.batch_size > 1)
     larger = [each.name for each in CARDS.values() if each.memory - SPARE >= least]
     return f"one of {', '.join(larger)}" if larger else "none of the cards known"
+
+
+def _less_memory(recipe: Recipe, one: Pass) -> Iterator[tuple[list[str], Pass]]:
+    """Settings and the pass with them: the recipe's own; what costs nothing, time, and in the end exactness."""
+    ladder: list[FrozenWeights] = ["fp32", "bf16", "int8", "nf4"]
+    wider = ladder[: ladder.index(one.frozen)]
+    for frozen, checkpointing in [
+        (one.frozen, False),
+        ("bf16", False),
+        (one.frozen, True),
+        *((k, True) for k in ladder),
+    ]:
+        if frozen in wider or (recipe.gradient_checkpointing and not checkpointing):
+            continue
+        settings = []
+        if frozen != one.frozen:
+            if "model" not in recipe.init:
+                continue
+            settings += ["precision=bf16"] * (recipe.precision != "bf16") + [f"frozen_weights={frozen}"]
+        if checkpointing and not recipe.gradient_checkpointing:
+            settings.append("gradient_checkpointing=true")
+        dtype = one.dtype if frozen == "fp32" else torch.bfloat16
+        yield settings, replace(one, dtype=dtype, checkpointing=checkpointing, frozen=frozen)
 
 
 def _sources(data: Sequence[Data], samples: int) -> tuple[SourcePlan, ...]:

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from lion.model import LionConfig, LionForConditionalGeneration
+from lion.train.frozen import FrozenWeights, frozen_matrices
 from lion.train.language_modelling import AnswerLoss, checkpoint_blocks
 from lion.train.objective import Batch
 from lion.train.parallel import autocast
@@ -37,17 +38,14 @@ class Counts:
     """Of one pass over :data:`BATCH` rows: bytes, and multiplications and additions."""
 
     kept: float = 0.0
-    """Activations kept for the backward pass when the loss is known."""
+    """Activations kept for the backward pass, without the logits."""
     copies: float = 0.0
     """Copies of weights in the arithmetic of the forward pass that are kept; the same for any batch."""
-    loss: float = 0.0
-    """Most that the loss and its gradient with respect to the logits take beyond that."""
     flops: float = 0.0
 
     def plus(self, other: Self, times: float = 1.0) -> "Counts":
-        """The sum with so many times another one; `loss` is the larger of the two."""
-        both = {one.name: getattr(self, one.name) + times * getattr(other, one.name) for one in fields(self)}
-        return Counts(**{**both, "loss": max(self.loss, other.loss)})
+        """The sum with so many times another one."""
+        return Counts(*(getattr(self, one.name) + times * getattr(other, one.name) for one in fields(self)))
 
 
 class Tally(TorchDispatchMode):
@@ -65,8 +63,6 @@ class Tally(TorchDispatchMode):
         self.cached: dict[int, int] = {}
         """Those copies of trained weights, which autocast holds to the end of the forward pass, whether kept or not."""
         self.bytes = self.most = self.flops = 0
-        self.products: list[int] = []
-        """`most` at each product."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -74,7 +70,6 @@ class Tally(TorchDispatchMode):
             return out
         if rule := flop_registry.get(func._overloadpacket):
             self.flops += rule(*args, **(kwargs or {}), out_val=out)
-            self.products.append(self.most)
         copied = func is torch.ops.aten._to_copy.default and _storage(args[0]) in self.weights
         cached = copied and args[0].requires_grad
         for tensor in tree_leaves(out):
@@ -112,6 +107,8 @@ class Pass:
     answer_tokens: int
     checkpointing: bool = False
     """Whether blocks are computed again in the backward pass instead of kept."""
+    frozen: FrozenWeights = "fp32"
+    """How frozen weights are held."""
 
 
 def count_pass(config: LionConfig, one: Pass) -> Counts:
@@ -131,30 +128,44 @@ def count_pass(config: LionConfig, one: Pass) -> Counts:
         ]
         with tally:
             with autocast(torch.device("cpu"), one.dtype):
-                loss = forward(model, batch)
-            kept, copies = tally.bytes, sum(tally.copies.values())
-            tally.most, products = tally.bytes, len(tally.products)
-            loss.backward()
-    # The first product of the backward pass is that of the logits' gradient with the output layer.
-    total = Counts(kept - copies, copies, tally.products[products] - kept, tally.flops)
+                logits = forward(model, batch)
+            kept, copies = tally.bytes - logits.untyped_storage().nbytes(), sum(tally.copies.values())
+            logits.backward(logits)
+    total = Counts(kept - copies, copies, tally.flops)
     for span, times in spans:
         total = total.plus(span.counts, times)
     return total
 
 
+def count_loss(words: int, one: Pass, rows: int) -> int:
+    """The most bytes of the logits of so many rows, their loss, and its gradient with respect to them at a time."""
+    with FakeTensorMode():
+        made = torch.empty(rows, one.answer_tokens, words, dtype=one.dtype, requires_grad=True)
+        labels = torch.ones(rows, one.answer_tokens, dtype=torch.long)
+        tally, most = Tally([made, labels]), list[int]()
+        with tally:
+            logits = made.clone()  # not the caller's: freed once nobody needs them
+            logits.register_hook(lambda _: most.append(tally.most))
+            loss = AnswerLoss()(logits, Batch({"labels": labels}, [])).total
+            del logits
+            loss.backward()
+    return most[0]
+
+
 def _shallow(config: LionConfig) -> tuple[LionConfig, dict[str, int]]:
     """The configuration with few blocks of each kind, and how many are left out.
 
-    One or, of the Q-Former, one period of layers, in which one attends to the picture, is in the middle of its stack.
+    One or, of the Q-Former, one period of layers, in which one attends to the picture, is in the middle of its stack;
+    of the ViT, one that is no tap.
     """
     shallow = copy.deepcopy(config)
     vision, qformer, text = shallow.vision_config, shallow.qformer_config, shallow.text_config
     depths = [max(config.taps), qformer.num_hidden_layers, text.num_layers, text.num_decoder_layers]
     period = qformer.cross_attention_frequency
-    least = [max(len(config.taps), 4), 2 * period + (depths[1] % period or period), 4, 4]
+    least = [len(config.taps) + 2, 2 * period + (depths[1] % period or period), 4, 4]
     fewest = [min(pair) for pair in zip(depths, least, strict=True)]
     vision.num_hidden_layers, qformer.num_hidden_layers, text.num_layers, text.num_decoder_layers = fewest
-    shallow.taps = tuple(range(fewest[0], fewest[0] - len(config.taps), -1))
+    shallow.taps = (fewest[0], *range(len(config.taps) - 1, 0, -1))
     left_out = [depth - few for depth, few in zip(depths, fewest, strict=True)]
     return shallow, dict(zip(STACKS, left_out, strict=True))
 
@@ -201,6 +212,9 @@ class Span:
 def prepare(model: LionForConditionalGeneration, one: Pass) -> None:
     """Freeze and set the model as a run of the pass does."""
     model.freeze(one.trained)
+    if one.frozen != "fp32":  # quantised weights, too, are multiplied as bfloat16
+        for layer in frozen_matrices(model, one.trained).values():
+            layer.weight.data = layer.weight.data.to(torch.bfloat16)
     train_mode(model)
     if one.checkpointing:
         checkpoint_blocks(model)
@@ -222,9 +236,9 @@ def longest_batch(config: LionConfig, one: Pass, rows: int) -> dict[str, Tensor]
 
 
 def forward(model: LionForConditionalGeneration, batch: dict[str, Tensor]) -> Tensor:
-    """The loss of stages 1 to 3, as `LanguageModelling.loss` has it."""
+    """The logits of stages 1 to 3, as `LanguageModelling.loss` has them."""
     inputs = dict(batch)
     labels = inputs.pop("labels")
     decoder_input_ids = model.language_model.prepare_decoder_input_ids_from_labels(labels)
-    output = model(decoder_input_ids=decoder_input_ids, **inputs)
-    return AnswerLoss()(output.logits, Batch({"labels": labels}, [])).total
+    logits: Tensor = model(decoder_input_ids=decoder_input_ids, **inputs).logits
+    return logits

@@ -164,6 +164,13 @@ class CheckpointSettings(Section):
     keep: int = Field(default=2, gt=0, description="newest checkpoints kept")
 
 
+class TapCacheSettings(Section):
+    """The frozen ViT's features of pictures that were drawn before, on disk."""
+
+    folder: UserPath = Field(description="folder for them; several runs may share it")
+    gigabytes: float = Field(gt=0, description="size from which on none is added (XL: 2.2 MB a picture in bf16)")
+
+
 class Recipe(Section):
     """One training run."""
 
@@ -202,6 +209,10 @@ class Recipe(Section):
         default="fp32",
         description="how frozen weights are held, with precision: bf16; bf16 computes the same as fp32 in half the "
         "memory; int8 and nf4 (4 bits) round those of ViT and language model, and need bitsandbytes",
+    )
+    tap_cache: TapCacheSettings | None = Field(
+        default=None,
+        description="keep the ViT's features of pictures on disk (docs/planning.md: when it pays); null: no",
     )
     optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
     lr_scale: _Weights = Field(default={}, description="factor on a component's learning rate (1 where not named)")
@@ -316,6 +327,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "data.N.tags.": TagNoise,
     "checkpoint.": CheckpointSettings,
     "validation.": ValidationSettings,
+    "tap_cache.": TapCacheSettings,
     "optimizer.": OptimizerSettings,
     "": Recipe,
 }
