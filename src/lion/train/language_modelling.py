@@ -169,7 +169,8 @@ class LanguageModelling(Objective):
         tensors = collate(samples, self.processor)
         for _, auxiliary in self.auxiliary.values():
             tensors |= auxiliary.tensors([sample.meta for sample in samples])
-        return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
+        tokens = int(tensors["attention_mask"].sum() + (tensors["labels"] != -100).sum())
+        return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad, tokens)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Cross entropy of the answers, and the auxiliary losses that the recipe gives a weight."""

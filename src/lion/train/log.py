@@ -38,10 +38,8 @@ class RunLog:
     def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
         """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
         self._line(name, {"step": step, **values})
-        for key, value in values.items() if self.active else ():
-            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
-                if not isinstance(number, str):
-                    self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
+        for key, number in curves(values, name).items() if self.active else ():
+            self._curves.add_scalar(key, number, step)
 
     def bad_sample(self, step: int, bad: BadSample) -> None:
         """A sample that was skipped, with the reason."""
@@ -69,6 +67,18 @@ class RunLog:
 def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
     """Scores as plain numbers for a log, each called `name/score`."""
     return {f"{name}/{key}": round(score.value, 4) for key, score in scores.items()}
+
+
+def curves(values: Mapping[str, Any], under: str) -> dict[str, float]:
+    """The numbers of a row, however deep, each called by its path, as `train/per_task/vqa`."""
+    found = dict[str, float]()
+    for key, value in values.items():
+        name = f"{under}/{key}"
+        if isinstance(value, Mapping):
+            found |= curves(value, name)
+        elif not isinstance(value, str):
+            found[name] = value
+    return found
 
 
 def _keep_up_to(path: Path, step: int) -> None:

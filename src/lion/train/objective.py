@@ -31,6 +31,8 @@ class Batch:
     ids: Sequence[str]
     tasks: Sequence[str] = ()
     bad: Sequence[BadSample] = ()
+    tokens: int = 0
+    """Words read and written, without padding and pictures; 0 where nobody counted."""
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""

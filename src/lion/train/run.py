@@ -24,6 +24,7 @@ from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
+from lion.train.gauges import peak_flops
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
 from lion.train.metrics import StepMetrics
@@ -166,7 +167,7 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
         atomic_write(recipe.folder / "recipe.yaml", text)
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
     parallel = data_parallel(model, accelerator, objective.unused_parameters)
-    metrics = StepMetrics(objective.terms, accelerator)
+    metrics = StepMetrics(objective.terms, accelerator, peak_flops(accelerator.device, dtype))
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 
