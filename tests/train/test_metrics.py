@@ -74,7 +74,7 @@ def test_norms_and_gates_have_places_of_their_own_in_the_row(step_metrics):
         ([("grad_norms", "mlp"), ("grad_norms", "router")], torch.tensor([0.5, 0.123456789])),
         ([("gates", "encoder 1", "image/region")], torch.tensor([0.25])),
     ]
-    one.rates = {"mlp": 0.1, "router": 0.01}
+    one.rates = {"router": 0.01}
     two.extra = [([("grad_norms", "mlp")], torch.tensor([2.0]))]
     step_metrics.steps += [one, two]
     (_, first), (_, second) = step_metrics.read(stop=False).rows

@@ -5,7 +5,7 @@ Norms and gates stay on the device until a step is read (metrics.py). L = 2 task
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -57,13 +57,13 @@ def _whole(tensor: Any) -> Tensor:
     return whole
 
 
-def learning_rates(optimizers: Sequence[torch.optim.Optimizer]) -> Mapping[str, float]:
-    """The rate of each component, of one that two optimizers share in two parts; empty where all have the same."""
+def learning_rates(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> dict[str, float]:
+    """The learning rates that are not the run's `rate`, by component and, where it is not AdamW, optimizer."""
     rates = dict[str, float]()
     for optimizer in optimizers:
         kind = "" if isinstance(optimizer, torch.optim.AdamW) else f" ({type(optimizer).__name__.lower()})"
-        rates |= {group["component"] + kind: group["lr"] for group in optimizer.param_groups}
-    return rates if len(set(rates.values())) > 1 else {}
+        rates |= {group["component"] + kind: group["lr"] for group in optimizer.param_groups if group["lr"] != rate}
+    return rates
 
 
 def peak_memory(device: torch.device) -> int | None:

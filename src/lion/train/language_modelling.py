@@ -36,7 +36,9 @@ from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
+from lion.train.examples import Example
 from lion.train.frozen import load_in_bfloat16, quantise, whole_state
+from lion.train.log import FOLDERS
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
@@ -196,6 +198,9 @@ class LanguageModelling(Objective):
         assert isinstance(model, LionForConditionalGeneration)
         return self.validator.scores(model, skip)
 
+    def examples(self) -> list[Example]:
+        return self.validator.examples
+
     def export(self, model: nn.Module, out: Path) -> None:
         """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
@@ -207,7 +212,7 @@ class LanguageModelling(Objective):
         if tagger and (tagger / "tagger").is_dir():
             tagger = tagger / "tagger"  # it came with a whole model
         if tagger and tagger != folders.get("model"):
-            log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
+            log = shutil.ignore_patterns("*.jsonl", *FOLDERS, "recipe.yaml", "finished.json")
             shutil.copytree(tagger, out / "tagger", ignore=log)
 
 

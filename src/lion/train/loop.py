@@ -181,6 +181,7 @@ def validate(run: Run) -> None:
             how["questions"] = settings.model_dump_json(include={"samples", "data"})
         seconds = round(time.monotonic() - started, 2)
         run.log.write("validation", run.progress.step, {**scores, **how, "seconds": seconds})
+        run.log.examples(run.progress.step, run.objective.examples())
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 

@@ -49,7 +49,7 @@ class Step:
     extra: list[tuple[gauges.Keys, Tensor]] = field(default_factory=list)
     """Places in the row, and their numbers on the device; the same in all processes."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Learning rates by component, where they differ."""
+    """Learning rates of components that have another than `lr`."""
 
     def add_loss(self, loss: Loss, batch: Batch) -> None:
         """Note the loss of a micro-batch."""
@@ -82,7 +82,7 @@ class StepMetrics:
         """Note gradient norms and gates now and then, before gradients are clipped; `last`: the run's last step."""
         if step.number % READ_EVERY and step.number not in (1, last):
             return
-        step.rates = gauges.learning_rates(optimizers)
+        step.rates = gauges.learning_rates(optimizers, step.lr)
         found = [gauges.gradient_norms(optimizers)]
         apart = READ_EVERY * -(-last // (GATES * READ_EVERY))
         if step.number % apart == 0 or step.number in (1, last):
@@ -173,14 +173,18 @@ class StepMetrics:
 
 def _nested(step: Step, numbers: Iterator[float]) -> dict[str, Any]:
     """The gauges of a step, which are the next of `numbers`, as its row holds them."""
-    found: dict[str, Any] = {"lrs": dict(step.rates)} if step.rates else {}
+    found: dict[str, Any] = {"lrs": {name: _short(rate) for name, rate in step.rates.items()}} if step.rates else {}
     for keys, _ in step.extra:
         for (*path, name), number in zip(keys, numbers, strict=False):
             place = found
             for key in path:
                 place = place.setdefault(key, {})
-            place[name] = float(f"{number:.5g}")
+            place[name] = _short(number)
     return found
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.5g}")
 
 
 def _not_finite(name: str, number: float, step: int, samples: Sequence[str]) -> LionError:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lion.data.sample import BadSample, Source
+from lion.train.examples import Example
 from lion.train.log import Watch
 
 NamedParameters = Sequence[tuple[str, nn.Parameter]]
@@ -110,6 +111,10 @@ class Objective(ABC):
 
         `skip` is called with each held-out sample that cannot be used, once a run.
         """
+
+    def examples(self) -> Sequence[Example]:
+        """Some of the last validation's samples, always the same ones, with their answers."""
+        return ()
 
     @abstractmethod
     def export(self, model: nn.Module, out: Path) -> None:
