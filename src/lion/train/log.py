@@ -46,7 +46,7 @@ class RunLog:
     def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
         """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
         self._line(name, {"step": step, **values})
-        numbers = curves(values, name)
+        numbers = paths(values, name)
         for key, number in numbers.items() if self.active else ():
             self._curves.add_scalar(key, number, step)
         if self._trackers:
@@ -95,13 +95,13 @@ def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
     return {f"{name}/{key}": round(score.value, 4) for key, score in scores.items()}
 
 
-def curves(values: Mapping[str, Any], under: str) -> dict[str, float]:
+def paths(values: Mapping[str, Any], under: str) -> dict[str, float]:
     """The numbers of a row, however deep, each called by its path, as `train/per_task/vqa`."""
     found = dict[str, float]()
     for key, value in values.items():
         name = f"{under}/{key}"
         if isinstance(value, Mapping):
-            found |= curves(value, name)
+            found |= paths(value, name)
         elif not isinstance(value, str):
             found[name] = value
     return found
