@@ -118,6 +118,28 @@ def test_labels_at_the_ends_do_not_touch():
     assert places[-1] <= 1.0
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (3.4, 6.1, [4, 5, 6]),
+        (1e-4, 2, [1e-4, 1e-3, 1e-2, 1e-1, 1]),
+        (5, 80, [5, 10, 20, 50]),
+        (0.0007, 0.09, [1e-3, 1e-2]),
+    ],
+)
+def test_logarithmic_axes_have_round_numbers(low, high, ticks):
+    assert curves_plot._log_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_axes_of_any_range_have_some_numbers():
+    for low in (1e-9, 0.003, 1.0, 777.0):
+        for factor in (1.001, 1.3, 3.0, 6.3, 12.0, 40.0, 60.0, 1e3, 1e9):
+            ticks = curves_plot._log_ticks(low, low * factor)
+            assert 1 <= len(ticks) <= 6 and all(
+                low <= tick * 1.000001 and tick <= low * factor * 1.000001 for tick in ticks
+            )
+
+
 def test_a_name_that_is_no_figures_and_a_run_without_rows(tmp_path):
     with pytest.raises(LionError, match=r"--out .*curves\.txt: the name must end in \.png, \.svg, \.pdf"):
         plot_curves([EARLIER], tmp_path / "curves.txt")

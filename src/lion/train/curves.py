@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lion.errors import LionError
-from lion.train.log import paths
 
 _MAIN_SCORES: Mapping[str, tuple[str, ...]] = {
     "caption": ("cider", "recall"),
@@ -51,6 +50,18 @@ class Panel:
 
     title: str
     lines: Sequence[tuple[RunCurves, Points]]
+
+
+def paths(values: Mapping[str, Any], under: str) -> dict[str, float]:
+    """The numbers of a row, however deep, each called by its path, as `train/per_task/vqa`."""
+    found = dict[str, float]()
+    for key, value in values.items():
+        name = f"{under}/{key}"
+        if isinstance(value, Mapping):
+            found |= paths(value, name)
+        elif not isinstance(value, str):
+            found[name] = value
+    return found
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunCurves]:

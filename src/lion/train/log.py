@@ -11,6 +11,7 @@ import numpy as np
 from lion.atomic import atomic_write
 from lion.data.sample import BadSample
 from lion.metrics import Estimate
+from lion.train.curves import paths
 from lion.train.examples import Example, sheet
 from lion.train.trackers import Trackers
 
@@ -93,18 +94,6 @@ class RunLog:
 def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
     """Scores as plain numbers for a log, each called `name/score`."""
     return {f"{name}/{key}": round(score.value, 4) for key, score in scores.items()}
-
-
-def paths(values: Mapping[str, Any], under: str) -> dict[str, float]:
-    """The numbers of a row, however deep, each called by its path, as `train/per_task/vqa`."""
-    found = dict[str, float]()
-    for key, value in values.items():
-        name = f"{under}/{key}"
-        if isinstance(value, Mapping):
-            found |= paths(value, name)
-        elif not isinstance(value, str):
-            found[name] = value
-    return found
 
 
 def _keep_up_to(path: Path, step: int) -> None:
