@@ -50,6 +50,8 @@ class Step:
     """Places in the row, and their numbers on the device; the same in all processes."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Learning rates of components that have another than `lr`."""
+    read: Mapping[str, Any] = field(default_factory=dict)
+    """What `extra` and `rates` have become in the row."""
 
     def add_loss(self, loss: Loss, batch: Batch) -> None:
         """Note the loss of a micro-batch."""
@@ -111,7 +113,7 @@ class StepMetrics:
 
         Raises: LionError that names step and samples if a loss or gradient norm of this process is NaN or infinite.
         """
-        (table, gauged), device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
+        table, device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
         bad = [(step.number, bad) for step in self.steps for bad in step.bad]
         tokens, waited = sum(step.tokens for step in self.steps), sum(step.waited for step in self.steps)
         if processes > 1:
@@ -123,9 +125,8 @@ class StepMetrics:
             table = [rest[start : start + width] for start in range(0, len(rest), width)]
             bad = sorted(gather_object(bad), key=lambda each: each[0]) if any_bad else []
         speed = self._speed(tokens, waited)
-        numbers = iter(gauged)
         rows = [
-            (step.number, self._row(step, sums) | speed | _nested(step, numbers))
+            (step.number, {**self._row(step.lr, sums), **speed, **step.read})
             for step, sums in zip(self.steps, table, strict=True)
         ]
         self.steps = []
@@ -145,11 +146,8 @@ class StepMetrics:
             speed["peak_memory_gb"] = round(memory / 1e9, 3)
         return speed
 
-    def check(self) -> tuple[list[list[float]], list[float]]:
-        """For each step of this process: [losses' sum, count, norm, 1, a term's sum, count, ...]; and all gauges.
-
-        Raises: as `read`.
-        """
+    def check(self) -> list[list[float]]:
+        """For each step of this process: [losses' sum, count, norm, 1, a term's sum, count, ...]. Raises: as `read`."""
         scalars = [scalar.float().reshape(1) for step in self.steps for _, scalar, _ in step.values]
         gauged = [tensor for step in self.steps for _, tensor in step.extra]
         numbers = iter(torch.cat([*scalars, *gauged]).tolist() if scalars else ())
@@ -162,13 +160,14 @@ class StepMetrics:
                 sums[self._columns[name]] += number
                 sums[self._columns[name] + 1] += 1
             table.append(sums)
-        return table, list(numbers)
+        for step in self.steps:
+            step.read = _nested(step, numbers)
+        return table
 
-    def _row(self, step: Step, sums: Sequence[float]) -> dict[str, Any]:
+    def _row(self, lr: float, sums: Sequence[float]) -> dict[str, Any]:
         means = {name: sums[at] / sums[at + 1] for name, at in self._columns.items() if sums[at + 1]}
         loss, norm = means.pop(LOSS), means.pop(NORM)
-        row: dict[str, Any] = {"loss": loss, "per_task": means, "lr": step.lr, "grad_norm": norm}
-        return row
+        return {"loss": loss, "per_task": means, "lr": lr, "grad_norm": norm}
 
 
 def _nested(step: Step, numbers: Iterator[float]) -> dict[str, Any]:
