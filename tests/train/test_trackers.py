@@ -135,8 +135,12 @@ def test_wandb_offline(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not find_spec("trackio"), reason="trackio is not installed")
-def test_trackio_on_this_machine(tmp_path, monkeypatch):
+def test_trackio_on_this_machine(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is first imported, which is here
     toy = recipe(tmp_path / "run", validation={"every": 6, "samples": 1}, log_to=["trackio"])
     train(toy, objective=Showing(toy))
+    from trackio import context_vars
+
+    assert context_vars.current_run.get() is None, "or it would be finished again at exit, on stdout"
     assert list((tmp_path / "trackio").glob("lion*.db")) and list((tmp_path / "trackio").rglob("*.png"))
+    assert not capsys.readouterr().out

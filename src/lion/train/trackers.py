@@ -70,7 +70,18 @@ class Trackers:
 
     def close(self) -> None:
         """Send what is left."""
-        self._each(lambda tracker: tracker.finish())
+
+        def finish(tracker: GeneralTracker) -> None:
+            if isinstance(
+                tracker, TrackioTracker
+            ):  # whose `finish` would be followed by another one at exit, on stdout
+                import trackio
+
+                trackio.finish()
+            else:
+                tracker.finish()
+
+        self._each(finish)
 
     def _each(self, call: Callable[[GeneralTracker], None]) -> None:
         for tracker in list(self._all):
