@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from lion.train.recipe.schema import Recipe
 
 
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; with --plot a run's folder.")
+]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option("--log-to", metavar="wandb|trackio", help="Send the curves to this service, too; once for each."),
+]
+PlotRuns = Annotated[
+    bool, typer.Option("--plot", help="Train nothing; draw the curves of the runs whose folders are given.")
+]
+FigureFile = Annotated[
+    Path | None, typer.Option("--out", help="With --plot: the figure, .png, .svg or .pdf (curves.png).")
+]
+
+
 def recipes() -> str:
     """The shipped recipes for the help text, each with the first line of its file."""
     paths = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
@@ -66,16 +81,9 @@ def train(
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, help="Recipes of a chain to train at a time, where none needs another.")
     ] = 1,
-    log_to: Annotated[
-        list[str] | None,
-        typer.Option("--log-to", metavar="wandb|trackio", help="Send the curves to this service, too; once for each."),
-    ] = None,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Train nothing; draw the curves of the runs whose folders are given.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="With --plot: the figure, .png, .svg or .pdf (curves.png).")
-    ] = None,
+    log_to: LogTo = None,
+    plot: PlotRuns = False,
+    out: FigureFile = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -85,17 +93,14 @@ def train(
     """
     from lion.train.recipe import load_chain
 
-    if out and not plot:
-        raise LionError("--out names the figure of --plot; a run's folder is the setting out=FOLDER")
-    if plot:
-        _plot([recipe, *(overrides or [])], out or Path("curves.png"))
+    if plot or out:
+        _plot([recipe, *(overrides or [])], out or Path("curves.png"), plot)
         return
     if time and not dry_run:
         raise LionError("--time measures a step of a dry run; add --dry-run")
     if on and (time or not dry_run):
         raise LionError("--on plans a run elsewhere; give it with --dry-run, and without --time")
-    services = [f"log_to=[{', '.join(log_to)}]"] if log_to else []
-    chain = load_chain(recipe, [*(overrides or []), *services])
+    chain = load_chain(recipe, [*(overrides or []), *([f"log_to=[{', '.join(log_to)}]"] if log_to else [])])
     if on:
         quiet_libraries(debug)
         plan_chain(chain.recipes, on, mfu, json)
@@ -112,10 +117,12 @@ def train(
         _train(chain, at_once, restart, quiet, json)
 
 
-def _plot(folders: Sequence[str], out: Path) -> None:
+def _plot(folders: Sequence[str], out: Path, asked: bool) -> None:
     """Draw the curves of runs, over an earlier figure: one looks again and again."""
     from lion.train.curves_plot import plot_curves
 
+    if not asked:
+        raise LionError("--out names the figure of --plot; a run's folder is the setting out=FOLDER")
     names = plot_curves([Path(folder).expanduser() for folder in folders], out)
     print(f"{out}: {', '.join(names)}")
 
