@@ -112,7 +112,7 @@ def test_labels_at_the_ends_do_not_touch():
 
     axes = Figure().add_axes((0.1, 0.1, 0.5, 0.5))
     axes.plot([0, 1], [0, 1])
-    curves_plot._label_ends(axes, [(0.999, "red"), (1.0, "blue"), (0.998, "green"), (float("nan"), "grey")])
+    curves_plot._label_ends(axes, [(value, "red", "text") for value in (0.999, 1.0, 0.998, float("nan"))])
     places = sorted(text.xy[1] for text in axes.texts)
     assert len(places) == 3 and all(high - low > 0.12 for low, high in pairwise(places))
     assert places[-1] <= 1.0

@@ -29,7 +29,7 @@ _ACROSS, _WIDTH, _DPI = 4, 12.0, 100
 """Panels in a row; inches of the figure's width, which are 1,200 pixels."""
 _HEAD, _HEADING, _ROW = 0.4, 0.4, 1.8
 """Inches of height above and below the legend, of a section's heading, and of a row of panels."""
-_PLOT, _LEFT, _BELOW = (1.93, 1.15), 0.62, 0.35
+_PLOT, _LEFT, _BELOW = (1.83, 1.15), 0.62, 0.35
 """Inches of a panel without its labels (width, height), and what is left free beside and below it."""
 _POINTS, _MANY = 1000, 60
 """Most points of a line, and from how many on a running mean is drawn."""
@@ -131,7 +131,7 @@ def _sections(runs: Sequence[RunCurves]) -> Iterator[_Section]:
     for run in runs:
         blocks = _some(curves.gates(run))
         of = f" of {run.name}" if len(runs) > 1 else ""
-        title = f"Router's gates{of}, by block of the language model (mean over channels)"
+        title = f"Router's gates{of}, mean over channels: change since the first step, and at the end the gate"
         yield _Section(title, list(blocks.items()), partial(_draw_gates, _range(blocks)), kinds)
     yield _Section("Gradient norm, before clipping (logarithmic)", curves.norms(runs), partial(curve, log=True))
     yield _Section("Speed, memory, learning rate", curves.speeds(runs), curve)
@@ -154,7 +154,11 @@ def _style(runs: Sequence[RunCurves], run: RunCurves) -> dict[str, Any]:
 def _draw(axes: Any, panel: Panel, runs: Sequence[RunCurves], log: bool) -> None:
     if log:
         axes.set_yscale("log")
-    ends = [(_line(axes, points, _style(runs, run), log), _style(runs, run)["color"]) for run, points in panel.lines]
+    ends = []
+    for run, points in panel.lines:
+        style = _style(runs, run)
+        last = _line(axes, points, style, log)
+        ends.append((last, style["color"], f"{last:.3g}"))
     _dress(axes, panel.title)
     _label_ends(axes, ends)
 
@@ -208,14 +212,14 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return ticks[:: -(-len(ticks) // 5)]
 
 
-def _label_ends(axes: Any, ends: Sequence[tuple[float, str]]) -> None:
-    """The last value beside each line, moved apart where they would touch."""
+def _label_ends(axes: Any, ends: Sequence[tuple[float, str, str]]) -> None:
+    """A text beside each line's end (place, colour, text), moved apart where they would touch."""
     ends = [end for end in ends if np.isfinite(end[0])]
     bottom, top = axes.get_ylim()
     if axes.get_yscale() == "log":
-        low = np.array([np.log(value / bottom) / np.log(top / bottom) for value, _ in ends])
+        low = np.array([np.log(value / bottom) / np.log(top / bottom) for value, *_ in ends])
     else:
-        low = np.array([(value - bottom) / (top - bottom) for value, _ in ends])
+        low = np.array([(value - bottom) / (top - bottom) for value, *_ in ends])
     high, places = 0.0, []
     for number in np.argsort(low):
         high = max(low[number], high)
@@ -223,9 +227,9 @@ def _label_ends(axes: Any, ends: Sequence[tuple[float, str]]) -> None:
         high += 0.13
     over = max(high - 0.13 - max(1.0, low.max()), 0.0) if len(ends) else 0.0
     for number, place in places:
-        value, colour = ends[number]
+        _, colour, text = ends[number]
         where = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points"}
-        axes.annotate(f"{value:.3g}", (1, place - over), **where, color=colour, fontsize=8.5, va="center")
+        axes.annotate(text, (1, place - over), **where, color=colour, fontsize=8.5, va="center")
 
 
 def _some(blocks: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points]]:
@@ -238,10 +242,10 @@ def _some(blocks: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points]]:
 
 
 def _range(blocks: dict[str, dict[str, Points]]) -> tuple[float, float]:
-    """The scale that all gates of a run share."""
-    values = [value for pairs in blocks.values() for _, each in pairs.values() for value in each] or [0.0]
-    room = 0.06 * max(max(values) - min(values), 1e-3)
-    return min(values) - room, max(values) + room
+    """The scale that the changes of all gates of a run share."""
+    changes = [value - gates[0] for pairs in blocks.values() for _, gates in pairs.values() for value in gates] or [0.0]
+    room = 0.06 * max(max(changes) - min(changes), 1e-3)
+    return min(changes) - room, max(changes) + room
 
 
 def _gate_style(adapter: str, level: str) -> dict[str, Any]:
@@ -249,10 +253,14 @@ def _gate_style(adapter: str, level: str) -> dict[str, Any]:
 
 
 def _draw_gates(scale: tuple[float, float], axes: Any, of: tuple[str, dict[str, Points]]) -> None:
-    """The gates of a block."""
+    """How far the gates of a block have moved, which is little beside where they began, and what they are now."""
     block, pairs = of
+    ends = []
     for pair, (steps, gates) in pairs.items():
         level, adapter = pair.split("/")
-        axes.plot(steps, gates, **_gate_style(adapter, level))
+        changes = [value - gates[0] for value in gates]
+        axes.plot(steps, changes, **_gate_style(adapter, level))
+        ends.append((changes[-1], _GATES[adapter], f"{round(gates[-1], 3) + 0.0:.3f}"))
     axes.set_ylim(scale)
     _dress(axes, block)
+    _label_ends(axes, ends)
