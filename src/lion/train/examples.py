@@ -72,7 +72,7 @@ def sheet(examples: Sequence[Example]) -> Image.Image:
             canvas.paste(picture, (left, top + _TITLE + _GAP))
             left += picture.width + _GAP
         top += height
-    return canvas.quantize(256)
+    return canvas.quantize(256, method=Image.Quantize.FASTOCTREE)
 
 
 def _shorten(text: str) -> str:
