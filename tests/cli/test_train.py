@@ -211,6 +211,34 @@ def test_a_chain_can_end_with_questions(run, chain, tmp_path):
         assert ran.code == 2 and "is not a number of test questions" in ran.err
 
 
+def test_the_curves_of_a_chain_are_drawn_while_it_trains_and_after(run, chain, tmp_path):
+    assert (
+        run("train", chain, f"root={tmp_path}/runs", "own2:validation.every=2", "own2:validation.samples=2").code == 0
+    )
+    drawn = run("train", "--plot", tmp_path / "runs")
+    assert (drawn.code, drawn.out) == (0, "curves.png: out1, out2\n") and (tmp_path / "curves.png").stat().st_size
+    again = run("train", "--plot", tmp_path / "runs/out2", "runs/out1", "--out", "both.svg")
+    assert again.out == "both.svg: out2, out1\n" and "rec accuracy@0.5" in (tmp_path / "both.svg").read_text()
+    assert len(list((tmp_path / "runs/out2/samples").iterdir())) == 2
+    for words, says in (
+        (("own1.yaml", "--out", "curves.png"), "--out names the figure of --plot"),
+        (("--plot", "nowhere"), "nowhere holds no run"),
+        (("--plot", "runs", "--out", "curves.doc"), "must end in .png"),
+    ):
+        ran = run("train", *words)
+        assert ran.code == 2 and says in ran.err and len(ran.err.splitlines()) == 1
+
+
+def test_services_are_checked_before_anything_is_trained(run, chain, tmp_path, monkeypatch):
+    monkeypatch.setattr("lion.train.trackers.find_spec", lambda name: None)
+    for words in (("--log-to", "wandb"), ("own2:log_to=[wandb]",)):
+        ran = run("train", chain, *words)
+        assert ran.code == 2 and ran.err == "lion: error: log_to: wandb is not installed: pip install wandb\n"
+    ran = run("train", chain, "--log-to", "comet")
+    assert ran.code == 2 and "must be 'wandb' or 'trackio' (it is comet)" in ran.err
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_mistakes_are_one_line(run, chain):
     for words, message in (
         (("mini-stage11",), "did you mean mini-stage1?"),

@@ -152,6 +152,11 @@ def test_datasets_in_their_original_files_train(tmp_path):
     seen = {task for row in rows(tmp_path / "stage3") for task in row["per_task"]}
     assert set(record["scores"]) > {"held_out/rec/mean_iou", "held_out/reg/cider", "held_out/vqa/accuracy"}
     assert {"dialog", "vqa"} <= seen and seen & {"rec", "reg"}
+    shown = [json.loads(line) for line in (tmp_path / "stage3/examples.jsonl").read_text().splitlines()]
+    by_step = {step: [(one["set"], one["id"]) for one in shown if one["step"] == step] for step in (0, 3)}
+    sets = [name for name, _ in by_step[0]]
+    assert by_step[0] == by_step[3] and set(sets) == {f"held_out/{task}" for task in ("rec", "reg", "vqa", "dialog")}
+    assert max(map(sets.count, sets)) == 4 and len(list((tmp_path / "stage3/samples").iterdir())) == 2
     bad = [json.loads(line) for line in (tmp_path / "stage3/bad_samples.jsonl").read_text().splitlines()]
     assert (
         record["bad_samples"] == len(bad) == 1 and bad[0]["id"].startswith("okvqa:") and "picture" in bad[0]["reason"]

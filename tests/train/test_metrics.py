@@ -39,11 +39,61 @@ def test_a_row_holds_means_over_the_micro_batches_that_have_a_number(step_metric
     ]
     (first, one), (second, two) = step_metrics.read(stop=False).rows
     assert (first, second) == (1, 2) and one["samples_per_second"] == two["samples_per_second"] > 0
-    assert {**one, "samples_per_second": 0} == {
-        "loss": 2.0, "per_task": {"vqa": 1.5, "rec": 5.0}, "lr": 0.1, "grad_norm": 4.0, "samples_per_second": 0
+    speed = {"samples_per_second", "input_wait", "peak_memory_gb"}
+    assert {name: value for name, value in one.items() if name not in speed} == {
+        "loss": 2.0, "per_task": {"vqa": 1.5, "rec": 5.0}, "lr": 0.1, "grad_norm": 4.0
     }  # fmt: skip
+    assert speed < set(one)
     assert two["loss"] == torch.tensor(0.1).item() and list(two["per_task"]) == ["rec"]
     assert step_metrics.steps == []
+
+
+def test_speed_waiting_and_arithmetic_are_of_all_steps_read_together(step_metrics, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(metrics.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(metrics.gauges, "peak_memory", lambda device: 3_000_000_000)
+    step_metrics.peak = 1e4
+    for number, waited in ((1, 1.5), (2, 0.5)):
+        one = Step(number, 0.1, started=100.0, waited=waited)
+        batch = Batch({}, ["a", "b"], tokens=30)
+        with step_metrics.counting(one, batch):
+            torch.ones(10, 10) @ torch.ones(10, 10)
+        one.add_loss(Loss(torch.tensor(1.0)), batch)
+        one.values.append((NORM, torch.tensor(1.0), one.samples))
+        step_metrics.steps.append(one)
+    clock[0] = 104.0
+    (_, row), _ = step_metrics.read(stop=False).rows
+    assert (row["samples_per_second"], row["tokens_per_second"], row["input_wait"]) == (1.0, 15.0, 0.5)
+    assert row["mfu"] == 2000 / 2 * 1.0 / 1e4, "one pass of the two was counted: 2,000 operations for 2 samples"
+    assert row["peak_memory_gb"] == 3.0
+
+
+def test_norms_and_gates_have_places_of_their_own_in_the_row(step_metrics):
+    one, two = step(1, (1.0, {"vqa": 1.0})), step(2, (1.0, {}))
+    one.extra = [
+        ([("grad_norms", "mlp"), ("grad_norms", "router")], torch.tensor([0.5, 0.123456789])),
+        ([("gates", "encoder 1", "image/region")], torch.tensor([0.25])),
+    ]
+    one.rates = {"router": 0.01}
+    two.extra = [([("grad_norms", "mlp")], torch.tensor([2.0]))]
+    step_metrics.steps += [one, two]
+    (_, first), (_, second) = step_metrics.read(stop=False).rows
+    assert first["grad_norms"] == {"mlp": 0.5, "router": 0.12346} and first["lrs"] == one.rates
+    assert first["gates"] == {"encoder 1": {"image/region": 0.25}}
+    assert second["grad_norms"] == {"mlp": 2.0} and not {"gates", "lrs"} & set(second)
+
+
+def test_norms_are_noted_now_and_then_and_gates_at_most_so_often(step_metrics, monkeypatch):
+    monkeypatch.setattr(metrics.gauges, "gradient_norms", lambda optimizers: ([("grad_norms", "all")], torch.ones(1)))
+    monkeypatch.setattr(metrics.gauges, "gates", lambda model: ([("gates", "encoder 1", "own")], torch.ones(1)))
+    monkeypatch.setattr(metrics, "GATES", 3)
+    noted = {}
+    for number in range(1, 33):
+        one = step(number)
+        step_metrics.gauge(one, torch.nn.Identity(), [], last=32)
+        noted[number] = [keys[0][0] for keys, _ in one.extra]
+    assert [number for number, names in noted.items() if "grad_norms" in names] == [1, 5, 10, 15, 20, 25, 30, 32]
+    assert [number for number, names in noted.items() if "gates" in names] == [1, 15, 30, 32]
 
 
 def test_bad_samples_and_the_signal_come_with_the_reading(step_metrics):

@@ -1,6 +1,7 @@
 """Several processes: shards are disjoint, weights equal, and only the main process writes."""
 
 import json
+import math
 import textwrap
 
 import pytest
@@ -103,6 +104,15 @@ def test_the_stages_train_in_two_processes(ran):
     assert [(record["name"], record["samples"]) for record in records] == [
         ("mini-t5", 16), ("mini-tagger", 16), ("mini-stage3", 16)
     ]  # fmt: skip
+
+
+def test_norms_and_gates_of_two_processes_are_those_of_the_step(ran):
+    folder, _ = ran
+    rows = [json.loads(line) for line in (folder / "lion-mini/train.jsonl").read_text().splitlines()]
+    for row in (rows[0], rows[-1]):
+        assert math.hypot(*row["grad_norms"].values()) == pytest.approx(row["grad_norm"], rel=1e-3)
+        assert row["gates"]["encoder 1"]["image/image"] == pytest.approx(1, abs=0.1)
+        assert row["tokens_per_second"] > row["samples_per_second"] and 0 <= row["input_wait"] < 1
 
 
 def test_two_processes_share_the_shards_of_a_step(ran):

@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from lion.train.recipe.schema import Recipe
 
 
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; with --plot a run's folder.")
+]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option("--log-to", metavar="wandb|trackio", help="Send the curves to this service, too; once for each."),
+]
+PlotRuns = Annotated[
+    bool, typer.Option("--plot", help="Train nothing; draw the curves of the runs whose folders are given.")
+]
+FigureFile = Annotated[
+    Path | None, typer.Option("--out", help="With --plot: the figure, .png, .svg or .pdf (curves.png).")
+]
+
+
 def recipes() -> str:
     """The shipped recipes for the help text, each with the first line of its file."""
     paths = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
@@ -42,7 +57,10 @@ class TrainCommand(TyperCommand):
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; with --plot a run's folder."),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="Settings to change, as steps=100 or optimizer.lr=1e-3."),
@@ -63,6 +81,9 @@ def train(
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, help="Recipes of a chain to train at a time, where none needs another.")
     ] = 1,
+    log_to: LogTo = None,
+    plot: PlotRuns = False,
+    out: FigureFile = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -72,11 +93,14 @@ def train(
     """
     from lion.train.recipe import load_chain
 
+    if plot or out:
+        _plot([recipe, *(overrides or [])], out or Path("curves.png"), plot)
+        return
     if time and not dry_run:
         raise LionError("--time measures a step of a dry run; add --dry-run")
     if on and (time or not dry_run):
         raise LionError("--on plans a run elsewhere; give it with --dry-run, and without --time")
-    chain = load_chain(recipe, overrides or [])
+    chain = load_chain(recipe, [*(overrides or []), *([f"log_to=[{', '.join(log_to)}]"] if log_to else [])])
     if on:
         quiet_libraries(debug)
         plan_chain(chain.recipes, on, mfu, json)
@@ -93,13 +117,25 @@ def train(
         _train(chain, at_once, restart, quiet, json)
 
 
+def _plot(folders: Sequence[str], out: Path, asked: bool) -> None:
+    """Draw the curves of runs, over an earlier figure: one looks again and again."""
+    from lion.train.curves_plot import plot_curves
+
+    if not asked:
+        raise LionError("--out names the figure of --plot; a run's folder is the setting out=FOLDER")
+    names = plot_curves([Path(folder).expanduser() for folder in folders], out)
+    print(f"{out}: {', '.join(names)}")
+
+
 def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None], json: bool) -> None:
     """Train what has not finished, print each record, and score the last model where the chain has questions."""
     from lion.distributed import Processes
     from lion.train.run import train_in_turn
     from lion.train.side_by_side import train_side_by_side
     from lion.train.stopping import Stopped
+    from lion.train.trackers import check_trackers
 
+    check_trackers(sorted({name for each in chain.recipes for name in each.log_to}))
     main, trained = Processes.launched(join=False).main, set[str]()
     try:
         with Meter() as meter:

@@ -36,7 +36,9 @@ from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.tagging import TagFile
+from lion.train.examples import Example
 from lion.train.frozen import load_in_bfloat16, quantise, whole_state
+from lion.train.log import FOLDERS
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
@@ -174,7 +176,8 @@ class LanguageModelling(Objective):
         tensors = collate(samples, self.processor)
         for _, auxiliary in self.auxiliary.values():
             tensors |= auxiliary.tensors([sample.meta for sample in samples])
-        return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad)
+        tokens = int(tensors["attention_mask"].sum() + (tensors["labels"] != -100).sum())
+        return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad, tokens)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Cross entropy of the answers, and the auxiliary losses that the recipe gives a weight."""
@@ -200,6 +203,9 @@ class LanguageModelling(Objective):
         assert isinstance(model, LionForConditionalGeneration)
         return self.validator.scores(model, skip)
 
+    def examples(self) -> list[Example]:
+        return self.validator.examples
+
     def export(self, model: nn.Module, out: Path) -> None:
         """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
         assert isinstance(model, LionForConditionalGeneration)
@@ -211,7 +217,7 @@ class LanguageModelling(Objective):
         if tagger and (tagger / "tagger").is_dir():
             tagger = tagger / "tagger"  # it came with a whole model
         if tagger and tagger != folders.get("model"):
-            log = shutil.ignore_patterns("*.jsonl", "tensorboard", "recipe.yaml", "finished.json")
+            log = shutil.ignore_patterns("*.jsonl", *FOLDERS, "recipe.yaml", "finished.json")
             shutil.copytree(tagger, out / "tagger", ignore=log)
 
 

@@ -1,13 +1,22 @@
-"""A run's log: train.jsonl, validation.jsonl, bad_samples.jsonl and TensorBoard curves; and its progress."""
+"""A run's log, which always has JSON lines, pictures of answers and TensorBoard curves; and its progress."""
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
+
+import numpy as np
 
 from lion.atomic import atomic_write
 from lion.data.sample import BadSample
 from lion.metrics import Estimate
+from lion.train.curves import paths
+from lion.train.examples import Example, sheet
+from lion.train.trackers import Trackers
+
+FOLDERS = ("tensorboard", "samples", "wandb")
+"""Those of a run's folder that belong to its log."""
 
 
 class Watch(Protocol):
@@ -19,17 +28,17 @@ class Watch(Protocol):
 class RunLog:
     """Files of one run, from `step` on: later lines of an earlier attempt are dropped.
 
-    `active`: False in every process but the main one; then all calls do nothing.
+    `active`: False in every process but the main one; then all calls do nothing. `trackers`: who gets it as well.
     """
 
-    def __init__(self, folder: Path, step: int, active: bool = True) -> None:
-        self.active, self._files = active, dict[str, TextIO]()
+    def __init__(self, folder: Path, step: int, active: bool = True, trackers: Trackers | None = None) -> None:
+        self.folder, self.active, self._files, self._trackers = folder, active, dict[str, TextIO](), trackers
         if not active:
             return
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("train", "validation", "bad_samples"):
+        for name in ("train", "validation", "examples", "bad_samples"):
             path = folder / f"{name}.jsonl"
             _keep_up_to(path, step or -1)  # a run that begins again scores its start again
             self._files[name] = path.open("a", buffering=1)
@@ -38,10 +47,24 @@ class RunLog:
     def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
         """A row of `train` (a step's loss, rate, speed) or `validation` (scores); its numbers also become curves."""
         self._line(name, {"step": step, **values})
-        for key, value in values.items() if self.active else ():
-            for path, number in value.items() if isinstance(value, Mapping) else [("", value)]:
-                if not isinstance(number, str):
-                    self._curves.add_scalar("/".join(filter(None, (name, key, path))), number, step)
+        numbers = paths(values, name)
+        for key, number in numbers.items() if self.active else ():
+            self._curves.add_scalar(key, number, step)
+        if self._trackers:
+            self._trackers.log(numbers, step)
+
+    def examples(self, step: int, examples: Sequence[Example]) -> None:
+        """What the model answered to some held-out samples: lines, and a picture in the folder `samples`."""
+        for example in examples:
+            self._line("examples", {"step": step, **example.row()})
+        if examples and self.active:
+            picture, file = sheet(examples), io.BytesIO()
+            picture.save(file, "PNG")
+            atomic_write(self.folder / "samples" / f"step-{step:07d}.png", file.getvalue())
+            picture = picture.convert("RGB")
+            self._curves.add_image("validation/samples", np.asarray(picture), step, dataformats="HWC")
+            if self._trackers:
+                self._trackers.picture("validation/samples", picture, step)
 
     def bad_sample(self, step: int, bad: BadSample) -> None:
         """A sample that was skipped, with the reason."""
@@ -60,6 +83,8 @@ class RunLog:
             file.close()
         if self.active:
             self._curves.close()
+        if self._trackers:
+            self._trackers.close()
 
     def _line(self, name: str, row: Mapping[str, Any]) -> None:
         if self.active:

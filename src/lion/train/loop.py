@@ -181,6 +181,7 @@ def validate(run: Run) -> None:
             how["questions"] = settings.model_dump_json(include={"samples", "data"})
         seconds = round(time.monotonic() - started, 2)
         run.log.write("validation", run.progress.step, {**scores, **how, "seconds": seconds})
+        run.log.examples(run.progress.step, run.objective.examples())
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
 
@@ -193,10 +194,14 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
         group["lr"] = step.lr * group["lr_scale"]
     try:
         for micro in range(run.micro_batches):
-            _backward(run, step, next(batches), last=micro == run.micro_batches - 1)
+            asked = time.monotonic()
+            batch = next(batches)
+            step.waited += time.monotonic() - asked
+            _backward(run, step, batch, last=micro == run.micro_batches - 1)
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
+    run.metrics.gauge(step, run.bare_model, run.optimizers, recipe.steps)
     norm = torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm))
     step.values.append((NORM, norm, step.samples))
     for optimizer in run.optimizers:
@@ -211,7 +216,7 @@ def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
     """Forward and backward of one micro-batch; processes average their gradients with the last one."""
     batch = batch.to(run.accelerator.device)
     exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
-    with exchange, autocast(run.accelerator.device, run.dtype):
+    with exchange, autocast(run.accelerator.device, run.dtype), run.metrics.counting(step, batch):
         loss = run.objective.loss(run.model, batch)
         run.accelerator.backward(loss.total / run.micro_batches)
     step.add_loss(loss, batch)

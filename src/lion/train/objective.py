@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lion.data.sample import BadSample, Source
+from lion.train.examples import Example
 from lion.train.log import Watch
 
 NamedParameters = Sequence[tuple[str, nn.Parameter]]
@@ -31,6 +32,8 @@ class Batch:
     ids: Sequence[str]
     tasks: Sequence[str] = ()
     bad: Sequence[BadSample] = ()
+    tokens: int = 0
+    """Words read and written, without padding and pictures; 0 where nobody counted."""
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""
@@ -108,6 +111,10 @@ class Objective(ABC):
 
         `skip` is called with each held-out sample that cannot be used, once a run.
         """
+
+    def examples(self) -> Sequence[Example]:
+        """Some of the last validation's samples, always the same ones, with their answers."""
+        return ()
 
     @abstractmethod
     def export(self, model: nn.Module, out: Path) -> None:

@@ -24,6 +24,7 @@ from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder
+from lion.train.gauges import peak_flops
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
 from lion.train.metrics import StepMetrics
@@ -33,6 +34,7 @@ from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped
+from lion.train.trackers import Trackers
 
 HOW = ("decoding", "questions")
 """Keys of a row of validation.jsonl that say what its scores are of."""
@@ -164,9 +166,10 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
-    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
+    main = accelerator.is_main_process
+    log = RunLog(recipe.folder, progress.step, main, Trackers(recipe) if main and recipe.log_to else None)
     parallel = data_parallel(model, accelerator, objective.unused_parameters)
-    metrics = StepMetrics(objective.terms, accelerator)
+    metrics = StepMetrics(objective.terms, accelerator, peak_flops(accelerator.device, dtype))
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 

@@ -23,6 +23,7 @@ from lion.pipeline.decode import settings_of
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.random import stream
+from lion.train.examples import SHOWN, Example
 from lion.train.log import log_values
 from lion.train.objective import OnBadSample
 from lion.world import render
@@ -51,13 +52,18 @@ class Validator:
     tags: TagNoise | None
     decoding: str
     held_out: Sequence[tuple[Source, float]] = ()
+    examples: list[Example] = field(default_factory=list)
+    """The first samples of each set, and the last answers to them."""
     _reported: set[str] = field(default_factory=set)
 
     def scores(self, model: LionForConditionalGeneration, skip: OnBadSample) -> dict[str, float]:
         """`set/score` for every set of questions; see :meth:`lion.train.objective.Objective.validate`."""
         scores: dict[str, float] = {}
+        self.examples = []
         for name, samples in self._world.items():
             texts, truths = self.answers(model, samples), [sample.answer for sample in samples]
+            if name in self.tasks:
+                self._show(name, samples, texts)
             metas = [sample.meta for sample in samples]
             scores |= log_values(name, score_answers(name, texts, truths, metas, [meta["scene"] for meta in metas]))
         if self.held_out:
@@ -88,6 +94,10 @@ class Validator:
             texts += self.processor.tokenizer.batch_decode([best.ids for best, *_ in answers], skip_special_tokens=True)
         return texts
 
+    def _show(self, name: str, samples: Sequence[Sample], answers: Sequence[str]) -> None:
+        pairs = zip(samples[:SHOWN], answers[:SHOWN], strict=True)
+        self.examples += [Example(name, sample, answer) for sample, answer in pairs]
+
     @cached_property
     def _world(self) -> dict[str, list[Sample]]:
         """The frozen val questions as samples, by set; drawn once a run."""
@@ -115,7 +125,9 @@ class Validator:
         texts = self.answers(model, samples)
         scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):
-            rows = [(text, sample.meta) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
+            asked = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
+            rows = [(text, sample.meta) for text, sample in asked]
+            self._show(f"held_out/{task}", [sample for _, sample in asked], [text for text, _ in asked])
             answers, references = [text for text, _ in rows], [meta["answers"] for _, meta in rows]
             if task == Task.REC:
                 found = rec(answers, [meta["box"] for _, meta in rows])

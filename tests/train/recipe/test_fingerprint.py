@@ -46,7 +46,9 @@ def test_a_renamed_setting_leaves_the_fingerprint(row):
 
 def test_the_fingerprint_knows_what_shapes_the_curve(tmp_path):
     first = parse(BASE)
-    same = parse({**BASE, "out": "elsewhere", "workers": 3, "checkpoint": {"every": 1}, "name": "b"})
+    same = parse(
+        {**BASE, "out": "elsewhere", "workers": 3, "log_to": ["wandb"], "checkpoint": {"every": 1}, "name": "b"}
+    )
     assert fingerprint(same) == fingerprint(first)
     for change in ({"steps": 11}, {"seed": 1}, {"batch_size": 3}, {"precision": "bf16"}):
         assert fingerprint(parse({**BASE, **change})) != fingerprint(first)

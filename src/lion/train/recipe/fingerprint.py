@@ -8,7 +8,7 @@ from lion.checkpoints.record import read_record
 from lion.data.index import file_hash
 from lion.train.recipe.schema import RENAMED, Recipe
 
-MAY_CHANGE = ("name", "root", "out", "checkpoint", "validation", "workers")
+MAY_CHANGE = ("name", "root", "out", "checkpoint", "validation", "workers", "log_to")
 """Settings that may change when a run is resumed: the loss curve does not depend on them."""
 
 

@@ -220,6 +220,9 @@ class Recipe(Section):
     validation: ValidationSettings | None = Field(default=None, description="scores during training; null: none")
     checkpoint: CheckpointSettings = Field(default=CheckpointSettings(), description="how often, how many")
     workers: int = Field(default=0, ge=0, description="processes that build batches ahead; 0: in the training process")
+    log_to: tuple[Literal["wandb", "trackio"], ...] = Field(
+        default=(), description="services that get the curves as well as the run's folder: wandb, trackio"
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of weights and samples; scenes have their own")
     root: UserPath = Field(default=Path(), description="folder that relative `out` and `init` paths start at")
     out: UserPath = Field(description="folder of the run: log, checkpoints, and at the end the model")
