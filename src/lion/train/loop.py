@@ -23,7 +23,7 @@ from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
 from lion.train.metrics import NORM, Step, StepMetrics
 from lion.train.objective import Batch, Objective
-from lion.train.parallel import autocast
+from lion.train.parallel import Parallel, autocast, whole
 from lion.train.params import train_mode
 from lion.train.recipe.schema import OptimizerSettings, Recipe
 from lion.train.stopping import RESUMES, SIGNALS, Stopped, stop_request
@@ -37,8 +37,7 @@ class Run:
     objective: Objective
     accelerator: Accelerator
     dtype: torch.dtype
-    model: nn.Module
-    """On the device; wrapped where there are several processes."""
+    parallel: Parallel
     optimizers: Sequence[torch.optim.Optimizer]
     checkpoints: CheckpointFolder
     log: RunLog
@@ -52,9 +51,14 @@ class Run:
         return self.recipe.micro_batches(self.accelerator.num_processes)
 
     @property
+    def model(self) -> nn.Module:
+        """On the device; wrapped where there are several processes."""
+        return self.parallel.model
+
+    @property
     def bare_model(self) -> nn.Module:
         """The model without the wrapper of data-parallel training."""
-        return self.accelerator.unwrap_model(self.model)
+        return self.parallel.bare
 
     def report(self, step: int, row: Mapping[str, Any]) -> None:
         """Call `watch`, in the main process."""
@@ -170,12 +174,13 @@ def _ignore_signals(worker: int) -> None:
 
 def validate(run: Run) -> None:
     """Score on held-out samples, in the main process alone, leaving random states as they were."""
-    if run.accelerator.is_main_process:
-        started, device = time.monotonic(), run.accelerator.device
-        run.model.eval()
+    started, device = time.monotonic(), run.accelerator.device
+    model = run.parallel.whole()
+    if run.accelerator.is_main_process and model:
+        model.eval()
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
-            scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
+            scores = run.objective.validate(model, lambda bad: run.log.bad_sample(run.progress.step, bad))
         how = {"decoding": run.objective.decoding} if run.objective.decoding else {}
         if settings := run.recipe.validation:
             how["questions"] = settings.model_dump_json(include={"samples", "data"})
@@ -197,7 +202,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
-    norm = torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm))
+    norm = whole(torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm)))
     step.values.append((NORM, norm, step.samples))
     for optimizer in run.optimizers:
         optimizer.step()
@@ -210,7 +215,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
 def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
     """Forward and backward of one micro-batch; processes average their gradients with the last one."""
     batch = batch.to(run.accelerator.device)
-    exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
+    exchange = nullcontext() if last else run.parallel.accumulating()
     with exchange, autocast(run.accelerator.device, run.dtype):
         loss = run.objective.loss(run.model, batch)
         run.accelerator.backward(loss.total / run.micro_batches)

@@ -28,7 +28,7 @@ from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
 from lion.train.metrics import StepMetrics
 from lion.train.objective import Objective
-from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
+from lion.train.parallel import compute_dtype, make_accelerator, parallelise
 from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
@@ -154,23 +154,23 @@ def make_objective(recipe: Recipe) -> Objective:
 def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
     """Model, optimizers, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
-    model, components = build_model(objective, accelerator.device)
+    parallel = parallelise(build_model(objective)[0], accelerator, objective)
+    components = objective.trainable(parallel.bare)  # again, since sharding makes new parameters
     dtype = compute_dtype(recipe, accelerator.device)
     fused = accelerator.device.type == "cuda"
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     elastic = recipe.order == "epochs"
-    progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe), elastic)
+    progress = checkpoints.resume(accelerator, parallel.bare, optimizers, fingerprint(recipe), elastic)
     if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
     log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
-    parallel = data_parallel(model, accelerator, objective.unused_parameters)
     metrics = StepMetrics(objective.terms, accelerator)
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 
-def build_model(objective: Objective, device: torch.device) -> tuple[nn.Module, params.Components]:
+def build_model(objective: Objective, device: torch.device | str = "cpu") -> tuple[nn.Module, params.Components]:
     """The objective's model on `device`, and what trains in it; the rest is frozen."""
     model = objective.build()
     components = objective.trainable(model)
@@ -202,11 +202,12 @@ def finish(run: Run) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    if run.accelerator.is_main_process:
-        run.bare_model.eval()
+    model = run.parallel.whole("cpu")
+    if run.accelerator.is_main_process and model:
+        model.eval()
         exported = recipe.folder / ".export"
         with atomic_directory(exported) as folder:
-            run.objective.export(run.bare_model, folder)
+            run.objective.export(model, folder)
         for entry in exported.iterdir():
             target = recipe.folder / entry.name
             if target.is_dir():
