@@ -94,7 +94,7 @@ def rows(folder, name="train"):
 
 def test_the_curve_does_not_depend_on_processes_or_wrapper(alone, ran):
     wanted, weights = rows(alone), load_file(alone / "model.safetensors")
-    assert wanted[-1]["loss"] < 0.7 * wanted[0]["loss"] and len(wanted) == 8
+    assert wanted[-1]["loss"] < 0.8 * wanted[0]["loss"] and len(wanted) == 8
     for folder in ran:
         for row, other in zip(wanted, rows(folder), strict=True):
             assert other["loss"] == pytest.approx(row["loss"], rel=LOSS), folder

@@ -117,7 +117,7 @@ def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None],
                         _print_record(each, record, before, json)
     except Stopped as stopped:
         say("note", str(stopped))
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED if stopped.interrupted else 0) from None
     if chain.questions and main:
         _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
 
@@ -175,6 +175,8 @@ def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_js
     )
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
+    if left_out := record.get("steps_left_out"):
+        print(f"  steps left out, since loss or gradient norm was not finite: {', '.join(map(str, left_out))}")
     start = record.get("scores_at_start", {})
     was = {name: f" (was {_shown(name, value)})" for name, value in start.items()}
     scores = [f"{name} {_shown(name, value)}{was.get(name, '')}" for name, value in record["scores"].items()]

@@ -15,7 +15,7 @@ import random
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ class Progress:
     samples: int = 0
     bad_samples: int = 0
     seconds: float = 0.0
+    left_out: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    """Steps whose loss or gradient norm was not finite, with the samples of it: id and reason."""
+
+    def __post_init__(self) -> None:
+        self.left_out = {int(step): samples for step, samples in self.left_out.items()}  # JSON's keys are texts
 
 
 @dataclass(frozen=True)

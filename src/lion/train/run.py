@@ -23,16 +23,16 @@ from lion.errors import LionError, LionWarning
 from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
-from lion.train.checkpoint import CheckpointFolder
+from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
-from lion.train.metrics import StepMetrics
+from lion.train.metrics import NotFinite, StepMetrics
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, make_accelerator, parallelise
 from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
-from lion.train.stopping import RESUMES, Stopped
+from lion.train.stopping import RESUMES, Stopped, StopRequest
 
 HOW = ("decoding", "questions")
 """Keys of a row of validation.jsonl that say what its scores are of."""
@@ -106,13 +106,47 @@ def _train(
         objective.prepare(watch if accelerator.is_main_process else None)
     run = make_run(recipe, objective, accelerator, watch)
     try:
-        stopped = fit(run)
+        stopped = _fit(run)
     finally:
         run.log.close()
     record = finish(run)
     if stopped:
-        raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}")
+        raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}", stopped.interrupted)
     return record
+
+
+def _fit(run: Run) -> StopRequest | None:
+    """`fit`, which goes back to the newest checkpoint and past a step that is not finite, as often as it may."""
+    while True:
+        try:
+            return fit(run)
+        except NotFinite as error:
+            if not error.everywhere or len(run.progress.left_out) >= run.recipe.checkpoint.rewinds:
+                raise
+            _go_back(run, error)
+
+
+def _go_back(run: Run, error: NotFinite) -> None:
+    """Restore the newest checkpoint, as the same command would after a crash, and note the step to leave out."""
+    before, recipe = run.progress, run.recipe
+    run.log.close()
+    for optimizer in run.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    run.metrics.steps = []
+    elastic = recipe.order == "epochs"
+    run.progress = run.checkpoints.resume(run.accelerator, run.bare_model, run.optimizers, before.fingerprint, elastic)
+    reason = f"its step was left out, where the {error.name} was {error.number}"
+    run.progress.left_out = {**before.left_out, error.step: [(sample, reason) for sample in error.samples]}
+    run.progress.seconds = before.seconds
+    run.log = _open_log(run.recipe, run.progress, run.accelerator)
+    if run.accelerator.is_main_process:
+        what = f"{recipe.name}: step {error.step}: the {error.name} is {error.number}"
+        count = f"{len(run.progress.left_out)} of checkpoint.rewinds={recipe.checkpoint.rewinds}"
+        warnings.warn(f"{what}; back to step {run.progress.step} and past it ({count})", LionWarning, stacklevel=5)
+
+
+def _open_log(recipe: Recipe, progress: Progress, accelerator: Accelerator) -> RunLog:
+    return RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
 
 
 def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watch | None = None) -> Iterator[Done]:
@@ -165,7 +199,7 @@ def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, wat
     if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
-    log = RunLog(recipe.folder, progress.step, active=accelerator.is_main_process)
+    log = _open_log(recipe, progress, accelerator)
     metrics = StepMetrics(objective.terms, accelerator)
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
@@ -193,6 +227,7 @@ def finish(run: Run) -> dict[str, Any]:
         "steps": run.progress.step,
         "samples": run.progress.samples,
         "bad_samples": run.progress.bad_samples,
+        **({"steps_left_out": sorted(run.progress.left_out)} if run.progress.left_out else {}),
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
         **({"scores_at_start": logged[0]} if alike else {}),
