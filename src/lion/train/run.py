@@ -19,11 +19,13 @@ from torch import nn
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
+from lion.distributed import Processes
 from lion.errors import LionError, LionWarning
 from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder, Progress
+from lion.train.heartbeat import watched
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
 from lion.train.metrics import NotFinite, StepMetrics
@@ -63,8 +65,12 @@ def train(
     if not restart and (done := finished(recipe)):
         return done  # from a folder that may be read-only
     accelerator = make_accelerator()
-    alone = FolderLock(recipe.folder) if accelerator.is_main_process else nullcontext()
-    with alone, _full_disk_in_one_line(recipe.folder):
+    processes = Processes(accelerator.num_processes, accelerator.process_index)
+    with (
+        watched(processes),
+        FolderLock(recipe.folder) if processes.main else nullcontext(),
+        _full_disk_in_one_line(recipe.folder),
+    ):
         return _train(recipe, accelerator, restart, objective, watch)
 
 
