@@ -179,6 +179,14 @@ def train_chain(chain, root, errors):
     sys.exit(code)
 
 
+def test_accelerates_files_are_found_by_name(run):
+    for name, kind in (("ddp", "MULTI_GPU"), ("fsdp2", "FSDP")):
+        ran = run("train", "--accelerate-config", name)
+        assert ran.code == 0 and yaml.safe_load(Path(ran.out.strip()).read_text())["distributed_type"] == kind
+    ran = run("train", "--accelerate-config", "zero3")
+    assert ran.code == 2 and ran.err.endswith("there is no zero3; there are ddp, fsdp2\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_scheduler_s_signal_is_no_failure_once_the_run_is_saved(run, chain, tmp_path, monkeypatch, number, code):
     sent = []

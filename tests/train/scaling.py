@@ -1,21 +1,54 @@
-"""Stage 3 of a tiny model over several processes: what it saw, and stops on the way."""
+"""Several processes started by hand, and stage 3 of a tiny model over them: what it saw, and stops on the way."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import socket
+import sys
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import torch
 from torch import nn
 
+from lion.errors import LionError
 from lion.train.language_modelling import LanguageModelling
 from lion.train.objective import Batch
 from lion.train.recipe import parse
 from lion.train.recipe.schema import Recipe
 from lion.train.run import train
 from lion.train.stopping import Stopped
+from tests import processes
+
+
+def start_by_hand(count: int, out: Path, target: Callable[..., object], *arguments: object) -> list[ForkServerProcess]:
+    """`count` processes that call target(*arguments), with what a launcher would set; stderr goes to `out`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = processes.context()
+    all_of_them = [
+        context.Process(target=_by_hand, args=(rank, count, port, out, target, arguments)) for rank in range(count)
+    ]
+    for process in all_of_them:
+        process.start()
+    return all_of_them
+
+
+def _by_hand(rank: int, count: int, port: int, out: Path, target: Callable[..., object], arguments: tuple) -> None:
+    sys.stderr = (out / f"stderr-{rank}").open("w", buffering=1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    try:
+        target(*arguments)
+    except LionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def recipe(root: Path, name: str, **fields) -> Recipe:

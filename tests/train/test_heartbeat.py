@@ -3,18 +3,16 @@
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from lion.distributed import Processes
 from lion.errors import LionError
 from lion.train import heartbeat
 from lion.train.run import train
-from tests import processes
+from tests.train.scaling import start_by_hand
 from tests.train.toy import Toy, recipe
 
 
@@ -33,19 +31,11 @@ class Ill(Toy):
         return super().loss(model, batch)
 
 
-def work(out: Path, rank: int, port: int, ill: int, what: str, silence: float) -> None:
+def work(out: Path, ill: int, what: str, silence: float) -> None:
     """One process of two."""
-    sys.stderr = (out / f"stderr-{rank}").open("w", buffering=1)
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
     heartbeat.BEAT, heartbeat.SILENCE = silence / 8, silence
-    torch.set_num_threads(1)
     toy = recipe(out / "run", steps=10**6, checkpoint={"every": 2})
-    try:
-        train(toy, objective=Ill(toy, ill, what))
-    except LionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    train(toy, objective=Ill(toy, ill, what))
 
 
 @pytest.mark.parametrize(
@@ -69,13 +59,7 @@ def work(out: Path, rank: int, port: int, ill: int, what: str, silence: float) -
     ],
 )
 def test_the_others_end_when_one_does(tmp_path, ill, what, code, line, silence=3.0):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = processes.context()
-    both = [context.Process(target=work, args=(tmp_path, rank, port, ill, what, silence)) for rank in (0, 1)]
-    for process in both:
-        process.start()
+    both = start_by_hand(2, tmp_path, work, tmp_path, ill, what, silence)
     try:
         while not list(tmp_path.glob("run/checkpoints/step-*")):
             time.sleep(0.05)

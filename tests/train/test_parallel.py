@@ -125,13 +125,16 @@ def test_checkpoints_have_one_form(start, alone, ran):
     assert not any("vision_encoder" in name for name in forms[0][0]), "trainables only"
 
 
-def test_a_model_that_a_batch_reaches_in_part_is_not_sharded(tmp_path, monkeypatch):
+def test_what_cannot_be_sharded_is_refused_with_the_fix(tmp_path, monkeypatch):
     toy = Toy(toy_recipe(tmp_path))
     toy.unused_parameters = True
     accelerator = SimpleNamespace(num_processes=2, device=torch.device("cpu"), is_main_process=False)
     for name, value in FSDP2.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(LionError, match="take DDP for it"):
+        parallelise(ToyModel(), accelerator, toy)
+    monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
+    with pytest.raises(LionError, match="leave fsdp_offload_params out"):
         parallelise(ToyModel(), accelerator, toy)
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(LionError, match="set fsdp_version: 2 in accelerate's file, or FSDP_VERSION=2"):

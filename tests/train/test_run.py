@@ -376,8 +376,11 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     assert processes.run(train_and_be_killed, tmp_path / "killed") == -signal.SIGKILL
     left = sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir())
     assert left == ["step-0000003", "step-0000006"]
+    unfinished = tmp_path / "killed/checkpoints/.step-0000009.0123.tmp"  # as a kill in the middle of saving leaves it
+    shutil.copytree(tmp_path / "killed/checkpoints/step-0000006", unfinished)
     assert not (tmp_path / "killed/finished.json").exists()
     train(killed, objective=Toy(killed))
+    assert not unfinished.exists()
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -35,6 +35,17 @@ def recipes() -> str:
     return "Shipped recipes:\n\n" + "\n\n".join(titles)
 
 
+def print_accelerate_config(name: str | None) -> None:
+    """Print the path of one of accelerate's files in the package. Raises: LionError for an unknown name."""
+    if name is None:
+        return
+    known = {path.stem: path for path in (Path(__file__).parents[1] / "train" / "accelerate").glob("*.yaml")}
+    if name not in known:
+        raise LionError(f"--accelerate-config: there is no {name}; there are {', '.join(sorted(known))}")
+    print(known[name])
+    raise typer.Exit
+
+
 class TrainCommand(TyperCommand):
     """The command, whose help reads the shipped recipes when it is shown and not at every start."""
 
@@ -65,6 +76,16 @@ def train(
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, help="Recipes of a chain to train at a time, where none needs another.")
     ] = 1,
+    accelerate_config: Annotated[
+        str | None,
+        typer.Option(
+            "--accelerate-config",
+            metavar="ddp|fsdp2",
+            callback=print_accelerate_config,
+            is_eager=True,
+            help="Print the path of the file for accelerate launch --config_file, and stop.",
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -95,9 +95,22 @@ class CheckpointFolder:
 
         `elastic`: another number of processes than wrote it may resume it.
 
-        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged.
+        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged; if processes
+            do not see the same checkpoints.
         """
-        if not (checkpoints := self.all()):
+        if accelerator.is_main_process:
+            for unfinished in self.folder.glob(".step-*.tmp"):  # by a process that was killed; nobody else writes here
+                shutil.rmtree(unfinished)
+        checkpoints = self.all()
+        if accelerator.num_processes > 1:
+            seen = gather_object([checkpoints[-1].name if checkpoints else None])
+            if len(set(seen)) > 1:
+                names = ", ".join(map(str, seen))
+                raise LionError(
+                    f"processes see other checkpoints in {self.folder} ({names}); out has to be on a disk that all "
+                    "machines share"
+                )
+        if not checkpoints:
             return Progress(fingerprint)
         newest = checkpoints[-1]
         with _whole(newest):

@@ -20,12 +20,12 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import FullyShardedDataParallelPlugin, str_to_bool
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from lion.checkpoints.device import multiplies_bfloat16
-from lion.distributed import BARRIER_TIMEOUT
+from lion.distributed import BARRIER_TIMEOUT, Processes
 from lion.errors import LionError
 from lion.train.objective import Objective
 from lion.train.recipe.schema import Recipe
@@ -33,7 +33,10 @@ from lion.train.recipe.schema import Recipe
 
 def make_accelerator() -> Accelerator:
     """accelerate's handle on device and processes."""
-    return Accelerator(mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=BARRIER_TIMEOUT)])
+    # Unless it is told so, it takes each of several processes without a card for one alone.
+    cpu = Processes.launched(join=False).count > 1 and not torch.accelerator.is_available()
+    waiting = InitProcessGroupKwargs(timeout=BARRIER_TIMEOUT)
+    return Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[waiting])
 
 
 def compute_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
@@ -120,13 +123,15 @@ def _shard(model: nn.Module, device: torch.device, unused_parameters: bool) -> N
     plugin = FullyShardedDataParallelPlugin()
     if plugin.fsdp_version != 2:
         raise LionError("LION shards by FSDP2: set fsdp_version: 2 in accelerate's file, or FSDP_VERSION=2")
+    if isinstance(plugin.cpu_offload, CPUOffloadPolicy):
+        raise LionError("LION keeps parameters on the cards: leave fsdp_offload_params out of accelerate's file")
     if unused_parameters:
         raise LionError(
             "this stage trains parameters that not every batch reaches, which FSDP2 cannot; take DDP for it"
         )
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     blocks = set(plugin.transformer_cls_names_to_wrap or getattr(type(model), "_no_split_modules", None) or ())
-    shard = partial(fully_shard, mesh=mesh, offload_policy=plugin.cpu_offload)
+    shard = partial(fully_shard, mesh=mesh)
     for module in model.modules():
         if type(module).__name__ in blocks:
             shard(module, reshard_after_forward=plugin.reshard_after_forward)
