@@ -9,12 +9,15 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from lion import distributed
+from lion.distributed import LaunchError
 from lion.errors import LionError
 from lion.train.language_modelling import LanguageModelling
 from lion.train.objective import Batch
@@ -44,9 +47,10 @@ def _by_hand(rank: int, count: int, port: int, out: Path, target: Callable[..., 
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
     os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
+    distributed.JOIN_TIMEOUT = timedelta(seconds=20)
     try:
         target(*arguments)
-    except LionError as error:
+    except (LionError, LaunchError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -4,11 +4,12 @@ import os
 import signal
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lion.distributed import Processes
+from lion.distributed import LaunchError, Processes
 from lion.errors import LionError
 from lion.train import heartbeat
 from lion.train.run import train
@@ -74,6 +75,17 @@ def test_the_others_end_when_one_does(tmp_path, ill, what, code, line, silence=3
     said = (tmp_path / f"stderr-{1 - ill}").read_text().splitlines()
     assert line.format(host=socket.gethostname(), silence=silence) in said[-1 if code == 2 else -2], said
     assert [path.name for path in tmp_path.glob("run/checkpoints/*")] == ["step-0000002"]
+
+
+def test_who_waits_for_a_process_that_never_comes_says_so(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("lion.distributed.JOIN_TIMEOUT", timedelta(seconds=0.5))
+    with pytest.raises(LaunchError, match="not all 2 processes have come within 0 min: see what the others said"):
+        Processes.launched()
 
 
 def test_another_error_stays_what_it_is_and_one_process_needs_no_store():

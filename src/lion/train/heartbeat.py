@@ -56,7 +56,8 @@ class _Heartbeat:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         # A connection of its own, as the process group's is held by an exchange that waits.
         store = _c10d.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=SILENCE))
-        self.store = _c10d.PrefixStore(f"lion/{next(_RUNS)}", store)
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store outlives its processes
+        self.store = _c10d.PrefixStore(f"lion/{attempt}/{next(_RUNS)}", store)
         self.beating = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> None:

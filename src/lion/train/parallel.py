@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 from accelerate.utils import FullyShardedDataParallelPlugin, str_to_bool
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -25,18 +25,17 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from lion.checkpoints.device import multiplies_bfloat16
-from lion.distributed import BARRIER_TIMEOUT, Processes
+from lion.distributed import Processes
 from lion.errors import LionError
 from lion.train.objective import Objective
 from lion.train.recipe.schema import Recipe
 
 
 def make_accelerator() -> Accelerator:
-    """accelerate's handle on device and processes."""
+    """accelerate's handle on device and processes. Raises: LaunchError as `Processes.launched`."""
+    several = Processes.launched(backend="nccl" if torch.cuda.is_available() else "gloo").count > 1
     # Unless it is told so, it takes each of several processes without a card for one alone.
-    cpu = Processes.launched(join=False).count > 1 and not torch.accelerator.is_available()
-    waiting = InitProcessGroupKwargs(timeout=BARRIER_TIMEOUT)
-    return Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[waiting])
+    return Accelerator(cpu=several and not torch.accelerator.is_available(), mixed_precision="no")
 
 
 def compute_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
