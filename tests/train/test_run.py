@@ -219,6 +219,17 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         train(other, objective=Toy(other))
 
 
+def test_a_stage_does_not_start_from_a_run_that_has_not_finished(tmp_path):
+    before, after = recipe(tmp_path / "one"), recipe(tmp_path / "two", init={"model": str(tmp_path / "one")})
+    with pytest.raises(LionError, match="nan"):
+        train(before, objective=Toy(before, poison=7))
+    with pytest.raises(LionError, match=r"toy: init.model: the run in .*one has not finished; let it go on first"):
+        train(after, objective=Toy(after))
+    assert not after.folder.exists()
+    train(before, objective=Toy(before))
+    assert train(after, objective=Toy(after))["steps"] == 12
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(tmp_path):
     toy = recipe(tmp_path)
     with pytest.raises(LionError, match=r"step 5: the loss is nan.*toy-4-0-0, toy-4-0-1"):

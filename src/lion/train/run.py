@@ -273,7 +273,7 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
-    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none.
+    """Raise LionError if a folder of initial weights does not exist or is an unfinished run's, or has no tagger.
 
     `expected`: folders that are still to be made, by runs before this one.
     """
@@ -282,6 +282,8 @@ def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
             if folder in expected:
                 continue
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
+        if (folder / "train.jsonl").is_file() and read_record(folder) is None and folder not in expected:
+            raise LionError(f"{recipe.name}: init.{part}: the run in {folder} has not finished; let it go on first")
         taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]
         # All other parts are loaded before the first step; the tagger is only copied at the end.
         if part == "tagger" and not any(is_tagger(each, str(each)) for each in taggers):
