@@ -58,7 +58,7 @@ def test_twenty_random_kills_of_random_processes_change_nothing(tmp_path, sharde
         if chance.random() < 0.8:  # otherwise while it starts
             while set(checkpoints.glob("step-*")) <= before and all(process.is_alive() for process in both):
                 time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.15))
         victim = chance.randrange(2)
         assert both[victim].is_alive(), (tmp_path / f"stderr-{victim}").read_text()
         os.kill(both[victim].pid, signal.SIGKILL)
