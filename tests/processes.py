@@ -63,6 +63,7 @@ def _launch(count: int, script: str, arguments: list[str], environment: dict[str
             os.dup2(file.fileno(), number)
     os.environ |= environment
     settings = {"run_id": "tests", "rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "monitor_interval": 0.1}
+    settings["max_restarts"] = 0  # a failure is to be seen, not tried again
     elastic_launch(LaunchConfig(1, 1, count, start_method="fork", **settings), _work)(script, arguments)
 
 

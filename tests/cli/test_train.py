@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from lion.cli import main
 from lion.data import pictures
 from lion.train.dry_run import dry_run
+from lion.train.language_modelling import LanguageModelling
 from lion.train.recipe import load, shipped
 from lion.train.run import build_model
 from tests import processes
@@ -176,6 +177,30 @@ def train_chain(chain, root, errors):
         patch.setattr("lion.train.side_by_side.get_context", lambda method: multiprocessing.get_context("fork"))
         code = main(["train", chain, f"root={root}", "steps=100000", "--at-once", "2"])
     sys.exit(code)
+
+
+def test_accelerates_files_are_found_by_name(run):
+    for name, kind in (("ddp", "MULTI_GPU"), ("fsdp2", "FSDP")):
+        ran = run("train", "--accelerate-config", name)
+        assert ran.code == 0 and yaml.safe_load(Path(ran.out.strip()).read_text())["distributed_type"] == kind
+    ran = run("train", "--accelerate-config", "zero3")
+    assert ran.code == 2 and ran.err.endswith("there is no zero3; there are ddp, fsdp2\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_scheduler_s_signal_is_no_failure_once_the_run_is_saved(run, chain, tmp_path, monkeypatch, number, code):
+    sent = []
+
+    def loss(self, model, batch, whole=LanguageModelling.loss):
+        if not sent:
+            sent.append(os.kill(os.getpid(), number))
+        return whole(self, model, batch)
+
+    monkeypatch.setattr(LanguageModelling, "loss", loss)
+    ran = run("train", chain, f"root={tmp_path}")
+    assert ran.code == code
+    assert ran.err.splitlines()[-1].endswith("stopped after step 1 of 2; the same command, without --restart, resumes")
+    assert (tmp_path / "out1/checkpoints/step-0000001").is_dir()
 
 
 def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):

@@ -235,10 +235,85 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         train(other, objective=Toy(other))
 
 
+def test_a_stage_does_not_start_from_a_run_that_has_not_finished(tmp_path):
+    before, after = recipe(tmp_path / "one"), recipe(tmp_path / "two", init={"model": str(tmp_path / "one")})
+    with pytest.raises(LionError, match="nan"):
+        train(before, objective=Toy(before, poison=7))
+    with pytest.raises(LionError, match=r"toy: init.model: the run in .*one has not finished; let it go on first"):
+        train(after, objective=Toy(after))
+    assert not after.folder.exists()
+    train(before, objective=Toy(before))
+    assert train(after, objective=Toy(after))["steps"] == 12
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(tmp_path):
     toy = recipe(tmp_path)
     with pytest.raises(LionError, match=r"step 5: the loss is nan.*toy-4-0-0, toy-4-0-1"):
         train(toy, objective=Toy(toy, poison=4))
+
+
+@pytest.mark.parametrize(("poison", "back"), [({4}, [3]), ({0}, [0]), ({4, 7, 11}, [3, 6, 9]), ({3, 4}, [3, 3])])
+def test_a_step_that_is_not_finite_is_left_out_from_the_checkpoint_on(tmp_path, poison, back, one_thread):
+    """The weights are those of a run that never took the step."""
+    toy = recipe(tmp_path / "run", checkpoint={"every": 3, "rewinds": 3}, validation={"every": 6, "samples": 1})
+    with pytest.warns(LionWarning) as said:
+        record = train(toy, objective=Toy(toy, poison=poison))
+    lines = [str(each.message) for each in said if "rewinds" in str(each.message)]
+    assert lines == [
+        f"toy: step {bad + 1}: the loss is nan; back to step {step} and past it ({number} of checkpoint.rewinds=3)"
+        for number, (bad, step) in enumerate(zip(sorted(poison), back, strict=True), start=1)
+    ]
+    assert record["steps_left_out"] == [bad + 1 for bad in sorted(poison)]
+    assert (record["samples"], record["bad_samples"]) == (8 * (12 - len(poison)), 8 * len(poison))
+    assert [step for step, *_ in curve(toy.folder)] == [step + 1 for step in range(12) if step not in poison]
+    rows = [json.loads(line) for line in (toy.folder / "bad_samples.jsonl").read_text().splitlines()]
+    reason = "its step was left out, where the loss was nan"
+    assert rows == [
+        {"step": bad + 1, "id": f"toy-{bad}-0-{row}", "reason": reason} for bad in sorted(poison) for row in range(8)
+    ]
+    scored = [json.loads(line)["step"] for line in (toy.folder / "validation.jsonl").read_text().splitlines()]
+    assert scored == [0, 6, 12]
+
+    other = recipe(tmp_path / "other", checkpoint={"every": 3})
+    run = make_run(other, Toy(other), make_accelerator())
+    run.progress.left_out = {bad + 1: [] for bad in poison}  # known from the start
+    fit(run)
+    run.log.close()
+    weights = load_file(toy.folder / "model.safetensors")
+    assert all(torch.equal(weights[name], tensor) for name, tensor in run.bare_model.state_dict().items())
+
+
+def test_more_steps_than_may_be_left_out_end_the_run(tmp_path):
+    toy = recipe(tmp_path, checkpoint={"every": 3, "rewinds": 1})
+    with (
+        pytest.warns(LionWarning, match="back to step 3"),
+        pytest.raises(LionError, match=r"step 8: the loss is nan.*leave such steps out \(checkpoint.rewinds=1\)"),
+    ):
+        train(toy, objective=Toy(toy, poison={4, 7}))
+    more = recipe(tmp_path, checkpoint={"every": 3, "rewinds": 2})
+    with pytest.warns(LionWarning, match=r"back to step 6 and past it \(2 of"):
+        record = train(more, objective=Toy(more, poison={4, 7}))
+    assert record["steps_left_out"] == [5, 8], "a resumed run knows what was left out before"
+
+
+def test_a_step_that_was_left_out_stays_so_when_the_run_is_killed(tmp_path, one_thread):
+    toy = recipe(tmp_path / "whole", checkpoint={"every": 3, "rewinds": 1})
+    with pytest.warns(LionWarning, match="back to step 3"):
+        train(toy, objective=Toy(toy, poison=4))
+    toy = recipe(tmp_path / "killed", checkpoint={"every": 3, "rewinds": 1})
+    assert processes.run(train_poisoned_and_be_killed, toy.folder) == -signal.SIGKILL
+    assert train(toy, objective=Toy(toy))["steps_left_out"] == [5]
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    assert (tmp_path / "killed/bad_samples.jsonl").read_text() == (tmp_path / "whole/bad_samples.jsonl").read_text()
+
+
+def train_poisoned_and_be_killed(out: Path) -> None:
+    """In a process of its own."""
+    torch.set_num_threads(1)
+    toy = recipe(out, checkpoint={"every": 3, "rewinds": 1})
+    objective = Killed(toy)
+    objective.poison = {4}
+    train(toy, objective=objective)
 
 
 def test_a_bad_sample_is_counted_and_named(tmp_path):
@@ -328,8 +403,11 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     assert processes.run(train_and_be_killed, tmp_path / "killed") == -signal.SIGKILL
     left = sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir())
     assert left == ["step-0000003", "step-0000006"]
+    unfinished = tmp_path / "killed/checkpoints/.step-0000009.0123.tmp"  # as a kill in the middle of saving leaves it
+    shutil.copytree(tmp_path / "killed/checkpoints/step-0000006", unfinished)
     assert not (tmp_path / "killed/finished.json").exists()
     train(killed, objective=Toy(killed))
+    assert not unfinished.exists()
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -438,8 +516,9 @@ class Terminated(Toy):
 def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
     toy = recipe(tmp_path)
 
-    with pytest.raises(Stopped, match="step 5 of 12; the same command, without --restart, resumes"):
+    with pytest.raises(Stopped, match="step 5 of 12; the same command, without --restart, resumes") as stopped:
         train(toy, objective=Terminated(toy, step=4))
+    assert not stopped.value.interrupted
     assert train(toy, objective=Toy(toy))["steps"] == 12
     assert [step for step, *_ in curve(tmp_path)] == list(range(1, 13))
 

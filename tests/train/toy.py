@@ -26,12 +26,13 @@ class ToyModel(nn.Module):
 
 
 class Toy(Objective):
-    """Fits a sum; `poison` makes the loss of that step NaN, `bad` reports a bad sample at that step."""
+    """Fits a sum; `poison` makes the loss of that step (or of several) NaN, `bad` reports a bad sample at that step."""
 
     terms = ("sum",)
 
-    def __init__(self, recipe, poison: int | None = None, bad: int | None = None) -> None:
-        self.recipe, self.poison, self.bad = recipe, poison, bad
+    def __init__(self, recipe, poison: int | set[int] | None = None, bad: int | None = None) -> None:
+        self.recipe, self.bad = recipe, bad
+        self.poison = poison if isinstance(poison, set) else {poison}
         self.prepared = False
 
     def prepare(self, watch=None) -> None:
@@ -49,7 +50,7 @@ class Toy(Objective):
         rng = random.Random(f"{self.recipe.seed}/{step}/{shard}")
         x = torch.tensor([[rng.gauss(0, 1) for _ in range(4)] for _ in range(self.recipe.batch_size)])
         y = x.sum(1)
-        if step == self.poison:
+        if step in self.poison:
             y = y * float("nan")
         bad = [BadSample("broken.png", "truncated")] if step == self.bad else []
         ids = [f"toy-{step}-{shard}-{row}" for row in range(len(x))]

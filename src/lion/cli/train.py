@@ -48,12 +48,35 @@ def recipes() -> str:
     return "Shipped recipes:\n\n" + "\n\n".join(titles)
 
 
+def print_accelerate_config(name: str | None) -> None:
+    """Print the path of one of accelerate's files in the package. Raises: LionError for an unknown name."""
+    if name is None:
+        return
+    known = {path.stem: path for path in (Path(__file__).parents[1] / "train" / "accelerate").glob("*.yaml")}
+    if name not in known:
+        raise LionError(f"--accelerate-config: there is no {name}; there are {', '.join(sorted(known))}")
+    print(known[name])
+    raise typer.Exit
+
+
 class TrainCommand(TyperCommand):
     """The command, whose help reads the shipped recipes when it is shown and not at every start."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.epilog = recipes()
         super().format_help(ctx, formatter)
+
+
+AccelerateConfig = Annotated[
+    str | None,
+    typer.Option(
+        "--accelerate-config",
+        metavar="ddp|fsdp2",
+        callback=print_accelerate_config,
+        is_eager=True,
+        help="Print the path of the file for accelerate launch --config_file, and stop.",
+    ),
+]
 
 
 def train(
@@ -84,6 +107,7 @@ def train(
     log_to: LogTo = None,
     plot: PlotRuns = False,
     out: FigureFile = None,
+    accelerate_config: AccelerateConfig = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -150,7 +174,10 @@ def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None],
                     with meter.aside():
                         _print_record(each, record, before, json)
     except Stopped as stopped:
-        raise KeyboardInterrupt(str(stopped)) from None
+        say("note", str(stopped))
+        if stopped.interrupted:
+            raise KeyboardInterrupt(str(stopped)) from None
+        raise typer.Exit(0) from None
     if chain.questions and main:
         _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
 
@@ -208,6 +235,8 @@ def _print_record(recipe: Recipe, record: Mapping[str, Any], before: bool, as_js
     )
     if record["bad_samples"]:
         print(f"  {record['bad_samples']} bad samples were skipped; bad_samples.jsonl names them")
+    if left_out := record.get("steps_left_out"):
+        print(f"  steps left out, since loss or gradient norm was not finite: {', '.join(map(str, left_out))}")
     start = record.get("scores_at_start", {})
     was = {name: f" (was {_shown(name, value)})" for name, value in start.items()}
     scores = [f"{name} {_shown(name, value)}{was.get(name, '')}" for name, value in record["scores"].items()]

@@ -14,8 +14,8 @@ import json
 import random
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from lion.atomic import atomic_directory, atomic_write_json
 from lion.errors import LionError
 from lion.hub import LOAD_ERRORS
 from lion.random import stream
+from lion.train.parallel import laid_out_as, whole
 from lion.train.params import load_trained_state, trained_state
 
 Optimizers = Sequence[torch.optim.Optimizer]
@@ -44,6 +45,11 @@ class Progress:
     samples: int = 0
     bad_samples: int = 0
     seconds: float = 0.0
+    left_out: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    """Steps whose loss or gradient norm was not finite, with the samples of it: id and reason."""
+
+    def __post_init__(self) -> None:
+        self.left_out = {int(step): samples for step, samples in self.left_out.items()}  # JSON's keys are texts
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,17 @@ class CheckpointFolder:
 
     def save(self, accelerator: Accelerator, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
         """Write a checkpoint (every process calls this; the main one writes), then delete all but the newest `keep`."""
+        main = accelerator.is_main_process
         randoms = gather_object([_random_state()]) if accelerator.num_processes > 1 else [_random_state()]
-        if not accelerator.is_main_process:
-            return
-        with atomic_directory(self.folder / f"step-{progress.step:07d}") as folder:
-            save_file(_portable(trained_state(model)), folder / "trained.safetensors")
-            save_file(_portable(optimizer_state(optimizers)), folder / "optimiser.safetensors")
+        place = self.folder / f"step-{progress.step:07d}"
+        with atomic_directory(place) if main else nullcontext() as folder:
+            states = {"trained": trained_state(model), "optimiser": optimizer_state(optimizers)}
+            for name, state in states.items():
+                tensors = _portable(state, main)
+                if folder:
+                    save_file(tensors, folder / f"{name}.safetensors")
+            if not folder:
+                return
             for rank, (tensors, plain) in enumerate(randoms):
                 save_file(_portable(tensors), folder / f"random-{rank}.safetensors")
                 atomic_write_json(folder / f"random-{rank}.json", plain)
@@ -84,9 +95,22 @@ class CheckpointFolder:
 
         `elastic`: another number of processes than wrote it may resume it.
 
-        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged.
+        Raises: LionError if it belongs to another recipe or another number of processes, or is damaged; if processes
+            do not see the same checkpoints.
         """
-        if not (checkpoints := self.all()):
+        if accelerator.is_main_process:
+            for unfinished in self.folder.glob(".step-*.tmp"):  # by a process that was killed; nobody else writes here
+                shutil.rmtree(unfinished)
+        checkpoints = self.all()
+        if accelerator.num_processes > 1:
+            seen = gather_object([checkpoints[-1].name if checkpoints else None])
+            if len(set(seen)) > 1:
+                names = ", ".join(map(str, seen))
+                raise LionError(
+                    f"processes see other checkpoints in {self.folder} ({names}); out has to be on a disk that all "
+                    "machines share"
+                )
+        if not checkpoints:
             return Progress(fingerprint)
         newest = checkpoints[-1]
         with _whole(newest):
@@ -101,7 +125,7 @@ class CheckpointFolder:
         if others and not elastic:
             raise LionError(f"{newest} was written by {processes} processes; resume it with as many, or use --restart")
         with _whole(newest):
-            load_trained_state(model, load_file(newest / "trained.safetensors"))
+            load_trained_state(model, _laid_out(load_file(newest / "trained.safetensors"), trained_state(model)))
             load_optimizer_state(optimizers, load_file(newest / "optimiser.safetensors"))
             if others:
                 set_seed(int(stream(fingerprint, progress.step, rank).random() * 2**32))
@@ -138,7 +162,7 @@ def load_optimizer_state(optimizers: Optimizers, state: Mapping[str, Tensor]) ->
     for optimizer, group, name, parameter in _parameters(optimizers):
         on_device = group.get("fused") or group.get("capturable")
         optimizer.state[parameter] = {
-            key: value.to(parameter.device) if value.ndim or on_device else value
+            key: laid_out_as(value, parameter) if value.ndim else value.to(parameter.device) if on_device else value
             for key, value in by_name.get(name, {}).items()
         }
 
@@ -151,9 +175,22 @@ def _parameters(optimizers: Optimizers) -> Iterator[tuple[torch.optim.Optimizer,
                 yield optimizer, group, name, parameter
 
 
-def _portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU copies that share no memory, as safetensors needs them."""
-    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+def _portable(tensors: Mapping[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
+    """Contiguous CPU copies that share no memory, as safetensors needs them; of sharded tensors, the whole ones.
+
+    `keep`: False in processes that only help to gather, one tensor at a time.
+    """
+    portable = dict[str, Tensor]()
+    for name, tensor in tensors.items():
+        full = whole(tensor.detach())
+        if keep:
+            portable[name] = full.to("cpu", copy=True).contiguous()
+    return portable
+
+
+def _laid_out(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors as those of the same names in `like` are laid out over processes."""
+    return {name: laid_out_as(tensor, like[name]) if name in like else tensor for name, tensor in state.items()}
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -18,15 +18,16 @@ from accelerate import Accelerator
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from lion.data.sample import BadSample
 from lion.errors import LionError
 from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.log import RunLog, Watch
 from lion.train.metrics import NORM, Step, StepMetrics
 from lion.train.objective import Batch, Objective
-from lion.train.parallel import autocast
+from lion.train.parallel import Parallel, autocast, whole
 from lion.train.params import train_mode
 from lion.train.recipe.schema import OptimizerSettings, Recipe
-from lion.train.stopping import RESUMES, SIGNALS, Stopped, stop_request
+from lion.train.stopping import RESUMES, SIGNALS, Stopped, StopRequest, stop_request
 
 
 @dataclass
@@ -37,8 +38,7 @@ class Run:
     objective: Objective
     accelerator: Accelerator
     dtype: torch.dtype
-    model: nn.Module
-    """On the device; wrapped where there are several processes."""
+    parallel: Parallel
     optimizers: Sequence[torch.optim.Optimizer]
     checkpoints: CheckpointFolder
     log: RunLog
@@ -52,9 +52,14 @@ class Run:
         return self.recipe.micro_batches(self.accelerator.num_processes)
 
     @property
+    def model(self) -> nn.Module:
+        """On the device; wrapped where there are several processes."""
+        return self.parallel.model
+
+    @property
     def bare_model(self) -> nn.Module:
         """The model without the wrapper of data-parallel training."""
-        return self.accelerator.unwrap_model(self.model)
+        return self.parallel.bare
 
     def report(self, step: int, row: Mapping[str, Any]) -> None:
         """Call `watch`, in the main process."""
@@ -71,21 +76,24 @@ def learning_rate(settings: OptimizerSettings, steps: int, step: int) -> float:
     return settings.lr * (1 - past if settings.shape == "linear" else 0.5 * (1 + math.cos(math.pi * past)))
 
 
-def fit(run: Run) -> bool:
+def fit(run: Run) -> StopRequest | None:
     """Train from the run's progress to the recipe's last step, with validation and checkpoints.
 
-    Returns: whether a signal to stop arrived during the last step, too late to stop before it.
+    Returns: the request to stop that arrived during the last step, too late to stop before it, if there was one.
 
     Raises:
-        LionError: a loss or gradient norm is NaN or infinite (no checkpoint holds such a step), or no sample is usable.
+        NotFinite: a loss or gradient norm is NaN or infinite; no checkpoint holds such a step.
+        LionError: no sample is usable.
         Stopped: after a signal; the steps until then are saved.
     """
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:
-        return False
+        return None
     alone, stopping = run.accelerator.num_processes == 1, False
     train_mode(run.model)
     if progress.step == 0:
+        if recipe.checkpoint.rewinds:
+            _save(run)  # to go back to
         for bad in run.objective.skipped():
             progress.bad_samples += 1
             run.log.bad_sample(1, bad)
@@ -98,24 +106,26 @@ def fit(run: Run) -> bool:
     with stop_request() as stop:
         while progress.step < recipe.steps:
             started = time.monotonic()
-            _step(run, batches)
+            if progress.step + 1 in progress.left_out:
+                _leave_out(run, batches)
+            else:
+                _step(run, batches)
             step = progress.step
             last = step == recipe.steps
             validating = recipe.validation is not None and (last or step % recipe.validation.every == 0)
             saving = last or step % recipe.checkpoint.every == 0
             stopping = alone and stop.is_set()
-            if validating or saving or stopping or run.metrics.due():
+            if run.metrics.steps and (validating or saving or stopping or run.metrics.due()):
                 stopping = _read(run, stop.is_set())
             if validating:
                 validate(run)
                 stopping = stopping or (alone and stop.is_set())
             progress.seconds += time.monotonic() - started
             if saving or stopping:
-                run.log.flush()
-                run.checkpoints.save(run.accelerator, run.bare_model, run.optimizers, progress)
+                _save(run)
             if stopping and not last:
-                raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}")
-    return stopping or (alone and stop.is_set())
+                raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}", stop.interrupted)
+    return stop if stopping or (alone and stop.is_set()) else None
 
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
@@ -170,12 +180,13 @@ def _ignore_signals(worker: int) -> None:
 
 def validate(run: Run) -> None:
     """Score on held-out samples, in the main process alone, leaving random states as they were."""
-    if run.accelerator.is_main_process:
-        started, device = time.monotonic(), run.accelerator.device
-        run.model.eval()
+    started, device = time.monotonic(), run.accelerator.device
+    model = run.parallel.whole()
+    if run.accelerator.is_main_process and model:
+        model.eval()
         kept = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
         with kept, torch.no_grad(), autocast(device, run.dtype):
-            scores = run.objective.validate(run.bare_model, lambda bad: run.log.bad_sample(run.progress.step, bad))
+            scores = run.objective.validate(model, lambda bad: run.log.bad_sample(run.progress.step, bad))
         how = {"decoding": run.objective.decoding} if run.objective.decoding else {}
         if settings := run.recipe.validation:
             how["questions"] = settings.model_dump_json(include={"samples", "data"})
@@ -184,6 +195,21 @@ def validate(run: Run) -> None:
         run.log.examples(run.progress.step, run.objective.examples())
         train_mode(run.model)
     run.accelerator.wait_for_everyone()
+
+
+def _save(run: Run) -> None:
+    run.log.flush()
+    run.checkpoints.save(run.accelerator, run.bare_model, run.optimizers, run.progress)
+
+
+def _leave_out(run: Run, batches: Iterator[Batch]) -> None:
+    """Go past the micro-batches of a step that was not finite, and log the samples that made it so."""
+    for _ in range(run.micro_batches):
+        next(batches)
+    run.progress.step += 1
+    for bad in run.progress.left_out[run.progress.step]:
+        run.progress.bad_samples += 1
+        run.log.bad_sample(run.progress.step, BadSample(*bad))
 
 
 def _step(run: Run, batches: Iterator[Batch]) -> None:
@@ -202,7 +228,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause
         raise
     run.metrics.gauge(step, run.bare_model, run.optimizers, recipe.steps)
-    norm = torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm))
+    norm = whole(torch.as_tensor(accelerator.clip_grad_norm_(run.model.parameters(), recipe.max_grad_norm)))
     step.values.append((NORM, norm, step.samples))
     for optimizer in run.optimizers:
         optimizer.step()
@@ -215,7 +241,7 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
 def _backward(run: Run, step: Step, batch: Batch, last: bool) -> None:
     """Forward and backward of one micro-batch; processes average their gradients with the last one."""
     batch = batch.to(run.accelerator.device)
-    exchange = nullcontext() if last else run.accelerator.no_sync(run.model)
+    exchange = nullcontext() if last else run.parallel.accumulating()
     with exchange, autocast(run.accelerator.device, run.dtype), run.metrics.counting(step, batch):
         loss = run.objective.loss(run.model, batch)
         run.accelerator.backward(loss.total / run.micro_batches)

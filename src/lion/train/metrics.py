@@ -111,9 +111,9 @@ class StepMetrics:
     def read(self, stop: bool) -> Reading:
         """Read the steps; every process has to call this after the same one. `stop`: whether this one has to stop.
 
-        Raises: LionError that names step and samples if a loss or gradient norm of this process is NaN or infinite.
+        Raises: NotFinite, in all of them, if a loss or gradient norm of any process is NaN or infinite.
         """
-        table, device, processes = self.check(), self.accelerator.device, self.accelerator.num_processes
+        table, device, processes = self._agree(), self.accelerator.device, self.accelerator.num_processes
         bad = [(step.number, bad) for step in self.steps for bad in step.bad]
         tokens, waited = sum(step.tokens for step in self.steps), sum(step.waited for step in self.steps)
         if processes > 1:
@@ -156,12 +156,30 @@ class StepMetrics:
             sums = [0.0] * 2 * len(self._columns)
             for (name, _, samples), number in zip(step.values, numbers, strict=False):
                 if name in (LOSS, NORM) and not math.isfinite(number):
-                    raise _not_finite(name, number, step.number, samples)
+                    raise NotFinite(name, number, step.number, samples)
                 sums[self._columns[name]] += number
                 sums[self._columns[name] + 1] += 1
             table.append(sums)
         for step in self.steps:
             step.read = _nested(step, numbers)
+        return table
+
+    def _agree(self) -> list[list[float]]:
+        """`check`, but every process raises if one has to: of the first step, and rather a loss than the norm."""
+        found: list[tuple[int, bool, str, float, Sequence[str]]] = []
+        table = list[list[float]]()
+        try:
+            table = self.check()
+        except NotFinite as error:
+            found = [(error.step, error.name != LOSS, error.name, error.number, error.samples)]
+        if self.accelerator.num_processes > 1:
+            flag: Any = torch.tensor([float(len(found))], device=self.accelerator.device)
+            if not self.accelerator.reduce(flag).item():
+                return table
+            found = gather_object(found)
+        if found:
+            step, _, name, number, samples = min(found, key=lambda each: each[:2])
+            raise NotFinite(name, number, step, samples, everywhere=True)
         return table
 
     def _row(self, lr: float, sums: Sequence[float]) -> dict[str, Any]:
@@ -186,6 +204,13 @@ def _short(number: float) -> float:
     return float(f"{number:.5g}")
 
 
-def _not_finite(name: str, number: float, step: int, samples: Sequence[str]) -> LionError:
-    shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
-    return LionError(f"step {step}: the {name} is {number}; lower optimizer.lr, or check the batch's samples: {shown}")
+class NotFinite(LionError):
+    """A step's loss or gradient norm is NaN or infinite. `everywhere`: whether all processes of the run raise it."""
+
+    def __init__(self, name: str, number: float, step: int, samples: Sequence[str], everywhere: bool = False) -> None:
+        self.name, self.number, self.step, self.samples, self.everywhere = name, number, step, samples, everywhere
+        shown = ", ".join(samples[:8]) + (f" and {len(samples) - 8} more" if len(samples) > 8 else "")
+        super().__init__(
+            f"step {step}: the {name} is {number}; lower optimizer.lr, leave such steps out (checkpoint.rewinds=1), or "
+            f"check the batch's samples: {shown}"
+        )

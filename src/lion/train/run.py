@@ -19,21 +19,23 @@ from torch import nn
 from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
+from lion.distributed import Processes
 from lion.errors import LionError, LionWarning
 from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
-from lion.train.checkpoint import CheckpointFolder
+from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.gauges import peak_flops
+from lion.train.heartbeat import watched
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
-from lion.train.metrics import StepMetrics
+from lion.train.metrics import NotFinite, StepMetrics
 from lion.train.objective import Objective
-from lion.train.parallel import compute_dtype, data_parallel, make_accelerator
+from lion.train.parallel import compute_dtype, make_accelerator, parallelise
 from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
 from lion.train.stages import resolve
-from lion.train.stopping import RESUMES, Stopped
+from lion.train.stopping import RESUMES, Stopped, StopRequest
 from lion.train.trackers import Trackers
 
 HOW = ("decoding", "questions")
@@ -65,8 +67,12 @@ def train(
     if not restart and (done := finished(recipe)):
         return done  # from a folder that may be read-only
     accelerator = make_accelerator()
-    alone = FolderLock(recipe.folder) if accelerator.is_main_process else nullcontext()
-    with alone, _full_disk_in_one_line(recipe.folder):
+    processes = Processes(accelerator.num_processes, accelerator.process_index)
+    with (
+        watched(processes),
+        FolderLock(recipe.folder) if processes.main else nullcontext(),
+        _full_disk_in_one_line(recipe.folder),
+    ):
         return _train(recipe, accelerator, restart, objective, watch)
 
 
@@ -108,13 +114,48 @@ def _train(
         objective.prepare(watch if accelerator.is_main_process else None)
     run = make_run(recipe, objective, accelerator, watch)
     try:
-        stopped = fit(run)
+        stopped = _fit(run)
     finally:
         run.log.close()
     record = finish(run)
     if stopped:
-        raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}")
+        raise Stopped(f"stopped once {recipe.name} was finished; {RESUMES}", stopped.interrupted)
     return record
+
+
+def _fit(run: Run) -> StopRequest | None:
+    """`fit`, which goes back to the newest checkpoint and past a step that is not finite, as often as it may."""
+    while True:
+        try:
+            return fit(run)
+        except NotFinite as error:
+            if not error.everywhere or len(run.progress.left_out) >= run.recipe.checkpoint.rewinds:
+                raise
+            _go_back(run, error)
+
+
+def _go_back(run: Run, error: NotFinite) -> None:
+    """Restore the newest checkpoint, as the same command would after a crash, and note the step to leave out."""
+    before, recipe = run.progress, run.recipe
+    run.log.close()
+    for optimizer in run.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    run.metrics.steps = []
+    elastic = recipe.order == "epochs"
+    run.progress = run.checkpoints.resume(run.accelerator, run.bare_model, run.optimizers, before.fingerprint, elastic)
+    reason = f"its step was left out, where the {error.name} was {error.number}"
+    run.progress.left_out = {**before.left_out, error.step: [(sample, reason) for sample in error.samples]}
+    run.progress.seconds = before.seconds
+    run.log = _open_log(run.recipe, run.progress, run.accelerator)
+    if run.accelerator.is_main_process:
+        what = f"{recipe.name}: step {error.step}: the {error.name} is {error.number}"
+        count = f"{len(run.progress.left_out)} of checkpoint.rewinds={recipe.checkpoint.rewinds}"
+        warnings.warn(f"{what}; back to step {run.progress.step} and past it ({count})", LionWarning, stacklevel=5)
+
+
+def _open_log(recipe: Recipe, progress: Progress, accelerator: Accelerator) -> RunLog:
+    main = accelerator.is_main_process
+    return RunLog(recipe.folder, progress.step, main, Trackers(recipe) if main and recipe.log_to else None)
 
 
 def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watch | None = None) -> Iterator[Done]:
@@ -156,24 +197,23 @@ def make_objective(recipe: Recipe) -> Objective:
 def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:
     """Model, optimizers, log and progress, restored from the newest checkpoint if there is one."""
     set_seed(recipe.seed)
-    model, components = build_model(objective, accelerator.device)
+    parallel = parallelise(build_model(objective)[0], accelerator, objective)
+    components = objective.trainable(parallel.bare)  # again, since sharding makes new parameters
     dtype = compute_dtype(recipe, accelerator.device)
     fused = accelerator.device.type == "cuda"
     optimizers = params.make_optimizers(components, recipe.optimizer, recipe.lr_scale, fused=fused, dtype=dtype)
     checkpoints = CheckpointFolder(recipe.folder / "checkpoints", recipe.checkpoint.keep)
     elastic = recipe.order == "epochs"
-    progress = checkpoints.resume(accelerator, model, optimizers, fingerprint(recipe), elastic)
+    progress = checkpoints.resume(accelerator, parallel.bare, optimizers, fingerprint(recipe), elastic)
     if accelerator.is_main_process:  # before the log, by whose files alone nobody could tell a run from other data
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         atomic_write(recipe.folder / "recipe.yaml", text)
-    main = accelerator.is_main_process
-    log = RunLog(recipe.folder, progress.step, main, Trackers(recipe) if main and recipe.log_to else None)
-    parallel = data_parallel(model, accelerator, objective.unused_parameters)
+    log = _open_log(recipe, progress, accelerator)
     metrics = StepMetrics(objective.terms, accelerator, peak_flops(accelerator.device, dtype))
     return Run(recipe, objective, accelerator, dtype, parallel, optimizers, checkpoints, log, progress, metrics, watch)
 
 
-def build_model(objective: Objective, device: torch.device) -> tuple[nn.Module, params.Components]:
+def build_model(objective: Objective, device: torch.device | str = "cpu") -> tuple[nn.Module, params.Components]:
     """The objective's model on `device`, and what trains in it; the rest is frozen."""
     model = objective.build()
     components = objective.trainable(model)
@@ -196,6 +236,7 @@ def finish(run: Run) -> dict[str, Any]:
         "steps": run.progress.step,
         "samples": run.progress.samples,
         "bad_samples": run.progress.bad_samples,
+        **({"steps_left_out": sorted(run.progress.left_out)} if run.progress.left_out else {}),
         "seconds": round(run.progress.seconds, 1),
         "scores": scores,
         **({"scores_at_start": logged[0]} if alike else {}),
@@ -205,11 +246,12 @@ def finish(run: Run) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    if run.accelerator.is_main_process:
-        run.bare_model.eval()
+    model = run.parallel.whole("cpu")
+    if run.accelerator.is_main_process and model:
+        model.eval()
         exported = recipe.folder / ".export"
         with atomic_directory(exported) as folder:
-            run.objective.export(run.bare_model, folder)
+            run.objective.export(model, folder)
         for entry in exported.iterdir():
             target = recipe.folder / entry.name
             if target.is_dir():
@@ -234,7 +276,7 @@ def finished(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
-    """Raise LionError if a folder that initial weights come from does not exist, or that of the tagger has none.
+    """Raise LionError if a folder of initial weights does not exist or is an unfinished run's, or has no tagger.
 
     `expected`: folders that are still to be made, by runs before this one.
     """
@@ -243,6 +285,8 @@ def check_init(recipe: Recipe, expected: Collection[Path] = ()) -> None:
             if folder in expected:
                 continue
             raise LionError(f"{recipe.name}: init.{part}: there is no folder {folder}; train what it comes from first")
+        if (folder / "train.jsonl").is_file() and read_record(folder) is None and folder not in expected:
+            raise LionError(f"{recipe.name}: init.{part}: the run in {folder} has not finished; let it go on first")
         taggers = [each for each in (folder, folder / "tagger") if (each / "config.json").is_file()]
         # All other parts are loaded before the first step; the tagger is only copied at the end.
         if part == "tagger" and not any(is_tagger(each, str(each)) for each in taggers):

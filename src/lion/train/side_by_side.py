@@ -74,7 +74,7 @@ def train_side_by_side(
                     waiting.remove(recipe)
                     running.append(_RunProcess(recipe, restart, threads, prepare, watch))
                 if stop.is_set():
-                    raise Stopped(f"stopped; {RESUMES}")
+                    raise Stopped(f"stopped; {RESUMES}", stop.interrupted)
                 sent = connection.wait([run.pipe for run in running], timeout=1.0)
                 for run in [run for run in running if run.pipe in sent]:
                     if done := run.receive():

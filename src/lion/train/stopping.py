@@ -11,13 +11,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
-    """The run was stopped by a signal and has saved a checkpoint to resume from."""
+    """The run was stopped by a signal and has saved a checkpoint to resume from; `interrupted`: by Ctrl-C here."""
+
+    def __init__(self, reason: str, interrupted: bool = False) -> None:
+        super().__init__(reason)
+        self.interrupted = interrupted
+
+
+class StopRequest(threading.Event):
+    """Set once a signal to stop has come; `interrupted`: Ctrl-C's."""
+
+    interrupted = False
 
 
 @contextmanager
-def stop_request() -> Iterator[threading.Event]:
+def stop_request() -> Iterator[StopRequest]:
     """Within, the first SIGINT or SIGTERM sets the event, the second one acts as usual; in the main thread alone."""
-    stop = threading.Event()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -28,6 +38,7 @@ def stop_request() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
+        stop.interrupted = number == signal.SIGINT
         stop.set()
         restore()
 

@@ -162,6 +162,12 @@ class CheckpointSettings(Section):
 
     every: int = Field(default=200, gt=0, description="steps between checkpoints")
     keep: int = Field(default=2, gt=0, description="newest checkpoints kept")
+    rewinds: int = Field(
+        default=0,
+        ge=0,
+        description="steps that may be left out because loss or gradient norm is not finite: the run goes back to its "
+        "newest checkpoint and past such a step; one more, or 0: the run ends with an error",
+    )
 
 
 class TapCacheSettings(Section):
