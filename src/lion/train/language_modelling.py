@@ -169,7 +169,7 @@ class LanguageModelling(Objective):
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         assert isinstance(model, LionForConditionalGeneration)
-        return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
+        return {part: list(model.component_parameters(part)) for part in self.recipe.trained}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
