@@ -135,12 +135,12 @@ def _plan(
     check_given_once(text.partition("=")[0] for text in given)
     for text in given:
         override(fields, text)
-    if (warmup := fields["optimizer"].get("warmup", 0)) > fields["steps"]:
-        fields["optimizer"]["warmup"] = min(warmup, fields["steps"] // 10)
+    if steps and not any(text.startswith("optimizer.") for text in given):
+        fields["optimizer"]["warmup"] = steps // 10
     recipe = parse(fields, found.name)
     if recipe.export != "adapters" or recipe.folder != place.folder.resolve() / "run":
         raise LionError("lion finetune leaves adapters in its own folder; for export, root and out use lion train")
-    place.write(place.recipe, written := text_of(fields), restart)
+    place.write(place.recipe, written := text_of(recipe), restart)
     return _Run(place, known, recipe, written, found.words, (len(train), len(held_out)), model, ADAPTERS)
 
 
@@ -175,7 +175,7 @@ def _show(run: _Run) -> None:
     survey, recipe = run.survey, run.recipe
     ends = dict.fromkeys((min(survey.sizes, key=max), max(survey.sizes, key=max)))
     sizes = " to ".join(f"{width} x {height}" for width, height in ends)
-    print(f"read as {run.read_as}: {len(survey.records):,} records, {len(survey.sizes):,} pictures of {sizes} pixels")
+    print(f"read as {run.read_as}; {len(survey.sizes):,} pictures of {sizes} pixels")
     print(f"  tasks     {', '.join(f'{task} {count:,}' for task, count in survey.tasks.items())}")
     if survey.bad:
         print(f"  left out  {len(survey.bad):,} bad records: " + "; ".join(": ".join(one) for one in survey.bad[:3]))
@@ -185,9 +185,9 @@ def _show(run: _Run) -> None:
         seconds = time_step(recipe, objective)
     print(f"recipe: {run.place.recipe}")
     print("".join(f"  {line}\n" for line in run.text.splitlines()[1:]), end="")
-    trained, minutes = sum(estimate.trained.values()), seconds * recipe.steps / 60
+    trained, length = sum(estimate.trained.values()), seconds * recipe.steps
     print(f"trains {trained:,} of {trained + estimate.frozen:,} parameters: {', '.join(estimate.trained)}")
-    took = f"{minutes:.1f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    took = f"{length:.0f} s" if length < 90 else f"{length / 60:.0f} min" if length < 5400 else f"{length / 3600:.1f} h"
     print(f"about {took}: {recipe.steps:,} steps at {seconds:.2g} s here; the scores before and after come on top")
     for note in estimate.notes:
         say("note", note)

@@ -24,6 +24,7 @@ from lion.model import LionConfig, LionProcessor
 from lion.prompts import Task
 from lion.train.finetune.survey import picture_bytes
 from lion.train.language_modelling import coordinate_ids
+from lion.train.recipe.schema import Recipe
 from lion.train.stages import REGION_TASKS, STAGES
 
 BATCH = 16
@@ -136,7 +137,8 @@ def settings(
     return chosen
 
 
-def text_of(settings: dict[str, Any]) -> str:
+def text_of(recipe: Recipe) -> str:
     """The recipe's file."""
-    head = f"# Written by lion finetune; run it again: lion train {settings['root']}/recipe.yaml --restart\n"
-    return head + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    head = f"# Written by lion finetune; run it again: lion train {recipe.root}/recipe.yaml --restart\n"
+    fields = recipe.model_dump(mode="json", exclude_defaults=True)
+    return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
