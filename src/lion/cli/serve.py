@@ -25,6 +25,14 @@ Keys = Annotated[
 Hosts = Annotated[
     list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
 ]
+Adapters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapters",
+        metavar="[NAME=]FILE",
+        help="What lion finetune trained, as a model of this name; may be given again.",
+    ),
+]
 Routes = Annotated[
     list[str] | None,
     typer.Option(metavar="MODULE", help="Add a module's router, such as lion.plugins.label_studio's."),
@@ -35,6 +43,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 def serve(
     model: Served = None,
     tagger: Tagger = None,
+    adapters: Adapters = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
@@ -67,6 +76,7 @@ def serve(
         quiet_libraries(debug)
         from lion.serve.settings import Settings, read_keys
     _check_model(model, decoding)
+    named = _named(adapters or [], model)
     keys = read_keys(api_keys)
     if host not in LOCAL and not keys:
         say("note", f"anybody who reaches {host} may use this server; give it keys: --api-keys FILE")
@@ -87,11 +97,14 @@ def serve(
     if ray:
         from lion.serve.on_ray import serve_on_ray
 
+        if named:
+            raise LionError("--adapters is not for --ray yet; give the adapters without it")
+
         serve_on_ray(model, settings, host, port, (workers, max_workers or workers), ray, **own)
     else:
         from lion.serve.run import serve as run
 
-        run(model, settings, host, port, workers, **own)
+        run(model, settings, host, port, workers, named, **own)
 
 
 def _check(ray: str | None, workers: int, max_workers: int | None, port: int) -> None:
@@ -116,6 +129,21 @@ def _checked_routes(modules: list[str]) -> tuple[str, ...]:
         if not found:
             raise LionError(f"--routes {name} has no router; name a module with a fastapi.APIRouter called so")
     return tuple(modules)
+
+
+def _named(adapters: list[str], model: str | None) -> list[str]:
+    """The adapters with their names. Raises: LionError for a file that is none, or a name that is taken."""
+    from lion.checkpoints.adapters import Adapters as Read
+    from lion.checkpoints.finding import find_checkpoint
+
+    taken, found = {Path(find_checkpoint(model)[1]).name}, []
+    for given in adapters:
+        read = Read.read(given)
+        if read.name in taken:
+            raise LionError(f"--adapters {given}: there is a model called {read.name}; name it otherwise: NAME=FILE")
+        taken.add(read.name)
+        found.append(f"{read.name}={read.path}")
+    return found
 
 
 def _check_model(model: str | None, decoding: str) -> None:

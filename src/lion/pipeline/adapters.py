@@ -75,7 +75,7 @@ class Switchable:
                 "adapters by name need the EngineDecoder; put them on the model: from_pretrained(adapters=)"
             )
         with self.lock:
-            if name in self._variants:
+            if name in self._variants or name == Path(self.name).name:
                 raise LionError(f"there are adapters called {name}; unload_adapters({name!r}), or name these otherwise")
             model = adapters.on(self.model)
             sees = not SEEN_BY.isdisjoint(adapters.components)
