@@ -26,7 +26,7 @@ def drawings(tmp_path_factory):
     """Ten of the drawn pictures of examples/finetune_own."""
     folder = tmp_path_factory.mktemp("own")
     example("finetune_own/draw.py", folder, "--pictures", 10)
-    rows = [json.loads(line) for line in (folder / "drawings.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "prints.jsonl").read_text().splitlines()]
     (folder / "questions.jsonl").write_text("\n".join(json.dumps(row) for row in rows if "question" in row))
     return folder
 
@@ -49,9 +49,9 @@ def test_transformers_trainer(drawings, tmp_path):
 
 def test_lion_finetune(drawings, tmp_path, capsys):
     out = tmp_path / "pencil"
-    given = ["finetune", str(drawings / "drawings.jsonl"), "--out", str(out), "--steps", "2", "batch_size=4", "--yes"]
+    given = ["finetune", str(drawings / "prints.jsonl"), "--out", str(out), "--steps", "2", "batch_size=4", "--yes"]
     assert main([*given, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {"caption", "vqa", "rec"} <= {row["task"] for row in report["scores"]}
     assert main(["locate", str(drawings / "000.png"), "the bus", "--adapters", str(out), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"] == "lion-mini:drawings"
+    assert json.loads(capsys.readouterr().out)["model"] == "lion-mini:prints"

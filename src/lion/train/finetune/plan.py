@@ -128,7 +128,7 @@ def settings(
         "steps": steps,
         "batch_size": BATCH,
         "precision": "auto",
-        "optimizer": {"lr": 1e-3 if small else 1e-5, "warmup": steps // 10, "decay": 1.0},
+        "optimizer": {"lr": 5e-4 if small else 1e-5, "warmup": steps // 10, "decay": 1.0},
         "checkpoint": {"every": max(steps // 10, 10)},
     }
     with suppress(LionError):  # a tokenizer that writes coordinates in several pieces, as FLAN-T5's
