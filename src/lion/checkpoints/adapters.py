@@ -78,7 +78,8 @@ class Adapters:
         if difference := shape_difference(self.tensors, expected):
             raise LionError(f"{named} does not fit the model: {difference}; {self._origin}")
         hashes: Mapping[str, str] = self.record["base"]["hashes"]
-        if other := [part for part, own in component_hashes(model, hashes).items() if own not in (None, hashes[part])]:
+        own_hashes = component_hashes(own_tensors(model), hashes)
+        if other := [part for part, own in own_hashes.items() if own not in (None, hashes[part])]:
             raise LionError(
                 f"{named} was trained beside another {', '.join(other)} than this model has; {self._origin}"
             )
@@ -96,7 +97,12 @@ class Adapters:
 
 
 def save_adapters(
-    model: LionForConditionalGeneration, components: Collection[str], path: Path, base: str, record: Mapping[str, Any]
+    model: nn.Module,
+    components: Collection[str],
+    path: Path,
+    base: str,
+    record: Mapping[str, Any],
+    state: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the components of a trained model, whole or not at all.
 
@@ -106,20 +112,22 @@ def save_adapters(
         path: the file.
         base: name of the model that training began with.
         record: of the run; its ``name`` is the adapters'.
+        state: the model's tensors where it holds others, quantised ones.
     """
-    held = {name: tensor for name, tensor in model.named_parameters() if component_of(name) in components}
+    state = own_tensors(model) if state is None else state
+    held = {name: tensor for name, tensor in state.items() if component_of(name) in components}
     tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in held.items()}
-    others = component_hashes(model, {*FROZEN, *TRAINABLE} - {*components})
+    others = component_hashes(state, {*FROZEN, *TRAINABLE} - {*components})
     facts = {**record, "trained": sorted(components), "base": {"name": base, "hashes": others}}
     atomic_write(path, save(tensors, {"format": "pt", "lion": json.dumps(facts, ensure_ascii=False)}))
 
 
-def component_hashes(model: nn.Module, components: Collection[str]) -> dict[str, str | None]:
+def component_hashes(state: Mapping[str, Tensor], components: Collection[str]) -> dict[str, str | None]:
     """For each of these components a hash of numbers of all its tensors, whatever the precision they are held in; None
     for one that is quantised, whose numbers are others."""
     digests: dict[str, Any] = {}
     plain: dict[str, bool] = {}
-    for name, tensor in sorted(own_tensors(model).items()):
+    for name, tensor in sorted(state.items()):
         if (part := component_of(name)) not in components:
             continue
         digest = digests.setdefault(part, hashlib.blake2b(digest_size=8))

@@ -19,6 +19,9 @@ Served = Annotated[
 Cluster = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
 ]
+MostWorkers = Annotated[
+    int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
+]
 Keys = Annotated[
     Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
 ]
@@ -48,9 +51,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
     ray: Cluster = None,
-    max_workers: Annotated[
-        int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
-    ] = None,
+    max_workers: MostWorkers = None,
     api_keys: Keys = None,
     allow_url: Hosts = None,
     rate: Annotated[int, typer.Option(min=0, help="Requests a minute and key, of each process; 0: no limit.")] = 0,
@@ -71,7 +72,7 @@ def serve(
 
     Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
     """
-    _check(ray, workers, max_workers, port)
+    _check(ray, workers, max_workers, port, adapters)
     with Meter("loading libraries"):
         quiet_libraries(debug)
         from lion.serve.settings import Settings, read_keys
@@ -97,9 +98,6 @@ def serve(
     if ray:
         from lion.serve.on_ray import serve_on_ray
 
-        if named:
-            raise LionError("--adapters is not for --ray yet; give the adapters without it")
-
         serve_on_ray(model, settings, host, port, (workers, max_workers or workers), ray, **own)
     else:
         from lion.serve.run import serve as run
@@ -107,7 +105,7 @@ def serve(
         run(model, settings, host, port, workers, named, **own)
 
 
-def _check(ray: str | None, workers: int, max_workers: int | None, port: int) -> None:
+def _check(ray: str | None, workers: int, max_workers: int | None, port: int, adapters: list[str] | None) -> None:
     """Raises: LionError where packages are missing, or options do not go together."""
     for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart", *(["ray"] if ray else [])):
         if find_spec(package) is None:
@@ -117,6 +115,8 @@ def _check(ray: str | None, workers: int, max_workers: int | None, port: int) ->
         raise LionError("--max-workers goes with --ray, and is no less than --workers")
     if ray and port == 0:
         raise LionError("--port 0 is not for --ray; name a port")
+    if ray and adapters:
+        raise LionError("--adapters is not for --ray; serve them without it")
 
 
 def _checked_routes(modules: list[str]) -> tuple[str, ...]:

@@ -213,14 +213,14 @@ class LanguageModelling(Objective):
         """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings. Or the file of
         adapters, by which `init.model` becomes this model."""
         assert isinstance(model, LionForConditionalGeneration)
-        if self.recipe.export == "adapters":
-            base, facts = self.recipe.init_folders["model"], {"steps": self.recipe.steps, "stage": self.recipe.stage}
-            name = BUNDLED if base == bundled_folder() else str(base.resolve())
-            facts |= {"name": self.recipe.name, "commit": commit(), "versions": versions()}
-            save_adapters(model, self.recipe.trained, out / ADAPTERS, name, facts)
-            return
-        folders = self.recipe.init_folders
+        folders, trained = self.recipe.init_folders, self.recipe.trained
         whole = None if self.recipe.frozen_weights == "fp32" else whole_state(model, folders)
+        if self.recipe.export == "adapters":
+            base = BUNDLED if folders["model"] == bundled_folder() else str(folders["model"].resolve())
+            facts = {"name": self.recipe.name, "steps": self.recipe.steps, "stage": self.recipe.stage}
+            facts |= {"commit": commit(), "versions": versions()}
+            save_adapters(model, trained, out / ADAPTERS, base, facts, whole)
+            return
         model.save_pretrained(out, state_dict=whole)
         self.processor.save_pretrained(out)
         tagger = folders.get("tagger") or folders.get("model")
