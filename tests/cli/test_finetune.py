@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from lion.checkpoints.adapters import Adapters
+from lion.train.stopping import Stopped
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_a_plan_a_run_and_its_adapters(run, own, checkpoint, tmp_path):
 
     other = run("finetune", own, "--model", checkpoint, "--out", out, "--steps", "3", "--yes")
     assert other.code == 2 and "recipe.yaml is there and differs" in other.err
+
+
+def test_stopped_it_goes_on_with_the_same_command(run, own, checkpoint, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    options = (own, "--model", checkpoint, "--out", out, "--steps", "1", "batch_size=2", "--yes", "--json")
+
+    def stop(*rest, **more):
+        raise Stopped("stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lion.train.run.train", stop)
+        stopped = run("finetune", *options)
+    assert stopped.code == 130 and "the same command goes on" in stopped.err
+    answered = sorted((path, path.stat().st_mtime_ns) for path in out.glob("scores/before/*/predictions/*.jsonl"))
+    assert answered and run("finetune", *options).code == 0
+    again = sorted((path, path.stat().st_mtime_ns) for path in out.glob("scores/before/*/predictions/*.jsonl"))
+    assert again == answered and (out / "adapters.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

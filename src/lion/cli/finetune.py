@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from lion.train.finetune.survey import Survey
     from lion.train.recipe.schema import Recipe
 
-INTERRUPTED = 130
-RESUMES = "the same command goes on there"
 SHOWN = 3
 """Held-out examples that are printed."""
 
@@ -77,12 +75,13 @@ def finetune(
         before = _score(run, "before", None, device)
         with Meter() as meter:
             train(run.recipe, restart=restart, watch=meter.watch)
-    except Stopped:
-        say("note", f"stopped; {RESUMES}")
-        raise typer.Exit(INTERRUPTED) from None
-    adapters = run.place.folder / run.file
-    shutil.copyfile(run.recipe.folder / run.file, adapters)
-    after = _score(run, "after", adapters, device)
+        adapters = run.place.folder / run.file
+        shutil.copyfile(run.recipe.folder / run.file, adapters)
+        after = _score(run, "after", adapters, device)
+    except (KeyboardInterrupt, Stopped):
+        raise KeyboardInterrupt(
+            f"stopped; what is done is kept, and the same command goes on: {run.place.folder}"
+        ) from None
     _report(run, before, after, adapters, json)
 
 
