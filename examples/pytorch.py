@@ -25,8 +25,12 @@ parser.add_argument("--model", default=Path(lion.__file__).parent / "bundled" / 
 parser.add_argument("--steps", type=int, default=100)
 options = parser.parse_args()
 
-lines = options.questions.read_text(encoding="utf-8").splitlines()
-rows = [row for row in map(json.loads, filter(str.strip, lines)) if "question" in row]
+lines = [json.loads(line) for line in options.questions.read_text(encoding="utf-8").splitlines() if line.strip()]
+rows = [line for line in lines if {"image", "question", "answer"} <= line.keys()]
+if len(rows) < len(lines):
+    print(f"left out: {len(lines) - len(rows)} of {len(lines)} lines, without image, question or answer")
+if not rows:
+    parser.error("there is no line to train on; lion train reads captions and boxes, too")
 processor = AutoProcessor.from_pretrained(options.model)
 model = AutoModelForImageTextToText.from_pretrained(options.model, dtype=torch.float32)
 parts = ("image_adapter", "router", "tag_soft_prompt")  # leave this out to train all that the paper trains

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lion.cli.eval_tables import print_table
-from lion.cli.options import Debug, Device, Json, Model
+from lion.cli.options import Debug, Json, Model
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
@@ -48,7 +48,6 @@ def finetune(
         bool, typer.Option("--restart", help="Throw away an earlier fine-tuning in the folder.")
     ] = False,
     json: Json = False,
-    device: Device = None,
     debug: Debug = False,
 ) -> None:
     """Fine-tune on your own pictures, and score before and after on a tenth that is held out.
@@ -72,12 +71,12 @@ def finetune(
     if not yes and sys.stdin.isatty() and not typer.confirm("go on?", default=True, err=True):
         raise typer.Exit(0)
     try:
-        before = _score(run, "before", None, device)
+        before = _score(run, "before", None)
         with Meter() as meter:
             train(run.recipe, restart=restart, watch=meter.watch)
         adapters = run.place.folder / run.file
         shutil.copyfile(run.recipe.folder / run.file, adapters)
-        after = _score(run, "after", adapters, device)
+        after = _score(run, "after", adapters)
     except (KeyboardInterrupt, Stopped):
         raise KeyboardInterrupt(
             f"stopped; what is done is kept, and the same command goes on: {run.place.folder}"
@@ -192,13 +191,13 @@ def _show(run: _Run) -> None:
         say("note", note)
 
 
-def _score(run: _Run, when: str, adapters: Path | None, device: str | None) -> list[tuple[DatasetBenchmark, Path]]:
+def _score(run: _Run, when: str, adapters: Path | None) -> list[tuple[DatasetBenchmark, Path]]:
     """Answer the held-out records, and score; what has been answered stays."""
     from lion.eval import DatasetBenchmark, Evaluation
     from lion.pipeline import LionPipeline
 
     with Meter("loading the model"):
-        pipeline = LionPipeline.from_pretrained(run.model, device=device, adapters=adapters)
+        pipeline = LionPipeline.from_pretrained(run.model, adapters=adapters)
     done = []
     for benchmark in DatasetBenchmark.of_file(run.place.held_out):
         folder = run.place.folder / "scores" / when / benchmark.label
