@@ -31,6 +31,8 @@ BATCH = 16
 EPOCHS = 20
 """Times that each record is seen, for each task it serves, as far as that stays within the bounds of STEPS."""
 STEPS = (100, 5000)
+REG_SHARE = 3
+"""REC is drawn so many times as often as REG where lines serve both: as in lion-mini's stage 3."""
 SMALL = 1024
 """Width of the language model below which the rate of lion-mini is taken, else that of the released sizes."""
 
@@ -114,6 +116,9 @@ def settings(
     source: dict[str, Any] = {"source": "jsonl", "path": str(place.train.resolve()), "flip": 0.5}
     if regional:
         source["crop"] = 0.3
+    if Task.REC in tasks and Task.REG in tasks:  # most lines serve both, and REG's loss is several times as large
+        source["tasks"] = {str(task): count for task, count in tasks.items()}
+        source["tasks"][str(Task.REG)] = max(1, tasks[Task.REG] // REG_SHARE)
     if tagged:
         source |= {"tags_from": str(place.tags.resolve()), "tags": {"share": 0.9, "drop": 0.1, "spurious": 0.1}}
     stage = next(name for name, row in STAGES.items() if row.visual_inputs == config.visual_inputs and row.tasks)
