@@ -29,8 +29,7 @@ if len(rows) < len(lines):
 if not rows:
     parser.error("there is no line to train on; lion train reads captions and boxes, too")
 processor = AutoProcessor.from_pretrained(options.model)
-model = AutoModelForImageTextToText.from_pretrained(options.model, dtype=torch.float32)
-model.freeze()  # as the paper: Vision Encoder and language model stay as they are
+model = AutoModelForImageTextToText.from_pretrained(options.model, dtype=torch.float32).freeze()  # as the paper
 
 
 def collate(rows):
@@ -48,15 +47,12 @@ arguments = Seq2SeqTrainingArguments(
     max_steps=options.steps,
     per_device_train_batch_size=8,
     learning_rate=1e-4,
-    logging_steps=10,
     save_strategy="no",
     remove_unused_columns=False,  # rows become tensors in collate
     predict_with_generate=True,
     generation_max_length=20,
 )
-trainer = Seq2SeqTrainer(
-    model, arguments, train_dataset=rows, eval_dataset=rows[:8], data_collator=collate, processing_class=processor
-)
+trainer = Seq2SeqTrainer(model, arguments, train_dataset=rows, data_collator=collate, processing_class=processor)
 trainer.train()
 answers = trainer.predict(rows[:8]).predictions
 print(processor.batch_decode(answers.clip(min=0), skip_special_tokens=True))

@@ -15,8 +15,8 @@ LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, Runtime
 """What json, transformers, tokenizers and safetensors raise for the files of a damaged checkpoint."""
 
 
-def fetch(name: str, patterns: Sequence[str]) -> Path:
-    """Download the files of a repository that match a pattern, unless cached, and return its folder.
+def fetch(name: str, patterns: Sequence[str], kind: str = "model") -> Path:
+    """Download the files of a repository, of models or datasets, that match a pattern, unless cached; its folder.
 
     Raises: LionError if the Hub has no such repository or is out of reach.
     """
@@ -24,14 +24,14 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, repo_type=kind, allow_patterns=list(patterns)))
     except LocalEntryNotFoundError as error:
         raise LionError(
-            f"no folder '{name}' here, and no Hub model of that name in the cache or within reach; "
+            f"no folder '{name}' here, and no Hub {kind} of that name in the cache or within reach; "
             "check the path, or the network (and that HF_HUB_OFFLINE is not set)"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        raise LionError(f"no folder '{name}' here, and the Hub has no such model ({first_line(error)})") from error
+        raise LionError(f"no folder '{name}' here, and the Hub has no such {kind} ({first_line(error)})") from error
     except Exception as error:  # the client raises its transport's own errors, too
         raise LionError(
             f"'{name}' cannot be fetched ({first_line(error)}); "

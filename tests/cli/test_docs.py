@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from lion.checkpoints.adapters import Adapters
 from lion.model.modeling_lion import component_of
 from lion.pipeline import Look
 from lion.tagging import TagRow, write_tags
@@ -117,7 +119,7 @@ def test_example_with_the_trainer(place, questions, monkeypatch, capsys):
     assert tuned(place / "out") and not tuned(place / "out") & {"vision_encoder", "language_model"}
 
 
-@pytest.mark.parametrize("example", ["trainer", "peft_lora"])
+@pytest.mark.parametrize("example", ["trainer", "pytorch", "peft_lora"])
 def test_examples_name_the_lines_that_they_leave_out(place, questions, monkeypatch, capsys, example):
     if example == "peft_lora":
         pytest.importorskip("peft")
@@ -127,11 +129,35 @@ def test_examples_name_the_lines_that_they_leave_out(place, questions, monkeypat
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     (place / "mine.jsonl").write_text(asked + others + others, encoding="utf-8")
     runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
-    assert "left out: 2 of 3 lines" in capsys.readouterr().out and tuned(place / "out")
+    assert "left out: 2 of 3 lines" in capsys.readouterr().out
+    assert Adapters.read(place / "out").components if example == "pytorch" else tuned(place / "out")
     (place / "mine.jsonl").write_text(others, encoding="utf-8")
     with pytest.raises(SystemExit):
         runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
     assert "lion train reads captions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("example", ["trainer", "pytorch"])
+def test_examples_are_short(example):
+    assert len((ROOT / "examples" / f"{example}.py").read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_example_in_plain_pytorch(place, questions, run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pytorch.py", "mine.jsonl", "out", "--steps", "2"])
+    runpy.run_path(str(ROOT / "examples" / "pytorch.py"), run_name="__main__")
+    mini = ROOT / "src" / "lion" / "bundled" / "lion-mini"
+    asked = run("ask", "scene.png", "is it red?", "--model", mini, "--adapters", "out", "--json")
+    assert "step 2: loss" in asked.out and '"model": "' in asked.out and 'lion-mini:out"' in asked.out
+
+
+def test_example_of_ones_own_pictures(place, run):
+    draw = ROOT / "examples" / "finetune_own" / "draw.py"
+    subprocess.run([sys.executable, draw, "prints", "--pictures", "10"], check=True)  # it changes the world's inks
+    ran = run("finetune", "prints/prints.jsonl", "--out", "own", "--steps", "2", "batch_size=4", "-y", "--json")
+    assert ran.code == 0, ran.err
+    assert {"caption", "vqa", "rec"} <= {row["task"] for row in ran.rows[0]["scores"]}
+    located = run("locate", "prints/000.png", "the bus", "--adapters", "own", "--json")
+    assert located.rows[0]["model"] == "lion-mini:prints"
 
 
 def test_example_with_peft(place, questions, monkeypatch, capsys):

@@ -27,7 +27,7 @@ VERBS = 5
 def released(engine: EngineDecoder, prompts, vision, preset):
     """Ids by beams as the released code's transformers searched."""
     settings = settings_of(preset, engine.processor)
-    given = [EmbeddedPrompt(*one, settings) for one in zip(*engine._embedded(prompts, vision), strict=True)]
+    given = [EmbeddedPrompt(inputs_ND, level, settings) for inputs_ND, level, _ in engine._embedded(prompts, vision)]
     return released_beams.search(engine.model.language_model, given)
 
 
@@ -79,7 +79,8 @@ def differing(mini: LionPipeline, preset: str, pictures: int) -> Iterator[str]:
     assert len(ours.ids) == VERBS * pictures and len(set(map(tuple, ours.ids))) > pictures
     for (prompt, vision), *both in zip(ours.prompts, ours.ids, theirs.ids, strict=True):
         if both[0] != both[1]:
-            nats = rank(engine._scheduler().weights, *engine._embedded([prompt], vision), [both])[0]
+            ((inputs_ND, level, _),) = engine._embedded([prompt], vision)
+            nats = rank(engine._scheduler().weights, [inputs_ND], [level], [both])[0]
             texts = mini.processor.tokenizer.batch_decode(both, skip_special_tokens=True)
             yield f"{preset}, {prompt.request.verb.value}: " + " / ".join(
                 f"{text!r} ({-nll:.5f} nats)" for text, nll in zip(texts, nats, strict=True)

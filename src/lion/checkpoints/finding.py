@@ -102,3 +102,22 @@ def check_is_lion(folder: Path, name: str) -> None:
         raise LionError(f"'{name}' is a tagger alone, for lion tag; name a LION checkpoint")
     if (found := model_type(folder, name)) != "lion":
         raise LionError(f"'{name}' is a {found or 'nameless'} model, not LION; name a LION checkpoint")
+
+
+ADAPTERS = "adapters.safetensors"
+"""What a fine-tuning run leaves; see lion.checkpoints.adapters."""
+
+
+def find_adapters(given: str | Path) -> tuple[str | None, Path]:
+    """The name and the file that ``name=FILE``, a file or the folder of a run means; the name None where none is given.
+
+    Raises: LionError if there is no such file.
+    """
+    name, equals, rest = str(given).partition("=")
+    if not equals or os.sep in name or os.path.exists(os.path.expanduser(given)):
+        name, rest = "", str(given)
+    path = Path(os.path.expanduser(rest))
+    path = path / ADAPTERS if path.is_dir() else path
+    if not path.is_file():
+        raise LionError(f"there is no file {path}; give the {ADAPTERS} that lion finetune left")
+    return name or None, path

@@ -15,6 +15,7 @@ import torch
 from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME, logging
 
+from lion.checkpoints.adapters import Adapters
 from lion.checkpoints.device import default_dtype, find_device
 from lion.checkpoints.finding import about, check_is_lion, find_checkpoint, find_folder, is_tagger, no_tagger
 from lion.checkpoints.tensors import OTHER_SHAPE, and_more
@@ -53,17 +54,21 @@ def load(
     device: str | None = None,
     dtype: torch.dtype | None = None,
     tagger: str | Path | None = None,
+    adapters: str | Path | None = None,
 ) -> LoadedModel:
     """Load model, processor and tagger; arguments and errors as :meth:`LionPipeline.from_pretrained`."""
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype is not None and not (isinstance(kind, torch.dtype) and kind.is_floating_point):
         raise LionError(f"dtype={dtype!r} is no floating dtype of torch; give torch.float32 or torch.bfloat16")
+    trained = adapters and Adapters.read(adapters)  # a mistake is reported before the model is loaded
     folder, name = find_checkpoint(model)
     target = find_device(device)
     with _bars(folder):
         lion = load_model(folder, name, kind or default_dtype(folder, target)).to(target)
         processor = load_processor(folder, name)
         own = RamTagger.from_pretrained(folder / "tagger", device=target) if (folder / "tagger").is_dir() else None
+    if trained:
+        lion, name = trained.on(lion), f"{name}:{trained.name}"
     return LoadedModel(lion, processor, load_tagger(tagger, device)[0] if tagger else own, name)
 
 

@@ -56,7 +56,7 @@ Actors = Annotated[int, typer.Option(min=1, help="On Ray: processes with a model
 GpusPerActor = Annotated[float, typer.Option(min=0, help="On Ray: GPUs of each; a part of one is shared.")]
 
 
-@shared_options("json", "save", "tags", "tags_from")
+@shared_options("adapters", "json", "save", "tags", "tags_from")
 def annotate(
     given: Given,
     out: Out,

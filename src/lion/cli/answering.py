@@ -124,6 +124,7 @@ def load_pipeline(options: Options) -> LionPipeline:
             device=options.device,
             batch_size=options.batch_size,
             decoding=options.decoding,
+            adapters=options.adapters,
         )
     introduce(pipeline.about)
     return pipeline

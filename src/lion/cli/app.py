@@ -27,6 +27,7 @@ from lion.cli.data import data
 from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.explain import explain
+from lion.cli.finetune import finetune
 from lion.cli.info import info
 from lion.cli.output import leave, say
 from lion.cli.serve import serve
@@ -85,6 +86,7 @@ EXAMPLES = {
     "explain": ('photo.jpg "what color is the car?" --save why.png', 'photo.jpg "the car" --locate --save why.png'),
     "serve": ("", "path/to/model --host 0.0.0.0 --api-keys keys.txt"),
     "annotate": ("pictures/ out --do caption,tags", "'{000..127}.tar' out --do 'locate:\"the dog\"' --if-there"),
+    "finetune": ("mine.jsonl", "mine.jsonl --model MODEL --out shop --dry-run", "coco/annotations.json steps=1000 -y"),
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
     "data": ("index DIR", "pack DIR OUT --shard-size 256", "check DIR", "check DIR --as refcoco --split val"),
     "info": ("", "path/to/model --json"),
@@ -99,7 +101,7 @@ def epilog(name: str) -> str | None:
     return "\n\n".join(["Examples:", *lines]) if lines else None
 
 
-for verb in (caption, ask, locate, describe, tag, chat, explain, serve, annotate, world, info, doctor, bench):
+for verb in (caption, ask, locate, describe, tag, chat, explain, finetune, serve, annotate, world, info, doctor, bench):
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
 app.add_typer(evaluation, name="eval", epilog=epilog("eval"))

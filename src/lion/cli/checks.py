@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = "lion-vlm"
 
 USED_BY = {
-    "train": "lion train",
+    "train": "lion train, lion finetune",
     "parquet": "Parquet in lion tag --out and --tags-from (.jsonl does without)",
     "plot": "lion explain --save, lion bench --plot",
     "serve": "lion serve",

@@ -266,7 +266,11 @@ def _load(options: Options, batch_size: int, processes: Processes) -> LionPipeli
         warnings.simplefilter("ignore", LionWarning)  # each process would repeat it
         device = processes.device(options.device)
         pipeline = LionPipeline.from_pretrained(
-            options.model, tagger=options.tagger, device=device, batch_size=batch_size
+            options.model,
+            tagger=options.tagger,
+            adapters=options.adapters,
+            device=device,
+            batch_size=batch_size,
         )
     if (tags := read_tags(options)) is not None:
         pipeline.tagger = tags

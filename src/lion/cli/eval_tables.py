@@ -17,7 +17,7 @@ def print_world(folder: Path, record: Mapping[str, Any]) -> None:
     from lion.eval import WorldBenchmark
     from lion.eval.world.report import notes, table
 
-    _print(f"{record['model']} on {WorldBenchmark.of(record).label}", table(record))
+    print_table(f"{record['model']} on {WorldBenchmark.of(record).label}", table(record))
     for note in notes(record):
         print(note)
     print(
@@ -34,7 +34,7 @@ def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
     cells = [["benchmark", "score", "ours", "samples", *known]]
     cells += [[row.title, row.score, row.ours, row.count, *map(row.paper_of, known)] for row in rows]
     models = ", ".join(dict.fromkeys(str(record["model"]) for record in records))
-    _print(models, cells)
+    print_table(models, cells)
     for note in [DRAWN] * any(row.drawn for row in rows) + row_notes(rows):
         print(note)
     seconds = sum(record["seconds"] for record in records)
@@ -47,7 +47,7 @@ def print_differences(differences: Sequence[Difference]) -> None:
     for one in differences:
         numbers = [f"{one.value:.2f}", f"{one.value_against:.2f}", one.shown, str(one.n)]
         cells.append([one.benchmark, one.score, *numbers])
-    _print("difference from the other run, paired by sample", cells)
+    print_table("difference from the other run, paired by sample", cells)
 
 
 def print_document(document: Sequence[Block]) -> None:
@@ -75,7 +75,7 @@ def print_document(document: Sequence[Block]) -> None:
                 print(block)
 
 
-def _print(title: str, rows: Sequence[Sequence[str]]) -> None:
+def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     """Print a table; its first row names the columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

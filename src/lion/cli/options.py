@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from lion.checkpoints.device import check_device_name
-from lion.checkpoints.finding import find_folder, is_hub_id
+from lion.checkpoints.finding import find_adapters, find_folder, is_hub_id
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ def known_model(name: str | None) -> str | None:
     if name is not None and not is_hub_id(name):
         find_folder(name)
     return name
+
+
+def known_adapters(given: str | None) -> str | None:
+    """A file of adapters, with or without a name."""
+    if given is not None:
+        find_adapters(given)
+    return given
 
 
 def known_preset(name: str) -> str:
@@ -66,6 +73,15 @@ Tagger = Annotated[
         metavar="PATH|HUB_ID",
         callback=known_model,
         help="A tagger, or the model whose tagger is to be used. (default: the model's own)",
+    ),
+]
+Adapters = Annotated[
+    str | None,
+    typer.Option(
+        "--adapters",
+        metavar="[NAME=]FILE",
+        callback=known_adapters,
+        help="What lion finetune trained, put on the model: adapters.safetensors.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
@@ -114,6 +130,7 @@ class Options:
 
     model: Model = None
     tagger: Tagger = None
+    adapters: Adapters = None
     json: Json = False
     save: Save = None
     tags: Tags = None

@@ -19,11 +19,22 @@ Served = Annotated[
 Cluster = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS|local", help="On a Ray cluster, or one of this machine alone.")
 ]
+MostWorkers = Annotated[
+    int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
+]
 Keys = Annotated[
     Path | None, typer.Option(metavar="FILE", help="API keys, one a line; also: the variable LION_API_KEYS.")
 ]
 Hosts = Annotated[
     list[str] | None, typer.Option(metavar="HOST", help="Fetch pictures from this host; may be given again.")
+]
+Adapters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapters",
+        metavar="[NAME=]FILE",
+        help="What lion finetune trained, as a model of this name; may be given again.",
+    ),
 ]
 Routes = Annotated[
     list[str] | None,
@@ -35,13 +46,12 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 def serve(
     model: Served = None,
     tagger: Tagger = None,
+    adapters: Adapters = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model of its own.")] = 1,
     ray: Cluster = None,
-    max_workers: Annotated[
-        int | None, typer.Option(min=1, help="With --ray: as many as there is work for, up to this number.")
-    ] = None,
+    max_workers: MostWorkers = None,
     api_keys: Keys = None,
     allow_url: Hosts = None,
     rate: Annotated[int, typer.Option(min=0, help="Requests a minute and key, of each process; 0: no limit.")] = 0,
@@ -62,11 +72,12 @@ def serve(
 
     Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
     """
-    _check(ray, workers, max_workers, port)
+    _check(ray, workers, max_workers, port, adapters)
     with Meter("loading libraries"):
         quiet_libraries(debug)
         from lion.serve.settings import Settings, read_keys
     _check_model(model, decoding)
+    named = _named(adapters or [], model)
     keys = read_keys(api_keys)
     if host not in LOCAL and not keys:
         say("note", f"anybody who reaches {host} may use this server; give it keys: --api-keys FILE")
@@ -91,10 +102,10 @@ def serve(
     else:
         from lion.serve.run import serve as run
 
-        run(model, settings, host, port, workers, **own)
+        run(model, settings, host, port, workers, named, **own)
 
 
-def _check(ray: str | None, workers: int, max_workers: int | None, port: int) -> None:
+def _check(ray: str | None, workers: int, max_workers: int | None, port: int, adapters: list[str] | None) -> None:
     """Raises: LionError where packages are missing, or options do not go together."""
     for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart", *(["ray"] if ray else [])):
         if find_spec(package) is None:
@@ -104,6 +115,8 @@ def _check(ray: str | None, workers: int, max_workers: int | None, port: int) ->
         raise LionError("--max-workers goes with --ray, and is no less than --workers")
     if ray and port == 0:
         raise LionError("--port 0 is not for --ray; name a port")
+    if ray and adapters:
+        raise LionError("--adapters is not for --ray; serve them without it")
 
 
 def _checked_routes(modules: list[str]) -> tuple[str, ...]:
@@ -116,6 +129,21 @@ def _checked_routes(modules: list[str]) -> tuple[str, ...]:
         if not found:
             raise LionError(f"--routes {name} has no router; name a module with a fastapi.APIRouter called so")
     return tuple(modules)
+
+
+def _named(adapters: list[str], model: str | None) -> list[str]:
+    """The adapters with their names. Raises: LionError for a file that is none, or a name that is taken."""
+    from lion.checkpoints.adapters import Adapters as Read
+    from lion.checkpoints.finding import find_checkpoint
+
+    taken, found = {Path(find_checkpoint(model)[1]).name}, []
+    for given in adapters:
+        read = Read.read(given)
+        if read.name in taken:
+            raise LionError(f"--adapters {given}: there is a model called {read.name}; name it otherwise: NAME=FILE")
+        taken.add(read.name)
+        found.append(f"{read.name}={read.path}")
+    return found
 
 
 def _check_model(model: str | None, decoding: str) -> None:

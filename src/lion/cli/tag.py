@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lion.tagging import RamTagger, TagRow
 
 
-@shared_options("tagger", "tags", "no_tags", "empty_tags", "tags_from", "decoding")
+@shared_options("tagger", "adapters", "tags", "no_tags", "empty_tags", "tags_from", "decoding")
 def tag(
     images: Images,
     out: Annotated[

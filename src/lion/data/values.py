@@ -95,7 +95,7 @@ def truth(value: Any, what: str) -> bool:
 
 def region_record(
     id: object,
-    picture: Path,
+    picture: Path | bytes,
     expression: str,
     bbox: Sequence[float],
     size: tuple[float, float],

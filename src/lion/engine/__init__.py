@@ -16,8 +16,8 @@ How a prompt becomes ids:
    :mod:`~lion.engine.sampling` choose the tokens.
 6. A prompt that ends hands back its :class:`~lion.engine.settings.Output` objects and frees its place at once.
 
-Prompts of all task levels, lengths and settings share a step if they have the same number of rows; no answer depends on
-its neighbours. In float32 the ids are those of transformers' ``generate``.
+Prompts of all task levels, adapters, lengths and settings share a step if they have the same number of rows; no answer
+depends on its neighbours. In float32 the ids are those of transformers' ``generate``.
 :func:`~lion.engine.ranking.rank` weighs given answers instead.
 """
 

@@ -50,7 +50,7 @@ def rank(
     Args:
         weights: of the language model.
         inputs_ND: embedded prompts, each (N, D) of its own length.
-        levels: their task levels.
+        levels: their task levels, as :func:`~lion.engine.weights.route` counts them.
         candidates: of each prompt at least one, none empty: token ids, ``</s>`` last.
     """
     states = encode_each(weights, inputs_ND, levels)

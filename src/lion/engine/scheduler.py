@@ -15,7 +15,7 @@ from lion.engine.encode import encode_each
 from lion.engine.rows import output, written
 from lion.engine.sampling import RowSearch
 from lion.engine.settings import Output, Settings
-from lion.engine.weights import Weights
+from lion.engine.weights import Weights, route
 
 _TICKETS = count(1)
 """No two prompts of a process have the same."""
@@ -30,6 +30,13 @@ class EmbeddedPrompt:
     level: int
     """Its task level."""
     settings: Settings
+    adapters: int = 0
+    """Number of its adapters, of :meth:`Weights.adapters_of`."""
+
+    @property
+    def route(self) -> int:
+        """Adapters and level as one number."""
+        return route(self.adapters, self.level)
 
 
 class _Track:
@@ -120,7 +127,7 @@ class Scheduler:
             self._encode(track)
         while free and track.encoded:
             ticket, prompt, states_ND = track.encoded.popleft()
-            track.lane.admit(states_ND, prompt.level)
+            track.lane.admit(states_ND, prompt.route)
             track.tickets.append(ticket)
             track.searches.append(track.kind(prompt.settings))
             free -= 1
@@ -129,7 +136,7 @@ class Scheduler:
         """As many of the waiting prompts as there are places."""
         given = [track.given.popleft() for _ in range(min(self.places, len(track.given)))]
         prompts = [prompt for _, prompt in given]
-        states = encode_each(self.weights, [one.inputs_ND for one in prompts], [one.level for one in prompts])
+        states = encode_each(self.weights, [one.inputs_ND for one in prompts], [one.route for one in prompts])
         track.encoded.extend((ticket, prompt, own) for (ticket, prompt), own in zip(given, states, strict=True))
 
     def _advance(self, track: _Track) -> None:

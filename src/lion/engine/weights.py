@@ -3,13 +3,14 @@
 Small models in float32 are copied: matrices that read the same input lie side by side and transposed, since a product
 of few rows is faster so. Of middle-sized ones that holds for the decoder alone, as the encoder's products have many
 rows. Of large ones, or where a layer is no plain ``nn.Linear`` (quantised, LoRA), the modules themselves are called.
-Adapters are always folded: both levels' gates and scales go into the up-matrix.
+Adapters are always folded: both levels' gates and scales go into the up-matrix. Those of other models, with otherwise
+the same weights, can be added, and rows of a batch may take different ones.
 
 R rows (tokens of any prompts), D width, F feed-forward width, I = heads * head width, H bottleneck, L task levels.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -126,30 +127,50 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The task level of each of R rows; rows of one level only are cheaper."""
+    """The task level of each of R rows, and whose adapters it takes; rows of one level only are cheaper."""
 
     common: int | None
-    """The level, if it is that of all rows."""
+    """The level, if it is that of all rows, and they take the same adapters."""
     one_hot_RL1: Tensor
+    """The L levels of each of `adapters`, side by side."""
+    adapters: tuple[int, ...] = (0,)
+    """Numbers of the adapters that rows take; see :meth:`Weights.adapters_of`."""
 
     @classmethod
-    def of(cls, levels: Sequence[int], repeats: int, like: Tensor) -> Self:
-        """Those of prompts, of which each has so many rows, one after the other."""
-        one_hot = functional.one_hot(torch.tensor(levels, device=like.device), len(TaskLevel))
-        common = levels[0] if len(set(levels)) == 1 else None
-        return cls(common, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None])
+    def of(cls, routes: Sequence[int], repeats: int, like: Tensor) -> Self:
+        """Those of prompts, of which each has so many rows, one after the other; see :func:`route`."""
+        adapters = tuple(sorted({one // len(TaskLevel) for one in routes}))
+        columns = [adapters.index(one // len(TaskLevel)) * len(TaskLevel) + one % len(TaskLevel) for one in routes]
+        one_hot = functional.one_hot(torch.tensor(columns, device=like.device), len(adapters) * len(TaskLevel))
+        common = columns[0] if len(set(routes)) == 1 else None
+        return cls(common, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None], adapters)
+
+    def each(self) -> Iterator[tuple[int, Self]]:
+        """For each of the adapters its number and levels, which are 0 for rows that take others."""
+        if len(self.adapters) == 1:
+            yield self.adapters[0], self
+            return
+        for number, own_RL1 in zip(self.adapters, self.one_hot_RL1.split(len(TaskLevel), dim=1), strict=True):
+            yield number, replace(self, one_hot_RL1=own_RL1, adapters=(number,))
+
+
+def route(adapters: int, level: int) -> int:
+    """A prompt's way through the mixtures as one number: the levels count on through the adapters."""
+    return adapters * len(TaskLevel) + level
 
 
 @dataclass(frozen=True, slots=True)
 class FeedForward:
-    """``rows + FFN(norm(rows)) + mixture(rows)``, plain or gated."""
+    """``rows + FFN(norm(rows)) + mixture(rows)``, plain or gated. A mixture adds 0 to rows that take the adapters of
+    another, so that each gets what it would get alone."""
 
     norm: Norm
     inner: Projection
     activation: Callable[[Tensor], Tensor]
     gated: bool
     outer: Projection
-    mixture: Mixture
+    mixtures: list[Mixture]
+    """By the number of the adapters."""
 
     def __call__(self, rows: Tensor, levels: Levels) -> Tensor:
         """(R, D) to (R, D)."""
@@ -159,7 +180,10 @@ class FeedForward:
             inner = self.activation(gate).mul_(value)
         else:
             inner = self.activation(inner)
-        return self.mixture.added_to(self.outer.added_to(rows, inner), rows, levels)
+        stream = self.outer.added_to(rows, inner)
+        for number, own in levels.each():
+            stream = self.mixtures[number].added_to(stream, rows, own)
+        return stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +219,7 @@ class Weights:
         config = model.config
         self.heads, self.head_width, self.width = config.num_heads, config.d_kv, config.d_model
         self.start, self.end = config.decoder_start_token_id, config.eos_token_id
-        self._state = _state(model)
+        self._state, self._mixtures = _state(model), [_mixtures(model)]
         self.plain = all(parameter.is_floating_point() for parameter in model.parameters())
         """Whether no weight is quantised."""
         size = sum(parameter.nbytes for parameter in model.parameters())
@@ -213,6 +237,21 @@ class Weights:
     def is_of(self, model: LionLanguageModel) -> bool:
         """Whether they still are the model's weights: none was replaced, moved or written to."""
         return self._state == _state(model)
+
+    @torch.no_grad()
+    def adapters_of(self, model: LionLanguageModel) -> int:
+        """The number of a model's adapters, which are read when they are first asked for; 0 for the weights' own.
+
+        Its other weights are these weights' model's.
+        """
+        mixtures = _mixtures(model)
+        for number, known in enumerate(self._mixtures):  # kept, so that none of another takes its place in memory
+            if known[0] is mixtures[0]:
+                return number
+        for layer, mixture in zip([*self.encoder, *self.decoder], mixtures, strict=True):
+            layer.feed_forward.mixtures.append(Mixture(mixture))
+        self._mixtures.append(mixtures)
+        return len(self._mixtures) - 1
 
     @property
     def device(self) -> torch.device:
@@ -247,7 +286,7 @@ def _layer(block: AdaptedT5Block, copy: bool) -> Layer:
         _activation(dense.act),
         gated,
         Projection([dense.wo], copy),
-        Mixture(block.mixture),
+        [Mixture(block.mixture)],
     )
     attention = Attention(
         Norm(self_attention.layer_norm),
@@ -264,6 +303,10 @@ def _layer(block: AdaptedT5Block, copy: bool) -> Layer:
 def _activation(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """The model's own, but the tanh form of GELU as one operation in place of eight."""
     return partial(functional.gelu, approximate="tanh") if isinstance(module, NewGELUActivation) else module
+
+
+def _mixtures(model: LionLanguageModel) -> list[MixtureOfAdapters]:
+    return [block.mixture for stack in (model.encoder, model.decoder) for block in stack.block]
 
 
 def _state(model: nn.Module) -> list[tuple[int, int]]:

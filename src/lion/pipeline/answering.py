@@ -122,6 +122,12 @@ class Batch:
         """Rows that a decoder is to answer."""
         return [(row, look, row.prompt) for row, look in self._unanswered if row.prompt]
 
+    def fail(self, error: LionError) -> None:
+        """Every request has this error."""
+        for row in self.rows:
+            with row.attempt():
+                raise error
+
     def open(self, open: Callable[[Picture], Look]) -> None:
         """Open every picture."""
         for row in self.rows:

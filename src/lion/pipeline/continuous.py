@@ -12,8 +12,10 @@ from typing import Protocol
 
 from lion.engine import Output
 from lion.engine.look import Seeing
+from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.nn.inference import Read
+from lion.pipeline.adapters import Variant
 from lion.pipeline.answering import Batch, OnError, Submitted
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import EvidenceCache
@@ -52,6 +54,8 @@ class Parts(Protocol):
     @property
     def about(self) -> str | None:
         """What holds for all answers of the model."""
+
+    def variant(self, name: str | None) -> Variant: ...
 
 
 class ContinuousBatch:
@@ -113,21 +117,36 @@ class ContinuousBatch:
 
     def _admit(self) -> dict[int, Result]:
         """A batch of those that wait goes up to its decoding; the results of those that need none."""
-        parts = self.parts
-        tickets = list(islice(self._waiting, parts.batch_size))
-        batch = Batch([self._waiting.pop(ticket) for ticket in tickets], self.on_error, parts.name)
-        batch.open(parts.cache.open)
+        groups: dict[str | None, list[int]] = {}
+        for ticket in islice(self._waiting, self.parts.batch_size):
+            groups.setdefault(self._waiting[ticket].adapters, []).append(ticket)
+        results: dict[int, Result] = {}
+        for name, tickets in groups.items():
+            results |= self._admit_alike(name, tickets)
+        return results
+
+    def _admit_alike(self, adapters: str | None, tickets: list[int]) -> dict[int, Result]:
+        """Those that take the same adapters."""
+        parts, requests = self.parts, [self._waiting.pop(ticket) for ticket in tickets]
+        try:
+            variant = parts.variant(adapters)
+        except LionError as error:
+            batch = Batch(requests, self.on_error, parts.name)
+            batch.fail(error)
+            return {ticket: Result((answer,)) for ticket, answer in zip(tickets, batch.answers, strict=True)}
+        batch = Batch(requests, self.on_error, variant.name)
+        batch.open(variant.cache.open)
         with parts.lock:  # the model has one device
             try:
                 batch.tag(parts.tagger, parts.batch_size)
                 positions = parts.model.config.qformer_config.max_position_embeddings
                 batch.prepare(parts.processor, positions)
-                batch.encode(parts.seeing, parts.processor, parts.batch_size)
+                batch.encode(variant.seeing, parts.processor, parts.batch_size)
                 batch.weigh(parts.decoder, parts.processor, positions)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:
-                parts.cache.trim(batch.looks)
+                variant.cache.trim(batch.looks)
         by_row = dict(zip(map(id, batch.rows), tickets, strict=True))
         self._decoded |= {by_row[id(one.row)]: one for one in submitted}
         return {by_row[id(row)]: Result((row.answer.told(parts.about),)) for row in batch.rows if row.answer}
@@ -139,9 +158,8 @@ class ContinuousBatch:
             outputs = self.parts.decoder.outputs(ticket)
             if outputs is None:
                 return None
-            tokenizer, name = self.parts.processor.tokenizer, self.parts.name
-            about = self.parts.about
-            answers = (read(prompt, look, output, tokenizer, name, preset.stop).told(about) for output in outputs)
+            tokenizer, about = self.parts.processor.tokenizer, self.parts.about
+            answers = (read(prompt, look, output, tokenizer, row.model, preset.stop).told(about) for output in outputs)
             asked = preset.top_logprobs  # a box's score may have needed more
             tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
             trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))

@@ -19,9 +19,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from lion.engine import EmbeddedPrompt, Output, Scheduler, Settings, Weights, rank
-from lion.engine.look import embed, queries_of
+from lion.engine.look import Queries, embed, queries_of
+from lion.engine.weights import route
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor, VisualFeatures
+from lion.nn.inference import Read
 from lion.pipeline.box_only import BoxGrammar, BoxOnly
 from lion.pipeline.confidence import LIKELIEST
 from lion.pipeline.prepare import Prompt
@@ -72,23 +74,37 @@ class EngineDecoder:
                 "decoder=TransformersDecoder(model, processor)"
             )
         self.model, self.processor, self.places = model, processor, places
-        self._queries = queries_of(model)
+        self._models: dict[str | None, tuple[LionForConditionalGeneration, Read[Queries]]] = {}
+        self.add(None, model)
         self._kept: Scheduler | None = None
         self._answers: dict[int, list[Output] | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None, "_answers": {}}
 
+    def add(self, name: str | None, model: LionForConditionalGeneration) -> None:
+        """A model for requests that name these adapters; but for them its language model has the weights of `model`."""
+        self._models[name] = model, queries_of(model)
+
+    def remove(self, name: str) -> None:
+        """Forget a model; memory is free once nobody decodes."""
+        del self._models[name]
+        if not self._kept:
+            self._kept = None  # read anew, without it
+
     def submit(self, prompts: Sequence[Prompt], vision: VisualFeatures, presets: Sequence[DecodingPreset]) -> list[int]:
         """See :class:`Decoder`."""
-        inputs_ND, levels = self._embedded(prompts, vision)
+        embedded = self._embedded(prompts, vision)
         settings = [settings_of(preset, self.processor) for preset in presets]
         for place, (prompt, own) in enumerate(zip(prompts, settings, strict=True)):
             if prompt.task is Task.REC:  # for the scores of boxes
                 settings[place] = replace(own, top_logprobs=max(own.top_logprobs, LIKELIEST))
         scheduler = self._scheduler()
-        given = zip(inputs_ND, levels, settings, strict=True)
-        tickets = [scheduler.submit(EmbeddedPrompt(*prompt)) for prompt in given]
+        given = zip(embedded, settings, strict=True)
+        tickets = [
+            scheduler.submit(EmbeddedPrompt(inputs_ND, level, how, self._adapters(scheduler, name)))
+            for (inputs_ND, level, name), how in given
+        ]
         self._answers |= dict.fromkeys(tickets)
         return tickets
 
@@ -118,13 +134,28 @@ class EngineDecoder:
 
     def score(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[list[float]]:
         """See :class:`Decoder`."""
-        inputs_ND, levels = self._embedded(prompts, vision)
-        return rank(self._scheduler().weights, inputs_ND, levels, [prompt.candidates or [] for prompt in prompts])
+        scheduler = self._scheduler()
+        inputs_ND, levels, names = zip(*self._embedded(prompts, vision), strict=True)
+        routes = [route(self._adapters(scheduler, name), level) for name, level in zip(names, levels, strict=True)]
+        return rank(scheduler.weights, inputs_ND, routes, [prompt.candidates or [] for prompt in prompts])
 
-    def _embedded(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> tuple[list[Tensor], list[int]]:
-        """What the encoder reads of each prompt, without padding, and the task levels."""
-        inputs = collate(prompts, self.processor, self.model.device)
-        return embed(self.model, self._queries, vision, inputs), inputs["task_levels"].tolist()
+    def _embedded(self, prompts: Sequence[Prompt], vision: VisualFeatures) -> list[tuple[Tensor, int, str | None]]:
+        """What the encoder reads of each prompt, without padding, its task level and the name of its adapters; prompts
+        with the same adapters run together."""
+        places: dict[str | None, list[int]] = defaultdict(list)
+        for place, prompt in enumerate(prompts):
+            places[prompt.request.adapters].append(place)
+        found: dict[int, tuple[Tensor, int, str | None]] = {}
+        for name, own in places.items():
+            model, queries = self._models[name]
+            inputs = collate([prompts[place] for place in own], self.processor, self.model.device)
+            seen = vision if len(places) == 1 else VisualFeatures.concatenate([vision.row(place) for place in own])
+            rows = zip(own, embed(model, queries, seen, inputs), inputs["task_levels"].tolist(), strict=True)
+            found |= {place: (inputs_ND, level, name) for place, inputs_ND, level in rows}
+        return [found[place] for place in range(len(prompts))]
+
+    def _adapters(self, scheduler: Scheduler, name: str | None) -> int:
+        return scheduler.weights.adapters_of(self._models[name][0].language_model)
 
     def _scheduler(self) -> Scheduler:
         """Made when first needed, and anew once the model's weights have changed and nobody decodes with the old."""

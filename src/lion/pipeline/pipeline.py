@@ -24,6 +24,7 @@ from lion.checkpoints.loading import load
 from lion.engine.look import seeing_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
+from lion.pipeline.adapters import Switchable
 from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import ContinuousBatch, Result
 from lion.pipeline.decode import Decoder, EngineDecoder
@@ -54,7 +55,7 @@ Rounds = Iterable[Round]
 Texts = str | Iterable[str]
 
 
-class LionPipeline:
+class LionPipeline(Switchable):
     """A model, its processor and a tagger behind caption, ask, chat, locate, describe_region, tags and rank.
 
     Each takes a picture (:class:`Look`, path, file bytes or PIL image) or several, answered in batches. Several
@@ -92,7 +93,7 @@ class LionPipeline:
         self.decoder: Decoder = decoder or EngineDecoder(model, processor, self.batch_size)
         self.cache = EvidenceCache()
         self.seeing = seeing_of(model)
-        self.lock = RLock()
+        self.lock, self._variants = RLock(), {}
 
     @classmethod
     def from_pretrained(
@@ -104,6 +105,7 @@ class LionPipeline:
         tagger: str | Path | None = None,
         batch_size: int = 8,
         decoding: str = "lion",
+        adapters: str | Path | None = None,
     ) -> Self:
         """Load a checkpoint folder or Hub repository, with its tagger if it holds one (sub-folder ``tagger``).
 
@@ -117,6 +119,7 @@ class LionPipeline:
             tagger: a tagger, or the model whose tagger is to be used (``lion-mini``); None for the model's own.
             batch_size: pictures, or prompts, that go through the model together.
             decoding: a preset of :data:`DECODING`: ``lion``, ``official``, ``short``, ``boxes`` or ``greedy``.
+            adapters: a file of ``lion finetune``, put on the model; to switch between several see `load_adapters`.
 
         Raises:
             LionError: no such model, device, dtype or preset, not a LION checkpoint, or weights that do not fit its
@@ -124,7 +127,7 @@ class LionPipeline:
         """
         decoding_presets(decoding)  # a mistake is reported before the model is loaded
         whole_number("batch_size", batch_size)
-        loaded = load(model, device, dtype, tagger)
+        loaded = load(model, device, dtype, tagger, adapters)
         loaded.warn(stacklevel=3)
         return cls(
             loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
@@ -134,12 +137,6 @@ class LionPipeline:
     def about(self) -> str | None:
         """What whoever asks the model about a picture should know; None if nothing."""
         return about(self.name, self.model.config.domain)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=RLock())
 
     def __repr__(self) -> str:
         return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"

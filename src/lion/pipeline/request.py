@@ -211,6 +211,8 @@ class Request:
     """Of ``locate``: ask first whether what the phrase names is there, and give no box where it is not."""
     max_prompt_tokens: int | None = None
     """Limit of tag prompt + instruction in tokens; None for the processor's."""
+    adapters: str | None = None
+    """Name of the adapters to answer with, see :meth:`LionPipeline.load_adapters`; None for the model as it is."""
 
     def __post_init__(self) -> None:
         if self.verb not in list(Verb):

@@ -62,21 +62,21 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
 
 @watch.get("/v1/models")
 async def models(request: fastapi.Request) -> dict[str, Any]:
-    """The one model that is served."""
-    return {"object": "list", "data": [_model(request)]}
+    """The model that is served, and it with each of its adapters."""
+    return {"object": "list", "data": [_model(request, name) for name in serving_of(request).models]}
 
 
 @watch.get("/v1/models/{name:path}")
 async def model(request: fastapi.Request, name: str) -> dict[str, Any]:
     """The model of that name."""
-    serving_of(request).check_model(name)
-    return _model(request)
+    serving_of(request).adapters_of(name)
+    return _model(request, name)
 
 
-def _model(request: fastapi.Request) -> dict[str, Any]:
+def _model(request: fastapi.Request, name: str) -> dict[str, Any]:
     serving = serving_of(request)
-    about = serving.worker.pipeline.about
-    return {"id": serving.name, "object": "model", "created": serving.started, "owned_by": "lion", "about": about}
+    about, parent = serving.worker.pipeline.about, {"parent": serving.name} if name != serving.name else {}
+    return {"id": name, "object": "model", "created": serving.started, "owned_by": "lion", "about": about, **parent}
 
 
 @watch.get("/healthz")

@@ -37,7 +37,6 @@ async def chat_completions(
 ) -> Response:
     """Answer about a picture in the messages, as OpenAI's chat completions."""
     serving = serving_of(request)
-    serving.check_model(body.model)
     completion = _Completion(serving, body)
     request.state.log |= {"task": str(completion.request.verb), "user": body.user}
     until = time.monotonic() + serving.settings.deadline
@@ -74,7 +73,9 @@ class _Completion:
             chat.lion.tags,
             decoding=self.preset,
             if_there=chat.lion.if_there,
+            adapters=serving.adapters_of(chat.model),
         )
+        self.model = self.request.adapters or serving.name
         self.id, self.created = f"chatcmpl-{uuid4().hex}", int(time.time())
 
     async def begin(self, stack: AsyncExitStack) -> Job:
@@ -156,7 +157,7 @@ class _Completion:
         return replace(preset, answers=chat.n, box_only=preset.box_only or bool(wanted and wanted.strict))
 
     def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.serving.name}
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
     def _choices(self, result: Result) -> list[dict[str, Any]]:
         answers = result.answers if result.outputs else result.answers * self.chat.n  # "not there" was said once

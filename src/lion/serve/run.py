@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -35,6 +36,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
+    adapters: Sequence[str] = (),
     **pipeline: object,
 ) -> None:
     """Serve a model until a signal ends it.
@@ -45,6 +47,7 @@ def serve(
         host: address to listen on.
         port: 0 for any that is free.
         workers: processes, each with a model of its own.
+        adapters: files, ``name=FILE``, by whose names clients may ask.
         pipeline: further arguments of ``LionPipeline.from_pretrained``.
 
     Raises: LionError if the address is taken, or not this machine's.
@@ -52,7 +55,7 @@ def serve(
     listener = _listen(host, port)
     bound = listener.getsockname()[1]
     config = uvicorn.Config(
-        partial(_app, model, settings, pipeline),
+        partial(_app, model, settings, adapters, pipeline),
         factory=True,
         host=host,
         port=bound,
@@ -77,7 +80,7 @@ def serve(
         Multiprocess(config, [listener]).run()
 
 
-def _app(model: str | Path | None, settings: Settings, pipeline: dict[str, object]) -> FastAPI:
+def _app(model: str | Path | None, settings: Settings, adapters: Sequence[str], pipeline: dict[str, object]) -> FastAPI:
     """The app of one process, which loads the model here."""
     from lion.pipeline import LionPipeline
     from lion.serve.app import create_app
@@ -86,7 +89,10 @@ def _app(model: str | Path | None, settings: Settings, pipeline: dict[str, objec
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _ended)
-    return create_app(LionPipeline.from_pretrained(model, **pipeline), settings)  # type: ignore[arg-type]
+    loaded = LionPipeline.from_pretrained(model, **pipeline)  # type: ignore[arg-type]
+    for given in adapters:
+        loaded.load_adapters(given)
+    return create_app(loaded, settings)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:

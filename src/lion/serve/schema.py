@@ -178,9 +178,13 @@ class Body(_Body):
     ]
 
 
+MODEL = "The model's name, or that of adapters that the server was started with."
+
+
 class CaptionBody(Body):
     """Describe the picture in a sentence."""
 
+    model: Annotated[str, Field(max_length=1000, description=MODEL)] | None = None
     tags: Annotated[Tags, Field(description=TAGS)] = None
     decoding: Annotated[str, Field(max_length=100, description="A preset, such as greedy.")] | None = None
 
@@ -214,6 +218,7 @@ class RankBody(Body):
 
     question: Texts
     candidates: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    model: Annotated[str, Field(max_length=1000, description=MODEL)] | None = None
     tags: Annotated[Tags, Field(description=TAGS)] = None
 
 

@@ -31,10 +31,17 @@ class Serving:
     started: int = field(default_factory=lambda: int(time.time()))
     """When, in seconds since 1970."""
 
-    def check_model(self, name: str | None) -> None:
-        """Raises: HttpError for a model that is not the one here."""
-        if name not in (None, self.name):
-            raise HttpError(404, f"there is no model '{name}' here, only '{self.name}'", "model_not_found", "model")
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names that clients may write as the model: its own, and those of its adapters."""
+        return self.name, *self.worker.pipeline.adapters
+
+    def adapters_of(self, model: str | None) -> str | None:
+        """The adapters that a client's model means; None for the model as it is. Raises: HttpError for neither."""
+        if model not in (None, *self.models):
+            there = " and ".join(f"'{name}'" for name in self.models)
+            raise HttpError(404, f"there is no model '{model}' here, only {there}", "model_not_found", "model")
+        return None if model == self.name else model
 
     def count(self, result: Result) -> None:
         """Add a result to the metrics."""

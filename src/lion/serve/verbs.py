@@ -65,6 +65,9 @@ def _route(name: str) -> Callable[[fastapi.Request], Any]:
     async def answer(request: fastapi.Request) -> JSONResponse:
         serving = serving_of(request)
         body, files = await _body(request, kind)
+        adapters = serving.adapters_of(getattr(body, "model", None))
+        if adapters and kind is ExplainBody:
+            raise HttpError(400, "explain tells of the model without adapters", "invalid_value", "model")
         images: Sequence[str | bytes] = files or (body.image if isinstance(body.image, list) else [body.image])
         places = list(range(len(images))) if isinstance(body.image, list) else One(0)
         spread_rows = spread(image=places, **fields(body))
@@ -76,12 +79,12 @@ def _route(name: str) -> Callable[[fastapi.Request], Any]:
             if count > most:
                 raise HttpError(400, f"{count} {what}, and {most} a request is the limit: send several", "too_many")
         request.state.log |= {"task": name, "pictures": len(images), "answers": len(rows)}
-        rows = [{"verb": verb, "tags": getattr(body, "tags", None), **row} for row in rows]
+        rows = [{"verb": verb, "tags": getattr(body, "tags", None), "adapters": adapters, **row} for row in rows]
         if named := getattr(body, "decoding", None):
             rows = [{**row, "decoding": decoding_presets(named)[row["verb"].task]} for row in rows]
         work = _answers(serving, images, rows, explained=kind is ExplainBody)
         answers = await within(request, serving.settings.deadline, work)
-        return JSONResponse({"model": serving.name, "answers": answers})
+        return JSONResponse({"model": adapters or serving.name, "answers": answers})
 
     answer.__name__, answer.__doc__ = name, kind.__doc__
     return answer

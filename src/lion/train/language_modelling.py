@@ -18,6 +18,8 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 from transformers.models.t5.modeling_t5 import T5Attention
 
+from lion.checkpoints.adapters import save_adapters
+from lion.checkpoints.finding import ADAPTERS, BUNDLED, bundled_folder
 from lion.checkpoints.info import outline
 from lion.checkpoints.loading import load_model, load_processor
 from lion.checkpoints.parts import load_part
@@ -35,6 +37,7 @@ from lion.model import LionForConditionalGeneration, LionOutput, LionProcessor
 from lion.nn.row_losses import row_losses
 from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
+from lion.provenance import commit, versions
 from lion.tagging import TagFile
 from lion.train.examples import Example
 from lion.train.frozen import load_in_bfloat16, quantise, whole_state
@@ -169,7 +172,7 @@ class LanguageModelling(Objective):
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         assert isinstance(model, LionForConditionalGeneration)
-        return {part: list(model.component_parameters(part)) for part in self.recipe.row.trainable}
+        return {part: list(model.component_parameters(part)) for part in self.recipe.trained}
 
     def batch(self, step: int, shard: int = 0) -> Batch:
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
@@ -207,10 +210,17 @@ class LanguageModelling(Objective):
         return self.validator.examples
 
     def export(self, model: nn.Module, out: Path) -> None:
-        """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings."""
+        """A folder that `lion ask --model` loads: model, processor, and the tagger that `init` brings. Or the file of
+        adapters, by which `init.model` becomes this model."""
         assert isinstance(model, LionForConditionalGeneration)
-        folders = self.recipe.init_folders
+        folders, trained = self.recipe.init_folders, self.recipe.trained
         whole = None if self.recipe.frozen_weights == "fp32" else whole_state(model, folders)
+        if self.recipe.export == "adapters":
+            base = BUNDLED if folders["model"] == bundled_folder() else str(folders["model"].resolve())
+            facts = {"name": self.recipe.name, "steps": self.recipe.steps, "stage": self.recipe.stage}
+            facts |= {"commit": commit(), "versions": versions()}
+            save_adapters(model, trained, out / ADAPTERS, base, facts, whole)
+            return
         model.save_pretrained(out, state_dict=whole)
         self.processor.save_pretrained(out)
         tagger = folders.get("tagger") or folders.get("model")
@@ -262,6 +272,9 @@ def build_model(
         model = load(whole, str(whole))
     else:
         model = resolve(PRESET_MODEL)(recipe.model, processor)
+    if recipe.export == "adapters" and model.config.visual_inputs != recipe.row.visual_inputs:
+        reads = f"{recipe.stage} trains with visual_inputs={recipe.row.visual_inputs}, {whole} has"
+        raise LionError(f"{recipe.name}: {reads} {model.config.visual_inputs}; choose its stage, or export: model")
     model.config.visual_inputs = recipe.row.visual_inputs
     for part, folder in folders.items():
         if part not in ("model", "tagger"):

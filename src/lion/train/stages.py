@@ -86,6 +86,8 @@ class Setting(StrEnum):
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
     FROZEN_WEIGHTS = "frozen_weights"
     TAP_CACHE = "tap_cache"
+    TRAINABLE = "trainable"
+    EXPORT = "export"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
 
@@ -120,6 +122,8 @@ _TUNING_ALONE = frozenset(
         Setting.HOMOGENEOUS_BATCHES,
         Setting.FROZEN_WEIGHTS,
         Setting.TAP_CACHE,
+        Setting.TRAINABLE,
+        Setting.EXPORT,
         Setting.VALIDATION_DATA,
         Setting.VALIDATION_DECODING,
     }

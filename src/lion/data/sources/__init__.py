@@ -19,6 +19,7 @@ from lion.data.sources.coco_detection import coco_detection
 from lion.data.sources.gqa import gqa
 from lion.data.sources.iconqa import iconqa
 from lion.data.sources.llava import llava
+from lion.data.sources.messages import messages
 from lion.data.sources.mmbench import mmbench
 from lion.data.sources.ocrvqa import ocrvqa
 from lion.data.sources.pope import pope
@@ -30,12 +31,12 @@ from lion.data.sources.vsr import vsr
 from lion.errors import LionError
 
 DatasetName = Literal[
-    "aokvqa", "coco-caption", "coco-detection", "flickr30k", "gqa", "iconqa", "llava", "mmbench", "ocrvqa", "okvqa",
-    "pope", "refcoco", "refcoco+", "refcocog", "textcaps", "visdial", "visual-genome", "vqav2", "vsr",
+    "aokvqa", "coco-caption", "coco-detection", "flickr30k", "gqa", "iconqa", "llava", "messages", "mmbench", "ocrvqa",
+    "okvqa", "pope", "refcoco", "refcoco+", "refcocog", "textcaps", "visdial", "visual-genome", "vqav2", "vsr",
 ]  # fmt: skip
 
 _READERS = (
-    aokvqa, coco_caption, coco_detection, flickr30k, gqa, iconqa, llava, mmbench, ocrvqa, okvqa,
+    aokvqa, coco_caption, coco_detection, flickr30k, gqa, iconqa, llava, messages, mmbench, ocrvqa, okvqa,
     pope, refcoco, refcoco_plus, refcocog, textcaps, visdial, visual_genome, vqav2, vsr,
 )  # fmt: skip
 READERS: Mapping[str, Reader] = {reader.info.name: reader for reader in _READERS}

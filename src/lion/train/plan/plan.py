@@ -123,8 +123,8 @@ def make_plan(recipe: Recipe, card: Card, count: int, mfu: float = MFU, before: 
     config, model_name = find_config(recipe)
     counted = Counted(config)
     parts = counted.parts
-    trained = {part: parts[part] for part in recipe.row.trainable}
-    one = Pass(recipe.row.trainable, _dtype(recipe), TOKENS, TOKENS, frozen=recipe.frozen_weights)
+    trained = {part: parts[part] for part in recipe.trained}
+    one = Pass(recipe.trained, _dtype(recipe), TOKENS, TOKENS, frozen=recipe.frozen_weights)
     total, training = sum(parts.values()), sum(trained.values())
     memory, checkpointed = (
         counted.memory(replace(one, checkpointing=flag), recipe.batch_size, count) for flag in (False, True)

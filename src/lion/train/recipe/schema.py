@@ -182,6 +182,14 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
     stage: str = Field(description="row of the stage table: what trains and on which tasks")
+    trainable: tuple[str, ...] = Field(
+        default=(), description="components that train; empty: all that the stage trains (docs/finetuning.md)"
+    )
+    export: Literal["model", "adapters"] = Field(
+        default="model",
+        description="what the run leaves: the whole model, or `adapters.safetensors`, what was trained of a model that "
+        "`init.model` names, for `--adapters`",
+    )
     model: str = Field(
         default="mini",
         description="size of the model where `init` names none: mini or tiny, built from scratch; flan-t5-xl or "
@@ -253,6 +261,11 @@ class Recipe(Section):
         return STAGES[self.stage]
 
     @property
+    def trained(self) -> tuple[str, ...]:
+        """Components that train."""
+        return self.trainable or self.row.trainable
+
+    @property
     def folder(self) -> Path:
         """The folder that the run writes to."""
         return self.root / self.out
@@ -299,13 +312,19 @@ class Recipe(Section):
         for name, path in paths:
             if self.folder.resolve() in (path.resolve(), *path.resolve().parents):
                 yield f"out: {name} is read from {path}, where the run would write; choose another folder"
-        for field, names, known in (("lr_scale", self.lr_scale, row.trainable), ("init", self.init, row.init)):
+        for field, names, known in (
+            ("trainable", self.trainable, row.trainable),
+            ("lr_scale", self.lr_scale, self.trained),
+            ("init", self.init, row.init),
+        ):
             if unknown := sorted(set(names) - set(known)):
                 yield f"{field}.{unknown[0]}: {self.stage} knows {', '.join(known) or 'none'} here"
         if self.frozen_weights != "fp32" and self.precision != "bf16":
             yield f"frozen_weights: {self.frozen_weights} weights are multiplied in bfloat16; set precision: bf16"
         if self.frozen_weights != "fp32" and "model" not in self.init:
             yield f"frozen_weights: {self.frozen_weights} is for weights that were trained before; name init.model"
+        if self.export == "adapters" and set(self.init) - {"tagger"} != {"model"}:
+            yield "export: adapters are put on one whole model; name it as init.model, without other parts"
         if self.optimizer.warmup > self.steps:
             yield f"optimizer.warmup: {self.optimizer.warmup} is more than steps={self.steps}; lower it"
         if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
