@@ -40,7 +40,7 @@ def finetune(
         Path | None, typer.Option(metavar="DIR", help="Where all of it goes. (default: outputs/finetune/NAME)")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of 16 samples. (default: 20 times each sample)")
+        int | None, typer.Option(min=1, help="Steps of 16 samples. (default: each sample 10 times)")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and show the plan; train nothing.")] = False,
