@@ -133,6 +133,12 @@ def test_what_cannot_be_sharded_is_refused_with_the_fix(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(LionError, match="take DDP for it"):
         parallelise(ToyModel(), accelerator, toy)
+    quantised = ToyModel()
+    quantised.head.weight = type("Params4bit", (torch.nn.Parameter,), {"__module__": "bitsandbytes.nn"})(
+        torch.ones(1, 8)
+    )
+    with pytest.raises(LionError, match="weights of 8 or 4 bits are not sharded; take bf16, or DDP"):
+        parallelise(quantised, accelerator, toy)
     monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
     with pytest.raises(LionError, match="leave fsdp_offload_params out"):
         parallelise(ToyModel(), accelerator, toy)

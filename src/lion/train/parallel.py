@@ -101,7 +101,8 @@ class Parallel:
 def parallelise(model: nn.Module, accelerator: Accelerator, objective: Objective) -> Parallel:
     """The model on this process's device, as all of the run's processes train it; `requires_grad` is set before.
 
-    Raises: LionError for a sharding that is not FSDP2, or of a model that some batches reach in part only.
+    Raises: LionError for a sharding that is not FSDP2 on the cards, of a model that some batches reach in part only,
+        or of weights in 8 or 4 bits.
     """
     device = accelerator.device
     if accelerator.num_processes == 1:
@@ -124,6 +125,8 @@ def _shard(model: nn.Module, device: torch.device, unused_parameters: bool) -> N
         raise LionError("LION shards by FSDP2: set fsdp_version: 2 in accelerate's file, or FSDP_VERSION=2")
     if isinstance(plugin.cpu_offload, CPUOffloadPolicy):
         raise LionError("LION keeps parameters on the cards: leave fsdp_offload_params out of accelerate's file")
+    if any(type(parameter).__module__.startswith("bitsandbytes") for parameter in model.parameters()):
+        raise LionError("frozen_weights: weights of 8 or 4 bits are not sharded; take bf16, or DDP")
     if unused_parameters:
         raise LionError(
             "this stage trains parameters that not every batch reaches, which FSDP2 cannot; take DDP for it"
