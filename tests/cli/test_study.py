@@ -4,13 +4,13 @@ import json
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import pytest
 import torch
 
 from lion.data import pictures
 from lion.studies.schema import load_study, shipped
+from lion.train.stopping import StopRequest
 from tests.studies.small import overrides
 
 ARMS = {
@@ -102,7 +102,8 @@ def test_mistakes(run, place, words, says):
 def test_answers_that_are_stopped_go_on(run, place, monkeypatch):
     """Ctrl-C while questions are answered: a line, exit code 130, and the same command asks what is left alone."""
     words = [*small("seeds"), "--questions", "12"]
-    stops, asked = Event(), list[int]()
+    stops, asked = StopRequest(), list[int]()
+    stops.interrupted = True
 
     @contextmanager
     def stop_request():
@@ -120,7 +121,7 @@ def test_answers_that_are_stopped_go_on(run, place, monkeypatch):
         ran = run(*words)
         assert ran.code == 130 and "the same command goes on" in ran.err
         kept = sum(len(path.read_text().splitlines()) for path in place.glob("all/answers/stage3-s*/plain-*/*/*.jsonl"))
-        stops, said_before = Event(), len(asked)
+        stops, said_before = StopRequest(), len(asked)
         patch.setattr("lion.cli.output.Meter.watch", lambda meter, task, done, *more: asked.append(done))
         assert run(*words).code == 0
     assert said_before and asked[-1] == 2 * 8 * 12 - kept > 0

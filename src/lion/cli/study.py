@@ -113,7 +113,7 @@ def _run(results: Results, jobs: int, quiet: Any) -> None:
             answer_missing(results, jobs, quiet, meter.watch)
     except Stopped as stopped:
         say("note", str(stopped))
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED if stopped.interrupted else 0) from None
 
 
 def _tell(results: Results, page: Path, command: str, as_json_lines: bool) -> None:

@@ -154,7 +154,7 @@ def ask_all(
         done += count
         watch("questions", min(done, total), total)
         if stop.is_set():
-            raise Stopped(f"stopped while questions were answered; {RESUMES}")
+            raise Stopped(f"stopped while questions were answered; {RESUMES}", stop.interrupted)
 
     with stop_request() as stop:
         if jobs > 1 and len(tasks) > 1:
