@@ -67,6 +67,8 @@ def test_a_dry_run_says_what_it_needs_and_times_a_step_on_request(run, chain, tm
     (plan,) = run("train", own, "--dry-run", "--time", "--json").rows
     assert plan["hours"] == pytest.approx(plan["seconds_per_step"] * 2 / 3600)
     assert "first  out1 has to be trained" in run("train", chain, "--dry-run").out
+    (tmp_path / "out1").mkdir()  # as of a run that was stopped
+    assert "first  out1 has to be trained" in run("train", chain, "--dry-run").out
     refused = run("train", own, "--time")
     assert refused.code == 2 and "add --dry-run" in refused.err
 

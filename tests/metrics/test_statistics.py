@@ -69,3 +69,13 @@ def test_a_standard_error_of_few_samples_is_noted(n):
     assert bootstrap(lambda rows: 1.0, n).note == "too few samples for a standard error"
     both = Estimate(0.0, 0.0, n, "nothing is known").note
     assert both == "nothing is known; too few samples for a standard error"
+
+
+def test_the_shares_of_samples_have_the_value_as_mean_and_the_standard_error_as_spread():
+    rng = np.random.default_rng(3)
+    below = rng.integers(0, 5, size=300)
+    estimate = ratio(rng.binomial(below, 0.7), below)
+    assert estimate.by_sample.mean() == pytest.approx(estimate.value)
+    assert estimate.by_sample.std() / 300**0.5 == pytest.approx(estimate.standard_error)
+    assert mean([1.0, 0.0, 1.0]).by_sample.tolist() == [1.0, 0.0, 1.0]
+    assert ratio([0, 0], [0, 0]).by_sample.tolist() == [0.0, 0.0] and "by_sample" not in estimate.to_json()

@@ -31,6 +31,7 @@ from lion.cli.finetune import finetune
 from lion.cli.info import info
 from lion.cli.output import leave, say
 from lion.cli.serve import serve
+from lion.cli.study import StudyCommand, study
 from lion.cli.tag import tag
 from lion.cli.train import TrainCommand, train
 from lion.cli.world import world
@@ -104,6 +105,7 @@ def epilog(name: str) -> str | None:
 for verb in (caption, ask, locate, describe, tag, chat, explain, finetune, serve, annotate, world, info, doctor, bench):
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
+app.command(cls=StudyCommand)(study)
 app.add_typer(evaluation, name="eval", epilog=epilog("eval"))
 app.add_typer(data, name="data", epilog=epilog("data"))
 app.add_typer(conversion, name="convert")

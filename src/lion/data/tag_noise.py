@@ -25,6 +25,7 @@ class TagNoise(BaseModel):
     share: float = Field(default=1.0, ge=0, le=1, description="share of samples that come with tags at all")
     drop: float = Field(default=0.15, ge=0, le=1, description="chance that a true tag is missing")
     spurious: float = Field(default=0.15, ge=0, le=1, description="chance of a wrong tag, per true one")
+    swapped: float = Field(default=0.0, ge=0, le=1, description="chance that a true tag is a wrong one instead")
 
     def tags(self, shown: Scene, rng: np.random.Generator) -> list[str] | None:
         """Corrupted tags of a scene, or with probability ``1 - share`` None: no tags."""
@@ -39,6 +40,8 @@ class TagNoise(BaseModel):
         if not chance(rng, self.share):
             return None
         tags = [tag for tag in found if not chance(rng, self.drop)]
+        if self.swapped:
+            tags = list(dict.fromkeys(pick(rng, words) if chance(rng, self.swapped) else tag for tag in tags))
         for tag in [pick(rng, words) for _ in found if chance(rng, self.spurious)]:
             if tag not in found and tag not in tags:
                 tags.insert(below(rng, len(tags) + 1), tag)
@@ -46,6 +49,11 @@ class TagNoise(BaseModel):
 
     def corrupted(self, shown: Scene, rng: np.random.Generator) -> list[str]:
         """Tags of a scene, some dropped and some spurious ones added."""
-        from lion.world import noisy_tags
+        from lion.random import chance, pick
+        from lion.world import CATEGORIES, noisy_tags, tags
 
-        return noisy_tags(shown, rng, drop=self.drop, add=self.spurious)
+        found, true = noisy_tags(shown, rng, drop=self.drop, add=self.spurious), tags(shown)
+        if not self.swapped:
+            return found
+        absent = [category for category in CATEGORIES if category not in true]
+        return sorted({pick(rng, absent) if tag in true and chance(rng, self.swapped) else tag for tag in found})

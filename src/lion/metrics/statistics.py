@@ -5,7 +5,7 @@ twice the hits over a sum), so one formula gives every standard error.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class Estimate:
     n: int
     caveat: str = ""
     """Why the value says nothing here, if it does not."""
+    by_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """Each sample's share, (n,): their mean is ``value``, exactly the samples' own scores where it is their mean. To
+    pair two models' scores by sample. None of a score without such shares."""
 
     @property
     def note(self) -> str:
@@ -48,7 +51,8 @@ class Estimate:
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """Sum of ``numerators`` over sum of ``denominators``, one entry of each a sample; 0 if the denominators sum to 0.
 
-    Standard error by linearisation, sqrt(sum (a_i - R b_i)^2) / sum b_i: exactly sqrt(p (1 - p) / n) for a proportion.
+    Standard error and ``by_sample`` by linearisation, sqrt(sum (a_i - R b_i)^2) / sum b_i: exactly sqrt(p (1 - p) / n)
+    for a proportion.
     Raises: LionError without samples; ValueError for unequal lengths.
     """
     above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
@@ -58,9 +62,12 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimat
         raise LionError("there is nothing to score: no samples were given")
     total = float(below.sum())
     if total == 0:
-        return Estimate(0.0, 0.0, above.size, "undefined, given as 0: no sample counts in its denominator")
+        caveat = "undefined, given as 0: no sample counts in its denominator"
+        return Estimate(0.0, 0.0, above.size, caveat, np.zeros(above.size))
     value = float(above.sum()) / total
-    return Estimate(value, float(np.sqrt(np.square(above - value * below).sum())) / total, above.size)
+    apart = above - value * below
+    error, shares = float(np.sqrt(np.square(apart).sum())) / total, value + apart * (above.size / total)
+    return Estimate(value, error, above.size, by_sample=shares)
 
 
 def mean(values: Sequence[float]) -> Estimate:

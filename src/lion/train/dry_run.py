@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from lion.checkpoints.record import read_record
 from lion.train.frozen import bytes_of
 from lion.train.objective import Objective
 from lion.train.parallel import autocast, compute_dtype, make_accelerator
@@ -47,7 +48,7 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
 
     Args:
         recipe: the run.
-        before: runs whose outputs it may take its initial weights from although they are not there yet.
+        before: runs whose outputs it may take its initial weights from although they have not finished.
 
     Returns: the estimate, and the objective for `time_step`.
 
@@ -55,7 +56,8 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
     """
     check_init(recipe, [each.folder for each in before])
     folders = recipe.init_folders
-    missing = tuple(dict.fromkeys(folder for folder in folders.values() if not folder.is_dir()))
+    unfinished = {each.folder for each in before if read_record(each.folder) is None}
+    missing = tuple(dict.fromkeys(each for each in folders.values() if each in unfinished or not each.is_dir()))
     present = {part: path for part, path in recipe.init.items() if folders[part] not in missing}
     objective = make_objective(recipe.model_copy(update={"init": present}))
     model = objective.outline()
@@ -69,8 +71,7 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
         stage=recipe.stage,
         trained=trained,
         frozen=total - sum(trained.values()),
-        memory_bytes=bytes_of(model, recipe.row.trainable, recipe.frozen_weights)
-        + _ADAMW_BYTES * sum(trained.values()),
+        memory_bytes=bytes_of(model, recipe.trained, recipe.frozen_weights) + _ADAMW_BYTES * sum(trained.values()),
         steps=recipe.steps,
         samples=recipe.steps * samples_per_step,
         missing=missing,

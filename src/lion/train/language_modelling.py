@@ -39,8 +39,10 @@ from lion.pipeline.request import decoding_presets
 from lion.prompts import Task
 from lion.provenance import commit, versions
 from lion.tagging import TagFile
+from lion.train.architecture import reshape, set_fixed_values
 from lion.train.examples import Example
 from lion.train.frozen import load_in_bfloat16, quantise, whole_state
+from lion.train.gradient_conflict import gradient_cosines
 from lion.train.log import FOLDERS
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
@@ -153,7 +155,7 @@ class LanguageModelling(Objective):
         return found
 
     def build(self) -> nn.Module:
-        held, trained = self.recipe.frozen_weights, self.recipe.row.trainable
+        held, trained = self.recipe.frozen_weights, self.recipe.trained
         load = load_in_float32 if held == "fp32" else partial(load_in_bfloat16, trained=trained)
         model = build_model(self.recipe, self.processor, load)
         if held in ("int8", "nf4"):
@@ -184,6 +186,16 @@ class LanguageModelling(Objective):
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Cross entropy of the answers, and the auxiliary losses that the recipe gives a weight."""
+        output, answers = self._answers(model, batch)
+        embedding = extract_model_from_parallel(model).get_input_embeddings()
+        total, parts = answers.total, dict(answers.per_task)
+        for name, (weight, auxiliary) in self.auxiliary.items():
+            loss = auxiliary(output, batch.tensors, embedding)
+            total, parts[name] = total + weight * loss, loss.detach()
+        return Loss(total, parts)
+
+    def _answers(self, model: nn.Module, batch: Batch) -> tuple[LionOutput, Loss]:
+        """The model's output for a batch, and the cross entropy of the answers."""
         targets = {name for _, auxiliary in self.auxiliary.values() for name in auxiliary.targets}
         inputs = {name: tensor for name, tensor in batch.tensors.items() if name not in targets}
         labels, pixels = inputs.pop("labels"), inputs.pop("pixels")
@@ -194,17 +206,17 @@ class LanguageModelling(Objective):
             decoder_input_ids=bare.language_model.prepare_decoder_input_ids_from_labels(labels),
             **inputs,
         )
-        answers = self.answer_loss(output.logits, batch)
-        total, parts = answers.total, dict(answers.per_task)
-        for name, (weight, auxiliary) in self.auxiliary.items():
-            loss = auxiliary(output, batch.tensors, bare.get_input_embeddings())
-            total, parts[name] = total + weight * loss, loss.detach()
-        return Loss(total, parts)
+        return output, self.answer_loss(output.logits, batch)
 
     def validate(self, model: nn.Module, skip: OnBadSample) -> dict[str, float]:
         """Scores of answers to frozen val questions of the drawn world and to held-out samples of your own."""
         assert isinstance(model, LionForConditionalGeneration)
-        return self.validator.scores(model, skip)
+        scores = self.validator.scores(model, skip)
+        if self.recipe.validation and self.recipe.validation.gradients:
+            scores |= gradient_cosines(
+                model, self.processor, lambda bare, batch: self._answers(bare, batch)[1].total, self.validator.questions
+            )
+        return scores
 
     def examples(self) -> list[Example]:
         return self.validator.examples
@@ -272,13 +284,15 @@ def build_model(
         model = load(whole, str(whole))
     else:
         model = resolve(PRESET_MODEL)(recipe.model, processor)
-    if recipe.export == "adapters" and model.config.visual_inputs != recipe.row.visual_inputs:
-        reads = f"{recipe.stage} trains with visual_inputs={recipe.row.visual_inputs}, {whole} has"
+    if recipe.export == "adapters" and model.config.visual_inputs != recipe.visual_inputs:
+        reads = f"{recipe.stage} trains with visual_inputs={recipe.visual_inputs}, {whole} has"
         raise LionError(f"{recipe.name}: {reads} {model.config.visual_inputs}; choose its stage, or export: model")
-    model.config.visual_inputs = recipe.row.visual_inputs
+    model.config.visual_inputs = recipe.visual_inputs
+    reshape(model, recipe.architecture)
     for part, folder in folders.items():
         if part not in ("model", "tagger"):
             load_part(model, part, folder)
+    set_fixed_values(model, recipe.architecture, processor)
     return model
 
 

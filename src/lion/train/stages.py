@@ -81,6 +81,7 @@ class Setting(StrEnum):
     TAGS = "data.N.tags"
     PIXELS = "data.N.pixels"
     WORD_DROPOUT = "data.N.word_dropout"
+    ARCHITECTURE = "architecture"
     ORDER = "order"
     GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
@@ -90,6 +91,7 @@ class Setting(StrEnum):
     EXPORT = "export"
     VALIDATION_DATA = "validation.data"
     VALIDATION_DECODING = "validation.decoding"
+    VALIDATION_GRADIENTS = "validation.gradients"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ _TUNING_ALONE = frozenset(
         Setting.EXPORT,
         Setting.VALIDATION_DATA,
         Setting.VALIDATION_DECODING,
+        Setting.VALIDATION_GRADIENTS,
     }
 )
 _SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
@@ -141,19 +144,19 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretrain-vit": Stage(
             objective="lion.train.mini.pretrain_vision:PretrainVision",
             trainable=("vision_encoder", "heads"),
-            unread=_SCENES_ALONE | {Setting.WORD_DROPOUT},
+            unread=_SCENES_ALONE | {Setting.ARCHITECTURE, Setting.WORD_DROPOUT},
         ),
         "pretrain-t5": Stage(
             objective="lion.train.mini.pretrain_language:PretrainLanguage",
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
-            unread=_TUNING_ALONE | {Setting.PIXELS},
+            unread=_TUNING_ALONE | {Setting.ARCHITECTURE, Setting.PIXELS},
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
             objective="lion.train.mini.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
-            unread=_SCENES_ALONE | {Setting.WORD_DROPOUT},
+            unread=_SCENES_ALONE | {Setting.ARCHITECTURE, Setting.WORD_DROPOUT},
         ),
         "pretrain-connectors": Stage(
             objective="lion.train.mini.pretrain_connectors:PretrainConnectors",

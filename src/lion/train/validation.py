@@ -105,6 +105,11 @@ class Validator:
         sets = [str(task) for task in self.tasks] + (["pope-adversarial"] if Task.VQA in self.tasks else [])
         return {name: list(self._questions(name, pictures)) for name in sets}
 
+    @property
+    def questions(self) -> dict[str, list[Sample]]:
+        """The frozen val questions of the drawn world as samples, by set."""
+        return self._world
+
     def _questions(self, name: str, pictures: dict[int, np.ndarray]) -> Iterator[Sample]:
         for question in test_questions(name, self.samples, split="val"):
             scene, index = question.scene, question.scene_index

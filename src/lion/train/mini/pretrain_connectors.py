@@ -67,7 +67,7 @@ class PretrainConnectors(Objective):
         assert isinstance(model, AlignedConnectors)
         return {
             part: [(f"lion.{name}", parameter) for name, parameter in model.lion.component_parameters(part)]
-            for part in self.recipe.row.trainable
+            for part in self.recipe.trained
         }
 
     def batch(self, step: int, shard: int = 0) -> Batch:

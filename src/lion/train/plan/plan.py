@@ -181,8 +181,8 @@ def find_config(recipe: Recipe) -> tuple[LionConfig, str]:
         config = sizes[recipe.model]()
     else:
         raise LionError(f"{recipe.name}: model: {recipe.model} is not one of mini, {', '.join(sizes)}")
-    assert recipe.row.visual_inputs is not None
-    config.visual_inputs = recipe.row.visual_inputs
+    assert recipe.visual_inputs is not None
+    config.visual_inputs = recipe.visual_inputs
     return config, str(folder) if own else recipe.model
 
 

@@ -152,6 +152,11 @@ def read(recipe: str | Path) -> dict[str, Any]:
         near = difflib.get_close_matches(str(recipe), shipped(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped())}"
         raise LionError(f"no recipe and no file is called {recipe}; {hint}")
+    return read_file(path)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, unvalidated. Raises: LionError if it is not YAML or holds none."""
     try:
         fields = read_yaml(path.read_text("utf-8"), str(path))
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from lion.data.sources import DatasetName
 from lion.data.tag_noise import TagNoise
 from lion.errors import LionError
 from lion.prompts import Task
+from lion.train.recipe.architecture import Architecture
 from lion.train.stages import AUXILIARY_LOSSES, STAGES, Options, Section, Share, Stage
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
@@ -154,6 +155,11 @@ class ValidationSettings(Section):
         "times as fast, and other answers",
     )
     at_start: bool = Field(default=True, description="score the model before the first step, too")
+    gradients: bool = Field(
+        default=False,
+        description="also measure, layer by layer, the cosine between the gradients of the image-level and of the "
+        "region-level tasks, on fixed val samples of the drawn world",
+    )
     data: tuple[OwnData, ...] = Field(default=(), description="your own held-out sources, beside the drawn world's val")
 
 
@@ -203,6 +209,9 @@ class Recipe(Section):
         default="random",
         description="random: every sample is drawn anew, with replacement; epochs: each source and task in shuffled "
         "passes without replacement, where a global batch is the same for any number of processes",
+    )
+    architecture: Architecture = Field(
+        default=Architecture(), description="what differs from the paper's model; the default: nothing"
     )
     steps: int = Field(gt=0, description="optimizer steps")
     batch_size: int = Field(default=64, gt=0, description="samples per micro-batch and process")
@@ -261,9 +270,14 @@ class Recipe(Section):
         return STAGES[self.stage]
 
     @property
+    def visual_inputs(self) -> str | None:
+        """Visual tokens the language model reads; None where no LION model is built."""
+        return self.architecture.visual_inputs or self.row.visual_inputs
+
+    @property
     def trained(self) -> tuple[str, ...]:
-        """Components that train."""
-        return self.trainable or self.row.trainable
+        """Components that train: those named or of the stage, as far as the architecture has them."""
+        return self.architecture.trained(self.trainable or self.row.trainable)
 
     @property
     def folder(self) -> Path:
@@ -325,6 +339,8 @@ class Recipe(Section):
             yield f"frozen_weights: {self.frozen_weights} is for weights that were trained before; name init.model"
         if self.export == "adapters" and set(self.init) - {"tagger"} != {"model"}:
             yield "export: adapters are put on one whole model; name it as init.model, without other parts"
+        if (self.frozen_weights != "fp32" or self.export == "adapters") and self.architecture != Architecture():
+            yield "architecture: is for whole models held in fp32; leave frozen_weights and export out"
         if self.optimizer.warmup > self.steps:
             yield f"optimizer.warmup: {self.optimizer.warmup} is more than steps={self.steps}; lower it"
         if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
@@ -356,6 +372,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "checkpoint.": CheckpointSettings,
     "validation.": ValidationSettings,
     "tap_cache.": TapCacheSettings,
+    "architecture.": Architecture,
     "optimizer.": OptimizerSettings,
     "": Recipe,
 }
