@@ -71,7 +71,7 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     tagger.mkdir()
     (tagger / "train.jsonl").write_text("{}")
     scores = train(first)["scores"]
-    with pytest.raises(LionError, match=r"init\.tagger: .* holds no finished tagger; train it first"):
+    with pytest.raises(LionError, match=r"init\.tagger: .* has not finished; let it go on first"):
         train(second)
     (tagger / "config.json").write_text('{"model_type": "lion_ram"}')
     assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
