@@ -25,6 +25,11 @@ ARMS = {
 """The base arm of each study, and another where it has one."""
 
 
+@pytest.fixture(autouse=True)
+def load_once():
+    """Every test of a study gets the model from disk, as it changes the gates of what it has loaded."""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """One folder for all studies, which share their runs, and one cache of pictures; one thread."""

@@ -98,7 +98,8 @@ def the_hub(tmp_path, monkeypatch):
     """The Hub, played by a folder; notes what was asked of it."""
     asked = []
 
-    def snapshot_download(name, allow_patterns):
+    def snapshot_download(name, repo_type, allow_patterns):
+        assert repo_type == "model"
         asked.append((name, tuple(allow_patterns)))
         target = tmp_path / "cache" / name
         for pattern in allow_patterns:

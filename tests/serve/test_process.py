@@ -219,9 +219,9 @@ def test_commands_of_the_docs(place, monkeypatch, capsys, command):
         "lion.serve.run.serve", lambda model, settings, *rest, **options: started.append((settings, rest))
     )
     for place_of in ("lion.checkpoints.finding.find_checkpoint", "lion.cli.options.find_folder"):
-        monkeypatch.setattr(place_of, lambda model: None)
+        monkeypatch.setattr(place_of, lambda model: (Path(), model or "lion-mini"))
     assert main(shlex.split(command)) == 0
-    ((settings, (_, _, workers)),) = started
+    ((settings, (_, _, workers, *_)),) = started
     assert settings.deadline == 60 and workers == 1 + ("--workers" in command) and not capsys.readouterr().err
 
 

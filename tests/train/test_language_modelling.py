@@ -73,6 +73,7 @@ def test_three_stages_hand_over_and_train_what_the_table_names(tmp_path):
     scores = train(first)["scores"]
     with pytest.raises(LionError, match=r"init\.tagger: .* has not finished; let it go on first"):
         train(second)
+    (tagger / "train.jsonl").unlink()
     (tagger / "config.json").write_text('{"model_type": "lion_ram"}')
     assert {"caption/recall", "vqa/accuracy/count", "dialog/accuracy", "pope-adversarial/f1"} <= set(scores)
     train(second)
