@@ -18,8 +18,9 @@ PACKAGE = ROOT / "src" / "lion"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAW = """
-errors, atomic, provenance, random, distributed ◄ boxes, hub, images, locks, nn ◄ prompts, metrics ◄ model, tagging
-◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate, bench ◄ studies ◄ cli, plugins
+errors, atomic, provenance, random, distributed ◄ boxes, figures, hub, images, locks, nn ◄ prompts, metrics ◄ model,
+tagging ◄ checkpoints, engine ◄ world, convert ◄ data ◄ pipeline ◄ train, eval, serve, annotate, bench ◄ studies
+◄ cli, plugins
 """
 """Imports point left; what a comma separates does not see each other. The top package stands right of all of it: it
 hands out public names and nothing here imports it."""

@@ -57,10 +57,10 @@ def test_picture(lion, tmp_path):
 
 
 def test_a_picture_that_cannot_be_is_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(plot, "find_spec", lambda name: None)
+    monkeypatch.setattr("lion.figures.find_spec", lambda name: None)
     with pytest.raises(LionError, match=r"lion-vlm\[plot\]"):
         plot.check_plot(tmp_path / "bars.png")
-    monkeypatch.setattr(plot, "find_spec", lambda name: True)
+    monkeypatch.setattr("lion.figures.find_spec", lambda name: True)
     with pytest.raises(LionError, match=r"\.png, \.svg, \.pdf"):
         plot.check_plot(tmp_path / "bars.txt")
     plot.check_plot(tmp_path / "bars.PNG")

@@ -48,7 +48,7 @@ def test_mistakes(run, pictures, checkpoint, words, says):
 
 
 def test_without_matplotlib_the_line_says_how_to_get_it(run, pictures, checkpoint, monkeypatch):
-    monkeypatch.setattr("lion.pipeline.explanation.find_spec", lambda name: None)
+    monkeypatch.setattr("lion.figures.find_spec", lambda name: None)
     ran = run("explain", pictures[0], "what is it?", "--model", checkpoint, "--save", "why.png")
     assert ran.code == 2 and "pip install 'lion-vlm[plot]'" in ran.err
 

@@ -134,7 +134,8 @@ def test_a_notebook_shows_the_plot_or_the_picture(pipeline, picture, monkeypatch
     if find_spec("matplotlib"):
         plot = Image.open(io.BytesIO(explanation._repr_png_()))
         assert plot.format == "PNG" and plot.width > 1000
-    monkeypatch.setattr("lion.pipeline.explanation.find_spec", lambda name: None)
+    for module in ("figures", "pipeline.explanation"):
+        monkeypatch.setattr(f"lion.{module}.find_spec", lambda name: None)
     plain = Image.open(io.BytesIO(explanation._repr_png_()))
     assert plain.format == "PNG" and plain.height > plain.width * picture.height / picture.width  # the answer below
 

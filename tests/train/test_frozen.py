@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from lion.data import pictures
 from lion.errors import LionError
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.pipeline import LionPipeline
@@ -21,21 +20,9 @@ from lion.train.recipe.schema import OptimizerSettings
 from lion.train.run import build_model, train
 from lion.train.stages import STAGES
 from lion.world import render, scene
-from tests.train.test_language_modelling import recipe, rows
+from tests.train.test_language_modelling import cache, recipe, rows  # noqa: F401 - the fixture is for all tests here
 
 HELD = ("fp32", "bf16", "int8", "nf4")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("LION_CACHE", str(tmp_path_factory.mktemp("cache")))
-    patch.setattr(pictures, "BLOCK", 16)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from lion.atomic import atomic_write
@@ -11,18 +10,15 @@ from lion.bench.peers import Comparison
 from lion.bench.report import Row, Setting
 from lion.bench.stages import ANSWERS, STEPS, Stage
 from lion.bench.timing import Spread
-from lion.errors import LionError
+from lion.figures import check_format, check_matplotlib
 
-FORMATS = (".png", ".svg", ".pdf")
 _COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377")
 
 
 def check_plot(path: Path) -> None:
     """Raise LionError where no picture could be saved under that name."""
-    if find_spec("matplotlib") is None:
-        raise LionError("--plot needs matplotlib: pip install 'lion-vlm[plot]'")
-    if path.suffix.lower() not in FORMATS:
-        raise LionError(f"--plot {path}: the name must end in {', '.join(FORMATS)}")
+    check_matplotlib("--plot needs")
+    check_format(path, f"--plot {path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class _Panel:
 
 
 def plot(setting: Setting, rows: Sequence[Row], path: Path) -> None:
-    """Save the bars, each with its spread, in a format of :data:`FORMATS`."""
+    """Save the bars, each with its spread, in a format of :data:`lion.figures.FORMATS`."""
     from matplotlib.figure import Figure
 
     panels = [panel for panel in _panels(rows) if panel.bars]

@@ -7,14 +7,13 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lion.cli.eval_tables import print_table
-from lion.cli.options import Debug, Json, Model
+from lion.cli.options import Debug, Json, Model, check_training_packages
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
@@ -55,9 +54,7 @@ def finetune(
     Leaves DIR/adapters.safetensors for --adapters, and DIR/recipe.yaml, which lion train runs too. A run that was
     stopped goes on with the same command. docs/finetuning.md says what training can teach.
     """
-    for needed in ("accelerate", "tensorboard"):
-        if find_spec(needed) is None:
-            raise LionError(f"training needs {needed}: pip install {needed}")
+    check_training_packages()
     with Meter("loading libraries"):
         quiet_libraries(debug)
         import lion.eval  # noqa: F401

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -28,6 +29,13 @@ def known_model(name: str | None) -> str | None:
     if name is not None and not is_hub_id(name):
         find_folder(name)
     return name
+
+
+def check_training_packages() -> None:
+    """Raise LionError where what training needs is missing: a checkpoint can be used without."""
+    for needed in ("accelerate", "tensorboard"):
+        if find_spec(needed) is None:
+            raise LionError(f"training needs {needed}: pip install {needed}")
 
 
 def known_adapters(given: str | None) -> str | None:

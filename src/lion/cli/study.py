@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from lion.cli.eval_tables import print_document
-from lion.cli.options import Debug, Json
+from lion.cli.options import Debug, Json, check_training_packages
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.errors import LionError
 
@@ -76,9 +75,7 @@ def study(
 
     if time and not dry_run:
         raise LionError("--time measures steps for a dry run; add --dry-run")
-    for needed in ("accelerate", "tensorboard"):
-        if find_spec(needed) is None:
-            raise LionError(f"training needs {needed}: pip install {needed}")
+    check_training_packages()
     found = load_study(name, seeds, questions)
     chains = make_chains(found, out, overrides or [], only or [])
     quiet = partial(quiet_libraries, debug)

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from lion.cli.eval import evaluate
-from lion.cli.options import Debug, Json, Options
+from lion.cli.options import Debug, Json, Options, check_training_packages
 from lion.cli.output import Meter, quiet_libraries, say
 from lion.cli.train_plan import plan_chain
 from lion.errors import LionError
@@ -131,9 +130,7 @@ def train(
         return
     quiet = partial(quiet_libraries, debug)
     quiet()
-    for needed in ("accelerate", "tensorboard"):
-        if find_spec(needed) is None:
-            raise LionError(f"training needs {needed}: pip install {needed}")
+    check_training_packages()
     if dry_run:
         for number, each in enumerate(chain.recipes):
             _dry_run(each, chain.recipes[:number], time, json)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
+from lion.figures import check_format, check_matplotlib
 from lion.model.mixture_of_adapters import TaskLevel
 from lion.pipeline.drawing import annotate, preview
 from lion.pipeline.read import Answer
@@ -108,7 +109,6 @@ class Explanation:
         return _plot(self, "png")
 
 
-FORMATS = (".png", ".svg", ".pdf")
 _COLOURS = {"image": "#0072b2", "region": "#d55e00"}
 """Blue and vermilion, which people with any colour vision tell apart; the lines differ in marks, too."""
 _MARKS = {"image": "o-", "region": "s--"}
@@ -119,10 +119,8 @@ _SIDE = 384
 
 def check_explanation_plot(path: str | Path) -> None:
     """Raise LionError where no explanation could be saved under that name."""
-    if find_spec("matplotlib") is None:
-        raise LionError("a plot of an explanation needs matplotlib: pip install 'lion-vlm[plot]'")
-    if Path(path).suffix.lower() not in FORMATS:
-        raise LionError(f"cannot save '{path}': the name must end in {', '.join(FORMATS)}")
+    check_matplotlib("a plot of an explanation needs")
+    check_format(path, f"cannot save '{path}'")
 
 
 def save_explanation(explanation: Explanation, path: str | Path) -> None:
@@ -131,7 +129,8 @@ def save_explanation(explanation: Explanation, path: str | Path) -> None:
     Heat maps show how many times the share of an even look each patch got: 1 is what all would have if none stood out.
     Percentages say how much of the decoder's reading went to a part's tokens.
 
-    Raises: LionError without matplotlib, if the format is none of FORMATS, or the place cannot be written.
+    Raises: LionError without matplotlib, if the format is none of :data:`lion.figures.FORMATS`, or the place cannot be
+        written.
     """
     check_explanation_plot(path)
     try:

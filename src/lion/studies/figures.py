@@ -5,14 +5,13 @@ Points are means over seeds; bars and bands are said in the figure. What has not
 
 import io
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lion.atomic import atomic_write
-from lion.errors import LionError
+from lion.figures import check_matplotlib
 from lion.studies.readings import gate_distances
 from lion.studies.results import Results, Values
 from lion.studies.runs import is_finished
@@ -29,8 +28,7 @@ _ACROSS = 3
 
 def check_figures() -> None:
     """Raise LionError without matplotlib."""
-    if find_spec("matplotlib") is None:
-        raise LionError("a study's figures need matplotlib: pip install 'lion-vlm[plot]'")
+    check_matplotlib("a study's figures need")
 
 
 def draw(results: Results, name: str, folder: Path, stem: str) -> list[Path]:

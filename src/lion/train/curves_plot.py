@@ -8,7 +8,6 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from PIL import Image
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
+from lion.figures import check_format, check_matplotlib
 from lion.train import curves
 from lion.train.curves import Panel, Points, RunCurves
 
-FORMATS = (".png", ".svg", ".pdf")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#222222")
 """Okabe's and Ito's, which differ in lightness, too."""
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
@@ -44,14 +43,13 @@ _HOW_TO_READ = "from left to right: steps; at a line's end: its last value; pale
 
 def check_curves_plot(path: Path) -> None:
     """Raise LionError where no figure could be saved under that name."""
-    if find_spec("matplotlib") is None:
-        raise LionError("--plot needs matplotlib: pip install 'lion-vlm[plot]'")
-    if path.suffix.lower() not in FORMATS:
-        raise LionError(f"--out {path}: the name must end in {', '.join(FORMATS)}")
+    check_matplotlib("--plot needs")
+    check_format(path, f"--out {path}")
 
 
 def plot_curves(folders: Sequence[Path], path: Path) -> list[str]:
-    """Save the figure of the runs in the folders (see :func:`lion.train.curves.read_runs`) in a format of FORMATS.
+    """Save the figure of the runs in the folders (see :func:`lion.train.curves.read_runs`) in a format of
+    :data:`lion.figures.FORMATS`.
 
     Returns: the runs' names. Raises: LionError as `read_runs`, without matplotlib, or if nothing has been logged yet.
     """

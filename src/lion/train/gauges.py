@@ -15,6 +15,7 @@ from torch.utils.flop_counter import flop_registry
 
 from lion.model import TaskLevel
 from lion.model.mixture_of_adapters import Router
+from lion.train.parallel import whole
 from lion.train.plan.cards import CARDS
 
 Keys = Sequence[tuple[str, ...]]
@@ -30,7 +31,7 @@ def gradient_norms(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[Keys, T
         for group in optimizer.param_groups:
             here = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
             gradients.setdefault(group["component"], []).extend(here)
-    norms = {name: _whole(nn.utils.get_total_norm(each)).float() for name, each in gradients.items() if each}
+    norms = {name: whole(nn.utils.get_total_norm(each)).float() for name, each in gradients.items() if each}
     return ([("grad_norms", name) for name in norms], torch.stack(list(norms.values()))) if norms else None
 
 
@@ -42,19 +43,13 @@ def gates(model: nn.Module) -> tuple[Keys, Tensor] | None:
         return None
     pairs = [f"{level.name.lower()}/{adapter}" for level in TaskLevel for adapter in ADAPTERS]
     keys = [("gates", _block(name), pair) for name, _ in routers for pair in pairs]
-    return keys, torch.stack([_whole(router.gates.detach().float().mean(-1)) for _, router in routers]).flatten()
+    return keys, torch.stack([whole(router.gates.detach().float().mean(-1)) for _, router in routers]).flatten()
 
 
 def _block(name: str) -> str:
     """`encoder 1` for the module name of that block's router."""
     found = re.search(r"(encoder|decoder)\.block\.(\d+)\.", name)
     return f"{found[1]} {int(found[2]) + 1}" if found else name
-
-
-def _whole(tensor: Any) -> Tensor:
-    """A tensor that is sharded over processes in one piece; every process has to ask at the same time."""
-    whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return whole
 
 
 def learning_rates(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> dict[str, float]:
