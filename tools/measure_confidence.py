@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lion.bench.plot import check_plot
+from lion.figures import line_style
 from lion.metrics.statistics import bootstrap, mean
 from lion.pipeline import LionPipeline, Request, Verb
 from lion.pipeline.answering import THERE
@@ -136,7 +137,7 @@ def plot(found: Sequence[Judged], path: Path) -> None:
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     for axes, what in zip(figure.subplots(1, 3), ("box score", "presence", "confidence"), strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-        for one in (one for one in shown if one.what == what):
+        for place, one in enumerate(one for one in shown if one.what == what):
             tenth = np.minimum((one.numbers * 10).astype(int), 9)
             bins = [tenth == number for number in range(10) if (tenth == number).sum() >= FEWEST]
             means = [(one.numbers[rows].mean(), mean(one.truth[rows])) for rows in bins]
@@ -144,7 +145,7 @@ def plot(found: Sequence[Judged], path: Path) -> None:
                 [number for number, _ in means],
                 [share.value for _, share in means],
                 yerr=[share.standard_error for _, share in means],
-                label=f"{one.name} ({len(one.numbers)})", marker="o", markersize=4, linewidth=1, capsize=2,
+                label=f"{one.name} ({len(one.numbers)})", **line_style(place), markersize=4, linewidth=1, capsize=2,
             )  # fmt: skip
         axes.set(xlabel=what, xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
         axes.legend(fontsize="x-small", loc="lower right")

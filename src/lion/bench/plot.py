@@ -10,9 +10,7 @@ from lion.bench.peers import Comparison
 from lion.bench.report import Row, Setting
 from lion.bench.stages import ANSWERS, STEPS, Stage
 from lion.bench.timing import Spread
-from lion.figures import check_format, check_matplotlib
-
-_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377")
+from lion.figures import COLOURS, check_format, check_matplotlib
 
 
 def check_plot(path: Path) -> None:
@@ -45,7 +43,7 @@ def plot(setting: Setting, rows: Sequence[Row], path: Path) -> None:
         order = list(dict.fromkeys(groups))
         medians = [one.median for one in spreads]
         reach = [[one.median - one.low for one in spreads], [one.high - one.median for one in spreads]]
-        colours = [_COLOURS[order.index(group) % len(_COLOURS)] for group in groups]
+        colours = [COLOURS[order.index(group) % len(COLOURS)] for group in groups]
         axes.barh(range(len(names)), medians, xerr=reach, color=colours, ecolor="0.3", capsize=2, height=0.75)
         axes.set_yticks(range(len(names)), names, fontsize="small")
         axes.invert_yaxis()

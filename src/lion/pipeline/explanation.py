@@ -18,7 +18,7 @@ from PIL import Image
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
-from lion.figures import check_format, check_matplotlib
+from lion.figures import INK, LEVELS, PALE, check_format, check_matplotlib
 from lion.model.mixture_of_adapters import TaskLevel
 from lion.pipeline.drawing import annotate, preview
 from lion.pipeline.read import Answer
@@ -109,10 +109,7 @@ class Explanation:
         return _plot(self, "png")
 
 
-_COLOURS = {"image": "#0072b2", "region": "#d55e00"}
-"""Blue and vermilion, which people with any colour vision tell apart; the lines differ in marks, too."""
 _MARKS = {"image": "o-", "region": "s--"}
-_INK = "#222222"
 _SIDE = 384
 """Pixels of the panels' longer side, at most, so that letters on a box are legible."""
 
@@ -150,7 +147,7 @@ def _plot(explanation: Explanation, kind: str) -> bytes:
     axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.25))
     read = explanation.read
     axes[0].imshow(annotate(small, answer.boxes))
-    axes[0].set_title(f"picture\n{read['text']:.0%} of what was read are words", fontsize=11, color=_INK)
+    axes[0].set_title(f"picture\n{read['text']:.0%} of what was read are words", fontsize=11, color=INK)
     grey = np.asarray(small.convert("L"))
     _heat(axes[1], grey, explanation.aggregator, f"Vision Aggregator\n{read['aggregator']:.0%} of what was read")
     _heat(axes[2], grey, explanation.qformer, f"Q-Former\n{read['qformer']:.0%} of what was read")
@@ -159,7 +156,7 @@ def _plot(explanation: Explanation, kind: str) -> bytes:
     _gates(figure, axes[3], explanation)
     asked = answer.question or answer.task.value
     said = answer.text if answer.ok else f"{answer.text} ({answer.reason})".strip()
-    plain: dict[str, Any] = {"color": _INK, "parse_math": False}
+    plain: dict[str, Any] = {"color": INK, "parse_math": False}
     figure.suptitle(fill(f"{asked}  →  {said}", 110), fontsize=14, fontweight="bold", **plain)
     tags = fill(f"tags given: {', '.join(answer.tags) or 'none'}   ·   model: {Path(answer.model).name}", 170)
     figure.supxlabel(tags, fontsize=10, **plain)
@@ -172,14 +169,14 @@ def _heat(axes: Any, grey: np.ndarray, attention: AttentionMap | None, title: st
     """The picture in grey under the shares of its patches, as multiples of an even look."""
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
     if attention is None:
-        axes.set_title(f"{title}\nnot part of this model", fontsize=11, color=_INK)
+        axes.set_title(f"{title}\nnot part of this model", fontsize=11, color=INK)
         return
     height, width = grey.shape
     times = attention.patches * (attention.patches.size + 1)
     heat = axes.imshow(times, cmap="inferno", alpha=0.62, extent=(0, width, height, 0), interpolation="bilinear")
-    axes.set_title(title, fontsize=11, color=_INK)
+    axes.set_title(title, fontsize=11, color=INK)
     bar = axes.figure.colorbar(heat, ax=axes, orientation="horizontal", fraction=0.05, pad=0.02)
-    bar.set_label(f"times an even look ({attention.cls:.0%} went to CLS)", fontsize=9, color=_INK)
+    bar.set_label(f"times an even look ({attention.cls:.0%} went to CLS)", fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=9)
 
 
@@ -191,18 +188,18 @@ def _gates(figure: Any, axes: Any, explanation: Explanation) -> None:
     blocks = np.arange(len(gates.blocks))
     for panel, level in zip(panels, (TaskLevel.IMAGE, TaskLevel.REGION), strict=True):
         for k, adapter in reversed(list(enumerate(ADAPTERS))):
-            colour = _COLOURS[adapter]
+            colour = LEVELS[adapter]
             panel.fill_between(blocks, gates.low[:, level, k], gates.high[:, level, k], color=colour, alpha=0.18, lw=0)
             mean = gates.mean[:, level, k]
             panel.plot(blocks, mean, _MARKS[adapter], color=colour, ms=4, lw=1.6, label=f"{adapter} adapter")
         name = f"gates at {level.name.lower()} level"
         here = level is explanation.level
-        panel.set_title(name + ", used here" * here, fontsize=11, fontweight="bold" if here else "normal", color=_INK)
-        panel.grid(axis="y", color="#dddddd", lw=0.8)
+        panel.set_title(name + ", used here" * here, fontsize=11, fontweight="bold" if here else "normal", color=INK)
+        panel.grid(axis="y", color=PALE, lw=0.8)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=9)
     panels[0].legend(fontsize=9, frameon=False, loc="best")
     step = -(-len(blocks) // 12)
     shown = [name.replace("encoder ", "E").replace("decoder ", "D") for name in gates.blocks]
     panels[1].set_xticks(blocks[::step], shown[::step])
-    panels[1].set_xlabel("block of the language model (E encoder, D decoder)", fontsize=9, color=_INK)
+    panels[1].set_xlabel("block of the language model (E encoder, D decoder)", fontsize=9, color=INK)

@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 
 from lion.atomic import atomic_write
-from lion.figures import check_matplotlib
+from lion.figures import COLOURS, INK, check_matplotlib, line_style
 from lion.studies.readings import gate_distances
 from lion.studies.results import Results, Values
 from lion.studies.runs import is_finished
 from lion.studies.schema import Cell, Figure
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's."""
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-_INK = "#222222"
 _ACROSS = 3
 """Panels in a row."""
 
@@ -44,10 +39,10 @@ def draw(results: Results, name: str, folder: Path, stem: str) -> list[Path]:
     down = -(-len(panels) // across)
     height = max(panel.height for panel in panels)
     paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
-    with rc_context({"svg.hashsalt": stem, "svg.fonttype": "none", "font.size": 10, "text.color": _INK}):
+    with rc_context({"svg.hashsalt": stem, "svg.fonttype": "none", "font.size": 10, "text.color": INK}):
         width = 9.6 if figure.kind in ("claims", "differences") or across > 1 else 6.4
         canvas = Canvas(figsize=(width, 0.9 + down * height), layout="constrained", facecolor="white")
-        canvas.suptitle(figure.title, fontsize=12, x=0.01, ha="left", color=_INK)
+        canvas.suptitle(figure.title, fontsize=12, x=0.01, ha="left", color=INK)
         grid = canvas.subplots(down, across, squeeze=False).flat
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
@@ -89,13 +84,7 @@ def _arms(results: Results, figure: Figure) -> list[str]:
 def _style(results: Results, arm: str) -> dict[str, Any]:
     """Colour, mark and dashes of an arm, the same in all figures of a study."""
     number = list(results.study.arms).index(arm)
-    return {
-        "color": _COLOURS[number % len(_COLOURS)],
-        "marker": _MARKS[number % len(_MARKS)],
-        "linestyle": _DASHES[number % len(_DASHES)],
-        "markersize": 4,
-        "linewidth": 1.5,
-    }
+    return {**line_style(number), "markersize": 4, "linewidth": 1.5}
 
 
 def _forest(axes: Any, names: Sequence[str], differences: Sequence[Any], note: str) -> None:
@@ -107,7 +96,7 @@ def _forest(axes: Any, names: Sequence[str], differences: Sequence[Any], note: s
     axes.axvline(0, color="0.6", linewidth=1)
     axes.errorbar(values, places, xerr=reach, fmt="none", ecolor="0.35", capsize=3, linewidth=1.2)
     for place, value, seen in zip(places, values, clear, strict=True):
-        axes.plot(value, place, "o", markersize=6, markeredgecolor=_COLOURS[0], color=_COLOURS[0] if seen else "white")
+        axes.plot(value, place, "o", markersize=6, markeredgecolor=COLOURS[0], color=COLOURS[0] if seen else "white")
     axes.set_yticks(list(places), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(note, fontsize=9)
@@ -163,9 +152,9 @@ def _spread(results: Results, figure: Figure) -> list[Panel]:
 
     def paint(axes: Any) -> None:
         for place, values in enumerate(found.values()):
-            axes.plot(values, [place] * len(values), "o", markersize=7, color="none", markeredgecolor=_COLOURS[0])
+            axes.plot(values, [place] * len(values), "o", markersize=7, color="none", markeredgecolor=COLOURS[0])
             apart = values.std(ddof=1) if len(values) > 1 else 0.0
-            axes.errorbar(values.mean(), place, xerr=apart, fmt="|", color=_INK, capsize=4, markersize=12)
+            axes.errorbar(values.mean(), place, xerr=apart, fmt="|", color=INK, capsize=4, markersize=12)
             axes.annotate(
                 f"{values.mean():.1f} ± {apart:.1f}", (1.01, place), xycoords=("axes fraction", "data"), va="center"
             )

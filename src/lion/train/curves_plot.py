@@ -16,14 +16,10 @@ from PIL import Image
 
 from lion.atomic import atomic_write
 from lion.errors import LionError
-from lion.figures import check_format, check_matplotlib
+from lion.figures import COLOURS, DASHES, INK, LEVELS, PALE, SOFT, check_format, check_matplotlib
 from lion.train import curves
 from lion.train.curves import Panel, Points, RunCurves
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#222222")
-"""Okabe's and Ito's, which differ in lightness, too."""
-_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-_INK, _PALE = "#222222", "#dddddd"
 _ACROSS, _WIDTH, _DPI = 4, 12.0, 100
 """Panels in a row; inches of the figure's width, which are 1,200 pixels."""
 _HEAD, _HEADING, _ROW = 0.4, 0.4, 1.8
@@ -34,9 +30,7 @@ _POINTS, _MANY = 1000, 60
 """Most points of a line, and from how many on a running mean is drawn."""
 _BLOCKS = 12
 """Most blocks whose gates are drawn, evenly spaced."""
-_GATES = {"image": "#0072b2", "region": "#d55e00"}
-"""Colours of the adapters."""
-_LEVELS: dict[str, Any] = {"image": "-", "region": (0, (4, 1.5))}
+_LINES: dict[str, Any] = {"image": "-", "region": (0, (4, 1.5))}
 """Kinds of lines of the task levels."""
 _HOW_TO_READ = "from left to right: steps; at a line's end: its last value; pale: every value, strong: the running mean"
 
@@ -68,13 +62,13 @@ def plot_curves(folders: Sequence[Path], path: Path) -> list[str]:
     names = [run.name if len(run.name) <= 40 else "..." + run.name[-37:] for run in runs]
     lines = [Line2D([], [], **_style(runs, run), lw=2.2, label=name) for run, name in zip(runs, names, strict=True)]
     _legend(figure, lines, (0.004, 1 - 0.05 / height), loc="upper left", fontsize=11)
-    figure.text(0.012, 1 - (head - 0.12) / height, _HOW_TO_READ, fontsize=9, color="#666666", va="center")
+    figure.text(0.012, 1 - (head - 0.12) / height, _HOW_TO_READ, fontsize=9, color=SOFT, va="center")
     top = height - head
     for section, row in zip(sections, rows, strict=True):
         where: dict[str, Any] = {
             "fontsize": 12,
             "fontweight": "bold",
-            "color": _INK,
+            "color": INK,
             "va": "center",
             "parse_math": False,
         }
@@ -121,7 +115,7 @@ def _sections(runs: Sequence[RunCurves]) -> Iterator[_Section]:
     def curve(axes: Any, panel: Panel, log: bool = False) -> None:
         _draw(axes, panel, runs, log)
 
-    pairs = [(adapter, level) for level in _LEVELS for adapter in _GATES]
+    pairs = [(adapter, level) for level in LEVELS for adapter in LEVELS]
     kinds = [Line2D([], [], **_gate_style(*pair), label=f"{pair[0]} adapter, {pair[1]} level") for pair in pairs]
 
     yield _Section("Loss", curves.losses(runs), curve)
@@ -146,7 +140,7 @@ def _legend(figure: Any, lines: Sequence[Any], place: tuple[float, float], **how
 
 def _style(runs: Sequence[RunCurves], run: RunCurves) -> dict[str, Any]:
     number = runs.index(run)
-    return {"color": _COLOURS[number % len(_COLOURS)], "ls": _DASHES[number % len(_DASHES)]}
+    return {"color": COLOURS[number % len(COLOURS)], "ls": DASHES[number % len(DASHES)]}
 
 
 def _draw(axes: Any, panel: Panel, runs: Sequence[RunCurves], log: bool) -> None:
@@ -184,11 +178,11 @@ def _line(axes: Any, points: Points, style: dict[str, Any], positive: bool = Fal
 def _dress(axes: Any, title: str) -> None:
     from matplotlib.ticker import NullLocator
 
-    axes.set_title(title, loc="left", fontsize=10, color=_INK, parse_math=False)
-    axes.grid(axis="y", color=_PALE, lw=0.7)
+    axes.set_title(title, loc="left", fontsize=10, color=INK, parse_math=False)
+    axes.grid(axis="y", color=PALE, lw=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8.5, colors=_INK)
+    axes.tick_params(labelsize=8.5, colors=INK)
     axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}")
     axes.xaxis.get_major_locator().set_params(nbins=5, integer=True)
     if axes.get_yscale() == "log":
@@ -247,7 +241,7 @@ def _range(blocks: dict[str, dict[str, Points]]) -> tuple[float, float]:
 
 
 def _gate_style(adapter: str, level: str) -> dict[str, Any]:
-    return {"color": _GATES[adapter], "ls": _LEVELS[level], "lw": 1.6}
+    return {"color": LEVELS[adapter], "ls": _LINES[level], "lw": 1.6}
 
 
 def _draw_gates(scale: tuple[float, float], axes: Any, of: tuple[str, dict[str, Points]]) -> None:
@@ -258,7 +252,7 @@ def _draw_gates(scale: tuple[float, float], axes: Any, of: tuple[str, dict[str, 
         level, adapter = pair.split("/")
         changes = [value - gates[0] for value in gates]
         axes.plot(steps, changes, **_gate_style(adapter, level))
-        ends.append((changes[-1], _GATES[adapter], f"{round(gates[-1], 3) + 0.0:.3f}"))
+        ends.append((changes[-1], LEVELS[adapter], f"{round(gates[-1], 3) + 0.0:.3f}"))
     axes.set_ylim(scale)
     _dress(axes, block)
     _label_ends(axes, ends)
