@@ -151,6 +151,31 @@ def test_32_bit_grey_in_16_bit_range() -> None:
     assert np.asarray(open_image(image))[0, :, 0].tolist() == [0, 255]
 
 
+@pytest.mark.parametrize("top", [255, 65535])
+@pytest.mark.parametrize("kind", [None, "TIFF"])
+def test_32_bit_grey_takes_the_smallest_usual_range(top: int, kind: str | None) -> None:
+    image = Image.fromarray(np.array([[0, top // 5, top]], dtype=np.int32))
+    assert np.asarray(open_image(encoded(image, kind) if kind else image))[0, :, 0].tolist() == [0, 51, 255]
+
+
+def test_a_pgm_of_10_bits_is_of_16() -> None:
+    image = open_image(b"P5 2 1 1023\n" + np.array([2, 1023], ">u2").tobytes())
+    assert np.asarray(image)[0, :, 0].tolist() == [0, 255]
+    assert np.asarray(open_image(b"P5 2 1 1023\n" + np.array([0, 2], ">u2").tobytes())).max() <= 1
+
+
+def test_grey_that_was_widened_is_what_it_was() -> None:
+    grey = Image.linear_gradient("L")
+    assert open_image(grey.convert("I")).tobytes() == open_image(grey).tobytes()
+
+
+@pytest.mark.parametrize("array", [np.float32([[0, 0.1]]), np.float32([[0, 4095]]), np.int32([[0, 1]])])
+def test_no_deep_picture_is_black_in_silence(array: np.ndarray) -> None:
+    assert (images.read_image(Image.fromarray(array))[1] or "").startswith("the picture is nearly black: its largest")
+    full = array / array.max() * (255 if array.dtype == np.int32 else 1)
+    assert images.read_image(Image.fromarray(full.astype(array.dtype)))[1] is None
+
+
 def transparent_palette() -> bytes:
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, *GREEN])

@@ -70,8 +70,9 @@ def open_image(source: ImageSource) -> Image.Image:
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame, 16-bit grey is
     scaled to 8 bits (not clipped, nor stretched: 12 bits kept in 16 are dark, and warned of), CMYK and palettes become
-    RGB. Of a PIL image the current frame is taken; one that is
-    plain RGB already comes back as it is, so calling this twice costs nothing.
+    RGB. 32-bit integers and floats take the smallest usual range that holds them (0 to 255 or 65535; floats also 0 to
+    1). Of a PIL image the current frame is taken; one that is plain RGB already comes back as it is, so calling this
+    twice costs nothing.
 
     A PIL image that `Image.open` returned is turned as its file is. One made from it (`rotate`, `convert`, `crop`,
     `copy`) is taken by its pixels: it keeps the file's EXIF block, and nothing tells whether it was turned since.
@@ -84,16 +85,30 @@ def open_image(source: ImageSource) -> Image.Image:
         LionError: another type or array, no such file, a web address, a folder, an empty file, no image, a damaged one,
             or one of more than MAX_MEGAPIXELS megapixels (by its header, before decoding).
     """
+    image, note = read_image(source)
+    tell(note, source_name(source))
+    return image
+
+
+def read_image(source: ImageSource) -> tuple[Image.Image, str | None]:
+    """As `open_image`, which warns of the note: what to know about the picture, that it is nearly black."""
     if isinstance(source, Image.Image):
         plain = source.mode == "RGB" and "transparency" not in source.info
         if plain and not isinstance(source, ImageFile.ImageFile):
-            return source
+            return source, None
         return _as_seen(source, source_name(source))
     if isinstance(source, np.ndarray):
         return _as_seen(_of_array(source), "the image")
     name = source_name(source)
     with _open(content(source), name) as image:
         return _as_seen(image, name)
+
+
+def tell(note: str | None, name: str) -> None:
+    """Warn of a picture's note, once in a process."""
+    if note and not _TOLD:
+        _TOLD.append(name)
+        warnings.warn(f"{name}: {note} (others like it are not named)", LionWarning, stacklevel=3)
 
 
 def stored_size(source: str | Path | bytes | StoredImage) -> tuple[tuple[int, int], int]:
@@ -260,8 +275,8 @@ def _open(source: str | bytes, name: str) -> Image.Image:
     return image
 
 
-def _as_seen(image: Image.Image, name: str) -> Image.Image:
-    """Decode, turn upright, flatten to RGB."""
+def _as_seen(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
+    """Decode, turn upright, flatten to RGB; and the note, if it is nearly black."""
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(name)
     tiles = getattr(image, "tile", None)
@@ -271,29 +286,42 @@ def _as_seen(image: Image.Image, name: str) -> Image.Image:
     except Exception as error:  # a damaged body: every format's decoder fails in its own way
         raise _damaged(name, error) from error
     rawmode = tiles[0][3] if tiles else None
-    _tell_if_dark(upright, rawmode, name)
     try:
-        return _flatten(upright, rawmode)
+        peak, white = _peak_and_white(upright, rawmode)
+        return _flatten(upright, rawmode, white), _note(peak, white)
     except Exception as error:  # an entry of the header that makes no sense, no memory
         if "conversion" in str(error):
             raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB ({error}): convert it") from error
         raise _damaged(name, error) from error
 
 
-def _tell_if_dark(image: Image.Image, rawmode: object, name: str) -> None:
-    """Warn, once in a process, of integers that fill an eighth of their range at most, such as 12 bits kept in 16."""
-    peak = 0
-    if image.mode.startswith("I"):
-        peak = int(np.asarray(image).max(initial=0))
-    elif ";16" in str(rawmode) and image.mode in ("RGB", "RGBA", "LA"):  # Pillow has the upper bytes alone
+def _peak_and_white(image: Image.Image, rawmode: object) -> tuple[float, float]:
+    """The largest value of a picture of more than 8 bits, and the one that is white; equal ones of any other.
+
+    16 bits take their full range. 32 bits and floats carry none: the smallest usual one that holds them.
+    """
+    scaled = isinstance(rawmode, tuple) and ";" not in str(rawmode[0])  # PGM, which Pillow scales to 16 bits
+    sixteen = (image.mode == "I" and scaled) or ";16" in f"{image.mode} {rawmode}"
+    if image.mode == "F" or image.mode.startswith("I"):
+        pixels = np.asarray(image)
+        peak = float(pixels.max(initial=0, where=np.isfinite(pixels)))
+        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,) if sixteen else (255.0, 65535.0)
+        return peak, next((top for top in usual if peak <= top), peak if image.mode == "F" else 2.0**31 - 1)
+    if sixteen and image.mode in ("RGB", "RGBA", "LA"):  # Pillow has the upper bytes alone
         byte = int(np.asarray(image)[..., : len(image.mode.rstrip("A"))].max(initial=0))
-        peak = byte and byte << 8 | 255
-    if 0 < peak < 65536 // 8 and not _TOLD:
-        _TOLD.append(name)
-        times = 65535 // (2 ** peak.bit_length() - 1)
-        fix = f"if it holds {peak.bit_length()} bits, save it with its values times {times}"
-        told = f"{name} is nearly black: its largest value is {peak} of 65535; {fix} (others like it are not named)"
-        warnings.warn(told, LionWarning, stacklevel=2)
+        return byte and byte << 8 | 255, 65535.0
+    return 255.0, 255.0
+
+
+def _note(peak: float, white: float) -> str | None:
+    """What to know of values that fill an eighth of their range at most, such as 12 bits kept in 16."""
+    if not 0 < peak < white / 8:
+        return None
+    bits = int(peak).bit_length()
+    fix = "save it with values that reach it"
+    if white == 65535:
+        fix = f"if it holds {bits} bits, save it with its values times {65535 // (2**bits - 1)}"
+    return f"the picture is nearly black: its largest value is {peak:g} of {white:g}; {fix}"
 
 
 def _load(image: Image.Image) -> None:
@@ -334,15 +362,15 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _flatten(image: Image.Image, rawmode: object) -> Image.Image:
+def _flatten(image: Image.Image, rawmode: object, white: float) -> Image.Image:
     """Any mode to a new RGB image without metadata; transparency on white, deep grey scaled to 8 bits.
 
-    `rawmode` is Pillow's name of the file's pixels, None if unknown: it tells in which depth a PNG names the colour
-    that is transparent.
+    `white` is the value of deep grey that becomes 255; `rawmode` is Pillow's name of the file's pixels, None if
+    unknown: it tells in which depth a PNG names the colour that is transparent.
     """
     transparent = image.info.get("transparency")
     if image.mode == "F" or image.mode.startswith("I"):
-        deep, image = image, _to_8_bits(image)
+        deep, image = image, _to_8_bits(image, white)
         if isinstance(transparent, int):
             image.putalpha(Image.fromarray((np.asarray(deep) != transparent).astype(np.uint8) * 255))
     elif isinstance(transparent, int) and rawmode in _SCALED:
@@ -361,15 +389,7 @@ def _flatten(image: Image.Image, rawmode: object) -> Image.Image:
     return rgb
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, 32 bits or floats to 8 bits.
-
-    Integers take the full range of their depth; some Pillow versions hand a 16-bit file over as 32 bits, so the range
-    is 16 bits until a value exceeds it. Floats carry no range: the smallest usual one (1, 8, 16 bits) that holds them.
-    """
-    pixels = np.asarray(image, dtype=np.float32)
-    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-    peak = pixels.max(initial=0, where=np.isfinite(pixels))
-    pixels = np.nan_to_num(pixels)
-    full = next((top for top in ranges if peak <= top), float(peak) if image.mode == "F" else 2.0**31 - 1)
-    return Image.fromarray((np.clip(pixels / full, 0, 1) * 255).round().astype(np.uint8))
+def _to_8_bits(image: Image.Image, white: float) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats to 8 bits, `white` to 255."""
+    pixels = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    return Image.fromarray((np.clip(pixels / white, 0, 1) * 255).round().astype(np.uint8))

@@ -2,10 +2,13 @@
 
 import json
 import os
+import warnings
 
+import numpy as np
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
+from PIL import Image
 
 from lion.annotate import output as output_module
 from lion.annotate.annotator import Annotator
@@ -285,7 +288,7 @@ def test_progress_reaches_its_end(pipeline, tmp_path, folder):
 def test_coco(run, folder, tmp_path):
     plan, _ = run(folder, do=["describe:0,0,0.5,0.5"])
     check_coco(tmp_path / "x.coco.json", plan.job.asks)
-    write_coco(plan.output.rows(len(plan.shards)), plan.output.model(), tmp_path / "x.coco.json")
+    write_coco(plan.output.rows(len(plan.shards)), *plan.output.model(), tmp_path / "x.coco.json")
     document = json.loads((tmp_path / "x.coco.json").read_text())
     assert len(document["images"]) == 7 and document["annotations"][0]["bbox"] == [0, 0, 32, 24]
     with pytest.raises(LionError, match=r"end in \.coco\.json"):
@@ -304,3 +307,34 @@ def test_names_that_are_no_text(run, tmp_path):
     plan, counts = run(given)
     assert counts == {"inputs": 2, "rows": 1, "errors": 1}
     assert rows(plan)[0]["key"].endswith("\\udcff.png")
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_what_is_true_of_a_picture_or_of_the_model_stays_with_the_rows(run, pipeline, tmp_path, monkeypatch, form):
+    (tmp_path / "scans").mkdir()
+    for name, peak in (("a", 4095), ("b", 65535), ("c", 1023)):
+        Image.fromarray(np.full((9, 9), peak, np.uint16)).save(tmp_path / "scans" / f"{name}.png")
+    monkeypatch.setattr(pipeline.model.config, "domain", "drawn scenes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning in a process that reads would name no file
+        plan, counts = run(tmp_path / "scans", form=form, do=["caption", "tags"], shard_size=2)
+        assert run(tmp_path / "scans", form=form, do=["caption", "tags"], shard_size=2)[1] == counts
+    assert counts == {"inputs": 3, "rows": 3, "errors": 0, "notes": 2}
+    notes = [[answer["note"] for answer in row["answers"]] for row in rows(plan)]
+    assert notes[1] == [None, None]
+    for of_row, bits in ((notes[0], 12), (notes[2], 10)):
+        assert len(set(of_row)) == 1 and f"if it holds {bits} bits" in of_row[0]
+    manifest = json.loads((plan.output.folder / "manifest.json").read_text())
+    assert manifest["about"] == pipeline.about and "drawn scenes only" in manifest["about"]
+    if form == "parquet":
+        metadata = parquet.read_schema(plan.output.folder / "shards" / "000000.parquet").metadata
+        assert metadata[b"lion.about"].decode() == pipeline.about and metadata[b"lion.model"] == b"tiny"
+
+
+def test_a_run_begun_before_counts_of_notes_goes_on(run, folder):
+    plan, counts = run(folder)
+    manifest = plan.output.folder / "manifest.json"
+    old = {name: value for name, value in json.loads(manifest.read_text()).items() if name != "about"}
+    manifest.write_text(json.dumps(old))
+    (plan.output.folder / "done" / "000001.json").unlink()
+    assert run(folder)[1] == counts and json.loads(manifest.read_text()) == old

@@ -149,7 +149,8 @@ def test_tags_that_do_not_fit_are_not_said_to_be_given(run, says, checkpoint, pi
     ran = run("caption", pictures[0], "--tags", ", ".join(["cat"] * 200), "-m", checkpoint, "--json")
     (row,) = ran.rows
     assert ran.code == 0 and 0 < len(row["tags"]) < 200
-    assert ran.err.startswith(f"lion: note: kept {len(row['tags'])} of 200 tags: the prompt's limit is ")
+    kept = f"kept {len(row['tags'])} of 200 tags: the prompt's limit is "
+    assert ran.err.startswith(f"lion: note: {pictures[0]}: {kept}")
 
 
 def test_a_folder_that_cannot_be_listed_is_a_line_and_a_row(run, says, checkpoint, pictures, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Odd pictures from file to saved box: answered as people see them."""
 
+import csv
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -94,3 +96,21 @@ def test_a_region_of_a_turned_picture_is_the_one_people_see(run, checkpoint, tmp
     path, _ = rotated_by_exif(tmp_path / "odd")
     assert run("describe", path, "--pixels", "--box", "0,0,40,60", "-m", checkpoint).code == 0
     assert run("describe", path, "--pixels", "--box", "0,0,60,40", "-m", checkpoint).code == 2
+
+
+def test_every_dark_picture_is_named_and_its_rows_say_so(run, checkpoint, tmp_path):
+    for name, peak in (("a", 4095), ("b", 65535), ("c", 4000)):
+        Image.fromarray(np.linspace(0, peak, 2400).reshape(40, 60).astype(np.uint16)).save(tmp_path / f"{name}.png")
+    dark = "the picture is nearly black: its largest value is {} of 65535; if it holds 12 bits, save it with its values"
+    words = ("locate", tmp_path, "the dog", "--and", "the cat", "-m", checkpoint)
+    ran = run(*words, "--json")
+    notes = [row["note"] for row in ran.rows]
+    assert [bool(note) for note in notes] == [True, True, False, False, True, True]
+    assert notes[0].startswith(dark.format(4095)) and notes[5].startswith(dark.format(4000))
+    lines = [line for line in ran.err.splitlines() if "nearly black" in line]
+    assert [line.split(": ")[:3] for line in lines] == [
+        ["lion", "note", str(tmp_path / f"{name}.png")] for name in "ac"
+    ]
+    run("caption", tmp_path, "-m", checkpoint, "--export", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open() as file:
+        assert [bool(row["note"]) for row in csv.DictReader(file)] == [True, False, True]

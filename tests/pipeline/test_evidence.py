@@ -3,15 +3,18 @@
 import base64
 import io
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from lion.errors import LionWarning
 from lion.model import VisualFeatures
-from lion.pipeline import Evidence, EvidenceCache, Look, Request, Verb
+from lion.pipeline import Answer, Evidence, EvidenceCache, Look, Request, Verb
 from tests.pipeline.tiny import several
 
 pytestmark = pytest.mark.usefixtures("short_answers")
@@ -142,3 +145,17 @@ def test_a_picture_may_come_in_any_form(pipeline, picture, counted, tmp_path):
 def test_a_data_uri_that_cannot_be_read_is_named_in_short(pipeline):
     (answer,) = pipeline.answer([Request("data:image/png;base64," + "?" * 999, Verb.CAPTION)], on_error="row")
     assert answer.failed and answer.image in answer.reason and len(answer.reason) < 200
+
+
+def test_a_note_goes_with_the_picture_and_is_a_warning_once_it_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr("lion.images._TOLD", [])
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        look = Look.open(path)  # whoever opens it himself has the note
+        assert look.note and EvidenceCache().open(look).note == look.note
+    with pytest.warns(LionWarning, match=r"scan\.png: the picture is nearly black"):
+        EvidenceCache().open(path)
+    answer = Answer.of("text", Verb.CAPTION, look, "m", "the rest").told("of the model")
+    assert answer.note == f"{look.note}; the rest; of the model" and answer.remark == f"{look.note}; the rest"

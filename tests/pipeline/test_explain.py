@@ -140,6 +140,13 @@ def test_a_notebook_shows_the_plot_or_the_picture(pipeline, picture, monkeypatch
     assert plain.format == "PNG" and plain.height > plain.width * picture.height / picture.width  # the answer below
 
 
+def test_a_prompt_shows_what_it_is_in_a_line(pipeline, picture):
+    explanation = pipeline.explain(picture, "what is it?")
+    for each in (explanation, explanation.aggregator, explanation.qformer, explanation.gates):
+        assert repr(each).startswith(f"{type(each).__name__}(") and "\n" not in repr(each) and len(repr(each)) < 300
+    assert repr(explanation.answer) in repr(explanation) and "% qformer" in repr(explanation)
+
+
 def test_what_cannot_be_explained_says_so(pipeline, picture):
     with pytest.raises(LionError, match="tagger"):
         pipeline.explain(picture, verb=Verb.TAG)

@@ -23,7 +23,7 @@ from tests.serve.conftest import client_of, data_url, encoded, scans
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_formats_are_told_by_content(client, picture, kind):
     content = encoded(picture, kind)
-    size, hash, (whole, small) = pixels.decode(content, 1, 10, (None, (30, Image.Resampling.BICUBIC)))
+    size, hash, _, (whole, small) = pixels.decode(content, 1, 10, (None, (30, Image.Resampling.BICUBIC)))
     look = Look.open(content)
     assert (size, whole, hash) == (look.size, look.image, look.hash)
     assert small == look.image.resize((30, 30), Image.Resampling.BICUBIC)

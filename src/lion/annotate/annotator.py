@@ -28,8 +28,10 @@ class Made:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Inputs, rows and errors."""
-        return {"inputs": len(self.rows) + len(self.errors), "rows": len(self.rows), "errors": len(self.errors)}
+        """Inputs, rows and errors; and of rows with a note in one of their answers, where there are any."""
+        counts = {"inputs": len(self.rows) + len(self.errors), "rows": len(self.rows), "errors": len(self.errors)}
+        notes = sum(any(answer["note"] for answer in row["answers"]) for row in self.rows)
+        return counts | ({"notes": notes} if notes else {})
 
 
 class Annotator:

@@ -21,9 +21,12 @@ def check_coco(path: Path, asks: Iterable[Ask]) -> None:
     check_export(path, [])
 
 
-def write_coco(rows: Iterable[Row], model: str, path: Path) -> None:
-    """Write the boxes of all rows, pictures without any included; they are all held in memory."""
-    export(_answers(rows, model), path)
+def write_coco(rows: Iterable[Row], model: str, about: str | None, path: Path) -> None:
+    """Write the boxes of all rows, pictures without any included; they are all held in memory.
+
+    `model`, `about`: its name, and what holds for all of its answers.
+    """
+    export((answer.told(about) for answer in _answers(rows, model)), path)
 
 
 def _answers(rows: Iterable[Row], model: str) -> Iterator[Answer]:

@@ -87,9 +87,10 @@ class Output:
         except (ValueError, TypeError) as error:
             raise LionError(f"{path} is not readable JSON; name another folder") from error
 
-    def model(self) -> str:
-        """The model's name."""
-        return str(self._manifest()["model"])
+    def model(self) -> tuple[str, str | None]:
+        """The model's name, and what holds for all of its answers."""
+        manifest = self._manifest()
+        return str(manifest["model"]), manifest.get("about")
 
     def shard_size(self) -> int | None:
         """Of the run that is there. Raises: LionError as `start`."""
@@ -104,7 +105,7 @@ class Output:
         else:
             errors.unlink(missing_ok=True)
         shard = self._path("shards", number, self.form)
-        atomic_write(shard, _parquet(made.rows) if self.form == "parquet" else _lines(made.rows))
+        atomic_write(shard, _parquet(made.rows, *self.model()) if self.form == "parquet" else _lines(made.rows))
         atomic_write_json(self._path("done", number, "json"), made.counts)
         return made.counts
 
@@ -118,7 +119,7 @@ class Output:
         self._path("done", number, "json").unlink(missing_ok=True)
 
     def check(self, shards: int) -> dict[str, int]:
-        """Counts of all shards, once each is known to hold what it should.
+        """Counts of all shards, as :attr:`Made.counts`, once each is known to hold what it should.
 
         Raises: LionError that names a shard whose files are not as they were written.
         """
@@ -127,10 +128,12 @@ class Output:
         for number in range(shards):
             shard, errors = self._path("shards", number, self.form), self._path("errors", number, "jsonl")
             there = {"rows": self._count(shard), "errors": _count_lines(errors) if errors.is_file() else 0}
-            if done.get(number) != {"inputs": sum(there.values()), **there}:
+            counts = done.get(number, {})
+            notes = {"notes": counts["notes"]} if "notes" in counts else {}
+            if counts != {"inputs": sum(there.values()), **there, **notes}:
                 mark = self._path("done", number, "json")
                 raise LionError(f"{shard} is not as it was written; delete {mark} and give the command again")
-            total = {name: total[name] + count for name, count in done[number].items()}
+            total |= {name: total.get(name, 0) + count for name, count in counts.items()}
         return total
 
     def rows(self, shards: int) -> Iterator[Row]:
@@ -172,7 +175,7 @@ def _count_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
-def _parquet(rows: list[Row]) -> bytes:
+def _parquet(rows: list[Row], model: str, about: str | None) -> bytes:
     import pyarrow as arrow
 
     text, number = arrow.string(), arrow.float64()
@@ -182,7 +185,8 @@ def _parquet(rows: list[Row]) -> bytes:
     answer |= {"confidence": number, "presence": number, "note": text}
     columns = {"key": text, "index": arrow.int64(), "sha256": text, "hash": text}
     columns |= {"width": arrow.int32(), "height": arrow.int32(), "tags": arrow.list_(text)}
-    schema = arrow.schema(columns | {"answers": arrow.list_(arrow.struct(answer))})
+    made_by = {"lion.model": model, **({"lion.about": about} if about else {})}
+    schema = arrow.schema(columns | {"answers": arrow.list_(arrow.struct(answer))}, metadata=made_by)
     buffer = io.BytesIO()
     parquet().write_table(arrow.Table.from_pylist(rows, schema=schema), buffer)
     return buffer.getvalue()

@@ -98,6 +98,11 @@ class Plan:
             del done[number]
         return done
 
+    def kept(self) -> str:
+        """In words, what of it is done."""
+        done = self.output.done(len(self.shards)).values()
+        return f"{len(done)} of {len(self.shards)} shards are kept ({sum(one['inputs'] for one in done)} pictures)"
+
     def _check_column(self) -> None:
         """A mistake about columns is the same in all files, and reported before there is a model."""
         source = next((shard.sources[0] for shard in self.shards if shard.kind == "parquet"), None)
@@ -120,6 +125,7 @@ def identity(pipeline: LionPipeline, asks: tuple[Ask, ...]) -> dict[str, Any]:
     check(asks, pipeline)
     return {
         "model": pipeline.name,
+        "about": pipeline.about,
         "tagger": pipeline.tagger is not None,
         "model_fingerprint": model_fingerprint(pipeline, pipeline.processor.max_text_tokens),
         "decoding": {str(task): preset.to_json() for task, preset in pipeline.decoding.items()},

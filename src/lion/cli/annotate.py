@@ -105,11 +105,12 @@ def annotate(
             else:
                 counts = run(plan, partial(_load, options, meter), progress, retry_errors)
         except KeyboardInterrupt as stop:
-            kept = f"whole shards of {plan.shard_size} pictures are kept"
-            raise KeyboardInterrupt(f"stopped; {kept}, and the same command goes on there") from stop
+            raise KeyboardInterrupt(f"stopped; {plan.kept()}, and the same command goes on there") from stop
     if coco:
-        write_coco(plan.output.rows(len(plan.shards)), plan.output.model(), coco)
+        write_coco(plan.output.rows(len(plan.shards)), *plan.output.model(), coco)
     print(f"pictures: {counts['inputs']}, answered in {out / 'shards'}: {counts['rows']}, errors: {counts['errors']}")
+    if notes := counts.get("notes"):
+        say("note", f"pictures whose answers have a note, as those that are nearly black: {notes}; see the column note")
     if counts["errors"]:
         say("error", f"pictures that cannot be used: {counts['errors']}; the reasons stand in {out / 'errors'}")
         raise typer.Exit(2)

@@ -312,8 +312,8 @@ def report(
             leave(sys.stdout)
     if answer.failed:
         return 2 if again else say_failed(answer.image, reason)
-    if answer.remark:
-        say("note", answer.remark)
+    if answer.remark and not again:
+        say("note", in_a_line(f"{answer.image}: {answer.remark}"))
     if not answer.ok:
         wrong = f"{reason}, in the answer {answer.text!r}" if answer.text else f"{answer.question}: {reason}"
         say("error", in_a_line(f"{answer.image}: {wrong}"))

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from lion.engine.look import Seeing
-from lion.images import ImageSource, image_hash, open_image, source_name
+from lion.images import ImageSource, image_hash, read_image, source_name, tell
 from lion.model import LionProcessor, VisualFeatures
 from lion.nn.inference import Read
 from lion.pipeline.drawing import preview
@@ -61,6 +61,8 @@ class Look:
     hash: str
     """Hash of the pixels: the key of its evidence."""
     evidence: Evidence = field(default_factory=Evidence, repr=False)
+    note: str | None = field(default=None, repr=False)
+    """What to know about the picture, that it is nearly black; every answer's note says it."""
 
     @classmethod
     def open(cls, picture: Picture) -> Look:
@@ -70,8 +72,8 @@ class Look:
         """
         if isinstance(picture, Look):
             return picture
-        image = open_image(picture)
-        return cls(image, picture_name(picture), image_hash(image))
+        image, note = read_image(picture)
+        return cls(image, picture_name(picture), image_hash(image), note=note)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -155,8 +157,10 @@ class EvidenceCache:
         return len(self._entries)
 
     def open(self, picture: Picture) -> Look:
-        """As :meth:`Look.open`, with the evidence of an equal picture where it is known."""
+        """As :meth:`Look.open`, with the evidence of an equal picture where it is known; a note is a warning, too."""
         look = Look.open(picture)
+        if look is not picture:
+            tell(look.note, source_name(picture))
         with self._lock:
             own = look.evidence if look.evidence.cache in (None, self) else Evidence()
             evidence = self._entries.setdefault(look.hash, own)

@@ -27,7 +27,7 @@ ADAPTERS = ("region", "image")
 """In the order of the router's K, named as the levels that they were trained at."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AttentionMap:
     """How cross-attention to the picture is shared out; ``patches`` and ``cls`` add up to 1."""
 
@@ -36,13 +36,17 @@ class AttentionMap:
     cls: float
     """The share of the Vision Encoder's CLS token, which stands for no place."""
 
+    def __repr__(self) -> str:
+        rows, columns = self.patches.shape
+        return f"AttentionMap({rows} x {columns} patches, {self.cls:.0%} to CLS)"
+
     def to_json(self) -> dict[str, Any]:
         """``patches``, rows from the top, to 6 decimals, and ``cls``."""
         rows = [[round(share, 6) for share in row] for row in self.patches.tolist()]
         return {"patches": rows, "cls": round(self.cls, 6)}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gates:
     """The router's gates of every block of the language model, each D channels."""
 
@@ -53,6 +57,9 @@ class Gates:
     low: np.ndarray
     high: np.ndarray
     """The same shape: the channels' 10th and 90th percentile."""
+
+    def __repr__(self) -> str:
+        return f"Gates({len(self.blocks)} blocks)"
 
     def to_json(self) -> dict[str, Any]:
         """``blocks``, and by level and adapter the ``mean``, ``low`` and ``high`` of each block, to 4 decimals."""
@@ -71,7 +78,7 @@ def _rounded(values: np.ndarray) -> list[float]:
     return [round(value, 4) for value in values.tolist()]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Explanation:
     """An answer, and what led to it."""
 
@@ -91,6 +98,10 @@ class Explanation:
     """The same of the Q-Former: mean over its layers that cross-attend, and their heads, of the weights with which the
     queries read the deepest tap; a query counts by how much of it was read."""
     gates: Gates
+
+    def __repr__(self) -> str:
+        read = ", ".join(f"{share:.0%} {part}" for part, share in self.read.items())
+        return f"Explanation({self.answer!r}, read from {read})"
 
     def to_json(self) -> dict[str, Any]:
         """Keys ``level``, ``read``, ``aggregator``, ``qformer`` and ``gates``; the answer has its own."""

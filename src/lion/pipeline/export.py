@@ -23,7 +23,7 @@ from lion.pipeline.request import Verb
 FORMATS = (".coco.json", ".csv", ".jsonl", ".yolo")
 COLUMNS = (
     "image", "width", "height", "task", "question", "text", "label", "x1", "y1", "x2", "y2", "ok", "reason", "score",
-    "confidence",
+    "confidence", "note",
 )  # fmt: skip
 """Of a CSV file; corners in pixels, the score is the box's."""
 
@@ -128,7 +128,7 @@ def _csv(answers: Sequence[Answer]) -> str:
         found = answer.to_json()
         boxes = [([box["label"], *box["pixel"]], box["score"]) for box in found["boxes"]]
         for box, score in boxes or [([""] * 5, None)]:
-            writer.writerow([*before, *box, answer.ok, answer.reason, score, found["confidence"]])
+            writer.writerow([*before, *box, answer.ok, answer.reason, score, found["confidence"], answer.note])
     return file.getvalue()
 
 
@@ -145,14 +145,19 @@ def _coco(answers: Sequence[Answer]) -> str:
             annotation |= {"category_id": categories[box.label], "bbox": bbox}
             annotation |= {"area": round(bbox[2] * bbox[3], 2), "iscrowd": 0}
             annotations.append(annotation if box.score is None else annotation | {"score": round(box.score, 4)})
-    models = ", ".join(sorted({answer.model for answer in answers}))
     document = {
-        "info": {"description": f"boxes by {models}"},
+        "info": {"description": _made_by(answers)},
         "images": images,
         "annotations": annotations,
         "categories": [{"id": number, "name": label} for label, number in categories.items()],
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _made_by(answers: Sequence[Answer]) -> str:
+    """Which models gave the boxes, and what holds for all of their answers."""
+    models = ", ".join(sorted({answer.model for answer in answers}))
+    return "; ".join([f"boxes by {models}", *sorted({answer.about for answer in answers if answer.about})])
 
 
 def _write_yolo(answers: Sequence[Answer], folder: Path) -> None:
@@ -167,5 +172,5 @@ def _write_yolo(answers: Sequence[Answer], folder: Path) -> None:
         target = folder / "labels" / _label_file(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("".join(lines))
-    data = {"path": ".", "train": "images", "val": "images", "names": names}
+    data = {"path": ".", "train": "images", "val": "images", "names": names, "description": _made_by(answers)}
     (folder / "data.yaml").write_text(json.dumps(data, indent=1) + "\n")  # JSON is YAML

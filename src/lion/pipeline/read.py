@@ -70,8 +70,8 @@ class Answer:
     reason: str | None = None
     """Why ``ok`` is False, in one line."""
     note: str | None = None
-    """What the user should know about a good answer: that a dialog's oldest rounds were dropped, that lion-mini knows
-    no photographs."""
+    """What the user should know about a good answer: that the picture is nearly black, that a dialog's oldest rounds
+    were dropped, that lion-mini knows no photographs."""
     about: str | None = field(default=None, compare=False)
     """The end of the note: what holds for all answers of the model, as :attr:`LionPipeline.about`."""
     model: str = ""
@@ -103,6 +103,7 @@ class Answer:
         """About an opened picture."""
         path = look.name and path_of(look.name)
         pixels = None if path and os.path.isfile(path) else look.image
+        note = "; ".join(filter(None, (look.note, note))) or None
         return cls(
             text, verb, note=note, model=model, image=look.name, size=look.size, hash=look.hash, pixels=pixels, **fields
         )

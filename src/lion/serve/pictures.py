@@ -86,8 +86,8 @@ class Pictures:
         return await self._in_a_process(pixels.preview, await self._read(url))
 
     async def _decode(self, data: bytes) -> Look:
-        size, hash, (image, tagger_image) = await self._in_a_process(pixels.decode, data, self.squashes)
-        return SquashedLook(image, None, hash, tagger_image=tagger_image, picture_size=size)
+        size, hash, note, (image, tagger_image) = await self._in_a_process(pixels.decode, data, self.squashes)
+        return SquashedLook(image, None, hash, note=note, tagger_image=tagger_image, picture_size=size)
 
     async def _in_a_process(self, work: Callable[..., T], data: bytes, *rest: object) -> T:
         """What a function of a picture's bytes and the limits gives."""

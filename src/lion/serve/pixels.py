@@ -15,7 +15,7 @@ from types import FrameType
 from PIL import Image, ImageFile
 
 from lion.errors import LionError
-from lion.images import image_hash, open_image, stored_size
+from lion.images import image_hash, read_image, stored_size
 
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 """Of PNG, JPEG, GIF, BMP and TIFF; WebP and AVIF have theirs further on."""
@@ -69,18 +69,18 @@ def check(data: bytes, megapixels: int) -> None:
 
 def decode(
     data: bytes, megapixels: int, seconds: float, squashes: Sequence[Squash | None]
-) -> tuple[tuple[int, int], str, list[Image.Image]]:
-    """(width, height), the hash of the pixels, and what becomes of the picture: the square for each squash, all of it
-    for None. Raises: as :func:`opened`.
+) -> tuple[tuple[int, int], str, str | None, list[Image.Image]]:
+    """(width, height), the hash of the pixels, the picture's note, and what becomes of the picture: the square for each
+    squash, all of it for None. Raises: as :func:`opened`.
     """
-    with opened(data, megapixels, seconds) as image:
+    with opened(data, megapixels, seconds) as (image, note):
         images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
-        return image.size, image_hash(image), images
+        return image.size, image_hash(image), note, images
 
 
 def preview(data: bytes, megapixels: int, seconds: float) -> bytes:
     """A small PNG of the picture. Raises: as :func:`opened`."""
-    with opened(data, megapixels, seconds) as image:
+    with opened(data, megapixels, seconds) as (image, _):
         small = image.copy()
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         buffer = io.BytesIO()
@@ -89,19 +89,19 @@ def preview(data: bytes, megapixels: int, seconds: float) -> bytes:
 
 
 @contextmanager
-def opened(data: bytes, megapixels: int, seconds: float) -> Iterator[Image.Image]:
-    """A picture to work on.
+def opened(data: bytes, megapixels: int, seconds: float) -> Iterator[tuple[Image.Image, str | None]]:
+    """A picture to work on, and its note.
 
     A small file can keep a decoder busy for hours. One that takes more than ``seconds`` of CPU time is stopped between
     two blocks; if it does not come to the end of one, the process is ended.
 
-    Raises: LionError as :func:`check` and :func:`lion.images.open_image`, or if it takes too much memory or time.
+    Raises: LionError as :func:`check` and :func:`lion.images.read_image`, or if it takes too much memory or time.
     """
     signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # again, where the first was passed over
     signal.setitimer(signal.ITIMER_VIRTUAL, 3 * seconds)  # nobody handles its signal
     try:
         check(data, megapixels)
-        yield open_image(data)
+        yield read_image(data)
     except MemoryError as error:
         raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error
     except TimeoutError as error:
