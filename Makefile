@@ -13,7 +13,7 @@ READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --no-compile -c constraints.txt
 
-.PHONY: help setup demo page test lint format clean
+.PHONY: help setup demo page test lint format docs clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -31,7 +31,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(READY): $(CORE)
 	@echo "Adding what training and tests need ..."
-	@$(INSTALL) -e '.[train,serve,dev]'
+	@$(INSTALL) -e '.[train,serve,docs,dev]'
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests/|/transformers/models/' .venv/lib >/dev/null || true  # the rest when it is imported
 	@touch $@
 
@@ -59,5 +59,8 @@ format: $(READY)  ## mend style and formatting in place
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
 
+docs: $(READY)  ## the site, into site/: open site/index.html; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+
 clean:  ## remove .venv and tool caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache .hypothesis

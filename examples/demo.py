@@ -27,7 +27,8 @@ def main() -> None:
     lion = LionPipeline.from_pretrained()
     if options.picture != SCENE:
         print(
-            "demo: note: lion-mini knows drawn scenes only; docs/convert.md has what knows photographs", file=sys.stderr
+            "demo: note: lion-mini knows drawn scenes only; docs/how-to/convert.md has what knows photographs",
+            file=sys.stderr,
         )
     look = lion.look(options.picture)
     # Tags are the tagger's guesses; LION looks for itself.

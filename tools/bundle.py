@@ -26,8 +26,8 @@ pipeline_tag: image-text-to-text
 
 # lion-mini
 
-A LION of {parameters} parameters for the drawn world of this repository (`docs/world.md`). It comes with the package
-and is the default model of every command:
+A LION of {parameters} parameters for the drawn world of this repository (`docs/explanation/world.md`). It comes with
+the package and is the default model of every command:
 
 ```python
 from lion import LionPipeline

@@ -1,4 +1,4 @@
-"""Write docs/recipes.md from the recipes' schema: ``python -m tools.recipe_docs``."""
+"""Write docs/reference/recipes.md from the recipes' schema: ``python -m tools.recipe_docs``."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,14 +14,15 @@ from lion.train.recipe.fingerprint import MAY_CHANGE
 from lion.train.recipe.schema import RENAMED, RENAMED_VALUES, SECTIONS, SHIPPED, Recipe
 from lion.train.stages import STAGES, Options, Setting
 
-PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
 
 TEXT = """# Recipes
 
 A recipe is a small YAML file that holds everything one training run depends on. `lion train RECIPE` takes a shipped
 recipe's name or the path of a file ([a recipe for your own data](datasets.md#training-on-them)); `--dry-run` shows what
-it would train, and in how much memory, and with `--on` [what it would take on other cards](planning.md). A recipe is
-checked before anything is loaded; a mistake is one line that names the setting and the fix.
+it would train, and in how much memory, and with `--on` [what it would take on other
+cards](../how-to/planning.md). A recipe is checked before anything is loaded; a mistake is one line that names the
+setting and the fix.
 
 This page is generated from the schema (`python -m tools.recipe_docs`).
 
@@ -56,7 +57,8 @@ Finished recipes are skipped and stopped ones resume. `--at-once 2` trains two a
 
 ## Stages
 
-`stage` names a row of this table ([`stages.py`](../src/lion/train/stages.py)). What a stage does not train is frozen.
+`stage` names a row of this table ([`stages.py`](../../src/lion/train/stages.py)). What a stage does not train is
+frozen.
 
 {stages}
 

@@ -78,7 +78,8 @@ def test_an_interrupt_says_how_to_go_on(run, pictures, tmp_path, checkpoint, mon
     assert run("annotate", pictures[0].parent, tmp_path / "out", "--do", "tags", "--model", checkpoint).code == 2
 
 
-COMMANDS = re.findall(r"^\$ lion (.*)$", (Path(__file__).parents[2] / "docs" / "annotate.md").read_text(), re.MULTILINE)
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "annotate.md"
+COMMANDS = re.findall(r"^\$ lion (.*)$", DOCS.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -21,10 +21,10 @@ from lion.tagging import TagRow, write_tags
 from tests.tagging.released import released_weights
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "how-to" / "cli.md").read_text(), re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS, OF_TRANSFORMERS = (
-    PYTHON.findall((ROOT / "docs" / f"{page}.md").read_text()) for page in ("pipeline", "transformers")
+    PYTHON.findall((ROOT / "docs" / "how-to" / f"{page}.md").read_text()) for page in ("python", "transformers")
 )
 
 
@@ -80,7 +80,7 @@ def test_command_of_the_docs(run, says, place, monkeypatch, command):
 
 def test_python_of_the_docs(place, says, capsys):
     says("[0.10,0.20,0.50,0.80]")
-    exec(compile("\n".join(BLOCKS), "docs/pipeline.md", "exec"), {})
+    exec(compile("\n".join(BLOCKS), "docs/how-to/python.md", "exec"), {})
     assert (place / "annotated.png").exists()
     out = capsys.readouterr().out
     assert out.startswith("(512, 512) ('car', 'tree', 'sun')\n") and "('boat', 'sea')\n" in out
@@ -89,7 +89,7 @@ def test_python_of_the_docs(place, says, capsys):
 def test_python_of_the_page_on_transformers(place, capsys):
     (place / "path/to/model").unlink()
     (place / "path/to/model").symlink_to(ROOT / "src/lion/bundled/lion-mini")
-    exec(compile("\n".join(OF_TRANSFORMERS), "docs/transformers.md", "exec"), {})
+    exec(compile("\n".join(OF_TRANSFORMERS), "docs/how-to/transformers.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "['blue']" and [line.count("generated_text") for line in lines[1:5]] == [1, 2, 1, 1]
     assert "'generated_text': '[0." in lines[3] and "dtype" not in lines[5]  # a box; a loss in float32

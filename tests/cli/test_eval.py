@@ -1,4 +1,4 @@
-"""``lion eval``: run, killed, resumed, scored again; and what docs/world.md shows is run here."""
+"""``lion eval``: run, killed, resumed, scored again; and what docs/explanation/world.md shows is run here."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from lion.eval.world.report import TABLE
 from tests.eval import drawn, tiny_world
 
 ROOT = Path(__file__).parents[2]
-DOCS = (ROOT / "docs" / "world.md").read_text()
+DOCS = (ROOT / "docs" / "explanation" / "world.md").read_text()
 COMMANDS = re.findall(r"^\$ lion (.*)$", DOCS, re.MULTILINE)
 FEW = ("--limit", 2, "--batch-size", 4)
 
@@ -219,7 +219,7 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, 
     (tmp_path / "package" / "bundled").mkdir(parents=True)
     (tmp_path / "package" / "bundled" / "lion-mini").symlink_to(world_model)
     monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
-    text = (ROOT / "docs" / "evaluation.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
     commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
     assert len(commands) == 9 and own.name == "my.jsonl"
     for command in commands:
@@ -230,11 +230,13 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, 
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
-        exec(compile(block, "docs/evaluation.md", "exec"), {})
+        exec(compile(block, "docs/how-to/evaluation.md", "exec"), {})
 
 
 def test_the_table_of_the_docs_names_every_benchmark():
-    rows = [line for line in (ROOT / "docs" / "evaluation.md").read_text().splitlines() if line.count("|") == 7]
+    rows = [
+        line for line in (ROOT / "docs" / "how-to" / "evaluation.md").read_text().splitlines() if line.count("|") == 7
+    ]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     for row in ROWS:
         suffix = row.name.removeprefix(row.group or row.dataset)
@@ -245,7 +247,7 @@ def test_the_table_of_the_docs_names_every_benchmark():
 def test_python_of_the_docs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"^```python\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
-    exec(compile(block, "docs/world.md", "exec"), {})
+    exec(compile(block, "docs/explanation/world.md", "exec"), {})
     assert Image.open("scene-0.png").size == (256, 256)
 
 

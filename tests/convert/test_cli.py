@@ -13,7 +13,7 @@ from lion.convert import official
 from tests.convert import layouts
 from tests.parity import released
 
-DOCS = Path(__file__).parents[2] / "docs" / "convert.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "convert.md"
 
 
 def test_convert(run, parts, tmp_path):

@@ -1,4 +1,4 @@
-"""The tool behind docs/confidence.md."""
+"""The tool behind docs/explanation/confidence.md."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ from lion.pipeline import LionPipeline
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
-(COMMAND,) = re.findall(r"^cvat-cli (.*)$", (ROOT / "docs" / "integrations.md").read_text(), re.MULTILINE)
+(COMMAND,) = re.findall(r"^cvat-cli (.*)$", (ROOT / "docs" / "how-to" / "integrations.md").read_text(), re.MULTILINE)
 pytestmark = pytest.mark.slow
 
 

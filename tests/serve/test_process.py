@@ -184,7 +184,7 @@ def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
     assert not errors and set(texts) == {texts[0]}
 
 
-PAGE = (ROOT / "docs" / "serving.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "serving.md").read_text()
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_curl_of_the_docs(server, place, command):
 
 def test_python_of_the_docs(server, place, capsys):
     blocks = "\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-    exec(compile(blocks.replace("http://127.0.0.1:8000", server.url), "docs/serving.md", "exec"), {})
+    exec(compile(blocks.replace("http://127.0.0.1:8000", server.url), "docs/how-to/serving.md", "exec"), {})
     out = capsys.readouterr().out
     assert "a farm" in out and "label='the blue kite'" in out and "logprob=" in out
 

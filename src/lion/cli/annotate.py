@@ -78,7 +78,7 @@ def annotate(
     many.
 
     Rows go to OUT/shards, pictures that cannot be used with the reason to OUT/errors. A run that was stopped goes on
-    with the same command. docs/annotate.md shows the columns.
+    with the same command. docs/how-to/annotate.md shows the columns.
     """
     asks = parse(do)
     with Meter("loading libraries"):

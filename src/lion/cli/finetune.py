@@ -52,7 +52,7 @@ def finetune(
     """Fine-tune on your own pictures, and score before and after on a tenth that is held out.
 
     Leaves DIR/adapters.safetensors for --adapters, and DIR/recipe.yaml, which lion train runs too. A run that was
-    stopped goes on with the same command. docs/finetuning.md says what training can teach.
+    stopped goes on with the same command. docs/how-to/finetuning.md says what training can teach.
     """
     check_training_packages()
     with Meter("loading libraries"):

@@ -70,7 +70,7 @@ def serve(
 ) -> None:
     """Answer over HTTP: chat completions as OpenAI's clients speak them, a route for each verb, and a page at /.
 
-    Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/serving.md shows clients.
+    Ends on Ctrl-C or SIGTERM, once the requests in progress are answered. docs/how-to/serving.md shows clients.
     """
     _check(ray, workers, max_workers, port, adapters)
     with Meter("loading libraries"):

@@ -47,7 +47,8 @@ class LionImageProcessor(BaseImageProcessor):
 
     Raises: LionError for an unknown option, or one that LION has no use for.
 
-    Source: released evaluation transform; equal to it bit for bit up to PIL's own resize (``docs/numerics.md``).
+    Source: released evaluation transform; equal to it bit for bit up to PIL's own resize
+    (``docs/explanation/numerics.md``).
     """
 
     model_input_names = ["pixel_values"]  # noqa: RUF012 - read by transformers

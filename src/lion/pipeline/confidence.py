@@ -1,6 +1,6 @@
 """How sure the model is of what it generated: of each token, of an answer, of a box in it.
 
-Nothing here changes an answer; docs/confidence.md measures how well these numbers tell right from wrong.
+Nothing here changes an answer; docs/explanation/confidence.md measures how well these numbers tell right from wrong.
 """
 
 import math

@@ -1,6 +1,7 @@
 """LION inside other programs: lmms-eval finds it by the entry point of pyproject.toml, others are told a module's name.
 
-LION needs none of those programs, and imports nothing here before one of them does. docs/integrations.md shows each.
+LION needs none of those programs, and imports nothing here before one of them does. docs/how-to/integrations.md shows
+each.
 """
 
 from typing import Any

@@ -141,7 +141,7 @@ class LanguageModelling(Objective):
             shown = ", ".join(spelt[:10]) + (", ..." if len(spelt) > 10 else "")
             found.append(
                 f"{self.recipe.name}: the tokenizer has no piece for {count} of your answers and spells {them} "
-                f"({shown}); the frozen language model will hardly learn to write {them} (docs/finetuning.md)"
+                f"({shown}); the frozen language model will hardly learn to write {them} (docs/how-to/finetuning.md)"
             )
         boxes: dict[tuple[object, str], set[object]] = {}
         for one in records if Task.REC in self.recipe.row.tasks else ():

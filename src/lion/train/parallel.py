@@ -1,8 +1,8 @@
 """Device, processes and arithmetic of a run: alone, with DDP, or with the model sharded by FSDP2.
 
 DDP is what several processes get: each holds the whole model, and gradients are averaged. Where accelerate's
-environment asks for FSDP (`accelerate launch --config_file fsdp2.yaml`, docs/training_at_scale.md), every process holds
-a part of each parameter, frozen ones included, and a block's parameters are whole only while it computes.
+environment asks for FSDP (`accelerate launch --config_file fsdp2.yaml`, docs/how-to/training_at_scale.md), every
+process holds a part of each parameter, frozen ones included, and a block's parameters are whole only while it computes.
 
 Precision is torch's own autocast: accelerate keeps one for the life of a process, but the runs of a chain may differ.
 FSDP2's own casts are not used, so that the arithmetic is the same whatever the wrapper.

@@ -1,4 +1,4 @@
-"""Words that a tokenizer has no pieces for: a frozen language model hardly learns them (docs/finetuning.md)."""
+"""Words that a tokenizer has no pieces for: a frozen language model hardly learns them (docs/how-to/finetuning.md)."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""docs/datasets.md names every dataset with its splits, official numbers and homes, and nothing else."""
+"""docs/reference/datasets.md names every dataset with its splits, official numbers and homes, and nothing else."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,7 @@ from lion.data.dataset import Reader
 from lion.data.sources import READERS, DatasetName
 from lion.train.recipe import parse
 
-PAGE = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "datasets.md").read_text()
 MODULES = [
     importlib.import_module(f"lion.data.sources.{module.name}") for module in pkgutil.iter_modules(sources.__path__)
 ]

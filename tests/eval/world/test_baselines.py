@@ -102,7 +102,9 @@ def test_the_baselines_of_the_docs(monkeypatch):
     ids = [one.id for name in QUESTION_SETS for one in test_questions(name)] + [f"test-0-{i}" for i in range(1000)]
     scores = WorldBenchmark().score(lambda part: dict.fromkeys(ids, blank), blind=False).references
     rows = re.findall(
-        r"^\| (\S+/\S+) \| ([\d.]+) \| ([\d.]+) \|$", (ROOT / "docs" / "world.md").read_text(), re.MULTILINE
+        r"^\| (\S+/\S+) \| ([\d.]+) \| ([\d.]+) \|$",
+        (ROOT / "docs" / "explanation" / "world.md").read_text(),
+        re.MULTILINE,
     )
     assert len(rows) == 13
     for name, blind, chance in rows:

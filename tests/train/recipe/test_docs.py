@@ -1,4 +1,4 @@
-"""docs/recipes.md is what the schema says."""
+"""docs/reference/recipes.md is what the schema says."""
 
 import re
 

@@ -40,7 +40,7 @@ _READERS = (
     pope, refcoco, refcoco_plus, refcocog, textcaps, visdial, visual_genome, vqav2, vsr,
 )  # fmt: skip
 READERS: Mapping[str, Reader] = {reader.info.name: reader for reader in _READERS}
-"""By the name that recipes and `lion eval` use; `docs/datasets.md` has their files."""
+"""By the name that recipes and `lion eval` use; `docs/reference/datasets.md` has their files."""
 
 
 def open_index(

@@ -308,11 +308,14 @@ def _missing(recipe: Recipe, before: Collection[Recipe]) -> list[str]:
     found: dict[Path, str] = {}
     for part, folder in recipe.init_folders.items():
         if not folder.is_dir() and folder not in made:
-            found.setdefault(folder, f"init.{part}: a LION, converted or trained (docs/convert.md)")
+            found.setdefault(folder, f"init.{part}: a LION, converted or trained (docs/how-to/convert.md)")
     held_out = recipe.validation.data if recipe.validation else ()
     for source in (*recipe.data, *held_out):
         for key, path in source.paths().items():
             if not Path(os.path.expanduser(path)).exists():
-                what = {"tags_from": "tags of all pictures: lion tag", "folder": "the datasets (docs/datasets.md)"}
-                found.setdefault(path, what.get(key, "samples (docs/datasets.md)"))
+                what = {
+                    "tags_from": "tags of all pictures: lion tag",
+                    "folder": "the datasets (docs/reference/datasets.md)",
+                }
+                found.setdefault(path, what.get(key, "samples (docs/reference/datasets.md)"))
     return [f"{path}: {what}" for path, what in found.items()]

@@ -1,4 +1,4 @@
-"""The schema of a recipe: all that one training run depends on, as a small YAML file (docs/recipes.md).
+"""The schema of a recipe: all that one training run depends on, as a small YAML file (docs/reference/recipes.md).
 
 Checked before torch is imported. `reading.py` reads the files; `fingerprint.py` hashes what shapes the loss curve.
 """
@@ -116,7 +116,7 @@ class ShardsData(RecordData):
 
 
 class DatasetData(RecordData):
-    """A dataset in its original files; docs/datasets.md lists them and says where its pictures go."""
+    """A dataset in its original files; docs/reference/datasets.md lists them and says where its pictures go."""
 
     source: DatasetName = Field(description="the dataset")
     folder: UserPath = Field(description="folder that holds the dataset, or several of them")
@@ -189,7 +189,7 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="the run's name in logs and chains")
     stage: str = Field(description="row of the stage table: what trains and on which tasks")
     trainable: tuple[str, ...] = Field(
-        default=(), description="components that train; empty: all that the stage trains (docs/finetuning.md)"
+        default=(), description="components that train; empty: all that the stage trains (docs/how-to/finetuning.md)"
     )
     export: Literal["model", "adapters"] = Field(
         default="model",
@@ -235,7 +235,7 @@ class Recipe(Section):
     )
     tap_cache: TapCacheSettings | None = Field(
         default=None,
-        description="keep the ViT's features of pictures on disk (docs/planning.md: when it pays); null: no",
+        description="keep the ViT's features of pictures on disk (docs/how-to/planning.md: when it pays); null: no",
     )
     optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
     lr_scale: _Weights = Field(default={}, description="factor on a component's learning rate (1 where not named)")

@@ -1,0 +1,41 @@
+"""The site is built with warnings as errors, and asks no other host for anything."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mkdocstrings_handlers.python", reason="the extra docs is not installed")
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+from mkdocs.exceptions import Abort
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site's folder. A dead link, a missing anchor, a page outside the menu each end the build."""
+    folder = tmp_path_factory.mktemp("site")
+    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
+    config.plugins.on_startup(command="build", dirty=False)
+    try:
+        build(config)
+    except Abort as error:
+        pytest.fail(f"{error}: run mkdocs build")
+    finally:
+        config.plugins.on_shutdown()
+    return folder
+
+
+def test_every_page_is_built(site):
+    pages = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
+    names = {page.with_name("index.md") if page.name == "README.md" else page for page in pages}
+    assert all((site / name.with_suffix(".html")).is_file() for name in names)
+
+
+def test_no_page_asks_another_host(site):
+    asked = re.compile(r'<(?:script|img|iframe|source)[^>]*\bsrc="?(?:https?:)?//|<link[^>]*\bhref="?(?:https?:)?//')
+    assert [str(page) for page in site.rglob("*.html") if asked.search(page.read_text("utf-8"))] == []
+    styles = [path for path in site.rglob("*.css") if re.search(r"url\(.?(?:https?:)?//", path.read_text("utf-8"))]
+    assert styles == []
