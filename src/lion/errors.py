@@ -1,6 +1,10 @@
 """Errors and warnings in one line: ours for a user's mistake, with its fix, and those of other libraries."""
 
+import warnings
 from typing import Any
+
+_WARNED: dict[Any, int] = {}
+"""Where Python keeps that a warning was shown."""
 
 
 def first_line(error: BaseException) -> str:
@@ -16,7 +20,13 @@ def reason_of(error: "LionError | OSError") -> str:
 
 
 class DrawnScenesWarning(UserWarning):
-    """lion-mini, which knows drawn scenes only, was loaded; Python shows it once in a process."""
+    """lion-mini, or a model made from it, was loaded: it knows drawn scenes only; Python shows it once in a process."""
+
+
+def warn_of_domain(domain: str) -> None:
+    """Warn from one place, so that Python shows it once, and of no file, whose line it would print as well."""
+    known = f"lion-mini, and what is made from it, knows {domain} only (lion world); for photographs name another model"
+    warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
 
 
 class LionError(ValueError):

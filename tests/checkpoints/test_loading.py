@@ -10,6 +10,7 @@ from transformers.utils import logging
 from lion import LionForConditionalGeneration
 from lion.checkpoints import loading
 from lion.checkpoints.finding import bundled_folder
+from lion.errors import DrawnScenesWarning
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -57,7 +58,8 @@ def _saved_by_an_earlier_version(folder):
 @pytest.mark.parametrize("make", [_copy, _copy_without_the_mark, _saved, _saved_by_an_earlier_version])
 def test_whatever_came_from_lion_mini_is_known_as_such(tmp_path, make):
     make(tmp_path / "mine")
-    model = loading.load_model(tmp_path / "mine", "mine", torch.float32)
+    with pytest.warns(DrawnScenesWarning, match="made from it, knows drawn scenes only"):
+        model = loading.load_model(tmp_path / "mine", "mine", torch.float32)
     assert model.config.domain == "drawn scenes"
     model.save_pretrained(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "config.json").read_text())["domain"] == "drawn scenes"

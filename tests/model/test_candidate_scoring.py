@@ -211,5 +211,5 @@ def test_bad_candidates_are_one_clear_error(lion, candidates, error, message):
 def test_bad_inputs_are_those_of_forward(lion):
     with pytest.raises(ValueError, match="one level per row"):
         lion.score_candidates(**inputs(rows=2) | {"task_levels": None}, candidates=[some(3)] * 2)
-    with pytest.raises(ValueError, match="pixel_values or vision"):
+    with pytest.raises(ValueError, match="a picture is missing"):
         lion.score_candidates(**inputs(rows=2) | {"pixel_values": None}, candidates=[some(3)] * 2)

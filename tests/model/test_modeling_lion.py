@@ -244,7 +244,7 @@ def test_labels_in_a_batch_do_not_change_what_is_generated(lion):
         ({"labels": torch.ones(3, 5, dtype=torch.long)}, "3 rows of labels for 4 prompts"),
         ({"task_levels": None}, "one level per row"),
         ({"task_levels": torch.tensor([1])}, "one level per row"),
-        ({"pixel_values": None}, "pixel_values or vision"),
+        ({"pixel_values": None}, "a picture is missing; .*images="),
         ({"pixel_values": torch.zeros(4, 3, 64, 64)}, r"\(B, 3, 56, 56\)"),
         ({"pixel_values": torch.zeros(3, 3, 56, 56)}, "3 pictures for 4 prompts"),
         ({"pixel_values": torch.zeros(1, 3, 56, 56)}, "1 pictures for 4 prompts"),

@@ -146,5 +146,7 @@ def test_the_pipeline_takes_batches(answer):
 def test_the_pipeline_refuses_what_would_do_nothing(answer):
     with pytest.raises(ValueError, match=r"generate_kwargs=\{'num_beams': 2\}"):
         answer(PICTURE, text=TEXT, num_beams=2)
+    with pytest.raises(ValueError, match="a picture is missing"):
+        answer(text=[{"role": "user", "content": [{"type": "text", "text": TEXT}]}])
     with pytest.raises(ValueError, match="no keyword 'num_beans'"):
         answer(PICTURE, text=TEXT, num_beans=2)

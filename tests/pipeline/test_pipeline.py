@@ -1,14 +1,15 @@
 """LionPipeline on the tiny model: lists, mixed batches, chats, its life in and between processes."""
 
 import inspect
+import json
 import pickle
 import warnings
 
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText
 
 from lion.boxes import Box
-from lion.checkpoints.loading import LoadedModel
 from lion.errors import LionError, LionWarning
 from lion.pipeline import DecodingPreset, DrawnScenesWarning, LionPipeline, Request, Verb
 from lion.pipeline.prepare import prepare
@@ -141,24 +142,24 @@ def test_a_pipeline_can_be_sent_to_another_process(parts, picture):
     assert sent.locate(picture, "the dog") == answer
 
 
-def test_lion_mini_is_a_warning_that_can_be_filtered(parts, monkeypatch):
-    """One place warns, so that Python's own filter shows it once in a process, wherever the model is loaded."""
-    for name, domain, count in (("lion-mini", "drawn scenes", 1), ("a/copy", "drawn scenes", 1), ("other", None, 0)):
-        monkeypatch.setattr(parts[0].config, "domain", domain)
-        loaded = LoadedModel(*parts, name)
-        monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given, loaded=loaded: loaded)
+@pytest.mark.parametrize("load", [LionPipeline, AutoModelForImageTextToText])
+def test_lion_mini_is_a_warning_that_can_be_filtered(load, tmp_path):
+    """One place warns, so that Python's own filter shows it once in a process, wherever and however it is loaded."""
+    folder = tiny.save_checkpoint(tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    for domain, count in ((None, 0), ("drawn scenes", 1)):
+        (folder / "config.json").write_text(json.dumps(config | {"domain": domain}))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
-            for _ in range(3):
-                LionPipeline.from_pretrained(name)
-        assert [one.category for one in caught] == [DrawnScenesWarning] * count
+            for loads in (load, load, LionPipeline):
+                loads.from_pretrained(folder)
+        caught = [one for one in caught if issubclass(one.category, DrawnScenesWarning)]
+        assert len(caught) == count
         shown = [warnings.formatwarning(one.message, one.category, one.filename, one.lineno) for one in caught]
         assert all(text.startswith("lion-mini:1: DrawnScenesWarning: ") and text.count("\n") == 1 for text in shown)
-    monkeypatch.setattr(parts[0].config, "domain", "drawn scenes")
     with pytest.raises(DrawnScenesWarning, match="photographs"), warnings.catch_warnings():
         warnings.simplefilter("error", DrawnScenesWarning)
-        monkeypatch.setattr("lion.pipeline.pipeline.load", lambda *given: LoadedModel(*parts, "lion-mini"))
-        LionPipeline.from_pretrained()
+        load.from_pretrained(folder)
 
 
 def test_a_model_without_a_tagger_is_a_warning_with_its_remedy(parts, tmp_path):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import GenerationConfig
@@ -17,15 +16,12 @@ from transformers.utils import GENERATION_CONFIG_NAME, logging
 
 from lion.checkpoints.adapters import Adapters
 from lion.checkpoints.device import default_dtype, find_device
-from lion.checkpoints.finding import about, check_is_lion, find_checkpoint, find_folder, is_tagger, no_tagger
+from lion.checkpoints.finding import check_is_lion, find_checkpoint, find_folder, is_tagger, no_tagger
 from lion.checkpoints.tensors import OTHER_SHAPE, and_more
-from lion.errors import DrawnScenesWarning, LionError, LionWarning, first_line
+from lion.errors import LionError, LionWarning, first_line, warn_of_domain
 from lion.hub import LOAD_ERRORS
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger, Tagger
-
-_WARNED: dict[Any, int] = {}
-"""Where Python keeps that a warning was shown."""
 
 WORTH_A_BAR = 10**9
 """Bytes of weights that a disk does not read in a second or two."""
@@ -42,9 +38,6 @@ class LoadedModel:
 
     def warn(self, stacklevel: int) -> None:
         """Tell whoever loads it what it cannot do."""
-        if known := about(self.name, self.model.config.domain):
-            # From one place, so that Python shows it once, and of no file, whose line it would print as well.
-            warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
         if self.tagger is None:
             warnings.warn(no_tagger(self.name), LionWarning, stacklevel=stacklevel)
 
@@ -132,6 +125,7 @@ def load_model(folder: Path, name: str, dtype: torch.dtype | str) -> LionForCond
             raise LionError(f"'{name}' {verb} {min(keys)}{and_more(keys)}; its weights do not fit its config.json")
     if model.config.domain is None and _descends_from_lion_mini(model):
         model.config.domain = "drawn scenes"
+        warn_of_domain(model.config.domain)
     return model
 
 

@@ -25,6 +25,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils.generic import can_return_tuple
 
+from lion.errors import warn_of_domain
 from lion.model.candidate_scoring import Candidates, negative_log_likelihoods
 from lion.model.configuration_lion import LionConfig
 from lion.model.inputs_outputs import LanguageModelInputs, LionImageFeatures, LionInputs, LionOutput, VisualFeatures
@@ -83,10 +84,15 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """As transformers' own, which makes every parameter trainable again; see :meth:`look`."""
+        """As transformers' own, which makes every parameter trainable again; see :meth:`look`.
+
+        Warns: DrawnScenesWarning where the model is lion-mini or made from it.
+        """
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
         model._freeze("vision_encoder", *UNREAD[model.config.visual_inputs])
+        if model.config.domain:
+            warn_of_domain(model.config.domain)
         return loaded
 
     def _freeze(self, *components: str) -> None:
@@ -148,7 +154,9 @@ class LionForConditionalGeneration(OwnStartValues, PreTrainedModel, GenerationMi
         """
         if vision is None and pixel_values is not None:
             vision = self.look(pixel_values)
-        elif vision is None or pixel_values is not None:
+        elif vision is None:
+            raise ValueError("a picture is missing; the processor makes pixel_values of images=... (or pass vision)")
+        elif pixel_values is not None:
             raise ValueError("pass either pixel_values or vision (the result of look), and not both")
         queries_BQD = None
         if self.config.visual_inputs != "aggregator":
