@@ -22,13 +22,15 @@ def own(tmp_path):
     return tmp_path / "own.jsonl"
 
 
-def test_a_plan_a_run_and_its_adapters(run, own, checkpoint, tmp_path):
+def test_a_plan_a_run_and_its_adapters(run, own, checkpoint, tmp_path, monkeypatch):
     out = tmp_path / "out"
     options = (own, "--model", checkpoint, "--out", out, "--steps", "2", "batch_size=4", "--yes")
+    claimed = run("finetune", own, "--model", checkpoint, "--out", out, "--steps", "7", "--yes", "--dry-run")
     plan = run("finetune", *options, "--dry-run")
-    assert plan.code == 0, plan.err
+    assert (claimed.code, plan.code) == (0, 0), plan.err
+    assert "written anew" in plan.err and "written anew" not in claimed.err
     for says in ("LION's own JSONL, 36 records; 12 pictures of 64 x 48", "left out  1 bad records: 37: its picture",
-                 "held out  6 records of 2 pictures", "steps: 2", "rec: 10", "reg: 3", "trains", "s here"):  # fmt: skip
+                 "held out  6 records of 2 pictures", "steps: 2", "rec: 10", "reg: 3", "trains", "at about"):  # fmt: skip
         assert says in plan.out
     assert not (out / "run").exists() and (out / "recipe.yaml").is_file()
     held_out = {json.loads(line)["image"] for line in (out / "data" / "held_out.jsonl").read_text().splitlines()}
@@ -46,8 +48,11 @@ def test_a_plan_a_run_and_its_adapters(run, own, checkpoint, tmp_path):
     asked = run("caption", tmp_path / "0.png", "--model", checkpoint, "--adapters", f"shop={out}", "--json")
     assert asked.rows[0]["model"].endswith("tiny:shop")
 
-    again = run("finetune", *options)  # all of it is there
+    monkeypatch.setattr("lion.pipeline.LionPipeline.from_pretrained", None)
+    monkeypatch.setattr("lion.train.dry_run.time_step", None)
+    again, told = run("finetune", *options), run("finetune", *options, "--json")  # all of it is there
     assert again.code == 0 and "difference [95 %]" in again.out and "adapters.safetensors" in again.out
+    assert f"{out} is finished; --restart" in again.err and told.rows == [report]
 
     other = run("finetune", own, "--model", checkpoint, "--out", out, "--steps", "3", "--yes")
     assert other.code == 2 and "recipe.yaml is there and differs" in other.err
@@ -76,12 +81,23 @@ def test_stopped_it_goes_on_with_the_same_command(run, own, checkpoint, tmp_path
         (("gone.jsonl",), "there is no file or folder"),
         (("{own}", "export=model"), "lion finetune leaves adapters in its own folder"),
         (("{own}", "lr=1"), "lr: no such setting"),
+        (("{own}", "--dry-run", "--restart"), "give one of them"),
     ],
 )
 def test_mistakes_are_one_line(run, own, checkpoint, tmp_path, arguments, says):
     given = [one.replace("{own}", str(own)) for one in arguments]
     ran = run("finetune", *given, "--model", checkpoint, "--out", tmp_path / "out", "--yes")
     assert ran.code == 2 and says in ran.err and ran.err.count("error:") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_tokenizer_spells_is_said_once(run, own, checkpoint, tmp_path, monkeypatch):
+    def notes(objective):
+        return ["spells (in letters): red"]
+
+    monkeypatch.setattr("lion.train.language_modelling.LanguageModelling.notes", notes)
+    ran = run("finetune", own, "--model", checkpoint, "--out", tmp_path / "out", "--steps", "1", "batch_size=2", "-y")
+    assert ran.code == 0 and ran.err.count("spells (in letters): red") == 1
 
 
 def test_adapters_that_are_not_there(run, checkpoint, tmp_path, pictures):

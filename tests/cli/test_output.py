@@ -54,9 +54,13 @@ def test_runs_side_by_side_have_a_bar_each_with_loss_and_speed(stderr, monkeypat
         meter.watch("stage1", 105, 1500, row)
         meter.watch("drawing pictures", 1024, 1024)
         meter.watch("stage2", 5, 1500, {**row, "loss": 7.5})
+        meter.watch("annotating", 1, 9, {"samples_per_second": 0.31, "unit": "pictures"})
         time.sleep(0.3)
     shown = stream.getvalue()
-    assert all(text in shown for text in ("stage1  loss 1.250  40/s", " 105/1500", "stage2  loss 7.500", "   5/1500"))
+    assert all(
+        text in shown for text in ("stage1  loss 1.250  40 samples/s", " 105/1500", "stage2  loss 7.500", "   5/1500")
+    )
+    assert "annotating  0.31 pictures/s" in shown
     assert "drawing" not in shown, "what is done goes"
     silent = stderr(True)
     monkeypatch.setenv("RANK", "1")  # another process of torchrun has the bar
@@ -75,7 +79,7 @@ def test_where_there_is_no_terminal_a_run_says_now_and_then_how_far_it_is(stderr
     with Meter() as meter:
         for step, now[0] in enumerate((1, 29, 31, 32, 60, 62), start=1):
             meter.watch("stage1", step, 6, {"loss": 1.25, "samples_per_second": 40.0})
-    said = [f"lion: note: stage1  loss 1.250  40/s, {words}" for words in ("3 of 6, 0:00:06 left", "6 of 6")]
+    said = [f"lion: note: stage1  loss 1.250  40 samples/s, {words}" for words in ("3 of 6, 0:00:06 left", "6 of 6")]
     assert stream.getvalue().splitlines() == said[:lines]
 
 

@@ -132,5 +132,5 @@ class _Progress:
         if self._since is None:
             self._since, self._start = monotonic(), done
         seconds = monotonic() - self._since
-        speed = {"samples_per_second": (done - self._start) / seconds} if seconds > 1 else {}
+        speed = {"samples_per_second": (done - self._start) / seconds, "unit": "pictures"} if seconds > 1 else {}
         self._meter.watch("annotating", done, total, speed)

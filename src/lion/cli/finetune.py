@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lion.atomic import atomic_write_json
 from lion.cli.eval_tables import print_table
 from lion.cli.options import Debug, Json, Model, check_training_packages
 from lion.cli.output import Meter, quiet_libraries, say
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
     from lion.eval import DatasetBenchmark
@@ -42,7 +45,9 @@ def finetune(
         int | None, typer.Option(min=1, help="Steps of 16 samples. (default: each sample 10 times)")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and show the plan; train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write and show the plan, which another may replace; train nothing.")
+    ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away an earlier fine-tuning in the folder.")
     ] = False,
@@ -54,6 +59,8 @@ def finetune(
     Leaves DIR/adapters.safetensors for --adapters, and DIR/recipe.yaml, which lion train runs too. A run that was
     stopped goes on with the same command. docs/how-to/finetuning.md says what training can teach.
     """
+    if dry_run and restart:
+        raise LionError("--restart throws an earlier fine-tuning away, --dry-run changes nothing; give one of them")
     check_training_packages()
     with Meter("loading libraries"):
         quiet_libraries(debug)
@@ -61,8 +68,15 @@ def finetune(
         from lion.train.run import train
         from lion.train.stopping import Stopped
     run = _plan(data, overrides or [], model, out, steps, restart)
+    adapters, finished = run.place.folder / run.file, run.place.folder / "report.json"
+    if finished.is_file() and adapters.is_file():
+        say("note", f"{run.place.folder} is finished; --restart throws it away and starts over")
+        _print(run, json_module.loads(finished.read_text("utf-8")), json)
+        return
     if not json or dry_run:
-        _show(run)
+        for note in _show(run):
+            say("note", note)
+            warnings.filterwarnings("ignore", re.escape(note), LionWarning)  # training would say it again
     if dry_run:
         return
     if not yes and sys.stdin.isatty() and not typer.confirm("go on?", default=True, err=True):
@@ -71,14 +85,15 @@ def finetune(
         before = _score(run, "before", None)
         with Meter() as meter:
             train(run.recipe, restart=restart, watch=meter.watch)
-        adapters = run.place.folder / run.file
         shutil.copyfile(run.recipe.folder / run.file, adapters)
         after = _score(run, "after", adapters)
     except (KeyboardInterrupt, Stopped):
         raise KeyboardInterrupt(
             f"stopped; what is done is kept, and the same command goes on: {run.place.folder}"
         ) from None
-    _report(run, before, after, adapters, json)
+    report = _report(before, after, adapters)
+    atomic_write_json(finished, report)
+    _print(run, report, json)
 
 
 @dataclass(frozen=True)
@@ -115,14 +130,9 @@ def _plan(
     with Meter("looking at the pictures", len(found.dataset.records)) as meter:
         known = survey(found.dataset, processor.box_decimals, meter.advance)
     place = Place((out or Path("outputs", "finetune", found.name)).expanduser())
-    if restart and place.recipe.is_file():
-        shutil.rmtree(place.folder)
+    place.open(restart)
     train, held_out = known.split()
-    for path, records in ((place.train, train), (place.held_out, held_out)):
-        place.write(path, place.lines(records), restart)
     tagged = (folder / "tagger").is_dir()
-    if tagged:
-        _tag(place, known, model)
     chosen = str(folder.resolve()) if name != BUNDLED else BUNDLED
     config = LionConfig.from_pretrained(folder, local_files_only=True)
     fields = settings(place, found.name, chosen, config, processor, tasks_of(train), tagged)
@@ -135,7 +145,12 @@ def _plan(
     recipe = parse(fields, found.name)
     if recipe.export != "adapters" or recipe.folder != place.folder.resolve() / "run":
         raise LionError("lion finetune leaves adapters in its own folder; for export, root and out use lion train")
-    place.write(place.recipe, written := text_of(recipe), restart)
+    if place.write(place.recipe, written := text_of(recipe)):
+        say("note", f"{place.recipe} was of other settings, and is written anew")
+    for path, records in ((place.train, train), (place.held_out, held_out)):
+        place.write(path, place.lines(records))
+    if tagged:
+        _tag(place, known, model)
     return _Run(place, known, recipe, written, found.words, (len(train), len(held_out)), model, ADAPTERS)
 
 
@@ -163,8 +178,8 @@ def _tag(place: Place, survey: Survey, model: str | None) -> None:
     shutil.rmtree(scores, ignore_errors=True)
 
 
-def _show(run: _Run) -> None:
-    """What was found and what will be done, with the time it takes here."""
+def _show(run: _Run) -> tuple[str, ...]:
+    """Print what was found and what will be done, with the time it takes here; returns what else is to be known."""
     from lion.train.dry_run import dry_run, time_step
 
     survey, recipe = run.survey, run.recipe
@@ -183,9 +198,10 @@ def _show(run: _Run) -> None:
     trained, length = sum(estimate.trained.values()), seconds * recipe.steps
     print(f"trains {trained:,} of {trained + estimate.frozen:,} parameters: {', '.join(estimate.trained)}")
     took = f"{length:.0f} s" if length < 90 else f"{length / 60:.0f} min" if length < 5400 else f"{length / 3600:.1f} h"
-    print(f"about {took}: {recipe.steps:,} steps at {seconds:.2g} s here; the scores before and after come on top")
-    for note in estimate.notes:
-        say("note", note)
+    print(
+        f"about {took}: {recipe.steps:,} steps at about {seconds:.2g} s here; the scores before and after come on top"
+    )
+    return estimate.notes
 
 
 def _score(run: _Run, when: str, adapters: Path | None) -> list[tuple[DatasetBenchmark, Path]]:
@@ -207,14 +223,9 @@ def _score(run: _Run, when: str, adapters: Path | None) -> list[tuple[DatasetBen
 
 
 def _report(
-    run: _Run,
-    before: Sequence[tuple[DatasetBenchmark, Path]],
-    after: Sequence[tuple[DatasetBenchmark, Path]],
-    adapters: Path,
-    json: bool,
-) -> None:
-    """One table, three examples, and the file; also as DIR/report.json."""
-    from lion.atomic import atomic_write_json
+    before: Sequence[tuple[DatasetBenchmark, Path]], after: Sequence[tuple[DatasetBenchmark, Path]], adapters: Path
+) -> dict[str, Any]:
+    """Scores, three examples, and the file."""
     from lion.eval.comparison import compare
     from lion.eval.predictions import Predictions
     from lion.provenance import commit
@@ -225,22 +236,25 @@ def _report(
         for one in compare(then, first):
             pair = {"before": old[one.score], "after": new[one.score]}
             rows.append({"task": str(benchmark.paper.task), "score": one.score, **pair, "difference": one.shown})
-    examples = list(_examples(before, after))
-    size = adapters.stat().st_size
-    report = {"adapters": str(adapters), "bytes": size, "scores": rows, "examples": examples, "commit": commit()}
-    atomic_write_json(run.place.folder / "report.json", report)
+    size, examples = adapters.stat().st_size, list(_examples(before, after))
+    return {"adapters": str(adapters), "bytes": size, "scores": rows, "examples": examples, "commit": commit()}
+
+
+def _print(run: _Run, report: dict[str, Any], json: bool) -> None:
+    """A report, as a table or as it is."""
     if json:
         print(json_module.dumps(report))
         return
     cells = [["task", "score", "before", "after", "difference [95 %]", "samples"]]
-    for row in rows:
+    for row in report["scores"]:
         shown = [_shown(row[when]) for when in ("before", "after")]
         cells.append([row["task"], row["score"], *shown, row["difference"], str(row["after"]["n"])])
     print_table(f"{run.recipe.name}: {run.counts[1]} held-out records", cells)
-    for example in examples:
+    for example in report["examples"]:
         print(f"{example['picture']}: {example['asked']}")
         print(f"  before  {example['before']}\n  after   {example['after']}\n  true    {example['true']}")
-    print(f"{adapters}: {size / 1e6:.1f} MB; lion ask PICTURE QUESTION{_with_model(run)} --adapters {adapters}")
+    adapters, size = report["adapters"], report["bytes"] / 1e6
+    print(f"{adapters}: {size:.1f} MB; lion ask PICTURE QUESTION{_with_model(run)} --adapters {adapters}")
 
 
 def _with_model(run: _Run) -> str:

@@ -195,7 +195,8 @@ class Meter:
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(task, total=total, completed=done)
         shown = f"{task}  loss {row['loss']:.3f}" if "loss" in row else task
-        shown += f"  {row['samples_per_second']:.0f}/s" if "samples_per_second" in row else ""
+        if (speed := row.get("samples_per_second")) is not None:
+            shown += f"  {f'{speed:.0f}' if speed >= 10 else f'{speed:.2g}'} {row.get('unit', 'samples')}/s"
         self._bar.update(self._tasks[task], completed=done, description=shown)
         self._say_now_and_then(self._tasks[task])
         if done >= total:

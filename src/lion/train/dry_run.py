@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from lion.checkpoints.record import read_record
 from lion.train.frozen import bytes_of
@@ -81,16 +82,17 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
 
 
 def time_step(recipe: Recipe, objective: Objective) -> float:
-    """Load the model and measure the seconds of one optimizer step here, after one to warm up."""
+    """Load the model and measure the seconds of an optimizer step here: the median of three, after one to warm up."""
     accelerator = make_accelerator()
     model, _ = build_model(objective, accelerator.device)
     train_mode(model)
-    batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(2)]
+    batches = [objective.batch(0, shard).to(accelerator.device) for shard in range(4)]
+    times = []
     for batch in batches:  # the first one warms up
         started = time.monotonic()
         with autocast(accelerator.device, compute_dtype(recipe, accelerator.device)):
             loss = objective.loss(model, batch).total
         accelerator.backward(loss)
         loss.item()
-        seconds = time.monotonic() - started
-    return seconds * recipe.micro_batches(accelerator.num_processes)
+        times.append(time.monotonic() - started)
+    return median(times[1:]) * recipe.micro_batches(accelerator.num_processes)

@@ -8,7 +8,7 @@ from PIL import Image
 from lion.data.sources import jsonl
 from lion.errors import LionError
 from lion.prompts import Task
-from lion.train.finetune.plan import Place
+from lion.train.finetune.plan import HEAD, Place
 from lion.train.finetune.survey import survey, tasks_of
 
 
@@ -74,10 +74,39 @@ def test_lines_are_read_back_as_they_were(surveyed, tmp_path):
     asked = '{"image": "0.png", "question": "is it day?", "answer": "yes", "history": [["a?", "b"]]}'
     found = surveyed([*captions(2, 1), box, asked])
     place = Place(tmp_path / "out")
-    place.write(place.train, place.lines(found.records), restart=False)
+    place.write(place.train, place.lines(found.records))
     again = jsonl.read(place.train).records
     told = [(one.task, one.also, one.question, one.history, one.answers, one.box) for one in found.records]
     assert [(one.task, one.also, one.question, one.history, one.answers, one.box) for one in again] == told
     assert tasks_of(again) == {Task.CAPTION: 2, Task.DIALOG: 1, Task.REC: 1, Task.REG: 1}
+
+
+@pytest.mark.parametrize("begun", ["scores", "run"])
+def test_a_plan_takes_the_place_of_another_until_that_has_begun(tmp_path, begun):
+    place = Place(tmp_path / "out")
+    for text in ("first", "second"):
+        assert place.write(place.train, text) == (text == "second")
+        assert place.train.read_text() == text and not place.tags.exists(), "tags of other pictures"
+        place.tags.write_text("")
+    assert not place.write(place.train, "second") and place.tags.exists()
+    (place.folder / begun).mkdir()
     with pytest.raises(LionError, match="another --out, or start over with --restart"):
-        place.write(place.train, "something else", restart=False)
+        place.write(place.train, "third")
+    assert place.train.read_text() == "second"
+
+
+def test_nothing_but_a_fine_tuning_is_written_into_or_thrown_away(tmp_path):
+    place = Place(tmp_path / "out")
+    place.open(restart=True)
+    place.folder.mkdir()
+    place.open(restart=True)
+    place.write(place.recipe, f"{HEAD}\n")
+    place.open(restart=False)
+    assert place.recipe.is_file()
+    place.open(restart=True)
+    assert not place.folder.exists()
+    place.write(place.recipe, "name: mine\n")
+    for restart in (True, False):
+        with pytest.raises(LionError, match="holds other files"):
+            place.open(restart)
+    assert place.recipe.read_text() == "name: mine\n"

@@ -8,6 +8,7 @@ OUT/run/                               the run: log, checkpoints, adapters.safet
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ EPOCHS = 10
 STEPS = (100, 5000)
 REG_SHARE = 3
 """REC is drawn so many times as often as REG where lines serve both: as in lion-mini's stage 3."""
+HEAD = "# Written by lion finetune"
 SMALL = 1024
 """Width of the language model below which the rate of lion-mini is taken, else that of the released sizes."""
 
@@ -61,17 +63,29 @@ class Place:
     def recipe(self) -> Path:
         return self.folder / "recipe.yaml"
 
-    def write(self, path: Path, text: str, restart: bool) -> None:
-        """Write a file, or find it there as it is to be.
+    def open(self, restart: bool) -> None:
+        """Throw an earlier fine-tuning away, if so asked. Raises: LionError if the folder holds something else."""
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            if not self.recipe.is_file() or not self.recipe.read_text("utf-8").startswith(HEAD):
+                raise LionError(f"{self.folder} holds other files than lion finetune's; name another --out")
+            if restart:
+                shutil.rmtree(self.folder)
 
-        Raises: LionError if another fine-tuning, or somebody, has written something else there.
+    def write(self, path: Path, text: str) -> bool:
+        """Write a file of the plan, or find it there as it is to be; returns whether it was of another plan.
+
+        Raises: LionError if that one has begun: something was answered or trained.
         """
-        if path.is_file() and not restart and path.read_text("utf-8") != text:
+        other = path.is_file() and path.read_text("utf-8") != text
+        if other and any((self.folder / name).exists() for name in ("scores", "run")):
             raise LionError(
                 f"{path} is there and differs: {self.folder} holds a fine-tuning of other data or settings; name "
                 "another --out, or start over with --restart"
             )
+        if other:
+            self.tags.unlink(missing_ok=True)
         atomic_write(path, text)
+        return other
 
     def lines(self, records: Sequence[Record]) -> str:
         """Records as the lines of a JSONL file; pictures without a file of their own are written."""
@@ -147,6 +161,6 @@ def settings(
 
 def text_of(recipe: Recipe) -> str:
     """The recipe's file."""
-    head = f"# Written by lion finetune; run it again: lion train {recipe.root}/recipe.yaml --restart\n"
+    head = f"{HEAD}; run it again: lion train {recipe.root}/recipe.yaml --restart\n"
     fields = recipe.model_dump(mode="json", exclude_defaults=True)
     return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
