@@ -71,16 +71,13 @@ def finetune(
     adapters, finished = run.place.folder / run.file, run.place.folder / "report.json"
     if finished.is_file() and adapters.is_file():
         say("note", f"{run.place.folder} is finished; --restart throws it away and starts over")
-        _print(run, json_module.loads(finished.read_text("utf-8")), json)
-        return
+        return _print(run, json_module.loads(finished.read_text("utf-8")), json)
     if not json or dry_run:
         for note in _show(run):
             say("note", note)
-            warnings.filterwarnings("ignore", re.escape(note), LionWarning)  # training would say it again
-    if dry_run:
+            warnings.filterwarnings("ignore", re.escape(note), LionWarning)  # that training would say again
+    if dry_run or not (yes or not sys.stdin.isatty() or typer.confirm("go on?", default=True, err=True)):
         return
-    if not yes and sys.stdin.isatty() and not typer.confirm("go on?", default=True, err=True):
-        raise typer.Exit(0)
     try:
         before = _score(run, "before", None)
         with Meter() as meter:
@@ -91,8 +88,7 @@ def finetune(
         raise KeyboardInterrupt(
             f"stopped; what is done is kept, and the same command goes on: {run.place.folder}"
         ) from None
-    report = _report(before, after, adapters)
-    atomic_write_json(finished, report)
+    atomic_write_json(finished, report := _report(before, after, adapters))
     _print(run, report, json)
 
 
