@@ -136,6 +136,16 @@ def test_bad_pictures_get_a_line_and_a_row_and_the_others_are_answered(run, says
         assert line.startswith("lion: error: ") and str(name) in line
 
 
+def test_how_many_of_many_pictures_went_wrong_is_said_at_the_end(run, says, checkpoint, pictures, tmp_path):
+    says("a car")
+    copies = [shutil.copy(pictures[0], tmp_path / f"{number}.png") for number in range(9)]
+    ran = run("caption", tmp_path / "none.png", *copies, tmp_path / "gone.png", "-m", checkpoint)
+    assert ran.code == 2 and ran.out.count(": a car") == 9
+    assert ran.err.splitlines()[-1] == "lion: note: pictures with an error, named above: 2 of 11"
+    fewer = run("caption", tmp_path / "none.png", *copies, "-m", checkpoint)
+    assert fewer.code == 2 and "named above" not in fewer.err
+
+
 def test_tags_given_or_refused(run, says, checkpoint, pictures):
     says("a car")
     given = run("caption", pictures[0], "--tags", " cat ,, dog", "-m", checkpoint, "--json")

@@ -1,6 +1,7 @@
 """The processor: budgets, the soft token, levels, boxes."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -286,3 +287,23 @@ def test_a_chat_is_worded_as_a_dialog(processor):
 def test_a_chat_that_is_none_is_refused(processor, chat, message):
     with pytest.raises(Exception, match=message):
         processor.apply_chat_template(chat)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Please locate the kite in the image.", True),
+        ("give me its COORDINATES", True),
+        ("what is in [0.10, 0.20,0.30,0.40]?", True),
+        ("where is the located kite?", False),
+        ("which [red] thing, 1 or 2?", False),
+    ],
+)
+def test_a_text_about_places_without_its_task_is_told_of(processor, text, told):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        processor(text=["what?", text])
+        given = len(caught)
+        processor(text=["what?", text], tasks="vqa")
+    assert len(caught) == given == told
+    assert not told or 'give tasks="rec" to locate' in str(caught[0].message)

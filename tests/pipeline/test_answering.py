@@ -129,6 +129,7 @@ def test_decoding_belongs_to_the_request(pipeline, monkeypatch):
         ({"length_penalty": float("nan")}, "length_penalty=nan"),
         ({"box_only": "no"}, "box_only='no'"),
         ({"beams": 3}, "no decoding setting 'beams'; there are num_beams"),
+        ({"adapters": "shop"}, r"are a request's: answer\(\[Request\(image, verb, text, adapters=NAME"),
     ],
 )
 def test_settings_out_of_range_are_one_line(pipeline, settings, message):

@@ -104,6 +104,10 @@ def describe(
     raise typer.Exit(answer_pictures(images, "describe", options, box=parse_box(box, pixels), export=export))
 
 
+MANY = 10
+"""Pictures whose errors are counted at the end, as they may have left the screen."""
+
+
 class Answering(Protocol):
     """Answers requests: LionPipeline, or for ``lion tag`` the tagger alone."""
 
@@ -148,8 +152,7 @@ def answer_pictures(
     writes: bool = False,
     if_there: bool = False,
 ) -> int:
-    """Answer the verb for every picture meant by ``names`` and every text, print, save and export the answers, and
-    return the exit code.
+    """Answer the verb for every picture that is meant and every text; print, save and export; returns the exit code.
 
     A picture that cannot be used gets a line on stderr and for each text a row that is not ok; the others are answered.
     The model is loaded once there is a picture for it. ``writes``: the caller writes a file, so work goes on if nobody
@@ -170,22 +173,22 @@ def answer_pictures(
     writes = writes or bool(options.save or export)
     ask = partial(Request, verb=Verb(verb), box=box, tags=options.prompt_tags, if_there=if_there)
     exported: list[Answer] = []
-    code = done = 0
+    codes: list[int] = []
     try:
         with Meter("answering", len(pictures)) as meter:
             answered = _answers(pictures, open_one, ask, texts, options, load, meter)
             for (opened, answers), target in zip(answered, targets, strict=True):
                 exported += answers if export else []
-                done += 1
+                codes.append(0)
                 with meter.aside():
                     saved = None
                     if target and isinstance(opened, Look) and not all(answer.failed for answer in answers):
                         saved = target if save_answers(opened, answers, target) else None
-                        code = max(code, 0 if saved else 2)
-                    code = max(code, _report_all(answers, options, len(pictures) > 1, writes, saved))
+                        codes[-1] = 0 if saved else 2
+                    codes[-1] = max(codes[-1], _report_all(answers, options, len(pictures) > 1, writes, saved))
                 meter.advance()
     except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost
-        said = f"stopped after {done} of {len(pictures)} pictures" if len(pictures) > 1 or export else "stopped"
+        said = f"stopped after {len(codes)} of {len(pictures)} pictures" if len(pictures) > 1 or export else "stopped"
         said += _export_rest(exported, export) if export else ""
         if isinstance(stop, KeyboardInterrupt):
             raise KeyboardInterrupt(said) from stop
@@ -194,7 +197,9 @@ def answer_pictures(
         raise
     if export:
         _export(exported, export)
-    return code
+    if len(codes) > MANY and any(codes):
+        say("note", f"pictures with an error, named above: {len(codes) - codes.count(0)} of {len(codes)}")
+    return max(codes)
 
 
 def _export_rest(answers: Sequence[Answer], path: str) -> str:

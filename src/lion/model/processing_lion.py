@@ -4,6 +4,8 @@ B batch, T prompt tokens (T5), T' instruction tokens (BERT), A answer tokens.
 """
 
 import os
+import re
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -15,10 +17,16 @@ from transformers.image_utils import ImageInput
 from transformers.processing_utils import ImagesKwargs, ProcessingKwargs, TextKwargs
 
 from lion.boxes import parse_boxes
-from lion.errors import LionError
+from lion.errors import LionError, LionWarning
 from lion.model.image_processing_lion import LionImageProcessor
 from lion.model.mixture_of_adapters import level_of
 from lion.prompts import CHAT_TEMPLATE, SOFT_TOKEN, Task, tag_prompt
+
+_PLACE = re.compile(r"\b(?:locate|coordinates)\b|\[\s*[0-9.]+\s*,", re.IGNORECASE)
+_NO_TASK = (
+    'a text that asks for a place, or names one, is answered as tasks="vqa"; give tasks="rec" to locate something, '
+    'tasks="reg" to describe a region, or tasks="vqa" if that is meant'
+)
 
 PADDING = {True: "longest", "longest": "longest", "max_length": "max_length", False: False, "do_not_pad": False}
 TRUNCATION = {True: True, "longest_first": True, "only_first": True, False: False, "do_not_truncate": False}
@@ -168,7 +176,7 @@ class LionProcessor(ProcessorMixin):
                 None where the model is given a cached look.
             text: the bare instruction of each row (see :mod:`lion.prompts`).
             tags: image tags of each row, most important first; None (for all or for one row) for a prompt without.
-            tasks: the task of each row, or one for all; gives ``task_levels``. None means "vqa".
+            tasks: the task of each row, or one for all; gives ``task_levels``. None means "vqa", warned of for places.
             answers: the training target of each row; give ``labels``.
             **kwargs: transformers' keywords, flat or as ``text_kwargs`` and ``images_kwargs``. ``max_length`` is the
                 budget of this batch, by default ``max_text_tokens``. An instruction beyond it is an error, or with
@@ -198,6 +206,8 @@ class LionProcessor(ProcessorMixin):
             batch.update(self._encode_instructions(instructions, settings))
             rows = [tasks or Task.VQA] * len(instructions) if tasks is None or isinstance(tasks, str) else tasks
             _check_count("tasks", len(rows), len(instructions))
+            if tasks is None and any(map(_PLACE.search, instructions)):
+                warnings.warn(_NO_TASK, LionWarning, stacklevel=2)
             batch["task_levels"] = [int(level_of(task)) for task in rows]
             if images is not None:
                 _check_count("images", len(batch["pixel_values"]), len(instructions))

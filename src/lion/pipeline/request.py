@@ -282,6 +282,11 @@ def decoding_presets(name: str) -> Mapping[Task, DecodingPreset]:
 def with_settings(preset: DecodingPreset, settings: DecodingSettings) -> DecodingPreset:
     """A preset with some of its fields replaced. Raises: LionError for an unknown field, or as the preset."""
     known = DecodingSettings.__annotations__
+    if "adapters" in settings:
+        raise LionError(
+            "adapters by name are a request's: answer([Request(image, verb, text, adapters=NAME)]); to explain with "
+            "them, put them on the model: from_pretrained(adapters=FILE)"
+        )
     if unknown := sorted(set(settings) - set(known)):
         raise LionError(f"no decoding setting '{unknown[0]}'; there are {', '.join(known)}")
     return replace(preset, **settings)  # type: ignore[arg-type]  # a list of stops becomes a tuple there
