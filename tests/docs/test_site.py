@@ -1,6 +1,7 @@
 """The site is built with warnings as errors, and asks no other host for anything."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_every_page_is_built(site):
     pages = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
     names = {page.with_name("index.md") if page.name == "README.md" else page for page in pages}
     assert all((site / name.with_suffix(".html")).is_file() for name in names)
+
+
+def test_every_public_name_has_an_entry(site):
+    pages = "".join(path.read_text("utf-8") for path in (site / "reference" / "python").glob("*.html"))
+    entries = set(re.findall(r'id="?(lion[\w.]*)', pages))
+    for name in {
+        found.partition(".__")[0] for found in entries if found.count(".") == 1 or found == "lion.train.recipe"
+    }:
+        listed = getattr(import_module(name), "__all__", ())
+        assert {f"{name}.{one}" for one in listed} <= entries
 
 
 def test_no_page_asks_another_host(site):

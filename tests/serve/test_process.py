@@ -185,6 +185,7 @@ def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
 
 
 PAGE = (ROOT / "docs" / "how-to" / "serving.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference" / "http.md").read_text()
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_the_table_of_limits_is_that_of_the_settings():
         "deadline": f"{defaults.deadline:g} s",
         "max-tokens": defaults.max_tokens,
     }.items():
-        assert f"| `--{option}` | {value} |" in PAGE
+        assert f"| `--{option}` | {value} |" in REFERENCE
 
 
 def test_mistakes_of_the_command(capsys, place, monkeypatch):
