@@ -50,3 +50,16 @@ def test_no_page_asks_another_host(site):
     assert [str(page) for page in site.rglob("*.html") if asked.search(page.read_text("utf-8"))] == []
     styles = [path for path in site.rglob("*.css") if re.search(r"url\(.?(?:https?:)?//", path.read_text("utf-8"))]
     assert styles == []
+
+
+def test_how_do_i_is_two_clicks_away(site):
+    """The home page's six questions lead to places that are there; each card leads to three pages or more."""
+    home = (site / "index.html").read_text("utf-8")
+    questions = home[home.index('id="six-questions"') :]
+    links = re.findall(r'<td>\s*<a href="?([^"#> ]+)#?([\w-]*)', questions)
+    assert len(links) == 6
+    for page, anchor in links:
+        text = (site / page).read_text("utf-8")
+        assert not anchor or re.search(rf'id="?{anchor}\b', text)
+    cards = re.search(r'<div class="?grid cards"?>(.*?)</div>', home, re.DOTALL)[1]
+    assert cards.count("<strong>") == 6 and cards.count("<a ") >= 24
