@@ -235,7 +235,9 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, 
 
 def test_the_table_of_the_docs_names_every_benchmark():
     rows = [
-        line for line in (ROOT / "docs" / "how-to" / "evaluation.md").read_text().splitlines() if line.count("|") == 7
+        line
+        for line in (ROOT / "docs" / "reference" / "benchmarks.md").read_text().splitlines()
+        if line.count("|") == 7
     ]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     for row in ROWS:
