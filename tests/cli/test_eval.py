@@ -263,7 +263,7 @@ def test_contact_sheet(tmp_path, monkeypatch, capsys):
 
 def test_the_picture_of_the_docs_is_there_and_small():
     (shown,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", DOCS)
-    assert (ROOT / "docs" / shown).stat().st_size <= 300_000
+    assert (ROOT / "docs" / "explanation" / shown).stat().st_size <= 300_000
 
 
 # -- drawn data, own files, two models ---------------------------------------------------------------------------------
