@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
 TEXT = """# Recipes
 
 A recipe is a small YAML file that holds everything one training run depends on. `lion train RECIPE` takes a shipped
-recipe's name or the path of a file ([a recipe for your own data](datasets.md#training-on-them)); `--dry-run` shows what
+recipe's name or the path of a file ([a recipe for your own data](../how-to/data.md#a-recipe)); `--dry-run` shows what
 it would train, and in how much memory, and with `--on` [what it would take on other
 cards](../how-to/planning.md). A recipe is checked before anything is loaded; a mistake is one line that names the
 setting and the fix.

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from lion.errors import LionError
 
 Space = Literal["unit", "pixel"]
+"""What a box counts in: shares of the picture's width and height, or pixels."""
 
 # A number as a language model may write it. ASCII digits only; a word such as "nan" is not a number here.
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"

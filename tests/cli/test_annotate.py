@@ -78,8 +78,8 @@ def test_an_interrupt_says_how_to_go_on(run, pictures, tmp_path, checkpoint, mon
     assert run("annotate", pictures[0].parent, tmp_path / "out", "--do", "tags", "--model", checkpoint).code == 2
 
 
-DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "annotate.md"
-COMMANDS = re.findall(r"^\$ lion (.*)$", DOCS.read_text(), re.MULTILINE)
+DOCS = [Path(__file__).parents[2] / "docs" / kind / "annotate.md" for kind in ("how-to", "tutorials")]
+COMMANDS = [command for page in DOCS for command in re.findall(r"^\$ lion (.*)$", page.read_text(), re.MULTILINE)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -97,7 +97,7 @@ def test_command_of_the_docs(run, says, pictures, checkpoint, monkeypatch, tmp_p
 
 
 def test_docs_hold_something_to_run():
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 5
 
 
 def test_sigterm_is_an_interrupt(run, pictures, tmp_path, checkpoint, monkeypatch):

@@ -21,11 +21,17 @@ from lion.tagging import TagRow, write_tags
 from tests.tagging.released import released_weights
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = re.findall(r"^\$ lion (.*)$", (ROOT / "docs" / "how-to" / "cli.md").read_text(), re.MULTILINE)
+SHELL = re.compile(r"^\$ lion (.*)$", re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS, OF_TRANSFORMERS = (
-    PYTHON.findall((ROOT / "docs" / "how-to" / f"{page}.md").read_text()) for page in ("python", "transformers")
-)
+
+
+def shown(kind, page):
+    """The commands or blocks of a page."""
+    return kind.findall((ROOT / "docs" / f"{page}.md").read_text())
+
+
+COMMANDS = shown(SHELL, "how-to/cli") + shown(SHELL, "tutorials/answer")
+BLOCKS, OF_TRANSFORMERS = shown(PYTHON, "how-to/python"), shown(PYTHON, "how-to/transformers")
 
 
 @pytest.fixture
@@ -84,6 +90,26 @@ def test_python_of_the_docs(place, says, capsys):
     assert (place / "annotated.png").exists()
     out = capsys.readouterr().out
     assert out.startswith("(512, 512) ('car', 'tree', 'sun')\n") and "('boat', 'sea')\n" in out
+
+
+def test_python_of_the_first_tutorial(place, says, capsys):
+    says("[0.10,0.20,0.50,0.80]")
+    (block,) = shown(PYTHON, "tutorials/answer")
+    exec(compile(block, "docs/tutorials/answer.md", "exec"), {})
+    assert "the bird (51.2, 102.4, 256.0, 409.6)" in capsys.readouterr().out
+
+
+def test_plans_of_the_tutorials_on_training(run, tmp_path, monkeypatch):
+    """On lion-mini itself: nothing is trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["draw.py", "prints", "--pictures", "12"])
+    runpy.run_path(str(ROOT / "examples" / "finetune_own" / "draw.py"), run_name="__main__")
+    for page, number in {"train_mini": 2, "own_pictures": 1}.items():
+        commands = shown(SHELL, f"tutorials/{page}")
+        assert len(commands) == number
+        for command in commands:
+            ran = run(*shlex.split(command))
+            assert ran.code == 0 and "trains" in ran.out and "--dry-run" in command, command
 
 
 def test_python_of_the_page_on_transformers(place, capsys):

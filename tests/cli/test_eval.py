@@ -211,7 +211,8 @@ def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
         assert ran.code == 0 and ran.out and not ran.err, command
 
 
-def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("page", "shown"), [("how-to/evaluation.md", (9, 2)), ("tutorials/evaluate.md", (4, 0))])
+def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, monkeypatch, page, shown):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path" / "to").mkdir(parents=True)
     (tmp_path / "path" / "to" / "model").symlink_to(world_model)
@@ -219,23 +220,24 @@ def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, 
     (tmp_path / "package" / "bundled").mkdir(parents=True)
     (tmp_path / "package" / "bundled" / "lion-mini").symlink_to(world_model)
     monkeypatch.setattr("lion.checkpoints.finding.files", lambda package: tmp_path / "package")
-    text = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
+    text = (ROOT / "docs" / page).read_text()
     commands = re.findall(r"^\$ lion (.*)$", text, re.MULTILINE)
-    assert len(commands) == 9 and own.name == "my.jsonl"
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert (len(commands), len(blocks)) == shown and own.name == "my.jsonl"
     for command in commands:
         words = shlex.split(command)
         few = ("--limit", 1, "--batch-size", 4) if words[1] not in ("score", "report") else ()
         ran = run(*words, *few)
         assert ran.code == 0 and ran.out, command
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
     for block in blocks:
-        exec(compile(block, "docs/how-to/evaluation.md", "exec"), {})
+        exec(compile(block, page, "exec"), {})
 
 
 def test_the_table_of_the_docs_names_every_benchmark():
     rows = [
-        line for line in (ROOT / "docs" / "how-to" / "evaluation.md").read_text().splitlines() if line.count("|") == 7
+        line
+        for line in (ROOT / "docs" / "reference" / "benchmarks.md").read_text().splitlines()
+        if line.count("|") == 7
     ]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     for row in ROWS:
@@ -261,7 +263,7 @@ def test_contact_sheet(tmp_path, monkeypatch, capsys):
 
 def test_the_picture_of_the_docs_is_there_and_small():
     (shown,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", DOCS)
-    assert (ROOT / "docs" / shown).stat().st_size <= 300_000
+    assert (ROOT / "docs" / "explanation" / shown).stat().st_size <= 300_000
 
 
 # -- drawn data, own files, two models ---------------------------------------------------------------------------------

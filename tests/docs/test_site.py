@@ -1,6 +1,7 @@
 """The site is built with warnings as errors, and asks no other host for anything."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,31 @@ def test_every_page_is_built(site):
     assert all((site / name.with_suffix(".html")).is_file() for name in names)
 
 
+def test_every_public_name_has_an_entry(site):
+    pages = "".join(path.read_text("utf-8") for path in (site / "reference" / "python").glob("*.html"))
+    entries = set(re.findall(r'id="?(lion[\w.]*)', pages))
+    for name in {
+        found.partition(".__")[0] for found in entries if found.count(".") == 1 or found == "lion.train.recipe"
+    }:
+        listed = getattr(import_module(name), "__all__", ())
+        assert {f"{name}.{one}" for one in listed} <= entries
+
+
 def test_no_page_asks_another_host(site):
     asked = re.compile(r'<(?:script|img|iframe|source)[^>]*\bsrc="?(?:https?:)?//|<link[^>]*\bhref="?(?:https?:)?//')
     assert [str(page) for page in site.rglob("*.html") if asked.search(page.read_text("utf-8"))] == []
     styles = [path for path in site.rglob("*.css") if re.search(r"url\(.?(?:https?:)?//", path.read_text("utf-8"))]
     assert styles == []
+
+
+def test_how_do_i_is_two_clicks_away(site):
+    """The home page's six questions lead to places that are there; each card leads to three pages or more."""
+    home = (site / "index.html").read_text("utf-8")
+    questions = home[home.index('id="six-questions"') :]
+    links = re.findall(r'<td>\s*<a href="?([^"#> ]+)#?([\w-]*)', questions)
+    assert len(links) == 6
+    for page, anchor in links:
+        text = (site / page).read_text("utf-8")
+        assert not anchor or re.search(rf'id="?{anchor}\b', text)
+    cards = re.search(r'<div class="?grid cards"?>(.*?)</div>', home, re.DOTALL)[1]
+    assert cards.count("<strong>") == 6 and cards.count("<a ") >= 24

@@ -184,7 +184,8 @@ def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
     assert not errors and set(texts) == {texts[0]}
 
 
-PAGE = (ROOT / "docs" / "how-to" / "serving.md").read_text()
+PAGE = "".join((ROOT / "docs" / page).read_text() for page in ("how-to/serving.md", "tutorials/serve.md"))
+REFERENCE = (ROOT / "docs" / "reference" / "http.md").read_text()
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_the_table_of_limits_is_that_of_the_settings():
         "deadline": f"{defaults.deadline:g} s",
         "max-tokens": defaults.max_tokens,
     }.items():
-        assert f"| `--{option}` | {value} |" in PAGE
+        assert f"| `--{option}` | {value} |" in REFERENCE
 
 
 def test_mistakes_of_the_command(capsys, place, monkeypatch):

@@ -255,6 +255,7 @@ class Weights:
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are, and so the prompts have to be."""
         return self.embedding.device
 
     def encoder_bias(self, length: int) -> Tensor:

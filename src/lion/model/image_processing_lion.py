@@ -143,7 +143,7 @@ class LionImageProcessor(BaseImageProcessor):
         return BatchFeature({"pixel_values": pixels if kind == "pt" else pixels.numpy() if kind else [*pixels.numpy()]})
 
     def pictures(self, images: Any, channels: Any = None) -> list[Image.Image]:
-        """All pictures of a nested list, in order, as PIL's; arguments and errors as :meth:`preprocess`."""
+        """All pictures of a nested list, in order, as PIL's. Arguments: :meth:`preprocess`. Raises: LionError as it."""
         if isinstance(images, str) and images[:8].lower().startswith(("http://", "https://")):
             images = self.fetch_images(images)
         if isinstance(images, Image.Image | str | os.PathLike | bytes) or hasattr(images, "read"):

@@ -33,7 +33,7 @@ class VisualFeatures:
         return self.map(lambda tensor: tensor[index : index + 1].clone())
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """Apply ``change`` to each tensor (pick rows, move, repeat)."""
+        """Apply ``change`` to each tensor, (B, P, V) and (B, P, D) (pick rows, move, repeat)."""
         aggregated = self.aggregated_BPD
         return type(self)(change(self.last_BPV), None if aggregated is None else change(aggregated))
 

@@ -164,7 +164,7 @@ class LionPipeline(Switchable):
 
         No more than three batches of ``batch_size`` requests are taken ahead of the answers.
 
-        Args and errors: as :meth:`answer`.
+        Args and errors are those of :meth:`answer`. Raises: LionError for another ``on_error``, at once.
         """
         if on_error not in get_args(OnError):
             raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")

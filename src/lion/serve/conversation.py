@@ -81,7 +81,7 @@ def read_messages(messages: Sequence[Message]) -> Conversation:
 
 
 def question(conversation: Conversation, options: LionOptions, wants_boxes: bool) -> Question:
-    """What is asked: by the task that the client names, or the first rule of docs/how-to/serving.md that holds.
+    """What is asked: by the task that the client names, or the first rule of docs/reference/http.md that holds.
 
     Raises: HttpError where task, box and answer format contradict each other.
     """

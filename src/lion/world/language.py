@@ -32,7 +32,9 @@ from lion.world.vocabulary import (
 )
 
 VQA_KINDS = ("exists", "count", "colour", "relation")
+"""The kinds of questions."""
 EXPRESSION_KINDS = ("unique", "attribute", "relation", "ordinal")
+"""The kinds of expressions: what tells an object from the others."""
 POPE_FLAVOURS = ("random", "popular", "adversarial")
 _LIKELY, _POPULAR = 4, 8  # plausible absent categories are drawn from the first so many
 

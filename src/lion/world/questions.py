@@ -27,6 +27,7 @@ from lion.world.scene import Scene, scene
 from lion.world.vocabulary import SPLITS, WORLD_VERSION, vocabulary
 
 POPE_TASKS = tuple(f"pope-{flavour}" for flavour in language.POPE_FLAVOURS)
+"""POPE's three sets: does the picture show a thing that is absent, at random, often, or beside such things?"""
 QUESTION_SETS = (*(str(task) for task in Task), *POPE_TASKS)
 """The names that `test_questions` takes."""
 

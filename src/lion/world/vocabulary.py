@@ -16,7 +16,9 @@ WORLD_VERSION = "1"
 """Goes into every scene's hash; raise it whenever a scene, a text or a drawing changes."""
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+"""The colours of objects."""
 SIZES = ("small", "medium", "large")
+"""The sizes of objects."""
 SPLITS = ("train", "val", "test")
 MAX_OBJECTS = 6
 
@@ -29,6 +31,7 @@ ASPECT: dict[str, float] = {
 """Width over height of each category's icon. Scenes are laid out with these; icons fill the box exactly."""
 
 CATEGORIES = tuple(sorted(ASPECT))
+"""The 24 kinds of objects."""
 
 THEMES: dict[str, tuple[str, ...]] = {
     "beach": ("ball", "bird", "boat", "crab", "fish", "hat", "star", "umbrella"),

@@ -39,6 +39,7 @@ def test_splits_and_numbers_are_those_of_the_reader(name):
         assert f"<{address}>" in PAGE
 
 
-def test_the_recipe_of_the_page_is_one():
-    (block,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def test_the_recipe_for_training_is_one():
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "data.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(parse(yaml.safe_load(block)).data) == 4

@@ -259,6 +259,7 @@ ROWS = (
 """All benchmarks, in the order of the paper's tables."""
 
 PAPER: Mapping[str, PaperBenchmark] = {row.name: row for row in ROWS}
+"""The same by name."""
 
 
 def named(names: Sequence[str]) -> list[PaperBenchmark]:

@@ -78,7 +78,7 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def check_given_once(keys: Iterable[str]) -> None:
-    """Raise LionError if a key, or its whole section, is set again: the first value would be lost in silence."""
+    """Check that no setting is given twice. Raises: LionError if a key, or its whole section, is set again."""
     before: list[str] = []
     for key in keys:
         if lost := [earlier for earlier in before if f"{earlier}.".startswith(f"{key}.")]:
