@@ -10,7 +10,7 @@ from pathlib import Path
 from lion import LionPipeline
 from lion.atomic import atomic_write
 from lion.eval import Evaluation, WorldBenchmark
-from lion.eval.panels import write_panels
+from lion.eval.panels import Gallery
 
 PAGE = Path(__file__).parents[1] / "docs" / "gallery.md"
 QUESTIONS, SHOWN = 200, 50
@@ -49,7 +49,7 @@ def main(model: str) -> None:
         run = Evaluation(LionPipeline.from_pretrained(model), WorldBenchmark(limit=QUESTIONS), folder)
         run.predict()
         run.finish()
-        panels = write_panels([Path(folder)], PAGE.with_suffix(""), SHOWN)
+        panels = Gallery.read([Path(folder)], SHOWN).page(PAGE.with_suffix(""))
     atomic_write(PAGE, HEAD + panels + PHOTOGRAPHS)
 
 

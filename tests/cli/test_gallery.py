@@ -26,10 +26,18 @@ def test_a_page_beside_its_pictures(run, answered, tmp_path):
     assert len(list((tmp_path / "shown").glob("*.webp"))) == 2
 
 
+@pytest.mark.parametrize(("suffix", "starts"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_one_figure(run, answered, tmp_path, suffix, starts):
+    figure = tmp_path / f"beside.{suffix}"
+    ran = run("gallery", answered, answered, "--out", figure, "--count", 4)
+    assert (ran.code, ran.out) == (0, f"{figure}\n")
+    assert figure.read_bytes().startswith(starts) and list(tmp_path.iterdir()) == [figure]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--out", "page.html"), "name it page.md"),
+        (("--out", "page.html"), "the name must end in .md, .png, .svg, .pdf"),
         (("--out", "/proc/page.md"), "cannot write /proc/page.md"),
         (("--count", 0), "--count"),
     ],

@@ -12,7 +12,7 @@ from lion.boxes import Box, format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.benchmark import SampleScore
-from lion.eval.panels import choose, drawn_boxes, write_panels
+from lion.eval.panels import Gallery, choose, drawn_boxes
 from lion.figures import COLOURS
 from lion.prompts import Task
 from tests.eval import tiny_world
@@ -84,7 +84,7 @@ def test_a_page_and_its_pictures(runs, tmp_path):
     (tmp_path / "pictures").mkdir()
     for old in ("panel-99.webp", "mine.webp"):
         (tmp_path / "pictures" / old).write_bytes(b"old")
-    text = write_panels([runs / "one"], tmp_path / "pictures", 9)
+    text = Gallery.read([runs / "one"], 9).page(tmp_path / "pictures")
     shown = re.findall(r"!\[(.*?)\]\((.*?)\)", text)
     assert sorted(path for _, path in shown) == [f"pictures/panel-{n:02}.webp" for n in range(1, len(shown) + 1)]
     assert all(alt for alt, _ in shown)
@@ -102,7 +102,7 @@ def test_a_page_and_its_pictures(runs, tmp_path):
 
 
 def test_two_runs_side_by_side(runs, tmp_path):
-    text = write_panels([runs / "one", runs / "other"], tmp_path / "pictures", 9)
+    text = Gallery.read([runs / "one", runs / "other"], 9).page(tmp_path / "pictures")
     assert "**one** (blue" in text and "**other** (vermilion" in text
     card = next(card for card in text.split("\n-   ") if "seven" in card)
     assert "**one** ✗" in card and "**other** ✓" in card and card.count("![") == 1
@@ -115,12 +115,12 @@ def test_two_runs_of_one_model_go_by_their_folders(runs, tmp_path):
         for file in ("run.json", "scores.json"):
             found = json.loads((runs / name / file).read_text())
             (tmp_path / name / file).write_text(json.dumps({**found, "model": "same"}))
-    text = write_panels([tmp_path / "one", tmp_path / "other"], tmp_path / "pictures", 3)
+    text = Gallery.read([tmp_path / "one", tmp_path / "other"], 3).page(tmp_path / "pictures")
     assert "**same, one**" in text and "**same, other**" in text
 
 
 def test_mistakes(runs, tmp_path):
     with pytest.raises(LionError, match="at most 4 runs"):
-        write_panels([runs / "one"] * 5, tmp_path / "pictures", 9)
+        Gallery.read([runs / "one"] * 5, 9)
     with pytest.raises(LionError, match=r"holds no run\.json"):
-        write_panels([tmp_path], tmp_path / "pictures", 9)
+        Gallery.read([tmp_path], 9)

@@ -1,4 +1,4 @@
-"""``lion gallery``: answers that ``lion eval`` kept, as a page of pictures."""
+"""``lion gallery``: answers that ``lion eval`` kept, as a page of pictures, or as one figure."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ from lion.cli.eval import MovedData
 from lion.cli.options import Debug
 from lion.cli.output import Meter, quiet_libraries
 from lion.errors import LionError
+from lion.figures import FORMATS, check_format, check_matplotlib
 
 
 def gallery(
@@ -17,7 +18,10 @@ def gallery(
         typer.Argument(metavar="RUN…", help="Folders that lion eval wrote, one for each model shown side by side."),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="PAGE", help="The page, in Markdown; its pictures go to a folder beside it.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="A page (.md), its pictures in a folder beside it; or one figure: .png, .svg, .pdf."
+        ),
     ] = Path("gallery.md"),
     count: Annotated[int, typer.Option(min=1, help="How many questions, of all sets together.")] = 50,
     data: MovedData = None,
@@ -27,16 +31,20 @@ def gallery(
 
     The true box is dashed, answered ones are solid. Of several models, questions that tell them apart come first.
     """
-    if out.suffix != ".md":
-        raise LionError(f"--out {out}: the page is written in Markdown; name it {out.with_suffix('.md')}")
+    suffix = out.suffix.lower()
+    page = suffix == ".md"
+    if not page:
+        check_format(out, f"--out {out}", (".md", *FORMATS))
+        check_matplotlib("a figure needs")
     with Meter("drawing"):
         quiet_libraries(debug)
         from lion.atomic import atomic_write
-        from lion.eval.panels import write_panels
+        from lion.eval.panels import Gallery
+        from lion.eval.panels_figure import draw
 
+        found = Gallery.read(folders, count, data)
         try:
-            text = write_panels(folders, out.with_suffix(""), count, data)
-            atomic_write(out, f"# Gallery\n\n{text}")
+            atomic_write(out, f"# Gallery\n\n{found.page(out.with_suffix(''))}" if page else draw(found, suffix[1:]))
         except OSError as error:
             raise LionError(f"cannot write {out}: {error.strerror or error}; choose another --out") from error
-    print(f"{out}, with pictures in {out.with_suffix('')}")
+    print(f"{out}, with pictures in {out.with_suffix('')}" if page else out)

@@ -4,9 +4,10 @@ import html
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image, ImageDraw
 
@@ -26,9 +27,11 @@ _SIDES = (256, 384)
 _LINE, _DASH = 3, 7
 """Pixels."""
 _KEY = (
-    "A dashed box is the true one, or the one asked about; a solid one is an answer. A number is "
-    "the IoU of a box, or the score of an answer that is right in part."
+    "A dashed box is the true one, or the one asked about; a solid one is an answer. A number is the IoU of a box, or "
+    "the score of an answer that is right in part."
 )
+_ALTERNATING = "from all sets in turn, as many right answers as wrong ones where there are"
+_TELLING = "from all sets in turn, first what one run gets right and another does not"
 _TITLES = {
     "caption": "Captions",
     "vqa": "Questions",
@@ -66,59 +69,91 @@ def choose(runs: Sequence[Sequence[SampleScore]], count: int) -> list[Panel]:
     return sorted(chosen, key=lambda panel: order[panel[0].group, panel[0].id])
 
 
-def write_panels(folders: Sequence[Path], pictures: Path, count: int, data: Path | None = None) -> str:
-    """Write the pictures, and return the page that stands beside their folder, as Markdown without a title.
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Questions with the answers of one run or several."""
 
-    Args:
-        folders: for each model a run, or a folder of runs.
-        pictures: where the pictures go; those of an earlier gallery are replaced.
-        count: questions, of all sets together.
-        data: where the datasets lie now, if they have moved.
+    names: Sequence[str]
+    """Of the runs: the model, with the folder where two are called the same."""
+    records: Sequence[Mapping[str, Any]]
+    """Of the runs, each one's first."""
+    samples: Sequence[Sequence[SampleScore]]
+    """All answers of each run."""
+    panels: Sequence[Panel]
+    """What is shown."""
 
-    Raises: LionError if a folder holds no run, one is not scored, or the runs have no question in common.
-    """
-    if len(folders) > len(NAMES):
-        raise LionError(f"a gallery shows at most {len(NAMES)} runs side by side; name fewer")
-    found = [[(one, Predictions(one).record()) for one in run_folders([folder])] for folder in folders]
-    names = [str(records[0][1]["model"]) for records in found]
-    if len(set(names)) < len(names):
-        names = [f"{name}, {folder.resolve().name}" for name, folder in zip(names, folders, strict=True)]
-    runs = [
-        [one for run, record in records for one in benchmark_of(record, data).sample_scores(Predictions(run).read)]
-        for records in found
-    ]
-    chosen = choose(runs, count)
-    for old in pictures.glob("panel-*.webp"):
-        old.unlink()
-    records = [record for some in found for _, record in some]
-    rule = "from all sets in turn, as many right answers as wrong ones where there are, and each picture once"
-    if len(names) > 1:
-        rule = "from all sets in turn, first what one run gets right and another does not, and each picture once"
-    blocks = [
-        f"{len(chosen)} questions: {rule}. {_KEY}",
-        *(
-            ["The pictures are drawn: nothing here says anything about photographs."]
-            if any(map(_is_drawn, records))
-            else []
-        ),
-    ]
-    blocks.append(
-        "\n".join(
-            _about(name, some[0][1], place, runs) for place, (name, some) in enumerate(zip(names, found, strict=True))
-        )
-    )
-    for number, panel in enumerate(chosen, start=1):
-        if number == 1 or panel[0].group != chosen[number - 2][0].group:
-            blocks += ["</div>"] * (number > 1) + [
-                _heading(panel[0].group, names, runs),
-                '<div class="grid cards" markdown>',
-            ]
-        file = pictures / f"panel-{number:02}.webp"
-        buffer = io.BytesIO()
-        drawn_boxes(panel).save(buffer, "WEBP", quality=85, method=6)
-        atomic_write(file, buffer.getvalue())
-        blocks.append(_card(panel, names, f"{pictures.name}/{file.name}"))
-    return "\n\n".join([*blocks, "</div>"]) + "\n"
+    @classmethod
+    def read(cls, folders: Sequence[Path], count: int, data: Path | None = None) -> Self:
+        """The gallery of some runs' answers.
+
+        Args:
+            folders: for each model a run, or a folder of runs.
+            count: questions, of all sets together.
+            data: where the datasets lie now, if they have moved.
+
+        Raises: LionError if a folder holds no run, one is not scored, or the runs have no question in common.
+        """
+        if len(folders) > len(NAMES):
+            raise LionError(f"a gallery shows at most {len(NAMES)} runs side by side; name fewer")
+        found = [[(one, Predictions(one).record()) for one in run_folders([folder])] for folder in folders]
+        names = [Path(records[0][1]["model"]).name for records in found]
+        if len(set(names)) < len(names):
+            names = [f"{name}, {folder.resolve().name}" for name, folder in zip(names, folders, strict=True)]
+        samples = [
+            [one for run, record in records for one in benchmark_of(record, data).sample_scores(Predictions(run).read)]
+            for records in found
+        ]
+        return cls(names, [records[0][1] for records in found], samples, choose(samples, count))
+
+    def page(self, pictures: Path) -> str:
+        """Write the pictures, in place of an earlier gallery's, and return the page that stands beside their folder.
+
+        It is Markdown without a title.
+        """
+        for old in pictures.glob("panel-*.webp"):
+            old.unlink()
+        chosen = _TELLING if len(self.names) > 1 else _ALTERNATING
+        blocks = [f"{len(self.panels)} questions: {chosen}, each picture once. {_KEY}"]
+        if any(record.get("drawn", record["benchmark"] == "world") for record in self.records):
+            blocks.append("The pictures are drawn: nothing here says anything about photographs.")
+        blocks.append("\n".join(map(self._about, range(len(self.names)))))
+        group = ""
+        for number, panel in enumerate(self.panels, start=1):
+            if panel[0].group != group:
+                blocks += ["</div>"] * bool(group)
+                group = panel[0].group
+                blocks += [self._heading(group), '<div class="grid cards" markdown>']
+            file, buffer = pictures / f"panel-{number:02}.webp", io.BytesIO()
+            drawn_boxes(panel).save(buffer, "WEBP", quality=85, method=6)
+            atomic_write(file, buffer.getvalue())
+            blocks.append(self._card(panel, f"{pictures.name}/{file.name}"))
+        return "\n\n".join([*blocks, "</div>"]) + "\n"
+
+    def answers(self, panel: Panel) -> list[tuple[str, str]]:
+        """What each run said, after its name, with a mark; last what is right, where not all said so."""
+        said = [(name, f"{verdict(one)} {one.generated}") for name, one in zip(self.names, panel, strict=True)]
+        wanted = any(one.generated != panel[0].reference for one in panel)
+        return said + [("right", panel[0].reference)] * wanted
+
+    def _about(self, place: int) -> str:
+        record = self.records[place]
+        colour = f"{NAMES[place]} boxes; " if any(one.predicted_box for one in self.samples[place]) else ""
+        made = f"{(record['commit'] or 'unknown')[:10]}, {record['hardware']}, {record['date'][:10]}"
+        return f"* **{_escaped(self.names[place])}** ({colour}{made})"
+
+    def _heading(self, group: str) -> str:
+        """The set, and how many of all its questions each run has answered rightly."""
+        told = []
+        for name, samples in zip(self.names, self.samples, strict=True):
+            verdicts = [_right(one) for one in samples if one.group == group]
+            told.append(f"{_escaped(name)} {sum(verdicts)} of {len(verdicts)} right")
+        return f"## {_TITLES.get(_set(group), _set(group))}\n\n{'; '.join(told)}."
+
+    def _card(self, panel: Panel, picture: str) -> str:
+        one = panel[0]
+        lines = [f"![{_set(one.group)}, {_escaped(one.id)}]({picture})", _escaped(one.prompt)]
+        lines += [f"**{_escaped(name)}** {_escaped(text)}" for name, text in self.answers(panel)]
+        return "-   " + "\n\n    ".join(lines)
 
 
 def drawn_boxes(panel: Panel) -> Image.Image:
@@ -174,47 +209,17 @@ def _agreed(kind: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
     return len(set(kind)) == 1 and len(kind) > 1, kind
 
 
-def _is_drawn(record: Mapping[str, Any]) -> bool:
-    return bool(record.get("drawn", record["benchmark"] == "world"))
-
-
-def _about(name: str, record: Mapping[str, Any], place: int, runs: Sequence[Sequence[SampleScore]]) -> str:
-    colour = f"{NAMES[place]} boxes; " if any(one.predicted_box for one in runs[place]) else ""
-    made = f"{(record['commit'] or 'unknown')[:10]}, {record['hardware']}, {record['date'][:10]}"
-    return f"* **{_escaped(name)}** ({colour}{made})"
-
-
-def _heading(group: str, names: Sequence[str], runs: Sequence[Sequence[SampleScore]]) -> str:
-    """The set, and how many of all its questions each run has answered rightly."""
-    told = []
-    for name, samples in zip(names, runs, strict=True):
-        verdicts = [_right(one) for one in samples if one.group == group]
-        told.append(f"{_escaped(name)} {sum(verdicts)} of {len(verdicts)} right")
-    return f"## {_TITLES.get(_set(group), _set(group))}\n\n{'; '.join(told)}."
-
-
-def _set(group: str) -> str:
-    """The name of a benchmark or, of the drawn world, of a set of its questions."""
-    return _escaped(group.rpartition(": ")[2])
-
-
-def _card(panel: Panel, names: Sequence[str], picture: str) -> str:
-    one = panel[0]
-    lines = [f"![{_set(one.group)}, {_escaped(one.id)}]({picture})", _escaped(one.prompt)]
-    lines += [
-        f"**{_escaped(name)}** {_verdict(of)} {_escaped(of.generated)}" for name, of in zip(names, panel, strict=True)
-    ]
-    if any(of.generated != one.reference for of in panel):
-        lines.append(f"**right** {_escaped(one.reference)}")
-    return "-   " + "\n\n    ".join(lines)
-
-
-def _verdict(sample: SampleScore) -> str:
+def verdict(sample: SampleScore) -> str:
     """A mark; with a number where an answer may be partly right: a box's IoU, a text's score."""
     mark = "✓" if _right(sample) else "✗"
     if sample.right_from < 1:
         return f"{mark} IoU {sample.score:.2f}:"
     return f"{mark} {sample.score:.2f}:" if 0 < sample.score < 1 else mark
+
+
+def _set(group: str) -> str:
+    """The name of a benchmark or, of the drawn world, of a set of its questions."""
+    return _escaped(group.rpartition(": ")[2])
 
 
 def _escaped(text: str) -> str:
