@@ -4,6 +4,7 @@ The colours are Okabe's and Ito's, which people with any colour vision tell apar
 that no figure says anything by colour alone.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def check_matplotlib(needs: str) -> None:
         raise LionError(f"{needs} matplotlib: pip install 'lion-vlm[plot]'")
 
 
-def check_format(path: str | Path, named: str) -> None:
-    """Raise LionError where no figure could be saved under that name; `named` is how the error calls it."""
-    if Path(path).suffix.lower() not in FORMATS:
-        raise LionError(f"{named}: the name must end in {', '.join(FORMATS)}")
+def check_format(path: str | Path, named: str, formats: Sequence[str] = FORMATS) -> None:
+    """Raise LionError where nothing could be saved under that name; `named` is how the error calls it."""
+    if Path(path).suffix.lower() not in formats:
+        raise LionError(f"{named}: the name must end in {', '.join(formats)}")

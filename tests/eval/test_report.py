@@ -17,7 +17,8 @@ from lion.eval.benchmark import SampleScore
 from lion.eval.document import Heading, Items, Table, html_body, markdown
 from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.eval.predictions import Predictions, run_folders
-from lion.eval.report import ScoreRow, _with_missing, score_rows, write_report
+from lion.eval.report import _with_missing, write_report
+from lion.eval.rows import ScoreRow, score_rows
 from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on
@@ -87,8 +88,12 @@ def report(runs, tmp_path_factory):
     return out, write_report([runs], out)
 
 
-def test_the_three_files(report):
+def test_the_files(report):
     out, written = report
+    assert {path.name for path in out.iterdir()} == {
+        "report.md", "report.json", "report.html", "radar.svg", "radar.png",
+    }  # fmt: skip
+    assert "3 of them run: knowing, LION-4B (paper)" in (out / "report.md").read_text()
     assert (out / "report.md").read_text() == markdown(written[0])
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(written[1]))
     page = Tags((out / "report.html").read_text())
@@ -131,9 +136,11 @@ def test_errors_can_be_looked_at(runs, report):
     (wrong,) = (error for error in errors if error["benchmark"] == "okvqa")
     assert wrong["said"] == "<b>nonsense</b> | \n" and wrong["worth"] == 0 and wrong["right"]
     page = Tags((out / "report.html").read_text())
-    assert len(page.pictures) == len(errors) and "<b>nonsense</b>" in page.text
+    radar, *pictures = page.pictures
+    assert radar.startswith("data:image/svg+xml;base64,") and len(pictures) == len(errors)
+    assert "<b>nonsense</b>" in page.text
     assert "truth" in page.text and all(one["worth"] < 0.5 for one in errors if one["benchmark"] == "refcocog-test")
-    for source in page.pictures:
+    for source in pictures:
         picture = Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,"))))
         assert min(picture.size) >= 64
 

@@ -28,6 +28,7 @@ from lion.cli.doctor import doctor
 from lion.cli.eval import evaluation
 from lion.cli.explain import explain
 from lion.cli.finetune import finetune
+from lion.cli.gallery import gallery
 from lion.cli.info import info
 from lion.cli.output import leave, say
 from lion.cli.serve import serve
@@ -91,6 +92,7 @@ EXAMPLES = {
     "world": ("scenes --size 20", "data --as refcoco --size 50 --split test"),
     "data": ("index DIR", "pack DIR OUT --shard-size 256", "check DIR", "check DIR --as refcoco --split val"),
     "info": ("", "path/to/model --json"),
+    "gallery": ("outputs/eval/world-test-lion-mini", "mine theirs --out beside.md --count 12"),
     "eval": ("world", "okvqa pope --data DIR --model MODEL", "mine.jsonl --model MODEL --against RUN"),
 }
 """What stands behind ``lion VERB`` in the examples of its help."""
@@ -102,7 +104,9 @@ def epilog(name: str) -> str | None:
     return "\n\n".join(["Examples:", *lines]) if lines else None
 
 
-for verb in (caption, ask, locate, describe, tag, chat, explain, finetune, serve, annotate, world, info, doctor, bench):
+for verb in (
+    caption, ask, locate, describe, tag, chat, explain, finetune, serve, annotate, world, gallery, info, doctor, bench,
+):  # fmt: skip
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
 app.command(cls=StudyCommand)(study)

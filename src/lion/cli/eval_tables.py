@@ -27,7 +27,8 @@ def print_world(folder: Path, record: Mapping[str, Any]) -> None:
 
 def print_paper(records: Sequence[Mapping[str, Any]]) -> None:
     """Scores of the paper's benchmarks, beside the paper's, and of own files."""
-    from lion.eval.report import DRAWN, row_notes, score_rows
+    from lion.eval.report import DRAWN
+    from lion.eval.rows import row_notes, score_rows
 
     rows = [row for record in records for row in score_rows(record)]
     known = list(dict.fromkeys(model for row in rows for model in row.paper if "zero-shot" not in model))
@@ -56,7 +57,7 @@ def print_document(document: Sequence[Block]) -> None:
     from rich.console import Console
     from rich.table import Table as Shown
 
-    from lion.eval.document import Heading, Items, Table
+    from lion.eval.document import Heading, Items, Picture, Table
 
     for block in document:
         match block:
@@ -71,6 +72,8 @@ def print_document(document: Sequence[Block]) -> None:
                 print(*(f"* {line}" for line in lines), sep="\n")
             case Heading(text):
                 print(f"\n{text}")
+            case Picture():  # named below the report
+                pass
             case str():
                 print(block)
 

@@ -1,5 +1,6 @@
-"""A report's headings, paragraphs, tables and lists, rendered as Markdown and as HTML."""
+"""A report's headings, paragraphs, tables, lists and figures, rendered as Markdown and as HTML."""
 
+import base64
 import html
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,7 +27,15 @@ class Items(NamedTuple):
     lines: Sequence[str]
 
 
-Block = Heading | Table | Items | str
+class Picture(NamedTuple):
+    """An SVG: a file beside the Markdown, a part of the HTML."""
+
+    alt: str
+    file: str
+    svg: bytes
+
+
+Block = Heading | Table | Items | Picture | str
 """A part of a document; a text is a paragraph."""
 
 
@@ -52,6 +61,9 @@ def markdown(document: Sequence[Block]) -> str:
                 blocks.append("\n".join(f"| {' | '.join(row)} |" for row in table))
             case Items(lines):
                 blocks.append("\n".join(f"* {line}" for line in lines))
+            case Picture(alt, file):
+                escaped = alt.replace("[", "\\[").replace("]", "\\]")
+                blocks.append(f"![{escaped}]({file})")
             case str():
                 blocks.append(block)
     return "\n\n".join(blocks) + "\n"
@@ -69,6 +81,9 @@ def html_body(document: Sequence[Block]) -> str:
                 blocks.append("\n".join(["<table>", *shown, "</table>"]))
             case Items(lines):
                 blocks.append("\n".join(["<ul>", *(f"<li>{html.escape(line)}</li>" for line in lines), "</ul>"]))
+            case Picture(alt, _, svg):
+                source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+                blocks.append(f'<img alt="{html.escape(alt)}" src="{source}" style="max-width: 100%">')
             case str():
                 blocks.append(f"<p>{html.escape(block)}</p>")
     return "\n".join(blocks)

@@ -1,10 +1,10 @@
 """The report of many runs in the paper's tables: the paper's number and ours, samples, setting and commit.
 
-Written as Markdown, as JSON, and as one HTML file with a gallery of the worst errors below the tables.
+Written as Markdown, as JSON, and as one HTML file with a gallery of the worst errors below the tables; with a radar.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,16 @@ from lion.eval.benchmarks.own import row_of
 from lion.eval.benchmarks.paper import MODELS, PAPER
 from lion.eval.comparison import compare_all
 from lion.eval.comparison import table as comparison_table
-from lion.eval.document import Block, Heading, Items, Table, grouped_notes, markdown
+from lion.eval.document import Block, Heading, Items, Table, markdown
 from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions, run_folders
+from lion.eval.radar import FILE, radar
+from lion.eval.rows import ScoreRow, row_notes, score_rows
 from lion.eval.runner import benchmark_of
 from lion.eval.world import report as world_report
 from lion.eval.world.benchmark import WorldBenchmark
-from lion.metrics.statistics import FEWEST
 from lion.pipeline import DecodingPreset
 
-NOT_RUN = "not run"
 DRAWN = "Drawn pictures: nothing marked (drawn) is comparable with a published number, and none stands beside it."
 _AVERAGED = "accuracy@0.5"
 _GO_ON = "answers without scores, of a run that was stopped or is going on; start the same lion eval again"
@@ -35,95 +35,14 @@ _PAIRED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One line of a table; all numbers times 100, ``value`` None if it was not run."""
-
-    table: str
-    benchmark: str
-    score: str
-    paper: Mapping[str, float]
-    """The paper's numbers by model."""
-    value: float | None = None
-    standard_error: float | None = None
-    """None for too few samples, too."""
-    samples: int | None = None
-    official: int | None = None
-    skipped: int = 0
-    model: str = ""
-    setting: str = ""
-    commit: str = ""
-    date: str = ""
-    hardware: str = ""
-    drawn: bool = False
-    note: str = ""
-    """Why the value or its standard error says nothing, if it does not."""
-
-    @property
-    def title(self) -> str:
-        """The benchmark, and whether its pictures are drawn."""
-        return titled(self.benchmark, self.drawn)
-
-    @property
-    def ours(self) -> str:
-        """Value and standard error."""
-        error = "" if self.standard_error is None else f" ± {self.standard_error:.2f}"
-        return NOT_RUN if self.value is None else f"{self.value:.2f}{error}"
-
-    @property
-    def count(self) -> str:
-        """Number of samples, of the official number."""
-        if self.samples is None:
-            return ""
-        skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return (f"{self.samples} of {self.official}" if self.official else str(self.samples)) + skipped
-
-    def paper_of(self, model: str) -> str:
-        """The paper's number of a model; empty without one."""
-        return f"{self.paper[model]:.2f}" if model in self.paper else ""
-
-
-def row_notes(rows: Sequence[ScoreRow]) -> list[str]:
-    """What the rows' notes say, with the names of their scores."""
-    return grouped_notes([(f"{row.title} {row.score}", row.note) for row in rows])
-
-
-def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
-    """The lines of a scored run of one of the paper's benchmarks or of an own file."""
-    paper, scores = row_of(record), record["scores"]
-    settings, drawn = record["settings"], record["drawn"]
-    way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
-    tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
-    return [
-        ScoreRow(
-            f"{paper.table}, drawn" if drawn else paper.table,
-            paper.name,
-            name,
-            {} if drawn else paper.paper.get(name, {}),
-            100 * scores[name]["value"],
-            100 * scores[name]["standard_error"] if scores[name]["n"] >= FEWEST else None,
-            scores[name]["n"],
-            record["official"] if scores[name]["n"] == record["samples"] else None,
-            len(record["skipped"]),
-            record["model"],
-            f"prompt {settings['prompt']}, {way}, {tags}",
-            (record["commit"] or "unknown")[:10],
-            record["date"][:10],
-            record["hardware"],
-            drawn,
-            scores[name].get("note", ""),
-        )
-        for name in paper.headline
-        if name in scores
-    ]
-
-
 def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -> tuple[list[Block], dict[str, Any]]:
     """Write report.md, report.json and report.html for these runs, and return the contents of the first two.
 
+    Where benchmarks of the paper were run, radar.svg and radar.png show ours beside the paper's numbers.
+
     Args:
         folders: of single runs, or folders of such.
-        out: where the three files go.
+        out: where the files go.
         data: where the datasets lie now, if they have moved.
 
     A run without scores, since it was stopped or goes on, is named as such.
@@ -146,6 +65,8 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         errors += [(str(record["model"]), sample) for sample in worst_errors(samples)]
     differences = compare_all(runs, data)
     document = _document(rows, worlds, papers)
+    shown, figure = radar(rows) or ([], {})
+    document[1:1] = shown
     if differences:
         document += [Heading("Differences"), Table(comparison_table(differences)), _PAIRED]
     if unscored:
@@ -157,6 +78,8 @@ def write_report(folders: Sequence[Path], out: Path, data: Path | None = None) -
         "runs": [{"folder": str(folder), **record} for folder, record in runs],
         "errors": [error_record(*error) for error in errors],
     }
+    for suffix, contents in figure.items():
+        atomic_write(out / f"{FILE}.{suffix}", contents)
     atomic_write(out / "report.md", markdown(document))
     atomic_write_json(out / "report.json", report)
     atomic_write(out / "report.html", html_page(document, errors))
