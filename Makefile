@@ -13,11 +13,11 @@ READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --no-compile -c constraints.txt
 
-.PHONY: help setup demo page test lint format docs clean
+.PHONY: help setup demo page notebooks test lint format docs clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with all that training and tests need, pinned in constraints.txt
 
@@ -45,6 +45,9 @@ $(SERVE): $(CORE)
 
 page: $(SERVE)  ## the page, at http://127.0.0.1:8000 until Ctrl-C
 	@$(BIN)/lion serve
+
+notebooks: $(READY)  ## run the notebooks, each in a clean kernel; outputs/notebooks/ has them with their pictures
+	$(BIN)/python -m tools.notebooks
 
 # A file's tests stay together, so that what they share is made once.
 test: lint  ## lint, types and all tests but the slow ones, as many at a time as there are processors (at most 4)

@@ -128,7 +128,7 @@ def test_seeds_that_one_arm_lacks_are_left_out_and_said(made_up, tmp_path):
     assert results.verdict(study.claims["better"]).startswith("not decided")
     page = write_page(results, tmp_path / "mine.md", "lion study mine")[0].read_text()
     assert "**Not complete:** 2 runs and 2 tests are missing" in page
-    assert verdicts(results)[1][-1].startswith("**not decided")
+    assert verdicts(results)[1][-1].startswith("not decided")
 
 
 def test_more_questions_ask_only_for_what_is_new(made_up):

@@ -121,8 +121,8 @@ def _tell(results: Results, page: Path, command: str, as_json_lines: bool) -> No
     if as_json_lines:
         print(json_module.dumps(as_json(results)))
     else:
-        tables = [Table(table(results)), Table(differences_table(results)), Table(verdicts(results))]
-        print_document([Heading(results.study.title, 1), *tables])
+        tables = [table(results), differences_table(results), verdicts(results)]
+        print_document([Heading(results.study.title, 1), *(Table(rows) for rows in tables if len(rows) > 1)])
     say("note", f"page, numbers and figures: {', '.join(map(str, written))}")
 
 

@@ -79,7 +79,7 @@ def verdicts(results: Results) -> list[list[str]]:
     rows = [["claim", "difference", "expected", "verdict"]]
     for claim in results.study.claims.values():
         expected = f"{claim.expect} 0"
-        rows.append([claim.says, f"{claim.score}: {_of(claim)}", expected, f"**{results.verdict(claim)}**"])
+        rows.append([claim.says, f"{claim.score}: {_of(claim)}", expected, results.verdict(claim)])
     return rows
 
 
@@ -93,7 +93,8 @@ def _blocks(results: Results, pictures: dict[str, str], command: str) -> Iterato
     yield study.question
     yield from _state(results)
     yield Heading("Verdicts")
-    yield Table(verdicts(results))
+    names, *rows = verdicts(results)
+    yield Table([names, *([*row, f"**{verdict}**"] for *row, verdict in rows)])
     yield RULE
     if study.limits:
         yield study.limits
