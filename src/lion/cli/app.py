@@ -105,7 +105,8 @@ def epilog(name: str) -> str | None:
 
 
 for verb in (
-    caption, ask, locate, describe, tag, chat, explain, finetune, serve, annotate, world, gallery, info, doctor, bench,
+    caption, ask, locate, describe, tag, chat, explain,
+    finetune, serve, annotate, world, gallery, info, doctor, bench,
 ):  # fmt: skip
     app.command(epilog=epilog(verb.__name__))(verb)
 app.command(cls=TrainCommand)(train)
