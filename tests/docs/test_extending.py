@@ -15,7 +15,8 @@ PATCHES = re.findall(r"^```diff\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COPIED = ("docs", "src/lion", "tests", "tools")
 LINKED = ("src/lion/bundled", "tests/golden")
 ALSO = ("tests/data/sources/test_docs.py", "tests/train/recipe/test_docs.py", "tests/train/recipe/test_reading.py")
-ALSO += ("tests/test_architecture.py",)
+_RULES = ("imports_point_left", "every_file_says_what_it_is_for", "files_and_functions_stay_readable")
+ALSO += tuple(f"tests/test_architecture.py::test_{rule}" for rule in _RULES)
 
 
 @pytest.fixture(scope="module")
