@@ -15,7 +15,7 @@ from tools.docs_commands import commands, routes, walk
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page.read_text() for page in (ROOT / "docs" / "reference" / "python").glob("*.md")}
-MODULES = [name for page in PAGES.values() for name in re.findall(r"^::: (\S+)$", page, re.MULTILINE)]
+MODULES = [name for page in PAGES.values() for name in re.findall(r"^::: (\S+)$(?!\n    )", page, re.MULTILINE)]
 TREE = griffe.load("lion", search_paths=[str(ROOT / "src")], resolve_aliases=True)
 RAISES = re.compile(r"\b[Rr]aises?\b")
 SHAPE = re.compile(r"\(([A-Z]|\d|heads)(, ([A-Z]|\d|heads))*,?\)|LionInputs")
@@ -30,6 +30,7 @@ def public(name):
     found = module(name)
     listed = map(str, found.exports) if found.exports else [n for n, o in found.members.items() if not o.is_alias]
     objects = [found[one] for one in listed if not one.startswith("_")]
+    objects = [one[one.name] if one.is_module else one for one in objects]  # a function in a module of its name
     return [one.final_target if one.is_alias else one for one in objects]
 
 
