@@ -4,6 +4,7 @@ Links in Markdown are relative and lead to files, so that they work where the re
 that leave docs/ lead to the page of such a file: one of `PAGES`, or its text below source/. The site so needs no other.
 """
 
+import json
 import os
 import posixpath
 import re
@@ -18,6 +19,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "examples/finetune_own/README.md": "examples/finetune_own.md",
+    "notebooks/README.md": "notebooks.md",
     "src/lion/bundled/lion-mini/README.md": "lion-mini.md",
 }
 """Where in the site a Markdown file of the repository is shown."""
@@ -77,11 +79,15 @@ def _source_page(path: str) -> str:
 
 
 def _source(path: str) -> str:
-    """A page of a file's text, or of a folder's files."""
+    """A page of a file's text, of a notebook's cells, or of a folder's files."""
     place = ROOT / path
     head = f"---\nsearch: {{exclude: true}}\nhide: [navigation, toc]\ntitle: {place.name}\n---\n# `{path}`\n\n"
     if place.is_dir():
         return head + "".join(f"* `{name}`\n" for name in sorted(os.listdir(place)) if not name.startswith(("_", ".")))
+    if place.suffix == ".ipynb":
+        cells = json.loads(place.read_text("utf-8"))["cells"]
+        texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
+        return head + "\n\n".join(f"``````python\n{text}\n``````" if code else text for text, code in texts)
     return f"{head}``````{LANGUAGES.get(place.suffix, 'text')}\n{place.read_text('utf-8')}\n``````\n"
 
 
