@@ -86,7 +86,9 @@ def _source(path: str) -> str:
         return head + "".join(f"* `{name}`\n" for name in sorted(os.listdir(place)) if not name.startswith(("_", ".")))
     if place.suffix == ".ipynb":
         cells = json.loads(place.read_text("utf-8"))["cells"]
-        texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
+        texts = [
+            ("".join(cell["source"]).replace("](../docs/", "](../../"), cell["cell_type"] == "code") for cell in cells
+        ]
         return head + "\n\n".join(f"``````python\n{text}\n``````" if code else text for text, code in texts)
     return f"{head}``````{LANGUAGES.get(place.suffix, 'text')}\n{place.read_text('utf-8')}\n``````\n"
 

@@ -24,7 +24,7 @@ PACKAGE = "lion-vlm"
 USED_BY = {
     "train": "lion train, lion finetune",
     "parquet": "Parquet in lion tag --out and --tags-from (.jsonl does without)",
-    "plot": "lion explain --save, lion bench --plot",
+    "plot": "lion explain --save, lion bench --plot, figures of lion eval report and lion gallery",
     "serve": "lion serve",
     "bulk": "Parquet and URLs in lion annotate",
     "quant": "frozen_weights int8 and nf4 in recipes",
