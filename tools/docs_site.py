@@ -69,9 +69,8 @@ def _target(where: str, link: str) -> str | None:
 
 
 def _in_docs(path: str) -> bool:
-    return path.startswith("docs/") and not path.endswith(
-        ".py"
-    )  # scripts there draw figures; mkdocs.yml leaves them out
+    """Whether mkdocs has it anyway: mkdocs.yml leaves out the scripts that draw the figures."""
+    return path.startswith("docs/") and not path.endswith(".py")
 
 
 def _source_page(path: str) -> str:

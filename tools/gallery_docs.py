@@ -10,7 +10,7 @@ from pathlib import Path
 from lion import LionPipeline
 from lion.atomic import atomic_write
 from lion.eval import Evaluation, WorldBenchmark
-from lion.eval.panels import Gallery
+from lion.eval.gallery import Gallery
 
 PAGE = Path(__file__).parents[1] / "docs" / "gallery.md"
 QUESTIONS, SHOWN = 200, 50

@@ -15,10 +15,10 @@ from lion.errors import LionError
 from lion.eval import PAPER, Evaluation, WorldBenchmark
 from lion.eval.benchmark import SampleScore
 from lion.eval.document import Heading, Items, Table, html_body, markdown
-from lion.eval.gallery import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.eval.predictions import Predictions, run_folders
 from lion.eval.report import _with_missing, write_report
 from lion.eval.rows import ScoreRow, score_rows
+from lion.eval.worst_errors import MAX_ERRORS, annotated, lowest, worst_errors
 from lion.prompts import Task
 from tests.eval import drawn, tiny_world
 from tests.eval.drawn import Knowing, on

@@ -39,8 +39,8 @@ def gallery(
     with Meter("drawing"):
         quiet_libraries(debug)
         from lion.atomic import atomic_write
-        from lion.eval.panels import Gallery
-        from lion.eval.panels_figure import draw
+        from lion.eval.gallery import Gallery
+        from lion.eval.gallery_figure import draw
 
         found = Gallery.read(folders, count, data)
         try:

@@ -16,13 +16,13 @@ from lion.eval.benchmarks.paper import MODELS, PAPER
 from lion.eval.comparison import compare_all
 from lion.eval.comparison import table as comparison_table
 from lion.eval.document import Block, Heading, Items, Table, markdown
-from lion.eval.gallery import error_record, html_page, worst_errors
 from lion.eval.predictions import Predictions, run_folders
 from lion.eval.radar import FILE, radar
 from lion.eval.rows import ScoreRow, row_notes, score_rows
 from lion.eval.runner import benchmark_of
 from lion.eval.world import report as world_report
 from lion.eval.world.benchmark import WorldBenchmark
+from lion.eval.worst_errors import error_record, html_page, worst_errors
 from lion.pipeline import DecodingPreset
 
 DRAWN = "Drawn pictures: nothing marked (drawn) is comparable with a published number, and none stands beside it."

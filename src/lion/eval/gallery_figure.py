@@ -5,7 +5,7 @@ import textwrap
 from typing import Any
 
 from lion.boxes import Box
-from lion.eval.panels import Gallery, Panel
+from lion.eval.gallery import Gallery, Panel
 from lion.figures import COLOURS, INK
 
 _ACROSS, _LETTERS = 3, 44

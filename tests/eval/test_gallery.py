@@ -12,7 +12,7 @@ from lion.boxes import Box, format_box
 from lion.errors import LionError
 from lion.eval import Evaluation, WorldBenchmark
 from lion.eval.benchmark import SampleScore
-from lion.eval.panels import Gallery, choose, drawn_boxes
+from lion.eval.gallery import Gallery, choose, drawn_boxes
 from lion.figures import COLOURS
 from lion.prompts import Task
 from tests.eval import tiny_world
