@@ -11,7 +11,8 @@ from lion.train.recipe.schema import RENAMED, RENAMED_VALUES
 from tests.train.recipe.base import BASE
 
 GOLDEN = json.loads((Path(__file__).parent / "fingerprints.json").read_text())
-"""Made at 87f6310, before settings were renamed. Those of the quick recipes go with the bundled model's record."""
+"""Made at 87f6310, before settings were renamed; `on_datasets` at 4c6c06c. Those of the quick recipes go with the bundled
+model's record."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,14 @@ def test_finished_runs_of_the_shipped_recipes_stay_theirs():
     names = [name for name in shipped() if name.startswith("mini")]
     recipes = [recipe for name in names for recipe in load_chain(name).recipes]
     assert {recipe.name: fingerprint(recipe) for recipe in recipes} == GOLDEN["shipped"]
+
+
+def test_neither_do_the_recipes_on_datasets_change(monkeypatch):
+    """Without the record of the bundled lion-mini, which the next one's will replace."""
+    monkeypatch.setattr("lion.train.recipe.fingerprint.read_record", lambda folder: None)
+    names = [name for name in shipped() if not name.startswith("mini")]
+    recipes = [recipe for name in names for recipe in load_chain(name).recipes]
+    assert {recipe.name: fingerprint(recipe) for recipe in recipes} == GOLDEN["on_datasets"]
 
 
 def renamed(fields):
