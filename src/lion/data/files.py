@@ -121,5 +121,7 @@ def _tried(path: str, call: Callable[[], Any]) -> Any:
         raise LionError(f"{path}: {first_line(error)}") from error
     except OSError as error:
         raise LionError(f"{path}: {error.strerror or first_line(error)}; check the path") from error
-    except ValueError as error:  # a kind of URL that fsspec does not know, a path with a zero byte
+    except Exception as error:  # of any type behind a URL, as the package that reads it has it; a path with a zero byte
+        if not is_url(path) and not isinstance(error, ValueError):
+            raise
         raise LionError(f"{path}: {first_line(error)}") from error

@@ -11,8 +11,8 @@ from lion.train.recipe.schema import RENAMED, RENAMED_VALUES
 from tests.train.recipe.base import BASE
 
 GOLDEN = json.loads((Path(__file__).parent / "fingerprints.json").read_text())
-"""Made at 87f6310, before settings were renamed; `on_datasets` at 4c6c06c. Those of the quick recipes go with the bundled
-model's record."""
+"""Made at 87f6310, before settings were renamed; `on_datasets` at 4c6c06c. Those of the quick recipes go with the
+bundled model's record."""
 
 
 @pytest.fixture(autouse=True)
