@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from lion.boxes import Box
+from lion.engine.decode import Lane
 from lion.errors import LionError
 from lion.pipeline import (
     BatchDecoder,
@@ -190,6 +191,33 @@ def test_long_candidates_are_not_shortened(pipeline, picture):
     finally:
         pipeline.processor.max_answer_tokens = kept
     assert order[0].nll != order[1].nll and all(one.tokens > 8 for one in order)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_beams": 2}, {"num_beams": 1}, {"num_beams": 1, "temperature": 1.0}, {"box_only": True}]
+)
+def test_scores_that_are_no_numbers_are_an_error_of_that_request_alone(pipeline, picture, monkeypatch, settings):
+    """As in float16, whose range the language model leaves."""
+    step = Lane.step
+
+    def overflowing(self, tokens, parents):
+        both, logits = len(self) == 2, step(self, tokens, parents).clone()
+        logits[: self.rows] += torch.nan if both else 0  # of the first prompt, as long as it is there
+        return logits
+
+    monkeypatch.setattr(Lane, "step", overflowing)
+    preset = replace(DecodingPreset(max_new_tokens=8), **settings)
+    asked = [Request(picture, Verb.LOCATE, text, decoding=preset) for text in ("a", "b")]
+    first, second = pipeline.answer(asked, on_error="row")
+    assert first.failed and first.reason.startswith("the model's scores are NaN; load it in float32")
+    assert not second.failed
+
+
+def test_what_rank_does_not_read_is_refused_with_the_way_there_is(pipeline, picture):
+    with pytest.raises(LionError, match=r"a request's: answer\(\[Request"):
+        pipeline.rank(picture, "what is it?", ["a", "b"], adapters="shop")
+    with pytest.raises(LionError, match="candidates are ranked and nothing is decoded"):
+        pipeline.rank(picture, "what is it?", ["a", "b"], num_beams=1)
 
 
 def test_an_empty_question_is_an_error(pipeline, picture):

@@ -53,6 +53,7 @@ Images = Picture | Pictures
 Answers = list[Answer]
 Rounds = Iterable[Round]
 Texts = str | Iterable[str]
+Ranked = tuple[Candidate, ...]
 
 
 class LionPipeline(Switchable):
@@ -338,28 +339,25 @@ class LionPipeline(Switchable):
         return self._each(Verb.TAG, image, None, {})
 
     @overload
-    def rank(
-        self, image: Picture, question: str, candidates: Iterable[str], *, tags: Tags = None
-    ) -> tuple[Candidate, ...]: ...
+    def rank(self, image: Picture, question: str, candidates: Iterable[str], *, tags: Tags = None) -> Ranked: ...
     @overload
     def rank(
         self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
-    ) -> list[tuple[Candidate, ...]]: ...
+    ) -> list[Ranked]: ...
     def rank(
-        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
-    ) -> tuple[Candidate, ...] | list[tuple[Candidate, ...]]:
+        self, image: Images, question: Texts, candidates: Iterable[Texts], *, tags: Tags = None, **no: Unpack[Settings]
+    ) -> Ranked | list[Ranked]:
         """Sort given answers to a question by their likelihood, likeliest first; picture and question are encoded once.
 
         The question is worded as for :meth:`ask`; for other tasks and wordings see :attr:`Request.candidates`. With
         several pictures or questions, ``candidates`` is one list for all or holds one list each.
 
-        Raises: LionError as :meth:`ask`, and if there are no candidates or one is empty.
+        Raises: LionError as :meth:`ask`, if there are no candidates or one is empty, and for settings of decoding.
         """
         given = texts(candidates)
         lists = isinstance(given, list) and any(listed(one) is not None for one in given)
-        answers = self._each(
-            Verb.ASK, image, tags, {}, text=question, candidates=given if lists else One(() if given is None else given)
-        )
+        rows = given if lists else One(() if given is None else given)
+        answers = self._each(Verb.ASK, image, tags, no, text=question, candidates=rows)
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
 
     def explain(

@@ -34,6 +34,9 @@ NOT_THERE = "not there"
 """The reason of an answer without a box, where the model says that the phrase names nothing in the picture."""
 
 
+_NAN = "the model's {} NaN; load it in float32 (dtype=torch.float32), or get its weights again"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One of the answers to rank, with its likelihood under the model."""
@@ -201,7 +204,12 @@ def read(
     stop: Sequence[str] = (),
 ) -> Answer:
     """The answer in generated tokens, up to the first text of ``stop``; ``model`` is its name. A box that cannot be
-    read is reported, never invented."""
+    read is reported, never invented.
+
+    Raises: LionError where the model's scores are no numbers.
+    """
+    if any(map(math.isnan, output.logprobs)):
+        raise LionError(_NAN.format("scores are"))
     text = str(tokenizer.decode(output.ids, skip_special_tokens=True))
     for end in stop:
         text = text.split(end)[0]
@@ -303,7 +311,7 @@ def ranked(texts: Sequence[str], ids: Sequence[Sequence[int]], nlls: Sequence[fl
     Raises: LionError for a negative log-likelihood that is NaN, which has no place in an order.
     """
     if any(map(math.isnan, nlls)):
-        raise LionError("the model's loss of a candidate is NaN; load it in float32 (dtype=torch.float32)")
+        raise LionError(_NAN.format("loss of a candidate is"))
     given = [
         Candidate(text, nll, len(row), index)
         for index, (text, row, nll) in enumerate(zip(texts, ids, nlls, strict=True))

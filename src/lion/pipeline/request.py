@@ -110,9 +110,10 @@ class DecodingPreset:
     def __post_init__(self) -> None:
         for name, least in (("num_beams", 1), ("max_new_tokens", 1), ("answers", 1), ("top_logprobs", 0)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
-        if not all(isinstance(text, str) and text for text in self.stop):
+        stop = [self.stop] if isinstance(self.stop, str) else listed(self.stop)
+        if stop is None or not all(isinstance(text, str) and text for text in stop):
             raise LionError(f"stop={shown(self.stop)} must be texts, none of them empty")
+        object.__setattr__(self, "stop", tuple(stop))
         object.__setattr__(self, "seed", whole_number("seed", self.seed, -(2**64)))
         if not isinstance(self.box_only, bool):
             raise LionError(f"box_only={self.box_only!r} must be True or False")
