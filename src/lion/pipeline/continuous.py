@@ -1,10 +1,11 @@
 """Continuous batching: requests are answered together, and join and leave while others are decoded.
 
-This is the one path of all requests. ``LionPipeline.answer`` follows it until its last request is answered, ``stream``
+This is the one path of all requests. :func:`answer_each` follows it until the last request is answered, :func:`stream`
 looks at it between two tokens, and a server never stops.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from threading import RLock
@@ -19,7 +20,7 @@ from lion.pipeline.adapters import Variant
 from lion.pipeline.answering import Batch, OnError, Submitted
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import EvidenceCache
-from lion.pipeline.read import Answer, read
+from lion.pipeline.read import Answer, Writer, read
 from lion.pipeline.request import DecodingPreset, Request
 from lion.prompts import Task
 from lion.tagging import Tagger
@@ -173,3 +174,44 @@ class ContinuousBatch:
         queries = 0 if config.visual_inputs == "aggregator" else config.num_query_tokens
         patches = 0 if config.visual_inputs == "qformer" or vision is None else vision.last_BPV.shape[1]
         return queries + patches + int(submitted.prompt.inputs["attention_mask"].sum())
+
+
+def answer_each(parts: Parts, requests: Iterable[Request], on_error: OnError) -> Iterator[Answer]:
+    """Each request's answer in its turn; see :meth:`LionPipeline.answer_each`."""
+    waiting, batch = iter(requests), ContinuousBatch(parts, on_error)
+    tickets: deque[int] = deque()
+    results: dict[int, Result] = {}
+    try:
+        while True:
+            if batch.hungry and len(tickets) <= 2 * parts.batch_size:
+                tickets.extend(map(batch.submit, islice(waiting, parts.batch_size)))
+            if not tickets:
+                return
+            results |= batch.step()
+            while tickets and tickets[0] in results:
+                yield results.pop(tickets.popleft()).answers[0]
+    finally:
+        batch.cancel()
+
+
+def stream(parts: Parts, request: Request) -> Generator[str, None, Answer]:
+    """One request's answer in pieces of text; see :meth:`LionPipeline.stream`."""
+    stop: tuple[str, ...] = ()
+    if request.verb.task and request.candidates is None:
+        decoding = replace(request.decoding or parts.decoding[request.verb.task], num_beams=1)
+        request, stop = replace(request, decoding=decoding), decoding.stop
+    batch = ContinuousBatch(parts, "raise")
+    ticket = batch.submit(request)
+    writer = Writer(parts.processor.tokenizer, stop)
+    try:
+        while batch:
+            results = batch.step()
+            for output in batch.partial(ticket):
+                if piece := writer.add(output.ids):
+                    yield piece
+    finally:
+        batch.cancel()
+    (answer,) = results[ticket].answers
+    if piece := writer.end(answer.text):
+        yield piece
+    return answer
