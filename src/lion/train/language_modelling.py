@@ -57,8 +57,9 @@ from lion.train.validation import Validator
 class AuxiliaryLoss(Protocol):
     """A loss beside the language-model loss; constructed with the processor."""
 
-    targets: Sequence[str]
-    """Names of the tensors that it adds to a batch."""
+    @property
+    def targets(self) -> Sequence[str]:
+        """Names of the tensors that it adds to a batch."""
 
     def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Those tensors for samples of these metas."""
