@@ -20,7 +20,7 @@ from lion.pipeline.adapters import Variant
 from lion.pipeline.answering import Batch, OnError, Submitted
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import EvidenceCache
-from lion.pipeline.read import Answer, Writer, read
+from lion.pipeline.read import Answer, Detokenizer, read
 from lion.pipeline.request import DecodingPreset, Request
 from lion.prompts import Task
 from lion.tagging import Tagger
@@ -77,7 +77,7 @@ class ContinuousBatch:
         return bool(self._waiting or self._decoded)
 
     @property
-    def hungry(self) -> bool:
+    def has_room(self) -> bool:
         """Whether the next step could admit more than what waits."""
         return not self._waiting and len(self._decoded) <= self.parts.batch_size
 
@@ -143,14 +143,14 @@ class ContinuousBatch:
                 positions = parts.model.config.qformer_config.max_position_embeddings
                 batch.prepare(parts.processor, positions)
                 batch.encode(variant.seeing, parts.processor, parts.batch_size)
-                batch.weigh(parts.decoder, parts.processor, positions)
+                batch.check_presence(parts.decoder, parts.processor, positions)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:
                 variant.cache.trim(batch.looks)
         by_row = dict(zip(map(id, batch.rows), tickets, strict=True))
         self._decoded |= {by_row[id(one.row)]: one for one in submitted}
-        return {by_row[id(row)]: Result((row.answer.told(parts.about),)) for row in batch.rows if row.answer}
+        return {by_row[id(row)]: Result((row.answer.with_about(parts.about),)) for row in batch.rows if row.answer}
 
     def _result(self, submitted: Submitted) -> Result | None:
         """The answers to a request whose decoding has ended."""
@@ -160,9 +160,11 @@ class ContinuousBatch:
             if outputs is None:
                 return None
             tokenizer, about = self.parts.processor.tokenizer, self.parts.about
-            answers = (read(prompt, look, output, tokenizer, row.model, preset.stop).told(about) for output in outputs)
-            asked = preset.top_logprobs  # a box's score may have needed more
-            tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
+            answers = (
+                read(prompt, look, output, tokenizer, row.model, preset.stop).with_about(about) for output in outputs
+            )
+            wanted = preset.top_logprobs  # a box's score may have needed more
+            tops = ([row[:wanted] for row in output.top] if wanted else [] for output in outputs)
             trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))
             return Result(tuple(answers), tuple(trimmed), self._length(submitted))
         assert row.answer is not None
@@ -183,7 +185,7 @@ def answer_each(parts: Parts, requests: Iterable[Request], on_error: OnError) ->
     results: dict[int, Result] = {}
     try:
         while True:
-            if batch.hungry and len(tickets) <= 2 * parts.batch_size:
+            if batch.has_room and len(tickets) <= 2 * parts.batch_size:
                 tickets.extend(map(batch.submit, islice(waiting, parts.batch_size)))
             if not tickets:
                 return
@@ -202,16 +204,16 @@ def stream(parts: Parts, request: Request) -> Generator[str, None, Answer]:
         request, stop = replace(request, decoding=decoding), decoding.stop
     batch = ContinuousBatch(parts, "raise")
     ticket = batch.submit(request)
-    writer = Writer(parts.processor.tokenizer, stop)
+    detokenizer = Detokenizer(parts.processor.tokenizer, stop)
     try:
         while batch:
             results = batch.step()
             for output in batch.partial(ticket):
-                if piece := writer.add(output.ids):
+                if piece := detokenizer.add(output.ids):
                     yield piece
     finally:
         batch.cancel()
     (answer,) = results[ticket].answers
-    if piece := writer.end(answer.text):
+    if piece := detokenizer.end(answer.text):
         yield piece
     return answer
