@@ -247,6 +247,19 @@ def test_a_stream_of_one_box_is_that_box(pipeline, picture):
     assert "".join(pipeline.stream(request)) == whole.text and whole.ok
 
 
+def test_a_stream_holds_nothing_of_a_text_that_ends_it(pipeline, picture):
+    """A stop of several words is known as one only when its last word is there."""
+    settings = {"num_beams": 1, "max_new_tokens": 12}
+    request = Request(picture, Verb.CAPTION, decoding=DecodingPreset(**settings))
+    whole = pipeline.answer([request])[0].text
+    places = [place for place, character in enumerate(whole) if character == " "]
+    assert places
+    for place in places:
+        stop = whole[max(place - 2, 0) : place + 2]
+        ended = replace(request, decoding=DecodingPreset(**settings, stop=(stop,)))
+        assert "".join(pipeline.stream(ended)) == pipeline.answer([ended])[0].text, stop
+
+
 def test_other_calls_are_answered_while_a_stream_is_read_and_one_may_be_left(pipeline, picture):
     settings = {"num_beams": 1, "max_new_tokens": 12}
     request = Request(picture, Verb.ASK, "what is it?", decoding=DecodingPreset(**settings))

@@ -121,7 +121,7 @@ class Answer:
         """The note on this answer, without what holds for all answers of the model."""
         return (self.note or "").removesuffix(self.about or "").removesuffix("; ") or None
 
-    def told(self, about: str | None) -> Self:
+    def with_about(self, about: str | None) -> Self:
         """With what holds for all answers of the model at the end of its note; a failed request got no answer."""
         if about is None or self.failed:
             return self
@@ -279,7 +279,7 @@ def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple
     )
 
 
-class Writer:
+class Detokenizer:
     """The text of an answer as its tokens come, a word at a time; joined, the pieces are the text of :func:`read`.
 
     Held back are a word that may go on, and what may turn out to be the beginning of a text that ends the answer.
