@@ -188,10 +188,8 @@ def answer_pictures(
                     codes[-1] = max(codes[-1], _report_all(answers, options, len(pictures) > 1, writes, saved))
                 meter.advance()
     except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost
-        message = (
-            f"stopped after {len(codes)} of {len(pictures)} pictures" if len(pictures) > 1 or export else "stopped"
-        )
-        message += _export_rest(exported, export) if export else ""
+        progress = f" after {len(codes)} of {len(pictures)} pictures" if len(pictures) > 1 or export else ""
+        message = f"stopped{progress}{_export_rest(exported, export) if export else ''}"
         if isinstance(stop, KeyboardInterrupt):
             raise KeyboardInterrupt(message) from stop
         if exported:
