@@ -1,4 +1,5 @@
-"""Adapters by name: what several fine-tunings trained, on one model in memory, chosen by each request.
+"""The parts of a pipeline, and adapters by name: what several fine-tunings trained, on one model in memory, chosen by
+each request.
 
 Requests of a batch that take different adapters go apart as far as these change what a picture looks like, and share
 the steps of the language model.
@@ -6,18 +7,23 @@ the steps of the language model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from lion.checkpoints.adapters import Adapters
+from lion.checkpoints.finding import about
 from lion.engine.look import Seeing, seeing_of
 from lion.errors import LionError
-from lion.model import LionForConditionalGeneration
+from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.nn.inference import Read
 from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache
+from lion.pipeline.request import DecodingPreset
+from lion.prompts import Task
+from lion.tagging import Tagger
 
 SEEN_BY = frozenset({"vision_aggregator", "mlp"})
 """Components that shape the visual features of a picture."""
@@ -34,14 +40,18 @@ class Variant:
     cache: EvidenceCache
 
 
-class Switchable:
-    """A pipeline whose requests choose adapters by name."""
+class Parts:
+    """What of a :class:`~lion.pipeline.LionPipeline`, which describes them, takes requests along their path."""
 
     name: str
+    batch_size: int
+    decoding: Mapping[Task, DecodingPreset]
+    decoder: Decoder
     model: LionForConditionalGeneration
     seeing: Read[Seeing]
+    processor: LionProcessor
+    tagger: Tagger | None
     cache: EvidenceCache
-    decoder: Decoder
     lock: RLock
     _variants: dict[str, Variant]
 
@@ -50,6 +60,11 @@ class Switchable:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, lock=RLock())
+
+    @property
+    def about(self) -> str | None:
+        """What whoever asks the model about a picture should know; None if nothing."""
+        return about(self.name, self.model.config.domain)
 
     @property
     def adapters(self) -> tuple[str, ...]:

@@ -5,25 +5,16 @@ looks at it between two tokens, and a server never stops.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from threading import RLock
-from typing import Protocol
 
 from lion.engine import Output
-from lion.engine.look import Seeing
 from lion.errors import LionError
-from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.nn.inference import Read
-from lion.pipeline.adapters import Variant
+from lion.pipeline.adapters import Parts
 from lion.pipeline.answering import Batch, OnError, Submitted
-from lion.pipeline.decode import Decoder
-from lion.pipeline.evidence import EvidenceCache
 from lion.pipeline.read import Answer, Detokenizer, read
-from lion.pipeline.request import DecodingPreset, Request
-from lion.prompts import Task
-from lion.tagging import Tagger
+from lion.pipeline.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +27,6 @@ class Result:
     """The tokens of each answer; none for tags, ranked candidates and failed requests."""
     prompt_tokens: int = 0
     """What the language model read, visual tokens included."""
-
-
-class Parts(Protocol):
-    """What of a pipeline takes requests along their path."""
-
-    name: str
-    batch_size: int
-    decoding: Mapping[Task, DecodingPreset]
-    decoder: Decoder
-    model: LionForConditionalGeneration
-    seeing: Read[Seeing]
-    processor: LionProcessor
-    tagger: Tagger | None
-    cache: EvidenceCache
-    lock: RLock
-
-    @property
-    def about(self) -> str | None:
-        """What holds for all answers of the model."""
-
-    def variant(self, name: str | None) -> Variant: ...
 
 
 class ContinuousBatch:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
 from lion.model.mixture_of_adapters import TaskLevel
-from lion.pipeline.continuous import Parts
+from lion.pipeline.adapters import Parts
 from lion.pipeline.explanation import AttentionMap, Explanation, Gates
 from lion.pipeline.prepare import prepare
 from lion.pipeline.read import Answer

@@ -17,12 +17,11 @@ from typing import Any, NoReturn, Self, Unpack, get_args, overload
 import torch
 
 from lion.boxes import Box
-from lion.checkpoints.finding import about
 from lion.checkpoints.loading import load
 from lion.engine.look import seeing_of
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
-from lion.pipeline.adapters import Switchable
+from lion.pipeline.adapters import Parts
 from lion.pipeline.answering import OnError
 from lion.pipeline.continuous import answer_each, stream
 from lion.pipeline.decode import Decoder, EngineDecoder
@@ -54,7 +53,7 @@ Texts = str | Iterable[str]
 Ranked = tuple[Candidate, ...]
 
 
-class LionPipeline(Switchable):
+class LionPipeline(Parts):
     """A model, its processor and a tagger behind caption, ask, chat, locate, describe_region, tags and rank.
 
     Each takes a picture (:class:`Look`, path, file bytes or PIL image) or several, answered in batches. Several
@@ -131,11 +130,6 @@ class LionPipeline(Switchable):
         return cls(
             loaded.model, loaded.processor, loaded.tagger, name=loaded.name, batch_size=batch_size, decoding=decoding
         )
-
-    @property
-    def about(self) -> str | None:
-        """What whoever asks the model about a picture should know; None if nothing."""
-        return about(self.name, self.model.config.domain)
 
     def __repr__(self) -> str:
         return f"LionPipeline({self.name}, {self.model.dtype} on {self.model.device})"
