@@ -40,7 +40,7 @@ class Knowing(LionPipeline):
     def __init__(self, parts, benchmark: DatasetBenchmark, spoil=lambda record, text: text, **settings):
         super().__init__(*parts, **{"name": "knowing", "batch_size": 4, **settings})
         self.asked, self._truth = [], {}
-        reg = benchmark.paper.task == Task.REG
+        reg = benchmark.row.task == Task.REG
         for record in benchmark.selection.records:
             request = benchmark._request(record, self.processor.box_decimals, 512)
             text = record.expression if reg else truth(record)

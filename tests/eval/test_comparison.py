@@ -27,9 +27,7 @@ def answer(parts, data, name, folder, wrong=(), limit=N, **settings):
     def spoil(record, text):
         if places[record.id] not in wrong:
             return text
-        return (
-            record.choices[record.correct - 1] if record.choices and benchmark.paper.candidates else "[0,0,0.01,0.01]"
-        )
+        return record.choices[record.correct - 1] if record.choices and benchmark.row.candidates else "[0,0,0.01,0.01]"
 
     run = Evaluation(Knowing(parts, benchmark, spoil, name=folder.name), benchmark, folder)
     run.predict()

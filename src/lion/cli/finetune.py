@@ -211,7 +211,7 @@ def _score(run: _Run, when: str, adapters: Path | None) -> list[tuple[DatasetBen
     for benchmark in DatasetBenchmark.of_file(run.place.held_out):
         folder = run.place.folder / "scores" / when / benchmark.label
         evaluation = Evaluation(pipeline, benchmark, folder)
-        with Meter(f"scores {when}: {benchmark.paper.task}", evaluation.pending) as meter:
+        with Meter(f"scores {when}: {benchmark.row.task}", evaluation.pending) as meter:
             evaluation.predict(meter.advance)
         evaluation.finish()
         done.append((benchmark, folder))
@@ -231,7 +231,7 @@ def _report(
         old, new = (Predictions(folder).record()["scores"] for folder in (first, then))
         for one in compare(then, first):
             pair = {"before": old[one.score], "after": new[one.score]}
-            rows.append({"task": str(benchmark.paper.task), "score": one.score, **pair, "difference": one.shown})
+            rows.append({"task": str(benchmark.row.task), "score": one.score, **pair, "difference": one.shown})
     size, examples = adapters.stat().st_size, list(_examples(before, after))
     return {"adapters": str(adapters), "bytes": size, "scores": rows, "examples": examples, "commit": commit()}
 

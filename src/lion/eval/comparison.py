@@ -56,7 +56,7 @@ def compare(folder: str | Path, against: str | Path, data: Path | None = None) -
     benchmark = DatasetBenchmark.of({**run, "limit": None}, data)
     scored, others, places = benchmark.paired(one.read, other.read)
     found = []
-    for name in benchmark.paper.headline:
+    for name in benchmark.row.headline:
         if name not in scored.scores or name not in others.scores:
             continue
         value, before = 100 * scored.scores[name].value, 100 * others.scores[name].value

@@ -67,16 +67,16 @@ def row_notes(rows: Sequence[ScoreRow]) -> list[str]:
 
 def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
     """The lines of a scored run of one of the paper's benchmarks or of an own file."""
-    paper, scores = row_of(record), record["scores"]
+    row, scores = row_of(record), record["scores"]
     settings, drawn = record["settings"], record["drawn"]
     way = "ranked" if settings["mode"] == "rank" else f"decoding {settings['decoding']}"
     tags = "with tags" if settings["tags"] and record["tagger"] else "without tags"
     return [
         ScoreRow(
-            f"{paper.table}, drawn" if drawn else paper.table,
-            paper.name,
+            f"{row.table}, drawn" if drawn else row.table,
+            row.name,
             name,
-            {} if drawn else paper.paper.get(name, {}),
+            {} if drawn else row.paper.get(name, {}),
             100 * scores[name]["value"],
             100 * scores[name]["standard_error"] if scores[name]["n"] >= FEWEST else None,
             scores[name]["n"],
@@ -90,6 +90,6 @@ def score_rows(record: Mapping[str, Any]) -> list[ScoreRow]:
             drawn,
             scores[name].get("note", ""),
         )
-        for name in paper.headline
+        for name in row.headline
         if name in scores
     ]

@@ -202,7 +202,7 @@ def test_a_region_is_described_once(data):
     assert len(refs) == len(set(refs)) and benchmark.official == 5_023
     first, second = benchmark.selection.records[:2]
     again = [replace(first, id=name, expression=name) for name in ("a", "b")]
-    assert benchmark.paper.choose([first, again[0], second, again[1]]) == [first, second]
+    assert benchmark.row.choose([first, again[0], second, again[1]]) == [first, second]
 
 
 def test_requests_carry_decoding_and_prompt_limit(parts, data):

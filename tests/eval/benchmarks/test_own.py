@@ -64,7 +64,7 @@ def test_what_the_model_is_asked(file):
     for benchmark in DatasetBenchmark.of_file(file):
         request = benchmark._request(benchmark.selection.records[0], 2, 512)
         words = request.instruction
-        asked[benchmark.paper.task] = words(request.history) if callable(words) else words
+        asked[benchmark.row.task] = words(request.history) if callable(words) else words
     assert asked == {
         Task.CAPTION: "Please describe the image using a single short sentence.",
         Task.VQA: "Based on the image, respond to this question with a short answer: what is it?",

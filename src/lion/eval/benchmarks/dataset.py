@@ -57,18 +57,18 @@ def titled(name: str, drawn: bool) -> str:
     return f"{name} (drawn)" if drawn else name
 
 
-def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: bool) -> Selection:
+def select(row: PaperBenchmark, folder: Path, limit: int | None, skip_bad: bool) -> Selection:
     """The first `limit` samples of a benchmark's dataset, in `folder`; bad ones are left out if they may be skipped.
 
     Raises: LionError for missing files; else, for a bad record, or a sample that lacks one, such as a rotation.
     """
     try:
-        dataset = paper.read(folder, skip_bad=skip_bad)
+        dataset = row.read(folder, skip_bad=skip_bad)
     except BadRecord as error:
         raise BadRecord(error.problem, _SKIP) from error
-    chosen = paper.choose(dataset.records)
-    sizes = {paper.sample(record): paper.size(record) for record in chosen}
-    found = Counter(map(paper.sample, chosen))
+    chosen = row.choose(dataset.records)
+    sizes = {row.sample(record): row.size(record) for record in chosen}
+    found = Counter(map(row.sample, chosen))
     incomplete = {
         sample: f"only {found[sample]} of its {size} records are there"
         for sample, size in sizes.items()
@@ -76,18 +76,18 @@ def select(paper: PaperBenchmark, folder: Path, limit: int | None, skip_bad: boo
     }
     if incomplete and not skip_bad:
         sample, reason = next(iter(incomplete.items()))
-        raise BadRecord(f"{paper.name} {sample}: {reason}", _SKIP)
+        raise BadRecord(f"{row.name} {sample}: {reason}", _SKIP)
     samples = [sample for sample in sizes if sample not in incomplete][:limit]
     selected = set(samples)
     records, unfit = [], {}
-    for record in (record for record in chosen if paper.sample(record) in selected):
+    for record in (record for record in chosen if row.sample(record) in selected):
         try:
             records.append(as_shown(record))
         except LionError as error:
             if not skip_bad:
-                raise BadRecord(f"{paper.name} record {record.id}: {error}", _SKIP) from error
-            unfit[paper.sample(record)] = str(error)
-    records = [record for record in records if paper.sample(record) not in unfit]
+                raise BadRecord(f"{row.name} record {record.id}: {error}", _SKIP) from error
+            unfit[row.sample(record)] = str(error)
+    records = [record for record in records if row.sample(record) not in unfit]
     skipped = [*dataset.skipped, *((str(sample), reason) for sample, reason in (incomplete | unfit).items())]
     return Selection(dataset, records, [sample for sample in samples if sample not in unfit], skipped)
 
@@ -97,7 +97,7 @@ class DatasetBenchmark(Benchmark):
     """See :class:`lion.eval.benchmark.Benchmark`.
 
     Args:
-        paper: the row of the paper's tables.
+        row: of the paper's tables, or of an own file.
         data: the folder that the datasets lie in.
         limit: the first so many samples; None for all.
         prompt: one of the row's prompts; None for its first.
@@ -109,7 +109,7 @@ class DatasetBenchmark(Benchmark):
     Raises: LionError for a limit below 1, or an unknown prompt or preset.
     """
 
-    paper: PaperBenchmark
+    row: PaperBenchmark
     data: Path
     limit: int | None = None
     prompt: str | None = None
@@ -121,11 +121,11 @@ class DatasetBenchmark(Benchmark):
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise LionError(f"limit={self.limit} must be at least 1")
-        if self.prompt not in (None, *self.paper.prompts):
-            prompts = ", ".join(self.paper.prompts)
+        if self.prompt not in (None, *self.row.prompts):
+            prompts = ", ".join(self.row.prompts)
             raise LionError(f"{self.name} has no prompt {self.prompt!r}; there are {prompts}")
         decoding_presets(self._preset)
-        if self.paper.candidates and self.preset not in (None, self.paper.decoding):
+        if self.row.candidates and self.preset not in (None, self.row.decoding):
             raise LionError(
                 f"{self.name} ranks candidates and decodes nothing; leave the decoding out, or run it alone"
             )
@@ -151,15 +151,15 @@ class DatasetBenchmark(Benchmark):
 
     @property
     def name(self) -> str:
-        return self.paper.name
+        return self.row.name
 
     @property
     def settings(self) -> dict[str, Any]:
         return {
-            "dataset": self.paper.dataset,
-            "split": self.paper.split,
+            "dataset": self.row.dataset,
+            "split": self.row.split,
             "data_hashes": self.selection.hashes,
-            "mode": "rank" if self.paper.candidates else "generate",
+            "mode": "rank" if self.row.candidates else "generate",
             "prompt": self._prompt,
             "wording": BENCHMARK_PROMPTS[self._prompt],
             "decoding": self._preset,
@@ -173,20 +173,20 @@ class DatasetBenchmark(Benchmark):
             data["world"] = self.world
         counts = {"samples": len(self.selection.samples), "official": self.official}
         # No settings: they change no other prediction.
-        return {**data, "skip_bad": self.skip_bad, **counts, "rules": dict(self.paper.rules)}
+        return {**data, "skip_bad": self.skip_bad, **counts, "rules": dict(self.row.rules)}
 
     @property
     def _prompt(self) -> str:
-        return self.prompt or self.paper.prompts[0]
+        return self.prompt or self.row.prompts[0]
 
     @property
     def _preset(self) -> str:
-        return self.preset or self.paper.decoding
+        return self.preset or self.row.decoding
 
     @cached_property
     def selection(self) -> Selection:
         """The samples, read when they are first needed. Raises: as :func:`select`."""
-        return select(self.paper, self.data, self.limit, self.skip_bad)
+        return select(self.row, self.data, self.limit, self.skip_bad)
 
     @cached_property
     def world(self) -> Mapping[str, Any] | None:
@@ -206,7 +206,7 @@ class DatasetBenchmark(Benchmark):
     @property
     def official(self) -> int | None:
         """The official number of samples; None if unknown, and for drawn ones."""
-        return None if self.is_drawn else self.paper.official or self.selection.dataset.expected
+        return None if self.is_drawn else self.row.official or self.selection.dataset.expected
 
     def check_complete(self) -> None:
         """Raises: LionError if there are fewer samples than the official number, or the data is drawn."""
@@ -223,7 +223,7 @@ class DatasetBenchmark(Benchmark):
 
     def decoding(self, pipeline: LionPipeline) -> Mapping[Task, DecodingPreset]:
         """The preset's entry of the task; empty where candidates are ranked."""
-        return {} if self.paper.candidates else {self.paper.task: decoding_presets(self._preset)[self.paper.task]}
+        return {} if self.row.candidates else {self.row.task: decoding_presets(self._preset)[self.row.task]}
 
     def max_prompt_tokens(self, pipeline: LionPipeline) -> int:
         """The number of the Q-Former's positions: the released code has no other limit when it answers."""
@@ -250,25 +250,25 @@ class DatasetBenchmark(Benchmark):
         wording = partial(benchmark_prompt, self._prompt, slots)
         return Request(
             record.image,
-            Verb.of(self.paper.task),
+            Verb.of(self.row.task),
             record.expression,
             box,
             record.history,
             tags=record.tags if self.tagged else (),
             instruction=wording if record.history else wording(),
-            candidates=self.paper.candidates and self.paper.candidates(record),
-            decoding=None if self.paper.candidates else decoding_presets(self._preset)[self.paper.task],
+            candidates=self.row.candidates and self.row.candidates(record),
+            decoding=None if self.row.candidates else decoding_presets(self._preset)[self.row.task],
             max_prompt_tokens=max_prompt_tokens,
         )
 
     def score(self, read: ReadPredictions, *, blind: bool) -> Result:
         scores, answered, skipped = self._scored(read)
         files = {"samples.jsonl": "".join(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in answered)}
-        if self.paper.results and not (skipped and self.paper.results_in_order):
-            name, text = self.paper.results(answered, self.paper.split)
+        if self.row.results and not (skipped and self.row.results_in_order):
+            name, text = self.row.results(answered, self.row.split)
             files[f"results/{name}"] = text
-        samples = len({self.paper.sample(one.record) for one in answered})
-        facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.paper.rules)}
+        samples = len({self.row.sample(one.record) for one in answered})
+        facts = {"samples": samples, "official": self.official, "skipped": skipped, "rules": dict(self.row.rules)}
         return Result(scores, facts=facts, files=lambda record: files)
 
     def paired(self, read: ReadPredictions, other: ReadPredictions) -> tuple[ScoredRecords, ScoredRecords, list[int]]:
@@ -280,21 +280,21 @@ class DatasetBenchmark(Benchmark):
         both = [
             one for one in self.selection.records if all(SKIPPED not in got.get(one.id, _NO_ANSWER) for got in found)
         ]
-        answered = Counter(map(self.paper.sample, both))
-        records = [one for one in both if answered[self.paper.sample(one)] == self.paper.size(one)]
+        answered = Counter(map(self.row.sample, both))
+        records = [one for one in both if answered[self.row.sample(one)] == self.row.size(one)]
         if not records:
             raise LionError(f"{self.name}: the two runs have no sample in common")
         first: dict[object, int] = {}
         for place, record in enumerate(records):
-            first.setdefault(self.paper.sample(record), place)
-        scored, others = (self.paper.score(records, got) for got in found)
+            first.setdefault(self.row.sample(record), place)
+        scored, others = (self.row.score(records, got) for got in found)
         return scored, others, list(first.values())
 
     def sample_scores(self, read: ReadPredictions) -> list[SampleScore]:
         return [self._sample_score(*one) for one in self._scored(read)[1]]
 
     def _sample_score(self, record: Record, prompt: str, text: str, parsed: Any, score: float) -> SampleScore:
-        located = self.paper.task == Task.REC
+        located = self.row.task == Task.REC
         answers = " / ".join(dict.fromkeys(record.answers))
         reference = format_box(record.box.clamp()) if located and record.box else answers
         image, predicted = partial(open_image, record.image), first_box(text) if located else None
@@ -309,11 +309,11 @@ class DatasetBenchmark(Benchmark):
         found = read_all(read, self.name, [record.id for record in records])
         failed = [record for record in records if SKIPPED in found[record.id]]
         skipped = [*self.selection.skipped, *((record.id, found[record.id][SKIPPED]) for record in failed)]
-        left_out = set(map(self.paper.sample, failed))
-        kept = [record for record in records if self.paper.sample(record) not in left_out]
+        left_out = set(map(self.row.sample, failed))
+        kept = [record for record in records if self.row.sample(record) not in left_out]
         if not kept:
             raise LionError(f"{self.name}: every sample was skipped, the first because {skipped[0][1]}")
-        scores, parsed, samples, _ = self.paper.score(kept, found)
+        scores, parsed, samples, _ = self.row.score(kept, found)
         answered = [
             AnsweredRecord(record, found[record.id]["asked"], found[record.id]["text"], value, float(score))
             for record, value, score in zip(kept, parsed, samples, strict=True)
