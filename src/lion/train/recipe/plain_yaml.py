@@ -27,7 +27,7 @@ class _Loader(yaml.SafeLoader):
 
 
 for _kind in ("bool", "float", "int", "timestamp"):  # said outright, as in `!!int 010`, it would be 8 again
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda loader, node: loader.construct_scalar(node))
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda _, node: str(node.value))
 _Loader.yaml_implicit_resolvers = {
     first: [rule for rule in rules if rule[0].endswith((":null", ":merge"))]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
