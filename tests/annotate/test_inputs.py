@@ -27,6 +27,9 @@ def test_a_folder_is_sorted_and_says_what_it_leaves_out(folder):
 def test_patterns_lists_braces_and_single_files(folder, tmp_path):
     assert names(folder / "[0-2].png") == ["0.png", "1.png", "2.png"]
     assert names(folder / "**" / "t*.png") == ["twin.png"]
+    (folder / "round").symlink_to(folder)
+    assert names(folder / "**" / "t*.png") == ["twin.png"]
+    (folder / "round").unlink()
     assert names(folder / "{1..3}.png") == ["1.png", "2.png", "3.png"]
     assert names(folder / "{0,4}.png") == ["0.png", "4.png"]
     (tmp_path / "list.txt").write_text(f"in/1.png\r\n\n{folder}/0.png\nin/1.png\nin/no such.png\na.tar\n")

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from lion.checkpoints.adapters import Adapters
+from lion.train.finetune.plan import HEAD, Place
 from lion.train.stopping import Stopped
+from tests.test_locks import holder
 
 
 @pytest.fixture
@@ -89,6 +91,28 @@ def test_mistakes_are_one_line(run, own, checkpoint, tmp_path, arguments, says):
     ran = run("finetune", *given, "--model", checkpoint, "--out", tmp_path / "out", "--yes")
     assert ran.code == 2 and says in ran.err and ran.err.count("error:") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--restart",), ("--dry-run",)])
+def test_two_of_them_never_write_to_one_folder(run, own, checkpoint, tmp_path, more):
+    """Before, --restart deleted the files under the run that was writing them."""
+    out = tmp_path / "out"
+    with holder(out) as other:
+        (out / "recipe.yaml").write_text("# Written by lion finetune")
+        ran = run("finetune", own, "--model", checkpoint, "--out", out, "--steps", "2", "--yes", *more)
+        assert ran.code == 2 and f"out is being written by process {other.pid} on" in ran.err
+        assert (out / "recipe.yaml").is_file() and not (out / "data").exists()
+        other.stdin.close()
+
+
+def test_starting_over_throws_away_what_was_there(tmp_path):
+    place = Place(tmp_path / "out")
+    (place.folder / "data").mkdir(parents=True)
+    (place.folder / "data" / "link").symlink_to(tmp_path)
+    (place.folder / "scores").symlink_to(tmp_path)
+    place.recipe.write_text(HEAD)
+    with place.claim(restart=True):
+        assert [entry.name for entry in place.folder.iterdir()] == [".lock"] and tmp_path.is_dir()
 
 
 def test_what_a_tokenizer_spells_is_said_once(run, own, checkpoint, tmp_path, monkeypatch):

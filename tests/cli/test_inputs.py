@@ -54,6 +54,15 @@ def test_folders_that_a_pattern_matches_are_named_unless_it_goes_into_them(folde
     assert str(folder / "more" / "z.png") in pictures and notes == []
 
 
+def test_a_pattern_that_goes_round_in_links_finds_each_picture_once(folder):
+    (folder / "more").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "more" / "z.png")
+    plain = expand([f"{folder}/**/*.png"])[0]
+    (folder / "round").symlink_to(folder)
+    pictures, notes = expand([f"{folder}/**/*.png"])
+    assert pictures == plain and len(notes) == 1 and notes[0].startswith("named more than once, and answered once: ")
+
+
 def test_a_picture_named_in_several_ways_comes_once_and_that_is_said(folder, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / "link.png").symlink_to("a.png")

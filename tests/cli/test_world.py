@@ -49,7 +49,9 @@ def test_mistakes(run, tmp_path, options, says):
 def test_more_than_the_disk_holds_is_refused_before_it_is_filled(run, tmp_path, options):
     ran = run("world", tmp_path / "new" / "world", "--size", 10**13, *options)
     assert ran.code == 2 and len(ran.err.splitlines()) == 1 and not (tmp_path / "new").exists()
-    assert re.search(r"10,000,000,000,000 scenes take some [\d,]+ GB, and .* has [\d,]+ GB left; lower --size", ran.err)
+    assert re.search(
+        r"10,000,000,000,000 scenes take some [\d,]+ GB, and .* has [\d,.]+ GB left; lower --size", ran.err
+    )
 
 
 def test_a_tilde_is_the_home_folder(run, tmp_path, monkeypatch):

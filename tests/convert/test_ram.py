@@ -243,6 +243,13 @@ def test_a_death_while_writing_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_lists_of_tags_from_windows_and_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tags.txt").write_bytes("\ufeffa\r\nb\r\n".encode())
+    (tmp_path / "thresholds.txt").write_bytes("\ufeff0.5\r\n0.25\r\n".encode())
+    assert Vocabulary.read("~/tags.txt", "~/thresholds.txt") == Vocabulary(("a", "b"), (0.5, 0.25))
+
+
 @pytest.mark.parametrize(
     ("tags", "thresholds", "says"),
     [

@@ -29,6 +29,8 @@ def test_keys_come_from_a_file_and_the_environment(keys, tmp_path):
     for header in (None, "", "Bearer", "Bearer ", "secret", "Basic secret-1", "Bearer secret-1x", "bearer \udcff"):
         assert settings.key_name(header) is None
     assert "secret" not in repr(settings) and not any(b"secret" in key for key in keys)
+    (tmp_path / "windows").write_bytes("\ufeffsecret-1\r\n".encode())
+    assert read_keys(tmp_path / "windows").keys() <= keys.keys()
     (tmp_path / "none").write_text("# nothing\n")
     for name in ("none", "missing"):
         with pytest.raises(LionError, match="--api-keys"):

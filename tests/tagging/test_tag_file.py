@@ -121,6 +121,15 @@ def test_a_key_twice_is_told(tmp_path: Path) -> None:
         TagFile.read(tmp_path / "tags.jsonl")
 
 
+def test_a_file_from_windows_is_read_and_a_blank_tag_is_none(tmp_path: Path) -> None:
+    row = '{"hash": "a", "tags": ["x"]}\r\n'
+    (tmp_path / "tags.jsonl").write_bytes(("\ufeff" + row).encode())
+    assert TagFile.read(tmp_path / "tags.jsonl").words == {"x"}
+    (tmp_path / "tags.jsonl").write_text(row.replace('"x"', '"x", " "'))
+    with pytest.raises(LionError, match="no whole file of tags"):
+        TagFile.read(tmp_path / "tags.jsonl")
+
+
 def test_the_home_folder_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     write_tags("~/tags.jsonl", ROWS)

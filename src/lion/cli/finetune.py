@@ -22,6 +22,7 @@ from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
     from lion.eval import DatasetBenchmark
+    from lion.locks import FolderLock
     from lion.train.finetune.plan import Place
     from lion.train.finetune.survey import Survey
     from lion.train.recipe.schema import Recipe
@@ -106,6 +107,8 @@ class _Run:
     """Records to train on, and held out."""
     model: str | None
     file: str
+    alone: FolderLock
+    """On the folder, for as long as the run goes on."""
 
 
 def _plan(
@@ -126,7 +129,6 @@ def _plan(
     with Meter("looking at the pictures", len(found.dataset.records)) as meter:
         known = survey(found.dataset, processor.box_decimals, meter.advance)
     place = Place((out or Path("outputs", "finetune", found.name)).expanduser())
-    place.open(restart)
     train, held_out = known.split()
     tagged = (folder / "tagger").is_dir()
     chosen = str(folder.resolve()) if name != BUNDLED else BUNDLED
@@ -141,13 +143,14 @@ def _plan(
     recipe = parse(fields, found.name)
     if recipe.export != "adapters" or recipe.folder != place.folder.resolve() / "run":
         raise LionError("lion finetune leaves adapters in its own folder; for export, root and out use lion train")
+    alone = place.claim(restart)
     if place.write(place.recipe, written := text_of(recipe)):
         say("note", f"{place.recipe} was of other settings, and is written anew")
     for path, records in ((place.train, train), (place.held_out, held_out)):
         place.write(path, place.lines(records))
     if tagged:
         _tag(place, known, model)
-    return _Run(place, known, recipe, written, found.words, (len(train), len(held_out)), model, ADAPTERS)
+    return _Run(place, known, recipe, written, found.words, (len(train), len(held_out)), model, ADAPTERS, alone)
 
 
 def _tag(place: Place, survey: Survey, model: str | None) -> None:

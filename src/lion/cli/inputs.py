@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion.boxes import Box, unit_box
+from lion.data.files import in_its_folder
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Pictures come in the order given, folders and patterns sorted. A name that matches nothing stays, and opening it
     raises the reason. In a folder, and in those below it, a picture is what has an ending that Pillow reads; a file
-    named outright is tried whatever its name.
+    named outright is tried whatever its name. Links to its folder do not make several of a picture.
 
     Raises: LionError if a name is empty.
     """
@@ -51,7 +52,7 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
             if "**" not in path and (folders := [match for match in matches if os.path.isdir(match)]):
                 notes.append(f"{path}: left out as folders: {_listed(folders)}")
         for picture in found or [path]:
-            place = os.path.abspath(picture) if path_of(name) else picture
+            place = in_its_folder(picture) if path_of(name) else picture
             again += [picture] if place in once else []
             once.setdefault(place, picture)
     if again:

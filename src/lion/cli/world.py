@@ -63,4 +63,5 @@ def _check_room(folder: Path, size: int, pixels: int) -> None:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     need, left = size * pixels * BYTES_A_SIDE / 1e9, shutil.disk_usage(place).free / 1e9
     if need > left and place != folder:
-        raise LionError(f"{size:,} scenes take some {need:,.0f} GB, and {place} has {left:,.0f} GB left; lower --size")
+        need_GB, left_GB = (f"{value:,.0f} GB" if value >= 10 else f"{value:.2g} GB" for value in (need, left))
+        raise LionError(f"{size:,} scenes take some {need_GB}, and {place} has {left_GB} left; lower --size")

@@ -227,7 +227,7 @@ def _output_tensors(config: LionConfig, mapping: WeightMapping, dtype: torch.dty
 def read_config(path: str | Path) -> LionConfig:
     """A LION configuration from a file. Raises: LionError if it is none."""
     try:
-        fields = json.loads(Path(path).read_text("utf-8"))
+        fields = json.loads(Path(path).expanduser().read_text("utf-8-sig"))
         if fields.get("model_type") == LionConfig.model_type:
             return LionConfig.from_dict(fields)
     except LOAD_ERRORS as error:

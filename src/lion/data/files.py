@@ -78,15 +78,22 @@ def stamp(path: str) -> list[Any]:
 def listed(path: str) -> list[str] | None:
     """All files below a folder, or those that match a pattern, sorted; None if it is one file, or nothing.
 
-    Links to folders are not followed. Raises: LionError if a URL cannot be read.
+    Links to folders are not followed, and what a pattern finds through them again, as ``**`` does, is there once.
+    Raises: LionError if a URL cannot be read.
     """
     if is_url(path):
         return cast(list[str] | None, _tried(path, lambda: _listed_url(path)))
     if os.path.isdir(path):
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
     if has_magic(path) and not os.path.lexists(path):
-        return sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
+        found = sorted(match for match in glob(path, recursive=True) if not os.path.isdir(match))
+        return sorted({in_its_folder(match): match for match in reversed(found)}.values())
     return None
+
+
+def in_its_folder(path: str) -> str:
+    """A file's path without links to folders on the way to it; the file itself may be a link."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _listed_url(url: str) -> list[str] | None:

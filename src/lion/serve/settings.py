@@ -88,7 +88,7 @@ def read_keys(file: Path | None) -> dict[bytes, str]:
     keys = [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
     if file is not None:
         try:
-            lines = [line.strip() for line in file.expanduser().read_text(encoding="utf-8").splitlines()]
+            lines = [line.strip() for line in file.expanduser().read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LionError(f"--api-keys {file} cannot be read; name a text file with one key a line") from error
         own = [line for line in lines if line and not line.startswith("#")]

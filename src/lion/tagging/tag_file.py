@@ -135,13 +135,13 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             return _parquet()[1].read_table(file, columns=["hash", "tags"]).to_pylist()
     return [
         json.loads(line, object_pairs_hook=unique_keys)
-        for line in path.read_text(encoding="utf-8").split("\n")
+        for line in path.read_text(encoding="utf-8-sig").split("\n")
         if line.strip()
     ]
 
 
 def _tags(value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+    if not isinstance(value, list) or not all(isinstance(tag, str) and tag.strip() for tag in value):
         raise TypeError(f"{value!r} is no list of tags")
     return value
 

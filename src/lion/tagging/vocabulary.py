@@ -1,5 +1,6 @@
 """RAM's tags: 4,585 English names, each with its score threshold, in class order."""
 
+import os
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -30,9 +31,9 @@ class Vocabulary:
         Raises: LionError if a file is missing or not text, a name is empty or doubled, a threshold is no number from 0
         to 1, or there is not one per name.
         """
-        own = cls.released() if names is None else cls(_names(Path(names)), None)
+        own = cls.released() if names is None else cls(_names(Path(os.path.expanduser(names))), None)
         if thresholds is not None:
-            own = replace(own, thresholds=_thresholds(Path(thresholds)))
+            own = replace(own, thresholds=_thresholds(Path(os.path.expanduser(thresholds))))
         if own.thresholds is not None and len(own.thresholds) != len(own.names):
             raise LionError(
                 f"{len(own.thresholds)} thresholds for {len(own.names)} tags; give one a line, in their order"
@@ -42,7 +43,7 @@ class Vocabulary:
 
 def _lines(path: Path | Traversable) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise LionError(f"{path} is not a readable text file ({error}); give one with an entry a line") from error
 

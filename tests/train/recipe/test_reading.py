@@ -142,6 +142,9 @@ def test_a_merged_key_is_not_there_twice(tmp_path):
         ("steps", "010", 10),
         ("steps", "1_000", 1000),
         ("steps", "'12'", 12),
+        ("steps", "!!int 010", 10),
+        ("steps", "!!int 1:30", None),
+        ("optimizer.lr", "!!float 1:30", None),
         ("steps", "0x10", None),
         ("steps", "0o10", None),
         ("steps", "1:30", None),
@@ -195,6 +198,20 @@ def test_a_value_is_what_a_person_thinks_or_refused_in_one_line(tmp_path, settin
     assert value == means
 
 
+def test_variables_in_paths_are_those_of_the_environment(tmp_path, monkeypatch):
+    """Before, a folder called `$SCRATCH` was made."""
+    monkeypatch.setenv("SCRATCH", str(tmp_path))
+    monkeypatch.delenv("NOWHERE", raising=False)
+    (tmp_path / "own.yaml").write_text(TWICE)
+    assert load(tmp_path / "own.yaml", ["out=$SCRATCH/runs/${SCRATCH}"]).folder == Path(f"{tmp_path}/runs/{tmp_path}")
+    shards = "data=[{source: shards, path: $SCRATCH/tars}]"
+    assert load(tmp_path / "own.yaml", [shards]).data[0].path == f"{tmp_path}/tars"
+    for given in ("out=$NOWHERE/runs", "root=~/${NOWHERE}", "data=[{source: shards, path: $NOWHERE}]"):
+        with pytest.raises(LionError, match=r"\$NOWHERE is not set"):
+            load(tmp_path / "own.yaml", [given])
+    assert load(tmp_path / "own.yaml", ["out=a$5"]).out == Path("a$5")
+
+
 def test_a_recipe_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "own.yaml").write_text(TWICE)
@@ -203,7 +220,7 @@ def test_a_recipe_in_the_home_folder(tmp_path, monkeypatch):
     assert load_chain("~/chain.yaml").recipes[0].folder == tmp_path / "r/out"
 
 
-@pytest.mark.parametrize("text", ["[" * 3000, "a: !!int many", "a: !!python/object:os.system x", "a: 1\n\tb: 2", "- 1"])
+@pytest.mark.parametrize("text", ["[" * 3000, "a: !!binary é", "a: !!python/object:os.system x", "a: 1\n\tb: 2", "- 1"])
 def test_files_that_are_no_settings_are_one_line(tmp_path, text):
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(LionError, match=r"own\.yaml") as error:

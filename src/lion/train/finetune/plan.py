@@ -21,6 +21,7 @@ from lion.atomic import atomic_write
 from lion.data.sample import Record
 from lion.data.sources.jsonl import row_of
 from lion.errors import LionError
+from lion.locks import LOCK, FolderLock
 from lion.model import LionConfig, LionProcessor
 from lion.prompts import Task
 from lion.train.finetune.survey import picture_bytes
@@ -63,13 +64,21 @@ class Place:
     def recipe(self) -> Path:
         return self.folder / "recipe.yaml"
 
-    def open(self, restart: bool) -> None:
-        """Throw an earlier fine-tuning away, if so asked. Raises: LionError if the folder holds something else."""
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+    def claim(self, restart: bool) -> FolderLock:
+        """Keep other writers out, and throw an earlier fine-tuning away, if so asked.
+
+        Raises: LionError if the folder holds something else, or another process writes there.
+        """
+        lock = FolderLock(self.folder)
+        if there := [entry for entry in self.folder.iterdir() if entry.name != LOCK]:
             if not self.recipe.is_file() or not self.recipe.read_text("utf-8").startswith(HEAD):
                 raise LionError(f"{self.folder} holds other files than lion finetune's; name another --out")
-            if restart:
-                shutil.rmtree(self.folder)
+            for entry in there if restart else ():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+        return lock
 
     def write(self, path: Path, text: str) -> bool:
         """Write a file of the plan, or find it there as it is to be; returns whether it was of another plan.

@@ -26,6 +26,8 @@ class _Loader(yaml.SafeLoader):
         return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
+for _kind in ("bool", "float", "int", "timestamp"):  # said outright, as in `!!int 010`, it would be 8 again
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda _, node: str(node.value))
 _Loader.yaml_implicit_resolvers = {
     first: [rule for rule in rules if rule[0].endswith((":null", ":merge"))]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -43,5 +45,5 @@ def read_yaml(text: str, name: str) -> Any:
         return loader.get_single_data()
     except LionError:
         raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # `!!int many`, or lists nested a thousand deep
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # `!!binary 1`, or lists nested a thousand deep
         raise LionError(f"{name} is not YAML: {' '.join(str(error).split())}") from error

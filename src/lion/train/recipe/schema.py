@@ -4,6 +4,7 @@ Checked before torch is imported. `reading.py` reads the files; `fingerprint.py`
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -34,8 +35,17 @@ RENAMED = {
 RENAMED_VALUES = {"symbols": "object_tokens"}
 """Values by the names that earlier versions gave them; defaults, so that fingerprints do not hold them."""
 
-UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
-"""A path as users write it: ``~`` is the home folder."""
+
+def _expanded(path: str) -> str:
+    """Raises: LionError for a variable that is not set, of which a folder of that name would be made."""
+    found = os.path.expandvars(os.path.expanduser(path))
+    if unset := re.search(r"\$\{?[A-Za-z_]\w*", found):
+        raise LionError(f"{unset[0].replace('{', '')} is not set; set it, or write the path out")
+    return found
+
+
+UserPath = Annotated[Path, AfterValidator(lambda path: Path(_expanded(str(path))))]
+"""A path as users write it: ``~`` is the home folder, ``$SCRATCH`` a variable of the environment."""
 TaskWeights = dict[Task, Annotated[float, Field(gt=0)]]
 _Weights = dict[str, Annotated[float, Field(gt=0)]]
 
@@ -105,7 +115,7 @@ class ShardsData(RecordData):
     """Pictures with their texts in tars (WebDataset's form, as `lion data pack` writes) or parquet files."""
 
     source: Literal["shards"] = Field(description="this kind of source")
-    path: Annotated[str, Field(min_length=1)] = Field(
+    path: Annotated[str, Field(min_length=1), AfterValidator(_expanded)] = Field(
         description="a folder of .tar or .parquet files, a pattern, or one file; or a URL of these, such as s3://..."
     )
 
