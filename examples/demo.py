@@ -5,12 +5,13 @@ python examples/demo.py [PICTURE]        without a picture: the drawn scene besi
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from transformers.utils import logging
 
 from lion import LionPipeline
-from lion.errors import LionError
+from lion.errors import DrawnScenesWarning, LionError
 from lion.pipeline import annotate, save_picture
 from lion.world.vocabulary import with_article
 
@@ -24,6 +25,7 @@ def main() -> None:
     options = parser.parse_args()
 
     logging.disable_progress_bar()  # nothing here takes long enough
+    warnings.simplefilter("ignore", DrawnScenesWarning)  # said below, of a picture that is none
     lion = LionPipeline.from_pretrained()
     if options.picture != SCENE:
         print(

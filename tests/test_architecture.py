@@ -107,6 +107,28 @@ def test_no_files_import_each_other_in_a_circle():
         pytest.fail("a circle: " + " <- ".join(error.args[1]))
 
 
+def test_no_string_stands_for_an_import():
+    """A file referred to as "module:name" would be an import that the rules above do not see."""
+    hidden = [
+        f"{where(module, node.lineno)}: {node.value}"
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"lion(\.\w+)+:\w+", node.value)
+        and node.value.partition(":")[0] in FILES
+    ]
+    assert not hidden, "\n".join(hidden)
+
+
+def test_one_file_ties_in_how_lion_mini_came_to_be():
+    room = "lion.train.mini"
+    outside = [module for module in MODULES if not dotted(module).startswith(room)]
+    assert {dotted(module) for module in outside if any(one.startswith(room) for one in imported_files(module))} == {
+        "lion.train.run"
+    }
+
+
 def test_every_file_says_what_it_is_for():
     assert [str(module.relative_to(ROOT)) for module in MODULES if not ast.get_docstring(tree(module))] == []
 

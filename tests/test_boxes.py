@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
@@ -35,6 +36,23 @@ def test_box_refuses_nonsense(corners):
         Box(*corners)
     with pytest.raises(LionError, match="unit' or 'pixel"):
         Box(0, 0, 1, 1, "percent")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [True, np.True_, "0.1", b"0.1", None, torch.tensor(True), [0.1]])
+def test_what_is_no_number_is_no_corner(value):
+    with pytest.raises(LionError, match="a box's x1 is a number, not"):
+        Box(value, 0, 1, 1)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.int64(0), torch.tensor(0.5), np.array(0.5)])
+def test_numbers_of_other_libraries_are_corners(value):
+    assert type(Box(value, 0, 1, 1).x1) is float
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, -1), (math.nan, 5)])
+def test_a_picture_without_pixels_holds_no_box(size):
+    with pytest.raises(LionError, match="holds no box"):
+        Box(0, 0, 1, 1, "pixel").to_unit(*size)
 
 
 def test_known_values():

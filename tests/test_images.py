@@ -171,6 +171,10 @@ def test_grey_that_was_widened_is_what_it_was() -> None:
 
 @pytest.mark.parametrize("array", [np.float32([[0, 0.1]]), np.float32([[0, 4095]]), np.int32([[0, 1]])])
 def test_no_deep_picture_is_black_in_silence(array: np.ndarray) -> None:
+    if array.dtype == np.float32:
+        below = images.read_image(Image.fromarray(np.where(array == 0, np.nan, array)))[1]
+        assert (below or "").startswith("the picture has values below 0 or NaN, which are black")
+    assert "below 0" in (images.read_image(Image.fromarray(array - array.dtype.type(1)))[1] or "")
     assert (images.read_image(Image.fromarray(array))[1] or "").startswith("the picture is nearly black: its largest")
     full = array / array.max() * (255 if array.dtype == np.int32 else 1)
     assert images.read_image(Image.fromarray(full.astype(array.dtype)))[1] is None

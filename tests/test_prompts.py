@@ -21,6 +21,7 @@ from lion.prompts import (
     benchmark_prompt,
     instruction,
     tag_prompt,
+    tag_words,
     template_texts,
 )
 
@@ -41,6 +42,12 @@ BENCHMARK_SLOTS = {
     "box": "[0.440,0.060,0.650,0.367]",
 }
 HISTORY = [("Is there a dog?", "yes"), ("Where is it?", "left of the tree")]
+
+
+@pytest.mark.parametrize("tags", [[""], ["dog", " "], ["\n"]])
+def test_a_blank_tag_is_an_error(tags):
+    with pytest.raises(LionError, match="is blank; leave it out"):
+        tag_prompt(tag_words(tags))
 
 
 def every_prompt() -> dict[str, object]:

@@ -22,7 +22,7 @@ from lion.bench.plot import check_plot
 from lion.figures import line_style
 from lion.metrics.statistics import bootstrap, mean
 from lion.pipeline import LionPipeline, Request, Verb
-from lion.pipeline.answering import THERE
+from lion.pipeline.answering import PRESENCE_THRESHOLD
 from lion.pipeline.read import share
 from lion.prompts import Task
 from lion.provenance import commit, hardware
@@ -125,7 +125,9 @@ def tables(found: Sequence[Judged]) -> str:
     lines += ["", "| set | absent refused | n | present lost | n |", "| --- | ---: | ---: | ---: | ---: |"]
     for one in found:
         if one.what == "presence":
-            shares = [mean(one.numbers[rows] < THERE) if rows.any() else None for rows in (~one.truth, one.truth)]
+            shares = [
+                mean(one.numbers[rows] < PRESENCE_THRESHOLD) if rows.any() else None for rows in (~one.truth, one.truth)
+            ]
             cells = [f"{each} | {each.n}" if each else "- | 0" for each in shares]
             lines.append(f"| {one.name} | {' | '.join(cells)} |")
     return "\n".join(lines)

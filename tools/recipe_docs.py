@@ -18,11 +18,18 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
 
 TEXT = """# Recipes
 
-A recipe is a small YAML file that holds everything one training run depends on. `lion train RECIPE` takes a shipped
-recipe's name or the path of a file ([a recipe for your own data](../how-to/data.md#a-recipe)); `--dry-run` shows what
-it would train, and in how much memory, and with `--on` [what it would take on other
-cards](../how-to/planning.md). A recipe is checked before anything is loaded; a mistake is one line that names the
-setting and the fix.
+A recipe is a YAML file with everything that one training run depends on: data, steps, optimizer, what trains.
+
+```
+lion train mini-quick                               # a shipped recipe, by its name
+lion train mine.yaml                                # a file of your own
+lion train mini-quick --dry-run                     # what it would train, and in how much memory; trains nothing
+lion train mini-stage1 steps=500 optimizer.lr=5e-4  # settings changed for one run
+```
+
+A recipe is checked before anything is loaded; a mistake is one line that names the setting and the fix. See also [a
+recipe for your own data](../how-to/data.md#a-recipe), [what a run takes on other cards](../how-to/planning.md) and
+[many cards](../how-to/training_at_scale.md).
 
 This page is generated from the schema (`python -m tools.recipe_docs`).
 
@@ -30,17 +37,18 @@ This page is generated from the schema (`python -m tools.recipe_docs`).
 
 {shipped}
 
-Each file in `src/lion/recipes/` opens with what it needs, how it is run, and an override to try.
+Each file in [`src/lion/recipes/`](../../src/lion/recipes) opens with what it needs, how it is run, and an override to
+try. [Datasets](datasets.md#for-the-papers-recipes) tells where the paper's recipes look for their files.
 
 ## Overrides
 
-Settings after the recipe, as `KEY=VALUE`, change it for one run: `lion train mini-stage1 steps=500 optimizer.lr=5e-4`.
+Settings after the recipe, as `KEY=VALUE`, change it for one run.
 
 * A key has dots into sections, and sources count from 0: `data.0.scenes=500`, `validation.every=100`.
-* A value is YAML: `validation=null`, `'data.0.tasks={{vqa: 1, rec: 2}}'`.
+* A value is YAML: `validation=null`, `'data.0.tasks={{vqa: 1, rec: 2}}'`. It is read as its setting's type: `1e-4`,
+  `1_000` and `010` (ten) are numbers, `yes` is true where a setting is true or false and refused where it is a number,
+  and a folder may be called `2026`.
 * A setting given twice, in a file or among the overrides, is refused: one of the two would be lost.
-* A value is what its setting takes: `1e-4`, `1_000` and `010` (ten) are numbers, `yes` is true where a setting is true
-  or false and refused where it is a number, and a folder may be called `2026`.
 * In a chain an override holds for every recipe; `NAME:KEY=VALUE` holds for the one called NAME, after the others:
   `lion train mini seed=1 mini-stage3:steps=500`.
 
@@ -58,11 +66,12 @@ Finished recipes are skipped and stopped ones resume. `--at-once 2` trains two a
 ## Stages
 
 `stage` names a row of this table ([`stages.py`](../../src/lion/train/stages.py)). What a stage does not train is
-frozen.
+frozen. `pretrain-` stages make lion-mini's parts; the paper's are `stage1` to `stage3` ([what
+for](../explanation/paper.md)).
 
 {stages}
 
-`lr_scale` takes the components that the stage trains. `init` takes these:
+`lr_scale` takes the components that the stage trains. `init` takes the model, or the components, that it starts from:
 
 {init}
 
@@ -70,7 +79,7 @@ A stage refuses a setting that it does not read.
 
 ## Settings
 
-"Read by" names the stages that read a setting. Once a run has begun, these may change:
+*Read by*: the stages that read a setting; where nothing is said, all do. Once a run has begun, these may change:
 {may_change}.
 With any other change the run's folder is refused, and `--restart` starts over.
 
@@ -139,7 +148,9 @@ def _sections() -> list[tuple[str, str, type[BaseModel]]]:
 
 
 def _section(title: str, prefix: str, model: type[BaseModel]) -> str:
-    """A heading, what the section is, and a table of its settings, those without a default first."""
+    """A heading, what the section is, and a table of its settings, those without a default first.
+
+    Stages that read all of them stand above the table, others in a column."""
     schema = model.model_json_schema()
     required = set(schema.get("required", [])) - {"options"}
     rows = []
@@ -148,8 +159,11 @@ def _section(title: str, prefix: str, model: type[BaseModel]) -> str:
         stages = _read_by(prefix + name, model)
         read_by = "all" if len(stages) == len(STAGES) else _code(stages)
         rows.append([f"`{name}`", _type(facts, schema), default, facts["description"], read_by])
-    table = _table(["setting", "type", "default", "meaning", "read by"], rows)
-    return f"### {title}\n\n{(model.__doc__ or '').strip()}\n\n{table}"
+    about, head = (model.__doc__ or "").strip(), ["setting", "type", "default", "meaning", "read by"]
+    if len({row[-1] for row in rows}) == 1:
+        about += f" Read by {rows[0][-1]}." if rows[0][-1] != "all" else ""
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return f"### {title}\n\n{about}\n\n{_table(head, rows)}"
 
 
 def _read_by(setting: str, model: type[BaseModel]) -> list[str]:

@@ -25,7 +25,8 @@ _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 class Box:
     """A rectangle (x1, y1, x2, y2) in ``unit`` or ``pixel`` space; it may have no area and may reach outside.
 
-    Raises: LionError if a coordinate is not finite, the corners are out of order or the space has another name.
+    Raises: LionError if a coordinate is no finite number, as truth values and texts are none, the corners are out of
+        order or the space has another name.
     """
 
     x1: float
@@ -38,10 +39,13 @@ class Box:
         if self.space not in ("unit", "pixel"):
             raise LionError(f"a box's space is 'unit' or 'pixel', not {self.space!r}")
         for name in ("x1", "y1", "x2", "y2"):  # NumPy's and torch's numbers, which JSON does not know, become Python's
+            value = getattr(self, name)
             try:
-                object.__setattr__(self, name, float(getattr(self, name)))
+                if isinstance(value, (str, bytes)) or "bool" in f"{type(value)} {getattr(value, 'dtype', '')}":
+                    raise TypeError(value)
+                object.__setattr__(self, name, float(value))
             except (TypeError, ValueError) as error:
-                raise LionError(f"a box's {name} is a number, not {getattr(self, name)!r:.60}") from error
+                raise LionError(f"a box's {name} is a number, not {value!r:.60}") from error
         if not all(math.isfinite(value) for value in self.xyxy()):
             raise LionError(f"a box needs four finite numbers, not {self.xyxy()}")
         if self.x1 > self.x2 or self.y1 > self.y2:
@@ -61,9 +65,14 @@ class Box:
         return self.x1, self.y1, self.x2 - self.x1, self.y2 - self.y1
 
     def to_unit(self, width: float, height: float) -> "Box":
-        """The same box as fractions of a picture of ``width`` x ``height`` pixels; a unit box is returned as it is."""
+        """The same box as fractions of a picture of ``width`` x ``height`` pixels; a unit box is returned as it is.
+
+        Raises: LionError for a picture without pixels.
+        """
         if self.space == "unit":
             return self
+        if not (width > 0 and height > 0):
+            raise LionError(f"a picture of {width} x {height} pixels holds no box")
         return Box(self.x1 / width, self.y1 / height, self.x2 / width, self.y2 / height)
 
     def to_pixel(self, width: float, height: float) -> "Box":

@@ -91,7 +91,7 @@ def open_image(source: ImageSource) -> Image.Image:
 
 
 def read_image(source: ImageSource) -> tuple[Image.Image, str | None]:
-    """As `open_image`, which warns of the note: what to know about the picture, that it is nearly black."""
+    """As `open_image`, which warns of the note: what to know about the picture, such as that it is nearly black."""
     if isinstance(source, Image.Image):
         plain = source.mode == "RGB" and "transparency" not in source.info
         if plain and not isinstance(source, ImageFile.ImageFile):
@@ -288,7 +288,7 @@ def _as_seen(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     rawmode = tiles[0][3] if tiles else None
     try:
         peak, white = _peak_and_white(upright, rawmode)
-        return _flatten(upright, rawmode, white), _note(peak, white)
+        return _flatten(upright, rawmode, white), _note(upright, peak, white)
     except Exception as error:  # an entry of the header that makes no sense, no memory
         if "conversion" in str(error):
             raise LionError(f"{name}, of Pillow's mode {image.mode}, makes no RGB ({error}): convert it") from error
@@ -313,8 +313,10 @@ def _peak_and_white(image: Image.Image, rawmode: object) -> tuple[float, float]:
     return 255.0, 255.0
 
 
-def _note(peak: float, white: float) -> str | None:
-    """What to know of values that fill an eighth of their range at most, such as 12 bits kept in 16."""
+def _note(image: Image.Image, peak: float, white: float) -> str | None:
+    """What to know of values below 0, or that fill an eighth of their range at most, such as 12 bits kept in 16."""
+    if image.mode in ("F", "I") and not (np.asarray(image) >= 0).all():
+        return "the picture has values below 0 or NaN, which are black; scale its values to 0 to 1, or to 0 to 255"
     if not 0 < peak < white / 8:
         return None
     bits = int(peak).bit_length()

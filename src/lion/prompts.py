@@ -237,12 +237,14 @@ def tag_prompt(tags: Sequence[str]) -> str:
 
 
 def tag_words(tags: Sequence[str]) -> tuple[str, ...]:
-    """Tags as a tuple. Raises: LionError if they are one text, which would be spelt out, or lists of tags."""
+    """Tags as a tuple. Raises: LionError if they are one text, which would be spelt out, lists of tags, or blank."""
     if isinstance(tags, str):
         raise LionError(f"tags are a list of words, not one text; write {[tag.strip() for tag in tags.split(',')]}")
     words = tuple(tags)  # first of all: a generator can be read once
     if not all(isinstance(tag, str) for tag in words):
         raise LionError("tags are one list of words for all pictures; for tags of each ask with Request")
+    if not all(map(str.strip, words)):
+        raise LionError(f"a tag of {list(words)} is blank; leave it out")
     return words
 
 

@@ -85,7 +85,9 @@ COMMANDS = [command for page in DOCS for command in re.findall(r"^\$ lion (.*)$"
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_of_the_docs(run, says, pictures, checkpoint, monkeypatch, tmp_path, command):
     says("[0.10,0.20,0.50,0.80]")
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 0.0)  # random weights may say that nothing is there
+    monkeypatch.setattr(
+        "lion.pipeline.answering.PRESENCE_THRESHOLD", 0.0
+    )  # random weights may say that nothing is there
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.txt").write_text("pictures/a.png\npictures/b.jpg\n")
     (tmp_path / "shards").mkdir()

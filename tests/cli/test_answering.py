@@ -399,7 +399,7 @@ def test_files_are_written_though_nobody_reads_on(run, says, checkpoint, picture
 
 @pytest.mark.parametrize(("least", "code", "found"), [(0.0, 0, 1), (1.1, 1, 0)])
 def test_locating_only_what_is_there(run, says, checkpoint, pictures, tmp_path, monkeypatch, least, code, found):
-    monkeypatch.setattr("lion.pipeline.answering.THERE", least)
+    monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", least)
     says(BOX)
     exported = tmp_path / "boxes.coco.json"
     command = ["locate", *pictures[:2], "the kite", "--if-there", "-m", checkpoint]

@@ -62,7 +62,9 @@ def test_docs_hold_something_to_run():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_of_the_docs(run, says, place, monkeypatch, command):
     says("[0.10,0.20,0.50,0.80]")
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 0.0)  # random weights may say that nothing is there
+    monkeypatch.setattr(
+        "lion.pipeline.answering.PRESENCE_THRESHOLD", 0.0
+    )  # random weights may say that nothing is there
     if command.startswith("world"):
         shutil.rmtree(place / "scenes", ignore_errors=True)
     if command.startswith("convert"):

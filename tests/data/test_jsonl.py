@@ -108,6 +108,7 @@ def test_weights_choose_tasks_and_flips_move_the_written_box(source):
         ({"image": "a.png", "caption": " "}, "line 1: needs caption"),
         ({"image": "a.png", "caption": "x", "tags": "dog, beach"}, 'line 1: tags: "dog, beach" is no list of texts'),
         ({"image": "a.png", "caption": "x", "tags": ["dog", 2]}, "line 1: tags: .* is no list of texts"),
+        ({"image": "a.png", "caption": "x", "tags": ["dog", " "]}, "line 1: tags: .*, none of them blank"),
         (
             {"image": "a.png", "question": "what?", "answer": "x", "history": [["how many?", 2]]},
             "line 1: history: .* is no list of rounds",

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import griffe
 import pytest
+import yaml
 from typer.main import get_command
 
 from lion.cli.app import app
 from lion.serve.app import create_app
+from lion.train.recipe.schema import SHIPPED
 from tools.docs_commands import commands, routes, walk
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page.read_text() for page in (ROOT / "docs" / "reference" / "python").glob("*.md")}
-MODULES = [name for page in PAGES.values() for name in re.findall(r"^::: (\S+)$(?!\n    )", page, re.MULTILINE)]
+SHOWN = [name for page in PAGES.values() for name in re.findall(r"^::: (\S+)$", page, re.MULTILINE)]
 TREE = griffe.load("lion", search_paths=[str(ROOT / "src")], resolve_aliases=True)
 RAISES = re.compile(r"\b[Rr]aises?\b")
 SHAPE = re.compile(r"\(([A-Z]|\d|heads)(, ([A-Z]|\d|heads))*,?\)|LionInputs")
@@ -23,6 +25,16 @@ SHAPE = re.compile(r"\(([A-Z]|\d|heads)(, ([A-Z]|\d|heads))*,?\)|LionInputs")
 
 def module(name):
     return TREE if name == "lion" else TREE[name.removeprefix("lion.")]
+
+
+def home(name):
+    """The module of which a page shows `name`: itself, or the package that exports it."""
+    while not (module(name).is_module and (module(name).exports or name.count(".") == 1)):
+        name = name.rpartition(".")[0]
+    return name
+
+
+MODULES = list(dict.fromkeys(map(home, SHOWN)))
 
 
 def public(name):
@@ -49,6 +61,26 @@ def test_every_public_package_has_a_page():
     }
     assert packages - {"lion", "lion.cli"} <= set(MODULES)
     assert {one.path for one in public("lion")} <= {one.path for name in MODULES for one in public(name)}
+
+
+def test_the_pages_of_the_pipeline_show_each_of_its_names_once():
+    shown = [name for name in SHOWN if name.startswith("lion.pipeline.")]
+    assert sorted(name.rpartition(".")[2] for name in shown) == sorted(import_module("lion.pipeline").__all__)
+
+
+def test_the_paper_recipes_data_is_told():
+    text = (ROOT / "docs" / "reference" / "datasets.md").read_text("utf-8")
+    table = re.search(r"## For the paper's recipes\n.*?(\n\| .*?)\n\n", text, re.DOTALL)[1]
+    rows = [[re.findall(r"`([\w+-]+)`", cell) for cell in row.split(" | ")] for row in table.split("\n| ")[3:]]
+    told = {name: columns for names, *columns in rows for name in names}
+    for size in ("xl", "xxl"):
+        both = zip(told[f"paper-{size}-stage1"], told[f"paper-{size}-stage2"], strict=True)
+        told[f"paper-{size}-stage3"] = [one + two for one, two in both]
+    for name, columns in told.items():
+        recipe = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text("utf-8"))
+        used = [[source["source"] for source in part] for part in (recipe["data"], recipe["validation"]["data"])]
+        assert columns == used, name
+    assert len(told) == 7
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -144,14 +144,14 @@ def presence(pipeline, picture, monkeypatch):
 
 
 def test_what_is_there_is_located_as_without(pipeline, picture, presence, monkeypatch):
-    monkeypatch.setattr(answering, "THERE", presence - 1e-4)
+    monkeypatch.setattr(answering, "PRESENCE_THRESHOLD", presence - 1e-4)
     plain = pipeline.locate(picture, "the car", num_beams=1, box_only=True)
     asked = pipeline.locate(picture, "the car", if_there=True, num_beams=1, box_only=True)
     assert asked == plain and asked.presence == pytest.approx(presence, rel=1e-4) and plain.presence is None
 
 
 def test_what_is_not_there_has_no_box_and_is_not_decoded(pipeline, picture, presence, monkeypatch):
-    monkeypatch.setattr(answering, "THERE", presence + 1e-4)
+    monkeypatch.setattr(answering, "PRESENCE_THRESHOLD", presence + 1e-4)
     monkeypatch.setattr(pipeline.decoder, "submit", lambda *inputs: 1 / 0)
     answer = pipeline.locate(picture, "the car", if_there=True)
     assert (answer.ok, answer.failed, answer.reason, answer.boxes, answer.text) == (False, False, "not there", (), "")
@@ -161,7 +161,7 @@ def test_what_is_not_there_has_no_box_and_is_not_decoded(pipeline, picture, pres
 
 
 def test_requests_with_and_without_mix(pipeline, picture, monkeypatch):
-    monkeypatch.setattr(answering, "THERE", 1.1)
+    monkeypatch.setattr(answering, "PRESENCE_THRESHOLD", 1.1)
     pipeline.decoding = dict.fromkeys(pipeline.decoding, DecodingPreset(num_beams=1, max_new_tokens=4))
     requests = [
         Request(picture, Verb.LOCATE, "the car", if_there=True),

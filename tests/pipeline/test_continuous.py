@@ -159,6 +159,7 @@ def test_a_decoder_without_tokens_between_answers_the_same(pipeline, parts):
     [
         ({"temperature": -1}, "temperature=-1"),
         ({"temperature": 1.0}, "draws with one beam"),
+        ({"top_k": -1}, "top_k=-1"),
         ({"top_p": 0}, "top_p=0"),
         ({"seed": 0.5}, "seed=0.5"),
         ({"stop": [""]}, "stop="),
@@ -174,6 +175,8 @@ def test_draws_from_python(pipeline, picture):
     settings = {"num_beams": 1, "temperature": 1.5, "max_new_tokens": 8}
     texts = [pipeline.ask(picture, "what is it?", seed=seed, **settings).text for seed in (1, 2, 1)]
     assert texts[0] == texts[2] != texts[1]
+    likeliest = pipeline.ask(picture, "what is it?", num_beams=1, max_new_tokens=8).text
+    assert pipeline.ask(picture, "what is it?", top_k=1, **settings).text == likeliest != texts[0]
 
 
 def test_answer_each_hands_answers_back_in_order_while_later_requests_are_taken(pipeline):

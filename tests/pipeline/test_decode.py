@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from lion.boxes import Box
+from lion.engine.decode import Lane
 from lion.errors import LionError
 from lion.pipeline import (
     BatchDecoder,
@@ -192,6 +193,33 @@ def test_long_candidates_are_not_shortened(pipeline, picture):
     assert order[0].nll != order[1].nll and all(one.tokens > 8 for one in order)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"num_beams": 2}, {"num_beams": 1}, {"num_beams": 1, "temperature": 1.0}, {"box_only": True}]
+)
+def test_scores_that_are_no_numbers_are_an_error_of_that_request_alone(pipeline, picture, monkeypatch, settings):
+    """As in float16, whose range the language model leaves."""
+    step = Lane.step
+
+    def overflowing(self, tokens, parents):
+        both, logits = len(self) == 2, step(self, tokens, parents).clone()
+        logits[: self.rows] += torch.nan if both else 0  # of the first prompt, as long as it is there
+        return logits
+
+    monkeypatch.setattr(Lane, "step", overflowing)
+    preset = replace(DecodingPreset(max_new_tokens=8), **settings)
+    asked = [Request(picture, Verb.LOCATE, text, decoding=preset) for text in ("a", "b")]
+    first, second = pipeline.answer(asked, on_error="row")
+    assert first.failed and first.reason.startswith("the model's scores are NaN; load it in float32")
+    assert not second.failed
+
+
+def test_what_rank_does_not_read_is_refused_with_the_way_there_is(pipeline, picture):
+    with pytest.raises(LionError, match=r"a request's: answer\(\[Request"):
+        pipeline.rank(picture, "what is it?", ["a", "b"], adapters="shop")
+    with pytest.raises(LionError, match="candidates are ranked and nothing is decoded"):
+        pipeline.rank(picture, "what is it?", ["a", "b"], num_beams=1)
+
+
 def test_an_empty_question_is_an_error(pipeline, picture):
     with pytest.raises(LionError, match="question is empty"):
         pipeline.rank(picture, " ", ANSWERS)
@@ -217,6 +245,19 @@ def test_a_stream_of_one_box_is_that_box(pipeline, picture):
     request = Request(picture, Verb.LOCATE, "the car", decoding=DecodingPreset(num_beams=1, box_only=True))
     (whole,) = pipeline.answer([request])
     assert "".join(pipeline.stream(request)) == whole.text and whole.ok
+
+
+def test_a_stream_holds_nothing_of_a_text_that_ends_it(pipeline, picture):
+    """A stop of several words is known as one only when its last word is there."""
+    settings = {"num_beams": 1, "max_new_tokens": 12}
+    request = Request(picture, Verb.CAPTION, decoding=DecodingPreset(**settings))
+    whole = pipeline.answer([request])[0].text
+    places = [place for place, character in enumerate(whole) if character == " "]
+    assert places
+    for place in places:
+        stop = whole[max(place - 2, 0) : place + 2]
+        ended = replace(request, decoding=DecodingPreset(**settings, stop=(stop,)))
+        assert "".join(pipeline.stream(ended)) == pipeline.answer([ended])[0].text, stop
 
 
 def test_other_calls_are_answered_while_a_stream_is_read_and_one_may_be_left(pipeline, picture):

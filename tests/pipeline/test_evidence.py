@@ -157,5 +157,5 @@ def test_a_note_goes_with_the_picture_and_is_a_warning_once_it_is_used(monkeypat
         assert look.note and EvidenceCache().open(look).note == look.note
     with pytest.warns(LionWarning, match=r"scan\.png: the picture is nearly black"):
         EvidenceCache().open(path)
-    answer = Answer.of("text", Verb.CAPTION, look, "m", "the rest").told("of the model")
+    answer = Answer.of("text", Verb.CAPTION, look, "m", "the rest").with_about("of the model")
     assert answer.note == f"{look.note}; the rest; of the model" and answer.remark == f"{look.note}; the rest"

@@ -16,7 +16,7 @@ from lion.boxes import Box
 from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import Answer, LabelledBox, Look, Request, Verb, detections, prepare, read, read_ranking
-from lion.pipeline.read import Writer, ranked
+from lion.pipeline.read import Detokenizer, ranked
 from tests.pipeline import tiny
 
 SIZE = (200, 100)
@@ -164,9 +164,9 @@ def test_lion_mini_and_its_copies_say_what_they_know_in_every_note(pipeline, pic
 
 def pieces(text, stop=()):
     """An answer as it is written token by token, and at last the answer itself."""
-    ids, writer = PROCESSOR.tokenizer(text)["input_ids"], Writer(PROCESSOR.tokenizer, stop)
+    ids, detokenizer = PROCESSOR.tokenizer(text)["input_ids"], Detokenizer(PROCESSOR.tokenizer, stop)
     whole = read_text(Request("a.png", Verb.CAPTION), text, stop).text
-    return [*(writer.add(ids[:length]) for length in range(1, len(ids) + 1)), writer.end(whole)], whole
+    return [*(detokenizer.add(ids[:length]) for length in range(1, len(ids) + 1)), detokenizer.end(whole)], whole
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab .,[]0\u00e9\U0001f98a\n"), max_size=30))

@@ -16,7 +16,9 @@ def parts():
 
 @pytest.fixture
 def pipeline(parts, monkeypatch):
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 0.0)  # random weights may say that nothing is there
+    monkeypatch.setattr(
+        "lion.pipeline.answering.PRESENCE_THRESHOLD", 0.0
+    )  # random weights may say that nothing is there
     return LionPipeline(*parts, name="tiny", decoding="boxes")
 
 

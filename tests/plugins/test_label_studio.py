@@ -90,7 +90,7 @@ def test_boxes_below_the_threshold_and_things_that_are_not_there_stay_out(client
     boxes += '<Label value="kite"/></RectangleLabels></View>'
     (found,) = client.post("/predict", request(url, config=boxes)).json()["results"]
     assert (found["result"], found["score"]) == ([], None)
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
+    monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", 1.1)
     (found,) = client.post("/predict", request(url, config=boxes.replace('="1"', '="0"'))).json()["results"]
     assert found["result"] == []
 

@@ -41,7 +41,7 @@ def test_boxes_carry_the_label_and_pass_the_threshold(pipeline, picture):
 
 
 def test_what_is_not_there_has_no_box(pipeline, picture, monkeypatch):
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
+    monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", 1.1)
     assert locate(pipeline, [picture], {"kite": "the blue kite"}) == [[]]
 
 

@@ -174,11 +174,11 @@ WHERE = {"task": "locate", "if_there": True}
 @pytest.fixture
 def absent(monkeypatch):
     """Nothing is ever there."""
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 1.1)
+    monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", 1.1)
 
 
 def test_what_is_there_is_located_as_without_the_question(client, url, monkeypatch):
-    monkeypatch.setattr("lion.pipeline.answering.THERE", 0.0)
+    monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", 0.0)
     asked, plain = (client.chat("the car", url, lion=lion).json() for lion in (WHERE, {"task": "locate"}))
     presence = asked["choices"][0]["lion"].pop("presence")
     assert 0 < presence < 1 and plain["choices"][0]["lion"].pop("presence") is None

@@ -28,7 +28,7 @@ def test_a_verb_answers_as_the_pipeline_does(client, pipeline, picture, url, nam
 def test_a_phrase_may_be_asked_for_first(client, pipeline, picture, url, monkeypatch):
     body = {"image": url, "phrase": ["the car", "the tree"], "if_there": True}
     for least in (0.0, 1.1):
-        monkeypatch.setattr("lion.pipeline.answering.THERE", least)
+        monkeypatch.setattr("lion.pipeline.answering.PRESENCE_THRESHOLD", least)
         answers = client.post("/v1/lion/locate", body).json()["answers"]
         wanted = [pipeline.locate(picture, phrase, if_there=True) for phrase in body["phrase"]]
         assert [answer["presence"] for answer in answers] == [round(one.presence, 4) for one in wanted]

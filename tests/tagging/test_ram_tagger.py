@@ -56,6 +56,14 @@ def test_tags_are_those_above_their_threshold_in_class_order(tagger: RamTagger) 
     assert tagger.pick(torch.tensor([[0.1, 0.2, 0.3]])) == [["square", "cross"]]
 
 
+def test_scores_that_are_no_numbers_are_no_lack_of_tags(tagger: RamTagger, tmp_path: Path) -> None:
+    tagger.model.fc.weight.data[0] = torch.nan
+    tagger.cache = TagCache(tmp_path)
+    with pytest.raises(LionError, match="the tagger's scores are NaN"):
+        tagger(pictures(1))
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_pictures(tagger: RamTagger) -> None:
     assert tagger([]) == []
     assert tagger.scores([]).shape == (0, 3)

@@ -35,11 +35,11 @@ class Made:
 
 
 class Annotator:
-    """Asks a pipeline the same of every picture.
+    """Answers the same questions about every picture.
 
     Args:
         pipeline: its `batch_size` pictures are looked at together.
-        asks: what is asked.
+        asks: the questions.
         tags: those of the prompts, as :attr:`Request.tags`.
         if_there: of ``locate``, as :attr:`Request.if_there`.
     """
@@ -50,15 +50,15 @@ class Annotator:
         self._tagged = tags is None or any(ask.verb == "tags" for ask in asks)
 
     def shard(self, pictures: Iterator[Picture], advance: Callable[[int], None] = lambda count: None) -> Made:
-        """The rows of a shard's pictures, in their order; `advance` is told how many more are done.
+        """The rows of a shard's pictures, in their order; `advance` is called with how many more are done.
 
         Raises: LionError or OSError of the pipeline only where no picture can be answered.
         """
         self.pipeline.cache.clear()  # what is known of an earlier shard's pictures was computed in other batches
-        made, asked = Made(), deque[tuple[Row, Ask]]()
-        requests = self._requests(pictures, made, asked, advance)
+        made, requested = Made(), deque[tuple[Row, Ask]]()
+        requests = self._requests(pictures, made, requested, advance)
         for answer in self.pipeline.answer_each(requests, on_error="row"):
-            row, ask = asked.popleft()
+            row, ask = requested.popleft()
             row["answers"].append(_answer(ask, answer))
             if ask.verb == "tags" and not answer.failed:
                 row["tags"] = list(answer.tags)
@@ -67,16 +67,16 @@ class Annotator:
         return made
 
     def _requests(
-        self, pictures: Iterator[Picture], made: Made, asked: deque[tuple[Row, Ask]], advance: Callable[[int], None]
+        self, pictures: Iterator[Picture], made: Made, requested: deque[tuple[Row, Ask]], advance: Callable[[int], None]
     ) -> Iterator[Request]:
-        """What is asked, picture by picture; noted in `asked` as it is handed out."""
+        """The requests, picture by picture; each is noted in `requested` as it is handed out."""
         inputs = enumerate(pictures)
         while taken := list(islice(inputs, self.pipeline.batch_size)):
             looked_at = self._looked_at(taken, made)
             advance(len(taken) - len(looked_at))
             for row, look in looked_at:
                 for ask in self.asks:
-                    asked.append((row, ask))
+                    requested.append((row, ask))
                     yield ask.request(look, self.tags, self.if_there)
 
     def _looked_at(self, taken: list[tuple[int, Picture]], made: Made) -> list[tuple[Row, Look]]:

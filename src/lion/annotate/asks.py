@@ -1,4 +1,4 @@
-"""What is asked about every picture: the words of ``--do``, and the requests that they mean.
+"""The questions about every picture: the words of ``--do``, and the requests that they mean.
 
 Words are read without torch, so that a mistake is reported at once.
 """

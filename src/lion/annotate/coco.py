@@ -26,7 +26,7 @@ def write_coco(rows: Iterable[Row], model: str, about: str | None, path: Path) -
 
     `model`, `about`: its name, and what holds for all of its answers.
     """
-    export((answer.told(about) for answer in _answers(rows, model)), path)
+    export((answer.with_about(about) for answer in _answers(rows, model)), path)
 
 
 def _answers(rows: Iterable[Row], model: str) -> Iterator[Answer]:

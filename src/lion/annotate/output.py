@@ -1,6 +1,6 @@
 """The folder of a bulk run: shards that are whole or absent, and what tells a later run which ones are there.
 
-OUT/manifest.json             of the run: what was asked of which model, about which inputs
+OUT/manifest.json             of the run: questions, model and inputs
 OUT/shards/000000.parquet     rows of a shard (or .jsonl)
 OUT/errors/000000.jsonl       its inputs without an answer, with the reason; no file where there are none
 OUT/done/000000.json          counts of the shard; written last, so it says that the two above are whole

@@ -118,7 +118,7 @@ class Plan:
 
 
 def identity(pipeline: LionPipeline, asks: tuple[Ask, ...]) -> dict[str, Any]:
-    """The manifest's part about the model, once it is known that it can do what is asked.
+    """The manifest's part about the model, once it is known that it can answer the questions.
 
     Raises: LionError if it cannot.
     """

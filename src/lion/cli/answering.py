@@ -188,12 +188,12 @@ def answer_pictures(
                     codes[-1] = max(codes[-1], _report_all(answers, options, len(pictures) > 1, writes, saved))
                 meter.advance()
     except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost
-        said = f"stopped after {len(codes)} of {len(pictures)} pictures" if len(pictures) > 1 or export else "stopped"
-        said += _export_rest(exported, export) if export else ""
+        progress = f" after {len(codes)} of {len(pictures)} pictures" if len(pictures) > 1 or export else ""
+        message = f"stopped{progress}{_export_rest(exported, export) if export else ''}"
         if isinstance(stop, KeyboardInterrupt):
-            raise KeyboardInterrupt(said) from stop
+            raise KeyboardInterrupt(message) from stop
         if exported:
-            say("note", said)
+            say("note", message)
         raise
     if export:
         _export(exported, export)
@@ -302,7 +302,7 @@ def report(
     """Print an answer, or why there is none; returns its exit code.
 
     ``name`` as in :func:`print_answer`; ``saved`` is where it is drawn, and ``again`` whether the picture's failure has
-    been said.
+    been reported.
 
     Raises: BrokenPipeError if nobody reads stdout any more, unless the command ``writes`` files too.
     """

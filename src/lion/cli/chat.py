@@ -53,13 +53,13 @@ def chat(
     code = 0
     try:
         for question in _questions():
-            asked = replace(request, image=look, text=question, history=history)
-            answer = None if options.json else _spoken(pipeline, asked)
-            if not (said := answer is not None):
+            following = replace(request, image=look, text=question, history=history)
+            answer = None if options.json else _spoken(pipeline, following)
+            if not (written := answer is not None):
                 with Meter("answering", None):
-                    (answer,) = pipeline.answer([asked], on_error="row")
+                    (answer,) = pipeline.answer([following], on_error="row")
             if options.json or not answer.failed:
-                print_answer(answer, options.json, said=said)
+                print_answer(answer, options.json, written=written)
             if answer.remark:
                 say("note", answer.remark)
             if not answer.ok:

@@ -272,10 +272,10 @@ def _examples(
     for (benchmark, first), (_, then) in list(zip(before, after, strict=True))[:SHOWN]:
         old, new = (benchmark.sample_scores(Predictions(folder).read)[0] for folder in (first, then))
         (record,) = [one for one in benchmark.selection.records if one.id == new.id]
-        asked = record.question or record.expression or str(record.task)
+        question = record.question or record.expression or str(record.task)
         yield {
             "picture": str(record.image),
-            "asked": asked,
+            "asked": question,
             "before": old.generated,
             "after": new.generated,
             "true": new.reference,

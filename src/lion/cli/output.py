@@ -73,17 +73,17 @@ def leave(stream: TextIO) -> None:
 
 
 def print_answer(
-    answer: Answer, as_json: bool, name: str = "", *, said: bool = False, more: Mapping[str, object] = {}
+    answer: Answer, as_json: bool, name: str = "", *, written: bool = False, more: Mapping[str, object] = {}
 ) -> None:
     """An answer on stdout: a JSON object in a line, or the text, its boxes and the tags it used.
 
-    ``name`` stands before the text, to tell answers of one call apart; ``said`` is whether the text stands there
-    already; ``more`` are further keys of the object.
+    ``name`` stands before the text, to tell answers of one call apart; ``written`` is whether the text stands
+    there already; ``more`` are further keys of the object.
     """
     if as_json:
         print(json.dumps({**answer.to_json(), **more}), flush=True)
         return
-    print("" if said else f"{in_a_line(name)}{answer.text}")
+    print("" if written else f"{in_a_line(name)}{answer.text}")
     for box in answer.boxes:
         pixels = ", ".join(f"{value:.0f}" for value in box.pixel.xyxy())
         unit = ", ".join(f"{value:.3f}" for value in box.unit.xyxy())

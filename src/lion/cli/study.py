@@ -151,8 +151,8 @@ def _plan(results: Results, time: bool, as_json_lines: bool) -> None:
     known = sum(each for each in hours if each is not None)
     left = sum(each is None for each in hours)
     open_ends = f", and {left} kinds of runs whose steps were not timed (--time)" if left else ""
-    asked = "answers not timed yet" if answers is None else f"{answers:.1f} h of answers"
-    print(f"  time {known:.1f} h of training{open_ends}; {asked}; as one job, validation aside")
+    answering = "answers not timed yet" if answers is None else f"{answers:.1f} h of answers"
+    print(f"  time {known:.1f} h of training{open_ends}; {answering}; as one job, validation aside")
 
 
 def _shared(arms: Sequence[str]) -> str:

@@ -105,7 +105,9 @@ class _Tagging:
         looks = [request.image for request in requests if isinstance(request.image, Look)]
         found = self.tagger([look.image for look in looks])
         known = about(self.name, self.tagger.model.config.domain)
-        answers = [Answer.of_tags(tags, look, self.name).told(known) for look, tags in zip(looks, found, strict=True)]
+        answers = [
+            Answer.of_tags(tags, look, self.name).with_about(known) for look, tags in zip(looks, found, strict=True)
+        ]
         for look, answer in zip(looks, answers, strict=True):
             self.rows.append(TagRow(look.name or "", look.hash, answer.tags, self.name))
         return answers

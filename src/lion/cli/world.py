@@ -19,7 +19,7 @@ def world(
     size: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 100,
     seed: Annotated[int, typer.Option(help="Another seed is another world of scenes.")] = 0,
     split: Annotated[
-        str, typer.Option(help="train, val or test; test holds out colours of things and wordings.")
+        str, typer.Option(help="train, val or test; test holds out colours of objects and wordings.")
     ] = "train",
     pixels: Annotated[int, typer.Option(min=32, max=2048, help="Side of the square pictures.")] = 256,
     dataset: Annotated[
@@ -44,17 +44,17 @@ def world(
                 from lion.world.writer import write
 
                 folder = write(out, size, seed, split=split, pixels=pixels, progress=meter.advance)
-                said = ""
+                form = ""
             else:
                 from lion.data.writers import FORMATS, write_as
 
                 folder = write_as(dataset, out, size, seed, split=split, pixels=pixels, progress=meter.advance)
-                said = f", as {dataset} ({FORMATS[dataset][1][split]}),"
+                form = f", as {dataset} ({FORMATS[dataset][1][split]}),"
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("stopped" + "; the same command goes on there" * (dataset is None)) from stop
     except OSError as error:
         raise LionError(f"cannot write to {out}: {error.strerror or error}; name another folder") from error
-    print(f"{size} scenes of the {split} split{said} in {folder}")
+    print(f"{size} scenes of the {split} split{form} in {folder}")
 
 
 def _check_room(folder: Path, size: int, pixels: int) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 from lion.data.sample import Record
 from lion.data.values import ident, identifier
 from lion.errors import LionError, unique_keys
+from lion.images import path_of
 
 _FOLDERS = frozenset({
     "images", "train2014", "val2014", "test2015", "train2017", "val2017", "test2017", "train_images", "test_images",
@@ -263,8 +264,9 @@ class AnnotationReader:
         It may lie outside the conventional folder of its name. Raises: LionError if there is none.
         """
         if names not in self._found:
-            alone = [rest for name in names if (rest := _without_folders(name)) != name]
-            paths = (root / name for name in (*names, *alone) for root in self._picture_roots)
+            given = [path_of(name) or name for name in names]
+            alone = [rest for name in given if (rest := _without_folders(name)) != name]
+            paths = (root / name for name in (*given, *alone) for root in self._picture_roots)
             self._found[names] = next((path for path in paths if path.name in self._listing(path.parent)), None)
         if path := self._found[names]:
             return path

@@ -4,6 +4,7 @@ Decisions about one prompt are plain Python on 2k numbers; scores of all prompts
 P prompts, k beams of each, R = P * k, V vocabulary.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,6 +40,9 @@ class BeamSearch:
             candidates: the 2k likeliest continuations of all beams, best first: summed score, beam, token.
             end: the id of ``</s>``.
         """
+        if math.isnan(candidates[0][0]):  # it comes first where one is, and nothing follows from it
+            self._finished, self.done = [(math.nan, candidates[0][2])], True
+            return
         settings, count = self.settings, self.settings.num_beams
         released = settings.stop_rule is StopRule.ALL_CANDIDATES
         self.length += 1

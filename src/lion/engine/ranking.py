@@ -63,13 +63,13 @@ def rank(
         per_pass = max(1, TOKENS_PER_PASS // (longest * len(group)))
         for first in range(0, max(len(trees[prompt]) for prompt in group), per_pass):
             parts = [trees[prompt][first : first + per_pass] for prompt in group]
-            told = [
+            predicted = [
                 (prompt, number)
                 for prompt, part in zip(group, parts, strict=True)
                 for t in part
                 for *_, number in t.foretold
             ]
-            for (prompt, number), loss in zip(told, _losses(weights, cross, parts), strict=True):
+            for (prompt, number), loss in zip(predicted, _losses(weights, cross, parts), strict=True):
                 sums[prompt][number] += loss
     found = [dict(zip(own, row, strict=True)) for own, row in zip(distinct, sums, strict=True)]
     return [[known[tuple(ids)] for ids in own] for own, known in zip(candidates, found, strict=True)]

@@ -79,17 +79,17 @@ def constrained(scores_RV: Tensor, searches: Sequence[Search], start: int, end: 
 
 
 def _repetition(scores_RV: Tensor, searches: Sequence[Search], start: int) -> Tensor:
-    """As transformers' processor: the decoder's start token counts as said."""
+    """As transformers' processor: the decoder's start token counts as generated."""
     if all(search.settings.repetition_penalty == 1.0 for search in searches):
         return scores_RV
     rows = [row for search in searches for row in search.rows]
-    said = [[start, *ids(row)] for row in rows]
-    longest = max(map(len, said))
-    said_RT = torch.tensor([row + [start] * (longest - len(row)) for row in said], device=scores_RV.device)
+    generated = [[start, *ids(row)] for row in rows]
+    longest = max(map(len, generated))
+    generated_RT = torch.tensor([row + [start] * (longest - len(row)) for row in generated], device=scores_RV.device)
     penalties = [search.settings.repetition_penalty for search in searches for _ in search.rows]
     penalty_R1 = torch.tensor(penalties, device=scores_RV.device)[:, None]
-    values = scores_RV.gather(1, said_RT)
-    return scores_RV.scatter(1, said_RT, torch.where(values < 0, values * penalty_R1, values / penalty_R1))
+    values = scores_RV.gather(1, generated_RT)
+    return scores_RV.scatter(1, generated_RT, torch.where(values < 0, values * penalty_R1, values / penalty_R1))
 
 
 def _grammar(scores_RV: Tensor, searches: Sequence[Search]) -> Tensor:

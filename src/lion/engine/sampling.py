@@ -3,6 +3,7 @@
 P prompts, k answers of each, R = P * k, V vocabulary.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -42,7 +43,8 @@ class RowSearch:
                 before = self.rows[row]
                 new = Token(before, token, logprob, top, after(self.settings, before, token))
                 self.rows[row] = new
-                self._open[row] = self.length < self.settings.max_new_tokens and not ends(self.settings, end, new)
+                over = ends(self.settings, end, new) or math.isnan(logprob)
+                self._open[row] = self.length < self.settings.max_new_tokens and not over
 
 
 def advance(logits_RV: Tensor, searches: Sequence[RowSearch], start: int, end: int) -> None:

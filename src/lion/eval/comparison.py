@@ -65,9 +65,9 @@ def compare(folder: str | Path, against: str | Path, data: Path | None = None) -
             paired = mean([100 * (scored.values[name][at] - others.values[name][at]) for at in places])
             margin = _95 * paired.standard_error
             interval = (paired.value - margin, paired.value + margin)
-        told, told_earlier = f"{run['model']} ({folder})", f"{earlier['model']} ({against})"
+        model, earlier_model = f"{run['model']} ({folder})", f"{earlier['model']} ({against})"
         numbers = (value, before, value - before, interval, len(places))
-        found.append(Difference(benchmark.title, name, told, told_earlier, *numbers))
+        found.append(Difference(benchmark.title, name, model, earlier_model, *numbers))
     return found
 
 

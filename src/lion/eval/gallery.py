@@ -130,10 +130,10 @@ class Gallery:
         return "\n\n".join([*blocks, "</div>"]) + "\n"
 
     def answers(self, panel: Panel) -> list[tuple[str, str]]:
-        """What each run said, after its name, with a mark; last what is right, where not all said so."""
-        said = [(name, f"{verdict(one)} {one.generated}") for name, one in zip(self.names, panel, strict=True)]
+        """Each run's answer, after its name, with a mark; last the right one, where not all gave it."""
+        given = [(name, f"{verdict(one)} {one.generated}") for name, one in zip(self.names, panel, strict=True)]
         wanted = any(one.generated != panel[0].reference for one in panel)
-        return said + [("right", panel[0].reference)] * wanted
+        return given + [("right", panel[0].reference)] * wanted
 
     def _about(self, place: int) -> str:
         record = self.records[place]
@@ -143,11 +143,11 @@ class Gallery:
 
     def _heading(self, group: str) -> str:
         """The set, and how many of all its questions each run has answered rightly."""
-        told = []
+        counts = []
         for name, samples in zip(self.names, self.samples, strict=True):
             verdicts = [_right(one) for one in samples if one.group == group]
-            told.append(f"{_escaped(name)} {sum(verdicts)} of {len(verdicts)} right")
-        return f"## {_TITLES.get(_set(group), _set(group))}\n\n{'; '.join(told)}."
+            counts.append(f"{_escaped(name)} {sum(verdicts)} of {len(verdicts)} right")
+        return f"## {_TITLES.get(_set(group), _set(group))}\n\n{'; '.join(counts)}."
 
     def _card(self, panel: Panel, picture: str) -> str:
         one = panel[0]

@@ -36,8 +36,8 @@ def draw(gallery: Gallery, suffix: str) -> bytes:
         if key := _key(gallery):
             figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False)
         buffer = io.BytesIO()
-        told: dict[str, Any] = {"metadata": {"Date": None}} if suffix == "svg" else {"dpi": 150}
-        figure.savefig(buffer, format=suffix, **told)
+        options: dict[str, Any] = {"metadata": {"Date": None}} if suffix == "svg" else {"dpi": 150}
+        figure.savefig(buffer, format=suffix, **options)
     return buffer.getvalue()
 
 

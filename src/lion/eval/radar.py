@@ -91,9 +91,9 @@ def draw(rows: Sequence[ScoreRow]) -> dict[str, bytes]:
         axes.spines["polar"].set_visible(False)
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         out = {}
-        for suffix, told in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
+        for suffix, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, **told)
+            figure.savefig(buffer, format=suffix, **options)
             out[suffix] = buffer.getvalue()
         return out
 

@@ -35,7 +35,7 @@ class VisionEncoder(nn.Module):
         patch_stem: ``linear`` or ``convolutional``.
 
     Attributes:
-        cached: asked first, where training set it (lion.train.tap_cache).
+        cached: called first, where training has set it (lion.train.tap_cache).
 
     Source: paper section 3.1; released ``eva_vit``: pre-LayerNorm blocks, no final norm on what is handed out.
     """

@@ -26,7 +26,7 @@ OnError = Literal["raise", "row"]
 """Raise the error of a request that cannot be answered, or return it as an answer with `failed`."""
 
 
-THERE = 0.03
+PRESENCE_THRESHOLD = 0.03
 """The least probability of "yes", beside "no", at which a phrase is located, chosen on the drawn world's val questions
 with lion-mini (docs/explanation/confidence.md). It is this low for phrases such as "the second car from the left":
 models are asked for them in no question of yes or no, and doubt."""
@@ -161,7 +161,7 @@ class Batch:
         """Compute visual features where a prompt needs them."""
         encode_images([look for _, look, _ in self.prepared], seeing, processor, batch_size)
 
-    def weigh(self, decoder: Decoder, processor: LionProcessor, positions: int | None = None) -> None:
+    def check_presence(self, decoder: Decoder, processor: LionProcessor, positions: int | None = None) -> None:
         """Ask whether what a phrase names is there, for requests that want to know; answer those where it is not."""
         questions: list[tuple[Prepared, Prompt]] = []
         for row, look, prompt in self.prepared:
@@ -176,7 +176,7 @@ class Batch:
             with row.attempt():
                 presence = share(yes, (yes, no))
                 row.prompt = replace(prompt, presence=presence)
-                if presence < THERE:
+                if presence < PRESENCE_THRESHOLD:
                     row.answer = read_absence(row.prompt, look, self.model)
 
     def submit(self, decoder: Decoder, decoding: Mapping[Task, DecodingPreset]) -> list[Submitted]:

@@ -1,10 +1,11 @@
 """Continuous batching: requests are answered together, and join and leave while others are decoded.
 
-This is the one path of all requests. ``LionPipeline.answer`` follows it until its last request is answered, ``stream``
+This is the one path of all requests. :func:`answer_each` follows it until the last request is answered, :func:`stream`
 looks at it between two tokens, and a server never stops.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from threading import RLock
@@ -19,7 +20,7 @@ from lion.pipeline.adapters import Variant
 from lion.pipeline.answering import Batch, OnError, Submitted
 from lion.pipeline.decode import Decoder
 from lion.pipeline.evidence import EvidenceCache
-from lion.pipeline.read import Answer, read
+from lion.pipeline.read import Answer, Detokenizer, read
 from lion.pipeline.request import DecodingPreset, Request
 from lion.prompts import Task
 from lion.tagging import Tagger
@@ -76,7 +77,7 @@ class ContinuousBatch:
         return bool(self._waiting or self._decoded)
 
     @property
-    def hungry(self) -> bool:
+    def has_room(self) -> bool:
         """Whether the next step could admit more than what waits."""
         return not self._waiting and len(self._decoded) <= self.parts.batch_size
 
@@ -142,14 +143,14 @@ class ContinuousBatch:
                 positions = parts.model.config.qformer_config.max_position_embeddings
                 batch.prepare(parts.processor, positions)
                 batch.encode(variant.seeing, parts.processor, parts.batch_size)
-                batch.weigh(parts.decoder, parts.processor, positions)
+                batch.check_presence(parts.decoder, parts.processor, positions)
                 batch.rank(parts.decoder)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:
                 variant.cache.trim(batch.looks)
         by_row = dict(zip(map(id, batch.rows), tickets, strict=True))
         self._decoded |= {by_row[id(one.row)]: one for one in submitted}
-        return {by_row[id(row)]: Result((row.answer.told(parts.about),)) for row in batch.rows if row.answer}
+        return {by_row[id(row)]: Result((row.answer.with_about(parts.about),)) for row in batch.rows if row.answer}
 
     def _result(self, submitted: Submitted) -> Result | None:
         """The answers to a request whose decoding has ended."""
@@ -159,9 +160,11 @@ class ContinuousBatch:
             if outputs is None:
                 return None
             tokenizer, about = self.parts.processor.tokenizer, self.parts.about
-            answers = (read(prompt, look, output, tokenizer, row.model, preset.stop).told(about) for output in outputs)
-            asked = preset.top_logprobs  # a box's score may have needed more
-            tops = ([row[:asked] for row in output.top] if asked else [] for output in outputs)
+            answers = (
+                read(prompt, look, output, tokenizer, row.model, preset.stop).with_about(about) for output in outputs
+            )
+            wanted = preset.top_logprobs  # a box's score may have needed more
+            tops = ([row[:wanted] for row in output.top] if wanted else [] for output in outputs)
             trimmed = (replace(output, top=top) for output, top in zip(outputs, tops, strict=True))
             return Result(tuple(answers), tuple(trimmed), self._length(submitted))
         assert row.answer is not None
@@ -173,3 +176,44 @@ class ContinuousBatch:
         queries = 0 if config.visual_inputs == "aggregator" else config.num_query_tokens
         patches = 0 if config.visual_inputs == "qformer" or vision is None else vision.last_BPV.shape[1]
         return queries + patches + int(submitted.prompt.inputs["attention_mask"].sum())
+
+
+def answer_each(parts: Parts, requests: Iterable[Request], on_error: OnError) -> Iterator[Answer]:
+    """Each request's answer in its turn; see :meth:`LionPipeline.answer_each`."""
+    waiting, batch = iter(requests), ContinuousBatch(parts, on_error)
+    tickets: deque[int] = deque()
+    results: dict[int, Result] = {}
+    try:
+        while True:
+            if batch.has_room and len(tickets) <= 2 * parts.batch_size:
+                tickets.extend(map(batch.submit, islice(waiting, parts.batch_size)))
+            if not tickets:
+                return
+            results |= batch.step()
+            while tickets and tickets[0] in results:
+                yield results.pop(tickets.popleft()).answers[0]
+    finally:
+        batch.cancel()
+
+
+def stream(parts: Parts, request: Request) -> Generator[str, None, Answer]:
+    """One request's answer in pieces of text; see :meth:`LionPipeline.stream`."""
+    stop: tuple[str, ...] = ()
+    if request.verb.task and request.candidates is None:
+        decoding = replace(request.decoding or parts.decoding[request.verb.task], num_beams=1)
+        request, stop = replace(request, decoding=decoding), decoding.stop
+    batch = ContinuousBatch(parts, "raise")
+    ticket = batch.submit(request)
+    detokenizer = Detokenizer(parts.processor.tokenizer, stop)
+    try:
+        while batch:
+            results = batch.step()
+            for output in batch.partial(ticket):
+                if piece := detokenizer.add(output.ids):
+                    yield piece
+    finally:
+        batch.cancel()
+    (answer,) = results[ticket].answers
+    if piece := detokenizer.end(answer.text):
+        yield piece
+    return answer

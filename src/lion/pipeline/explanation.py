@@ -165,10 +165,10 @@ def _plot(explanation: Explanation, kind: str) -> bytes:
     for panel in axes[:3]:
         panel.set_axis_off()
     _gates(figure, axes[3], explanation)
-    asked = answer.question or answer.task.value
-    said = answer.text if answer.ok else f"{answer.text} ({answer.reason})".strip()
+    question = answer.question or answer.task.value
+    text = answer.text if answer.ok else f"{answer.text} ({answer.reason})".strip()
     plain: dict[str, Any] = {"color": INK, "parse_math": False}
-    figure.suptitle(fill(f"{asked}  →  {said}", 110), fontsize=14, fontweight="bold", **plain)
+    figure.suptitle(fill(f"{question}  →  {text}", 110), fontsize=14, fontweight="bold", **plain)
     tags = fill(f"tags given: {', '.join(answer.tags) or 'none'}   ·   model: {Path(answer.model).name}", 170)
     figure.supxlabel(tags, fontsize=10, **plain)
     picture = io.BytesIO()

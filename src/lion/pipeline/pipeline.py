@@ -8,10 +8,8 @@ Every method makes :class:`Request` objects, and :meth:`LionPipeline.answer` is 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from threading import RLock
 from typing import Any, NoReturn, Self, Unpack, get_args, overload
@@ -26,12 +24,12 @@ from lion.errors import LionError
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.pipeline.adapters import Switchable
 from lion.pipeline.answering import OnError
-from lion.pipeline.continuous import ContinuousBatch, Result
+from lion.pipeline.continuous import answer_each, stream
 from lion.pipeline.decode import Decoder, EngineDecoder
 from lion.pipeline.evidence import EvidenceCache, Look, Picture, Pictures, encode_images, tag_images
 from lion.pipeline.explain import explain
 from lion.pipeline.explanation import Explanation
-from lion.pipeline.read import Answer, Candidate, Writer
+from lion.pipeline.read import Answer, Candidate
 from lion.pipeline.request import (
     DecodingPreset,
     Request,
@@ -53,6 +51,7 @@ Images = Picture | Pictures
 Answers = list[Answer]
 Rounds = Iterable[Round]
 Texts = str | Iterable[str]
+Ranked = tuple[Candidate, ...]
 
 
 class LionPipeline(Switchable):
@@ -168,22 +167,7 @@ class LionPipeline(Switchable):
         """
         if on_error not in get_args(OnError):
             raise LionError(f"on_error={on_error!r} is not one of {', '.join(get_args(OnError))}")
-        return self._answer_each(iter(requests), ContinuousBatch(self, on_error))
-
-    def _answer_each(self, requests: Iterator[Request], batch: ContinuousBatch) -> Iterator[Answer]:
-        tickets: deque[int] = deque()
-        results: dict[int, Result] = {}
-        try:
-            while True:
-                if batch.hungry and len(tickets) <= 2 * self.batch_size:
-                    tickets.extend(map(batch.submit, islice(requests, self.batch_size)))
-                if not tickets:
-                    return
-                results |= batch.step()
-                while tickets and tickets[0] in results:
-                    yield results.pop(tickets.popleft()).answers[0]
-        finally:
-            batch.cancel()
+        return answer_each(self, requests, on_error)
 
     def stream(self, request: Request) -> Generator[str, None, Answer]:
         """Answer one request in pieces of text, as words are found; joined they are the ``text`` of the answer, which
@@ -194,24 +178,7 @@ class LionPipeline(Switchable):
 
         Raises: LionError as :meth:`answer`, when the first piece is taken.
         """
-        if request.verb.task and request.candidates is None:
-            decoding = replace(request.decoding or self.decoding[request.verb.task], num_beams=1)
-            request = replace(request, decoding=decoding)
-        batch = ContinuousBatch(self, "raise")
-        ticket = batch.submit(request)
-        writer = Writer(self.processor.tokenizer)
-        try:
-            while batch:
-                results = batch.step()
-                for output in batch.partial(ticket):
-                    if piece := writer.add(output.ids):
-                        yield piece
-        finally:
-            batch.cancel()
-        (answer,) = results[ticket].answers
-        if piece := writer.end(answer.text):
-            yield piece
-        return answer
+        return stream(self, request)
 
     @overload
     def look(self, image: Picture, *, tags: bool = True) -> Look: ...
@@ -338,28 +305,25 @@ class LionPipeline(Switchable):
         return self._each(Verb.TAG, image, None, {})
 
     @overload
-    def rank(
-        self, image: Picture, question: str, candidates: Iterable[str], *, tags: Tags = None
-    ) -> tuple[Candidate, ...]: ...
+    def rank(self, image: Picture, question: str, candidates: Iterable[str], *, tags: Tags = None) -> Ranked: ...
     @overload
     def rank(
         self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
-    ) -> list[tuple[Candidate, ...]]: ...
+    ) -> list[Ranked]: ...
     def rank(
-        self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
-    ) -> tuple[Candidate, ...] | list[tuple[Candidate, ...]]:
+        self, image: Images, question: Texts, candidates: Iterable[Texts], *, tags: Tags = None, **no: Unpack[Settings]
+    ) -> Ranked | list[Ranked]:
         """Sort given answers to a question by their likelihood, likeliest first; picture and question are encoded once.
 
         The question is worded as for :meth:`ask`; for other tasks and wordings see :attr:`Request.candidates`. With
         several pictures or questions, ``candidates`` is one list for all or holds one list each.
 
-        Raises: LionError as :meth:`ask`, and if there are no candidates or one is empty.
+        Raises: LionError as :meth:`ask`, if there are no candidates or one is empty, and for settings of decoding.
         """
         given = texts(candidates)
         lists = isinstance(given, list) and any(listed(one) is not None for one in given)
-        answers = self._each(
-            Verb.ASK, image, tags, {}, text=question, candidates=given if lists else One(() if given is None else given)
-        )
+        rows = given if lists else One(() if given is None else given)
+        answers = self._each(Verb.ASK, image, tags, no, text=question, candidates=rows)
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
 
     def explain(

@@ -34,6 +34,9 @@ NOT_THERE = "not there"
 """The reason of an answer without a box, where the model says that the phrase names nothing in the picture."""
 
 
+_NAN = "the model's {} NaN; load it in float32 (dtype=torch.float32), or get its weights again"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One of the answers to rank, with its likelihood under the model."""
@@ -118,7 +121,7 @@ class Answer:
         """The note on this answer, without what holds for all answers of the model."""
         return (self.note or "").removesuffix(self.about or "").removesuffix("; ") or None
 
-    def told(self, about: str | None) -> Self:
+    def with_about(self, about: str | None) -> Self:
         """With what holds for all answers of the model at the end of its note; a failed request got no answer."""
         if about is None or self.failed:
             return self
@@ -201,7 +204,12 @@ def read(
     stop: Sequence[str] = (),
 ) -> Answer:
     """The answer in generated tokens, up to the first text of ``stop``; ``model`` is its name. A box that cannot be
-    read is reported, never invented."""
+    read is reported, never invented.
+
+    Raises: LionError where the model's scores are no numbers.
+    """
+    if any(map(math.isnan, output.logprobs)):
+        raise LionError(_NAN.format("scores are"))
     text = str(tokenizer.decode(output.ids, skip_special_tokens=True))
     for end in stop:
         text = text.split(end)[0]
@@ -271,7 +279,7 @@ def _answer(prompt: Prompt, look: Look, text: str, model: str, candidates: tuple
     )
 
 
-class Writer:
+class Detokenizer:
     """The text of an answer as its tokens come, a word at a time; joined, the pieces are the text of :func:`read`.
 
     Held back are a word that may go on, and what may turn out to be the beginning of a text that ends the answer.
@@ -303,7 +311,7 @@ def ranked(texts: Sequence[str], ids: Sequence[Sequence[int]], nlls: Sequence[fl
     Raises: LionError for a negative log-likelihood that is NaN, which has no place in an order.
     """
     if any(map(math.isnan, nlls)):
-        raise LionError("the model's loss of a candidate is NaN; load it in float32 (dtype=torch.float32)")
+        raise LionError(_NAN.format("loss of a candidate is"))
     given = [
         Candidate(text, nll, len(row), index)
         for index, (text, row, nll) in enumerate(zip(texts, ids, nlls, strict=True))

@@ -96,6 +96,8 @@ class DecodingPreset:
     """When beam search gives up on running beams."""
     temperature: float = 0.0
     """Above 0, and with one beam, tokens are drawn from the scores divided by it; 0 takes the likeliest."""
+    top_k: int = 0
+    """Draw among the k likeliest tokens only; 0 for all."""
     top_p: float = 1.0
     """Draw among the fewest likeliest tokens that have this probability together."""
     seed: int = 0
@@ -108,11 +110,12 @@ class DecodingPreset:
     """So many of the likeliest tokens are reported beside each that was taken."""
 
     def __post_init__(self) -> None:
-        for name, least in (("num_beams", 1), ("max_new_tokens", 1), ("answers", 1), ("top_logprobs", 0)):
+        for name, least in (("num_beams", 1), ("max_new_tokens", 1), ("answers", 1), ("top_k", 0), ("top_logprobs", 0)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
-        if not all(isinstance(text, str) and text for text in self.stop):
+        stop = [self.stop] if isinstance(self.stop, str) else listed(self.stop)
+        if stop is None or not all(isinstance(text, str) and text for text in stop):
             raise LionError(f"stop={shown(self.stop)} must be texts, none of them empty")
+        object.__setattr__(self, "stop", tuple(stop))
         object.__setattr__(self, "seed", whole_number("seed", self.seed, -(2**64)))
         if not isinstance(self.box_only, bool):
             raise LionError(f"box_only={self.box_only!r} must be True or False")
@@ -149,12 +152,14 @@ class DecodingPreset:
 
     def sampling(self) -> dict[str, Any]:
         """What transformers' ``generate`` is not asked for."""
-        return {name: getattr(self, name) for name in ("temperature", "top_p", "seed", "answers", "top_logprobs")}
+        names = ("temperature", "top_k", "top_p", "seed", "answers", "top_logprobs")
+        return {name: getattr(self, name) for name in names}
 
     def __str__(self) -> str:
         search = "greedy" if self.num_beams == 1 else f"{self.num_beams} beams"
         if self.temperature:
             search = f"drawn at temperature {self.temperature:g}, top_p {self.top_p:g}, seed {self.seed}"
+            search += f", top_k {self.top_k}" * (self.top_k > 0)
         words = f"{search}, at most {self.max_new_tokens} tokens, repetition penalty "
         words += f"{self.repetition_penalty:g}, length penalty {self.length_penalty:g}"
         return words + (", one box and nothing else" if self.box_only else "")
@@ -169,6 +174,7 @@ class DecodingSettings(TypedDict, total=False):
     length_penalty: float
     box_only: bool
     temperature: float
+    top_k: int
     top_p: float
     seed: int
     stop: Sequence[str]

@@ -1,6 +1,6 @@
 """LION as a Label Studio ML backend: routes that ``lion serve --routes lion.plugins.label_studio`` adds.
 
-A labelling configuration says what is asked: RectangleLabels are located, Choices with a ``question`` ranked, TextArea
+A labelling configuration holds the questions: RectangleLabels are located, Choices with a ``question`` ranked, TextArea
 answers its ``question`` or holds a caption. The attributes are read from each request, nothing is kept between them.
 """
 

@@ -12,7 +12,7 @@ LOG = logging.getLogger("lion.plugins")
 
 
 def read_phrases(text: str) -> dict[str, str]:
-    """Labels and the phrase that LION is asked to find for each, of ``kite=the blue kite; boat``: a label without
+    """Labels and the phrase to locate for each, of ``kite=the blue kite; boat``: a label without
     ``=`` is its own phrase.
 
     Raises: LionError if there is none, one is empty, or a label comes twice.
@@ -42,10 +42,10 @@ def locate(
 
     Raises: LionError if a picture cannot be read, or a phrase is too long.
     """
-    labels, asked = list(phrases), list(phrases.values())
+    labels, texts = list(phrases), list(phrases.values())
     looks = [pipeline.cache.open(picture) for picture in pictures]
     found: list[list[LabelledBox]] = [[] for _ in looks]
-    answers = pipeline.locate([look for look in looks for _ in asked], asked * len(looks), if_there=True)
+    answers = pipeline.locate([look for look in looks for _ in texts], texts * len(looks), if_there=True)
     for number, answer in enumerate(answers):
         place, label = number // len(labels), labels[number % len(labels)]
         if not answer.ok:

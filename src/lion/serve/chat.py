@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from lion.engine import Output
 from lion.errors import LionError
 from lion.pipeline import Answer, Request, Result
-from lion.pipeline.read import NOT_THERE, Writer
+from lion.pipeline.read import NOT_THERE, Detokenizer
 from lion.pipeline.request import DecodingPreset, Verb, decoding_presets
 from lion.serve.conversation import question, read_messages
 from lion.serve.errors import HttpError, error_object
@@ -51,7 +51,7 @@ async def chat_completions(
 
 
 class _Completion:
-    """One chat completion: what is asked, and how the answers are worded.
+    """One chat completion: the request, and how the answers are worded.
 
     Raises: HttpError or LionError for a request that contradicts itself.
     """
@@ -61,15 +61,15 @@ class _Completion:
         self.tokenizer = serving.worker.pipeline.processor.tokenizer
         self.schema = self._schema()
         conversation = read_messages(chat.messages)
-        asked = question(conversation, chat.lion, self.schema is not None)
-        self.picture, self.notes = conversation.picture, asked.notes
-        self.preset = self._decoding(asked.verb)
+        wanted = question(conversation, chat.lion, self.schema is not None)
+        self.picture, self.notes = conversation.picture, wanted.notes
+        self.preset = self._decoding(wanted.verb)
         self.request = Request(
             b"",
-            asked.verb,
-            asked.text,
-            asked.box,
-            asked.history,
+            wanted.verb,
+            wanted.text,
+            wanted.box,
+            wanted.history,
             chat.lion.tags,
             decoding=self.preset,
             if_there=chat.lion.if_there,
@@ -94,24 +94,26 @@ class _Completion:
         self, job: Job, event: list[Output] | Result, until: float, stack: AsyncExitStack
     ) -> AsyncIterator[str]:
         """The response as server-sent events."""
-        writers = [Writer(self.tokenizer, self.preset.stop if self.preset else ()) for _ in range(self.chat.n)]
-        told = [0] * len(writers)
+        detokenizers = [
+            Detokenizer(self.tokenizer, self.preset.stop if self.preset else ()) for _ in range(self.chat.n)
+        ]
+        sent = [0] * len(detokenizers)
         async with stack:
-            for index in range(len(writers)):
+            for index in range(len(detokenizers)):
                 yield self._chunk(index, {"role": "assistant", "content": ""})
             try:
                 while not isinstance(event, Result):
                     for index, output in enumerate([] if self.schema else event):
-                        if piece := writers[index].add(output.ids):
-                            yield self._chunk(index, {"content": piece}, self._logprobs(output, told[index]))
-                            told[index] = len(output.ids)
+                        if piece := detokenizers[index].add(output.ids):
+                            yield self._chunk(index, {"content": piece}, self._logprobs(output, sent[index]))
+                            sent[index] = len(output.ids)
                     event = await asyncio.wait_for(job.next(), until - time.monotonic())
                 self.serving.count(event)
                 self._check_boxes(event)
                 for index, choice in enumerate(self._choices(event)):
                     content = choice["message"]["content"]
-                    rest = writers[index].end(content) if self.schema is None else content
-                    likelihoods = self._logprobs(event.outputs[index], told[index]) if event.outputs else None
+                    rest = detokenizers[index].end(content) if self.schema is None else content
+                    likelihoods = self._logprobs(event.outputs[index], sent[index]) if event.outputs else None
                     if rest or likelihoods:
                         yield self._chunk(index, {"content": rest or ""}, likelihoods)
                     last = {"refusal": refusal} if (refusal := choice["message"]["refusal"]) else {}
@@ -143,8 +145,8 @@ class _Completion:
             return None
         presets = decoding_presets(chat.lion.decoding) if chat.lion.decoding else self.serving.worker.pipeline.decoding
         preset = presets[verb.task]
-        asked = chat.max_completion_tokens or chat.max_tokens or preset.max_new_tokens
-        preset = replace(preset, max_new_tokens=min(asked, limit), top_logprobs=chat.top_logprobs)
+        most = chat.max_completion_tokens or chat.max_tokens or preset.max_new_tokens
+        preset = replace(preset, max_new_tokens=min(most, limit), top_logprobs=chat.top_logprobs)
         temperature = 1.0 if chat.temperature is None and chat.top_p not in (None, 1.0) else chat.temperature
         if temperature is not None:
             seed = secrets.randbits(32) if chat.seed is None else chat.seed
@@ -218,7 +220,7 @@ class _Completion:
 
 
 def absent(answer: Answer) -> bool:
-    """Whether the model was asked if the phrase names something there, and said no."""
+    """Whether the model found that the phrase names nothing in the picture."""
     return not answer.ok and answer.reason == NOT_THERE
 
 

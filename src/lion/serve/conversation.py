@@ -1,7 +1,7 @@
 """Messages of a chat completion to a LION request: which picture, which words, which task.
 
 LION answers about one picture at a time and was taught tasks, not a system prompt. What of the messages it does not
-read is said in the answer's note.
+read is named in the answer's note.
 """
 
 import re
@@ -34,7 +34,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about the picture, as fields of a :class:`~lion.pipeline.Request`."""
+    """The question about the picture, as fields of a :class:`~lion.pipeline.Request`."""
 
     verb: Verb
     text: str | None = None
@@ -76,12 +76,12 @@ def read_messages(messages: Sequence[Message]) -> Conversation:
             400, "turns of user and assistant alternate, and the user's is first and last", None, "messages"
         )
     *earlier, (_, text) = turns
-    history = tuple((asked[1], said[1]) for asked, said in zip(earlier[::2], earlier[1::2], strict=True))
+    history = tuple((question[1], answer[1]) for question, answer in zip(earlier[::2], earlier[1::2], strict=True))
     return Conversation(next(iter(pictures)), text, history, tuple(notes))
 
 
 def question(conversation: Conversation, options: LionOptions, wants_boxes: bool) -> Question:
-    """What is asked: by the task that the client names, or the first rule of docs/reference/http.md that holds.
+    """The question: by the task that the client names, or the first rule of docs/reference/http.md that holds.
 
     Raises: HttpError where task, box and answer format contradict each other.
     """

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import SwinConfig
 
-from lion.errors import LionError, first_line
+from lion.errors import LionError, first_line, warn_of_domain
 from lion.hub import LOAD_ERRORS
 from lion.images import ImageSource, image_hash, open_image
 from lion.provenance import update_with_tensors
@@ -176,7 +176,7 @@ class RamTagger:
         """Load what `save_pretrained` wrote, from a folder or the Hub (`hub`: revision, token, cache_dir, ...).
 
         Weights are converted to `dtype`. Raises: LionError if there is nothing, another kind of model, or weights that
-        are damaged, missing, left over or misshapen.
+        are damaged, missing, left over or misshapen. Warns: DrawnScenesWarning where the tagger is lion-mini's.
         """
         try:
             fields, _ = RamConfig.get_config_dict(str(name_or_path), **hub)
@@ -198,6 +198,8 @@ class RamTagger:
             if keys := sorted(report[problem]):
                 found = f"{len(keys)} {problem.replace('_', ' ')} ({', '.join(map(str, keys[:3]))}, ...)"
                 raise LionError(f"{name_or_path}: weights have {found}; they belong to another configuration")
+        if config.domain:
+            warn_of_domain(config.domain)
         return cls(model.to(device), policy=policy, batch_size=batch_size, cache=cache)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -226,7 +228,7 @@ class RamTagger:
     def scores(self, images: Sequence[ImageSource]) -> Tensor:
         """Probability of every tag: (B, N) float32 on the CPU, from the cache where there is one.
 
-        Raises: LionError for a picture that cannot be opened (see `open_image`).
+        Raises: LionError for a picture that cannot be opened (see `open_image`), or scores that are no numbers.
         """
         batches = [images[start : start + self.batch_size] for start in range(0, len(images), self.batch_size)]
         if not batches:
@@ -252,7 +254,10 @@ class RamTagger:
         if self.model.training:  # asked, as eval() walks through all modules
             self.model.eval()
         pixels = preprocess(images, self.squash[0])
-        return self._logits()(pixels).float().sigmoid().cpu()
+        scores_BN = self._logits()(pixels).float().sigmoid().cpu()
+        if scores_BN.isnan().any():  # which are above no threshold, and would be no tags in silence
+            raise LionError("the tagger's scores are NaN; load it in float32, or get its weights again")
+        return scores_BN
 
     def _look_up(self, images: Sequence[Image.Image]) -> Tensor:
         assert self.cache is not None

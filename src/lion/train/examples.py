@@ -37,11 +37,11 @@ class Example:
     def row(self) -> dict[str, Any]:
         """As examples.jsonl has it."""
         sample = self.sample
-        asked = {"set": self.questions, "id": sample.id, "asked": sample.instruction}
-        return asked | {"tags": list(sample.tags or ()), "answer": self.answer, "truth": self.truth}
+        row = {"set": self.questions, "id": sample.id, "asked": sample.instruction}
+        return row | {"tags": list(sample.tags or ()), "answer": self.answer, "truth": self.truth}
 
     def picture(self) -> Image.Image:
-        """The sample's picture with true (or given) and predicted box, above what was asked, answered and is right."""
+        """The sample's picture with true (or given) and predicted box, above question, answer and truth."""
         source = self.sample.image
         image = source if isinstance(source, Image.Image) else Image.fromarray(source)
         image = image.convert("RGB")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+from torch.utils.module_tracker import ModuleTracker
 
 from lion.model import TaskLevel
 from lion.model.mixture_of_adapters import Router
@@ -96,11 +97,12 @@ class FlopCount(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.flops = 0
+        self._tracker = ModuleTracker()  # for its `is_bw` alone, which needs none of its hooks
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         # Within a backward pass gradients are recorded only while a checkpointed block is computed again.
-        again = torch.is_grad_enabled() and torch._C._current_graph_task_id() != -1
+        again = self._tracker.is_bw and torch.is_grad_enabled()
         if not again and (rule := flop_registry.get(func._overloadpacket)):
             self.flops += rule(*args, **(kwargs or {}), out_val=out)
         return out

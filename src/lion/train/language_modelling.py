@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -45,18 +46,20 @@ from lion.train.frozen import load_in_bfloat16, quantise, whole_state
 from lion.train.gradient_conflict import gradient_cosines
 from lion.train.log import FOLDERS
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
+from lion.train.presets import preset_model, world_processor
 from lion.train.recipe.schema import Data, JsonlData, OwnData, Recipe, ShardsData, WorldData
 from lion.train.spelling import spelt_words
-from lion.train.stages import AUXILIARY_LOSSES, PRESET_MODEL, PRESET_PROCESSOR, LanguageModellingOptions, resolve
+from lion.train.stages import AUXILIARY_LOSSES, LanguageModellingOptions
 from lion.train.tap_cache import TapCache
 from lion.train.validation import Validator
 
 
 class AuxiliaryLoss(Protocol):
-    """A loss beside the language-model loss, named in the stage table; constructed with the processor."""
+    """A loss beside the language-model loss; constructed with the processor."""
 
-    targets: Sequence[str]
-    """Names of the tensors that it adds to a batch."""
+    @property
+    def targets(self) -> Sequence[str]:
+        """Names of the tensors that it adds to a batch."""
 
     def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Those tensors for samples of these metas."""
@@ -66,16 +69,23 @@ class AuxiliaryLoss(Protocol):
 
 
 class LanguageModelling(Objective):
-    """Stages 1 to 3."""
+    """Stages 1 to 3.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe: of one of them.
+        auxiliary: the losses that `recipe.options` may give a weight, by the name of that option.
+    """
+
+    def __init__(
+        self, recipe: Recipe, auxiliary: Mapping[str, Callable[[LionProcessor], AuxiliaryLoss]] = MappingProxyType({})
+    ) -> None:
         assert isinstance(recipe.options, LanguageModellingOptions)
         self.recipe, self.processor = recipe, find_processor(recipe)
         width, decimals = recipe.options.soft_coordinates, self.processor.box_decimals
         self.answer_loss = AnswerLoss(coordinate_ids(self.processor.tokenizer, decimals) if width else None, width)
         self.auxiliary: dict[str, tuple[float, AuxiliaryLoss]] = {
-            name: (weight, resolve(reference)(self.processor))
-            for name, reference in AUXILIARY_LOSSES.items()
+            name: (weight, auxiliary[name](self.processor))
+            for name in AUXILIARY_LOSSES
             if (weight := getattr(recipe.options, name))
         }
         self.terms = (*sorted(recipe.row.tasks), *self.auxiliary)
@@ -262,8 +272,7 @@ def find_processor(recipe: Recipe) -> LionProcessor:
             return load_processor(folders[part], str(folders[part]))
     if "model" in folders:
         raise LionError(f"{folders['model']} holds no processor; save one beside the model")
-    processor: LionProcessor = resolve(PRESET_PROCESSOR)(recipe.model)
-    return processor
+    return world_processor(recipe.model)
 
 
 _LOOKED_AT = 100_000
@@ -281,10 +290,8 @@ def build_model(
     Raises: LionError if weights do not fit.
     """
     folders = recipe.init_folders
-    if whole := folders.get("model"):
-        model = load(whole, str(whole))
-    else:
-        model = resolve(PRESET_MODEL)(recipe.model, processor)
+    whole = folders.get("model")
+    model = load(whole, str(whole)) if whole else preset_model(recipe.model, processor)
     if recipe.export == "adapters" and model.config.visual_inputs != recipe.visual_inputs:
         reads = f"{recipe.stage} trains with visual_inputs={recipe.visual_inputs}, {whole} has"
         raise LionError(f"{recipe.name}: {reads} {model.config.visual_inputs}; choose its stage, or export: model")

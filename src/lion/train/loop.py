@@ -220,9 +220,9 @@ def _step(run: Run, batches: Iterator[Batch]) -> None:
         group["lr"] = step.lr * group["lr_scale"]
     try:
         for micro in range(run.micro_batches):
-            asked = time.monotonic()
+            started = time.monotonic()
             batch = next(batches)
-            step.waited += time.monotonic() - asked
+            step.waited += time.monotonic() - started
             _backward(run, step, batch, last=micro == run.micro_batches - 1)
     except Exception:
         run.metrics.check()  # weights that an earlier step's loss made NaN may be the cause

@@ -5,9 +5,11 @@ import os
 import shutil
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -27,16 +29,35 @@ from lion.train import params
 from lion.train.checkpoint import CheckpointFolder, Progress
 from lion.train.gauges import peak_flops
 from lion.train.heartbeat import watched
+from lion.train.language_modelling import LanguageModelling
 from lion.train.log import RunLog, Watch
 from lion.train.loop import Run, fit
 from lion.train.metrics import NotFinite, StepMetrics
+from lion.train.mini.alignment import AlignmentLoss
+from lion.train.mini.pretrain_connectors import PretrainConnectors
+from lion.train.mini.pretrain_language import PretrainLanguage
+from lion.train.mini.pretrain_tagger import PretrainTagger
+from lion.train.mini.pretrain_vision import PretrainVision
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, make_accelerator, parallelise
 from lion.train.recipe.fingerprint import fingerprint
 from lion.train.recipe.schema import Recipe
-from lion.train.stages import resolve
 from lion.train.stopping import RESUMES, Stopped, StopRequest
 from lion.train.trackers import Trackers
+
+_tuning = partial(LanguageModelling, auxiliary={"alignment": AlignmentLoss})
+OBJECTIVES: Mapping[str, Callable[[Recipe], Objective]] = MappingProxyType(
+    {
+        "pretrain-vit": PretrainVision,
+        "pretrain-t5": PretrainLanguage,
+        "pretrain-tagger": PretrainTagger,
+        "pretrain-connectors": PretrainConnectors,
+        "stage1": _tuning,
+        "stage2": _tuning,
+        "stage3": _tuning,
+    }
+)
+"""What trains the rows of the stage table: the one place where ``train/mini`` is tied to what trains any LION."""
 
 HOW = ("decoding", "questions")
 """Keys of a row of validation.jsonl that say what its scores are of."""
@@ -190,8 +211,7 @@ def _is_run(folder: Path) -> bool:
 
 def make_objective(recipe: Recipe) -> Objective:
     """The objective of the recipe's stage."""
-    objective: Objective = resolve(recipe.row.objective)(recipe)
-    return objective
+    return OBJECTIVES[recipe.stage](recipe)
 
 
 def make_run(recipe: Recipe, objective: Objective, accelerator: Accelerator, watch: Watch | None = None) -> Run:

@@ -2,17 +2,16 @@
 
 Stages 1 to 3 are section 3.3 of the paper: image-level tasks with the Q-Former alone, region-level tasks with the
 aggregator alone, then both with the mixture's router. The pretraining stages make what the paper takes ready-made (ViT,
-language model, tagger, Q-Former). Objectives and ``train/mini``, where lion-mini's parts are made, are referred to by
-strings that :func:`resolve` imports, so that a recipe is checked without torch.
+language model, tagger, Q-Former). Nothing here imports torch, so that a recipe is checked without it; what trains each
+stage is in :data:`lion.train.run.OBJECTIVES`.
 """
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -99,8 +98,6 @@ class Setting(StrEnum):
 class Stage:
     """One row of the table."""
 
-    objective: str
-    """`module:class` of the objective; imported only when a run starts."""
     trainable: tuple[str, ...]
     """Components that train; everything else is frozen."""
     tasks: frozenset[Task] = frozenset()
@@ -136,7 +133,6 @@ _TUNING_ALONE = frozenset(
 _SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
 _tuning = partial(
     Stage,
-    objective="lion.train.language_modelling:LanguageModelling",
     init=("model", "tagger", *_ALL_PARTS),
     options=LanguageModellingOptions,
 )
@@ -144,24 +140,20 @@ _tuning = partial(
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "pretrain-vit": Stage(
-            objective="lion.train.mini.pretrain_vision:PretrainVision",
             trainable=("vision_encoder", "heads"),
             unread=_SCENES_ALONE | {Setting.ARCHITECTURE, Setting.WORD_DROPOUT},
         ),
         "pretrain-t5": Stage(
-            objective="lion.train.mini.pretrain_language:PretrainLanguage",
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
             unread=_TUNING_ALONE | {Setting.ARCHITECTURE, Setting.PIXELS},
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(
-            objective="lion.train.mini.pretrain_tagger:PretrainTagger",
             trainable=("tagger",),
             unread=_SCENES_ALONE | {Setting.ARCHITECTURE, Setting.WORD_DROPOUT},
         ),
         "pretrain-connectors": Stage(
-            objective="lion.train.mini.pretrain_connectors:PretrainConnectors",
             trainable=("qformer", "vision_aggregator", "mlp"),
             unread=_SCENES_ALONE,
             visual_inputs="both",
@@ -179,14 +171,5 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
     }
 )
 
-AUXILIARY_LOSSES = MappingProxyType({"alignment": "lion.train.mini.alignment:AlignmentLoss"})
-"""Losses beside the language-model loss of stages 1 to 3, by the option that is their weight."""
-PRESET_PROCESSOR = "lion.train.presets:world_processor"
-PRESET_MODEL = "lion.train.presets:preset_model"
-"""What makes the processor and the model of a recipe that starts from no checkpoint."""
-
-
-def resolve(reference: str) -> Any:
-    """Import the class or function that `module:name` refers to."""
-    module, name = reference.split(":")
-    return getattr(importlib.import_module(module), name)
+AUXILIARY_LOSSES = ("alignment",)
+"""Options of stages 1 to 3 that are the weight of a loss beside the language-model loss."""

@@ -130,9 +130,9 @@ class Validator:
         texts = self.answers(model, samples)
         scores: dict[str, float] = {"held_out/bad_samples": len(bad)} if bad else {}
         for task in sorted({sample.task for sample in samples}):
-            asked = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
-            rows = [(text, sample.meta) for text, sample in asked]
-            self._show(f"held_out/{task}", [sample for _, sample in asked], [text for text, _ in asked])
+            answered = [(text, sample) for text, sample in zip(texts, samples, strict=True) if sample.task == task]
+            rows = [(text, sample.meta) for text, sample in answered]
+            self._show(f"held_out/{task}", [sample for _, sample in answered], [text for text, _ in answered])
             answers, references = [text for text, _ in rows], [meta["answers"] for _, meta in rows]
             if task == Task.REC:
                 found = rec(answers, [meta["box"] for _, meta in rows])

@@ -104,7 +104,7 @@ def test_swift_grounding(folder, kind, box):
     rows = [
         chat("<image>Find <ref-object>", "<bbox>", objects=objects),
         chat("<image>What is at <bbox>?", "<ref-object>", objects=objects),
-        chat("<image>Is there <ref-object>?", "yes", objects=objects),
+        chat("<image>Is there <ref-object>?", "yes", objects={"ref": ["the dog"], "bbox": []}),
     ]
     found = read_any(written(folder / "swift.jsonl", *rows))
     rec, reg, vqa = found.dataset.records
@@ -120,6 +120,10 @@ def test_swift_grounding(folder, kind, box):
         ({"ref": [], "bbox": [PIXELS]}, "more <ref-object> than objects"),
         ({"ref": ["a dog"], "bbox": [[0, 0, 300, 10]]}, "reaches outside the picture"),
         ({"ref": ["a dog"], "bbox": [PIXELS], "bbox_type": "norm1000"}, "neither real .pixels. nor norm1"),
+        ({"ref": ["a dog"], "bbox": [[20, 20, 20, 80]]}, "has no area"),
+        ({"ref": ["a dog"], "bbox": [PIXELS, PIXELS, PIXELS]}, "2 more than there are <bbox>"),
+        ({"ref": ["a dog", "a cat"], "bbox": [PIXELS]}, "1 more than there are <ref-object>"),
+        ({"ref": ["a dog"], "bbox": [PIXELS], "width": [400]}, "objects have width, which is not read"),
     ],
 )
 def test_grounding_that_lion_cannot_learn_is_named(folder, objects, says):
@@ -156,6 +160,104 @@ def test_an_imagefolder(folder):
     tasks = [record.task for record in found.dataset.records]
     assert tasks == [Task.CAPTION, Task.REC, Task.REG, Task.REG, Task.VQA] and boxes(found)[0] == UNIT
     assert [ident for ident, _ in found.dataset.skipped] == ["line 3", "line 4"]
+
+
+def test_a_part_of_a_message_that_lion_cannot_read_is_named(folder):
+    parts = [{"type": "text", "text": "what is it?"}, {"type": "audio", "audio": "a.wav"}]
+    found = read_any(written(folder / "trl.jsonl", chat(parts, "a dog"), chat("what is it?", "a dog")))
+    assert "a part of the type audio" in found.dataset.skipped[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("metadata.jsonl", '{"file_name": "a.png", "text": "one", "text": "two"}', "key 'text' is there twice"),
+        ("metadata.jsonl", '[["file_name", "a.png"], ["text", "one"]]', "a list is no JSON Lines"),
+        ("metadata.jsonl", '"a.png"', "it is no object"),
+        ("metadata.csv", "file_name,text\na.png,a dog, on a beach", "more cells than the first line has columns"),
+    ],
+)
+def test_a_line_of_an_imagefolder_that_says_two_things_is_left_out_by_name(folder, name, content, says):
+    more = "\nb.png,fine\n" if name.endswith("csv") else '\n{"file_name": "b.png", "text": "fine"}\n'
+    (folder / name).write_text(content + more)
+    dataset = read_any(str(folder)).dataset
+    assert [record.answers for record in dataset.records] == [("fine",)]
+    assert dataset.skipped[0][0].startswith("line ") and says in dataset.skipped[0][1]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"file_name,text,text\na.png,one,two\n", "the column text is there twice"),
+        (b'file_name,text\na.png,"one\nb.png,two\n', "is a quotation mark missing"),
+        (b"file_name,text\na.png,caf\xe9\n", "is not UTF-8 text"),
+    ],
+)
+def test_a_table_of_an_imagefolder_that_cannot_be_read_is_refused(folder, content, says):
+    (folder / "metadata.csv").write_bytes(content)
+    with pytest.raises(LionError, match=says):
+        read_any(str(folder))
+
+
+def test_what_an_imagefolder_says_twice_is_said_to_be_left_alone(folder):
+    row = {"file_name": "a.png", "caption": "a dog", "text": "a hound"}
+    written(folder / "metadata.jsonl", row)
+    (folder / "test").mkdir()
+    written(folder / "test" / "metadata.jsonl", row)
+    found = read_any(str(folder))
+    assert found.words.endswith("; columns left alone: text; files left alone: test/metadata.jsonl")
+    (folder / "metadata.csv").write_text("file_name,text\na.png,a dog\n")
+    with pytest.raises(LionError, match=r"holds metadata\.jsonl and metadata\.csv; keep the one"):
+        read_any(str(folder))
+
+
+def test_boxes_of_an_imagefolder_belong_to_the_size_that_it_says(folder):
+    from lion.data.orientation import as_shown
+
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", SIZE).save(folder / "turned.jpg", exif=exif)
+    objects = {"bbox": [[40, 40, 160, 120]], "category": ["dog"]}
+    twice = {"width": 2 * SIZE[0], "height": 2 * SIZE[1], "objects": objects}
+    rows = [{"file_name": name, **twice} for name in ("a.png", "turned.jpg")]
+    crowd = {"bbox": [XYWH, XYWH], "category": ["dog", "dog"], "iscrowd": ["false", True]}
+    rows += [{"file_name": "b.png", "width": 300, "height": 310, "objects": objects}]
+    rows += [{"file_name": "b.png", "objects": crowd}]
+    written(folder / "metadata.jsonl", *rows)
+    plain, turned, other, beside_a_crowd = read_any(str(folder)).dataset.records
+    assert as_shown(plain).box.xyxy() == pytest.approx(UNIT)
+    assert as_shown(turned).box.xyxy() == pytest.approx((0.2, 0.1, 0.8, 0.5))
+    with pytest.raises(LionError, match="the annotation file says 300 x 310"):
+        as_shown(other)
+    assert (beside_a_crowd.task, beside_a_crowd.also) == (Task.REG, ())
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "llava", "messages", "coco"])
+def test_pictures_are_found_by_their_home_and_as_urls(folder, form, monkeypatch):
+    (folder / "home").mkdir()
+    Image.new("RGB", SIZE, "red").save(folder / "home" / "h.png")
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    turns = [{"from": "human", "value": "what?"}, {"from": "gpt", "value": "a dog"}]
+    for number, name in enumerate(("~/h.png", (folder / "home" / "h.png").as_uri())):
+        place = folder / str(number)
+        place.mkdir()
+        given = str(place / "x.json")
+        if form == "imagefolder":
+            written(place / "metadata.jsonl", {"file_name": name, "text": "x"})
+            given = str(place)
+        elif form == "llava":
+            written(place / "x.json", {"image": name, "conversations": turns}, whole=True)
+        elif form == "messages":
+            given = written(place / "x.jsonl", chat("what?", "a dog", images=[name]))
+        else:
+            coco = {
+                "images": [{"id": 1, "file_name": name, "width": SIZE[0], "height": SIZE[1]}],
+                "categories": [{"id": 1, "name": "dog"}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": XYWH}],
+            }
+            (place / "x.json").write_text(json.dumps(coco))
+        (record,) = read_any(given).dataset.records
+        assert record.image == folder / "home" / "h.png"
 
 
 def test_the_drawn_world_as_it_is_written(tmp_path):

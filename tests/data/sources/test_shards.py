@@ -115,6 +115,24 @@ def test_tars_of_others(tmp_path):
     assert open_image(records[1].image).size == (64, 48)
 
 
+def test_what_is_left_out_of_a_tar_is_named(tmp_path):
+    members = [
+        *[("a.png", png(0)), ("a.txt", "caf\xe9".encode("latin-1"))],
+        *[("b.png", png(1)), ("b.json", b'{"caption": "one", "caption": "two"}')],
+        *[("c.left.png", png(2)), ("c.right.png", png(3)), ("c.txt", b"which?")],
+        *[("d.png", png(0)), ("e.txt", b"of what?")],
+        *[("f.png", png(0)), ("f.txt", b"\xef\xbb\xbffine\r\n")],
+    ]
+    path = write_tar(tmp_path / "x.tar", members)
+    dataset = shards.read(str(path), skip_bad=True)
+    assert [(one.id, one.answers) for one in dataset.records] == [("x.tar::f", ("fine",))]
+    says = ["a.txt: 'utf-8' codec", "'caption' is there twice", "it has 2 pictures", "no text beside it", "no picture"]
+    for letter, reason, (ident, found) in zip("abcde", says, dataset.skipped, strict=True):
+        assert ident == f"x.tar::{letter}" and reason in found
+    with pytest.raises(BadRecord, match=r"sample a: a\.txt: 'utf-8' codec"):
+        shards.read(str(path))
+
+
 def test_a_damaged_archive_is_named_and_the_others_are_read(own, tmp_path):
     pack(jsonl.read(own).records, tmp_path / "tars", shard_bytes=1)
     first, second, third = (tmp_path / f"tars/0000{n}.tar" for n in range(3))

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from lion.data import pictures
 from lion.model import LionImageFeatures
-from lion.train.language_modelling import LanguageModelling
 from lion.train.mini.alignment import AlignmentLoss, assign_cells, covered_cells
 from lion.train.mini.object_tokens import embed_object_tokens
 from lion.train.params import freeze_all_but
 from lion.train.presets import world_processor
 from lion.train.recipe import parse
+from lion.train.run import make_objective
 
 WORLD = {"source": "world", "scenes": 8, "pixels": 64, "tasks": {"rec": 1}}
 
@@ -25,7 +25,7 @@ def small_blocks(monkeypatch):
 def objective(alignment):
     recipe = {"name": "a", "out": "a", "stage": "stage2", "model": "tiny", "data": [WORLD], "steps": 1, "batch_size": 4}
     options = {"alignment": alignment, "soft_coordinates": 1.0}
-    return LanguageModelling(parse({**recipe, "optimizer": {"lr": 0.01}, "options": options}))
+    return make_objective(parse({**recipe, "optimizer": {"lr": 0.01}, "options": options}))
 
 
 def test_a_box_covers_cells_whose_centre_it_nearly_holds_and_its_own_centre():

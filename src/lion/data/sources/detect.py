@@ -55,7 +55,8 @@ def read_any(given: str) -> Found:
 def _folder(path: Path, name: str, of: str) -> Found:
     if rows := folders.find(path):
         dataset = folders.read(rows, name)
-        left = f"; columns left alone: {', '.join(sorted(rows.unread))}" if rows.unread else ""
+        alone = {"columns": sorted(rows.unread), "files": rows.others}
+        left = "".join(f"; {kind} left alone: {', '.join(names)}" for kind, names in alone.items() if names)
         return Found(dataset, f"{rows.kind}{of}, {len(dataset.records):,} records{left}", name)
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in (".jsonl", ".csv", ".json")]
     if len(files) == 1:

@@ -91,8 +91,8 @@ def records_of(
     history = [] if history is None else history
     if not isinstance(history, list) or not all(_are_texts(pair) and len(pair) == 2 for pair in history):
         raise LionError(f'history: {json.dumps(history)} is no list of rounds, as in [["is it day?", "yes"]]')
-    if tags is not None and not _are_texts(tags):
-        raise LionError(f'tags: {json.dumps(tags)} is no list of texts, as in ["dog", "beach"]')
+    if tags is not None and not (_are_texts(tags) and all(map(str.strip, tags))):
+        raise LionError(f'tags: {json.dumps(tags)} is no list of texts, none of them blank, as in ["dog", "beach"]')
     box = None if row.get("box") is None else _box(row["box"])
     tasks = _tasks(row)
     if "task" in row and row["task"] not in tasks:

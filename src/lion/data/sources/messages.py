@@ -5,16 +5,16 @@
     {"messages": [{"role": "user", "content": "<image>Find <ref-object>"}, {"role": "assistant", "content": "<bbox>"}],
      "images": ["a.jpg"], "objects": {"ref": ["the dog"], "bbox": [[10, 20, 200, 180]]}}
 
-``objects`` fills the slots in their order. Its boxes are x1, y1, x2, y2 in pixels, or with ``bbox_type: norm1`` in the
-unit square. A box for an answer is located (REC), one in a question is described (REG); LION reads one picture and
-writes one box.
+``objects`` fills the slots in their order, and all of it must find one. Its boxes are x1, y1, x2, y2 in pixels, or
+with ``bbox_type: norm1`` in the unit square. A box for an answer is located (REC), one in a question is described
+(REG); LION reads one picture and writes one box.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lion.boxes import Box
+from lion.boxes import Box, has_written_area
 from lion.data.dataset import AnnotationReader, DatasetInfo
 from lion.data.sample import Record
 from lion.data.values import numbers, text
@@ -23,6 +23,7 @@ from lion.images import StoredImage, stored_size
 from lion.prompts import Task
 
 IMAGE, REF, BOX = "<image>", "<ref-object>", "<bbox>"
+_OBJECTS = ("ref", "bbox", "bbox_type", "image_id")
 _REPO = "https://huggingface.co/docs/trl/dataset_formats"
 Picture = Path | bytes | StoredImage
 Find = Callable[[Any], Picture]
@@ -51,12 +52,15 @@ def records_of(row: Mapping[str, Any], ident: str, find: Find) -> Iterator[Recor
     if not turns or [one["role"] for one in turns] != ["user", "assistant"] * (len(turns) // 2):
         raise LionError("its messages are not those of user and assistant by turns")
     history: list[tuple[str, str]] = []
+    records: list[Record] = []
     for place in range(0, len(turns), 2):
         asked, answer = (_content(one["content"]) for one in turns[place : place + 2])
         record = slots.record(f"{ident}:{place // 2}", asked, answer, tuple(history))
         if record.task in (Task.VQA, Task.DIALOG):
             history.append((record.question or "", record.answers[0]))
-        yield record
+        records.append(record)
+    slots.check_used_up()
+    yield from records
 
 
 def _picture(row: Mapping[str, Any]) -> Any:
@@ -70,6 +74,8 @@ def _picture(row: Mapping[str, Any]) -> Any:
 def _content(value: Any) -> str:
     """A message's words; its parts are joined, and where the picture stands is left out."""
     if isinstance(value, list):
+        if other := sorted({str(part.get("type")) for part in value} - {"image", "text"}):
+            raise LionError(f"a message has a part of the type {other[0]}, and LION reads text and the row's image")
         value = " ".join(str(part.get("text") or "") for part in value if part.get("type") == "text")
     return text(value.replace(IMAGE, " ").strip() if isinstance(value, str) else value, "message")
 
@@ -82,6 +88,8 @@ class _Slots:
         self.kind, self.picture = objects.get("bbox_type") or "real", picture
         if self.kind not in ("real", "norm1"):
             raise LionError(f"its bbox_type {self.kind!r} is neither real (pixels) nor norm1 (the unit square)")
+        if other := sorted(key for key in objects if key not in _OBJECTS and objects[key] is not None):
+            raise LionError(f"its objects have {other[0]}, which is not read; they have {', '.join(_OBJECTS)}")
 
     def record(self, ident: str, asked: str, answer: str, history: tuple[tuple[str, str], ...]) -> Record:
         """A turn. Raises: LionError for slots without a filling, or boxes that LION has no task for."""
@@ -111,6 +119,12 @@ class _Slots:
         task = Task.DIALOG if history else Task.VQA
         return Record(ident, self.picture, task, _filled(asked, refs), history=history, answers=(answer,))
 
+    def check_used_up(self) -> None:
+        """Raise LionError for a phrase or box that no slot has taken."""
+        for values, slot in ((self.refs, REF), (self.boxes, BOX)):
+            if values:
+                raise LionError(f"its objects have {len(values)} more than there are {slot} for them")
+
     @staticmethod
     def _next(values: list[Any], slot: str) -> Any:
         if not values:
@@ -132,6 +146,8 @@ class _Slots:
             box = Box(x1, y1, x2, y2, "pixel").to_unit(*size)
         if box != box.clamp():
             raise LionError(f"its bbox {value} ({self.kind}) reaches outside the picture")
+        if not has_written_area(box):
+            raise LionError(f"its bbox {value} ({self.kind}) has no area")
         return box
 
 

@@ -2,10 +2,11 @@
 
 A tar is in WebDataset's form: the members of a sample follow each other and share a name up to its first dot. One is
 the picture; `.json` holds an object as a line of :mod:`jsonl <lion.data.sources.jsonl>` without its `image`, or a list
-of them, and `.txt` a caption. Of a parquet file one column holds the picture, others are named as the keys of such
-objects. Other keys, columns and members are left alone, as archives of other programs have many.
+of them, and `.txt` a caption, both in UTF-8. Of a parquet file one column holds the picture, others are named as the
+keys of such objects. Other keys, columns and members are left alone, as archives of other programs have many.
 
-`lion data pack` writes such tars. An archive that is damaged is named among what was skipped; the others are read.
+`lion data pack` writes such tars. An archive that is damaged is named among what was skipped, as are pictures without
+texts and texts without a picture; the others are read.
 """
 
 import json
@@ -23,8 +24,8 @@ from lion.data.sample import Record
 from lion.data.sources.jsonl import KEYS, records_of
 from lion.errors import LionError, first_line, unique_keys
 
-_Sample = tuple[str, InTar | InParquet, Sequence[Any]]
-"""Name, picture, and the objects that say what is asked about it."""
+_Sample = tuple[str, InTar | InParquet | None, Sequence[Any]]
+"""Name, picture, and the objects that say what is asked about it, or what is wrong with them."""
 
 
 def find(path: str) -> list[str]:
@@ -57,6 +58,10 @@ def read(path: str, *, skip_bad: bool = False, records: Records | None = None) -
         try:
             for name, picture, rows in _parquet(shard) if archive(shard) == "parquet" else _tar(shard):
                 done += 1
+                if picture is None or not rows:
+                    lacks = "texts have no picture beside them" if rows else "picture has no text beside it"
+                    skipped.append((f"{os.path.basename(shard)}::{name}", f"its {lacks}, and is left out"))
+                    continue
                 for number, row in enumerate(rows):
                     ident = f"{os.path.basename(shard)}::{name}" + (f":{number}" if number else "")
                     try:
@@ -78,6 +83,8 @@ def read(path: str, *, skip_bad: bool = False, records: Records | None = None) -
 
 
 def _records(row: Any, ident: str, picture: InTar | InParquet) -> Iterator[Record]:
+    if isinstance(row, LionError):
+        raise row
     if not isinstance(row, dict):
         raise LionError('it is no object such as {"caption": "a dog"}')
     known = {key: row[key] for key in row if key in KEYS and key != "image" and row[key] is not None}
@@ -88,16 +95,19 @@ def _tar(shard: str) -> Iterator[_Sample]:
     with open_file(shard) as file, tarfile.open(fileobj=file, mode="r:", tarinfo=Member) as opened:
         files = (member for member in opened if member.isfile())
         for name, members in groupby(files, _key):
-            picture, rows = None, list[Any]()
+            pictures, rows = list[InTar](), list[Any]()
             for member in members:
-                if is_picture_name(member.name) and picture is None:
-                    picture = InTar(shard, member.name, member.offset_data, member.size)
+                if is_picture_name(member.name):
+                    pictures.append(InTar(shard, member.name, member.offset_data, member.size))
                 elif (ending := member.name.rpartition(".")[2].lower()) in _TEXTS and member.size <= LARGEST:
                     text = cast(Any, opened.extractfile(member)).read()
-                    rows += _TEXTS[ending](f"{shard}::{member.name}", text)
+                    rows += _read_text(_TEXTS[ending], member.name, text)
             opened.members = []  # type: ignore[attr-defined]  # or it would keep every member it has seen
-            if picture is not None:
-                yield name, picture, rows
+            if len(pictures) > 1:
+                names = " and ".join(os.path.basename(one.member) for one in pictures[:2])
+                rows = [LionError(f"it has {len(pictures)} pictures, such as {names}: give each a name of its own")]
+            if pictures or rows:
+                yield name, pictures[0] if pictures else None, rows
 
 
 def _key(member: tarfile.TarInfo) -> str:
@@ -105,19 +115,24 @@ def _key(member: tarfile.TarInfo) -> str:
     return folder + slash + name.partition(".")[0]
 
 
-def _json(name: str, data: bytes) -> list[Any]:
+def _read_text(read: Callable[[bytes], list[Any]], name: str, data: bytes) -> list[Any]:
+    """What a member of a sample says, or what is wrong with it, which the reader raises."""
     try:
-        value = json.loads(data, object_pairs_hook=unique_keys)
-    except ValueError as error:  # of one sample, which the reader names
-        return [f"{name}: {first_line(error)}"]
+        return read(data)
+    except ValueError as error:
+        return [LionError(f"{os.path.basename(name)}: {first_line(error)}")]
+
+
+def _json(data: bytes) -> list[Any]:
+    value = json.loads(data, object_pairs_hook=unique_keys)
     return value if isinstance(value, list) else [value]
 
 
-def _text(name: str, data: bytes) -> list[Mapping[str, str]]:
-    return [{"caption": data.decode(errors="replace").strip()}]
+def _text(data: bytes) -> list[Mapping[str, str]]:
+    return [{"caption": data.decode("utf-8-sig").strip()}]
 
 
-_TEXTS: Mapping[str, Callable[[str, bytes], list[Any]]] = {"json": _json, "txt": _text}
+_TEXTS: Mapping[str, Callable[[bytes], list[Any]]] = {"json": _json, "txt": _text}
 
 
 def _parquet(shard: str) -> Iterator[_Sample]:

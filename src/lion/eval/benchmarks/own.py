@@ -33,34 +33,34 @@ _questions = partial(
 )
 
 
-def _told(record: Record) -> Hashable:
+def _question_of(record: Record) -> Hashable:
     """What is asked about which picture."""
     return record.image, record.tags, record.question, record.history, record.box
 
 
 _ROWS: Mapping[Task, tuple[Callable[..., PaperBenchmark], Callable[[Record], Hashable]]] = {
-    Task.CAPTION: (partial(caption, headline=("cider", "bleu1", "bleu4", "rouge_l"), results=None), _told),
-    Task.VQA: (_questions, _told),
-    Task.DIALOG: (partial(_questions, prompts=("dialog",)), _told),
+    Task.CAPTION: (partial(caption, headline=("cider", "bleu1", "bleu4", "rouge_l"), results=None), _question_of),
+    Task.VQA: (_questions, _question_of),
+    Task.DIALOG: (partial(_questions, prompts=("dialog",)), _question_of),
     Task.REC: (partial(refer, headline=("accuracy@0.5", "mean_iou"), rules=_BOX), lambda record: record.id),
-    Task.REG: (partial(describe, headline=("cider", "bleu1", "rouge_l")), _told),
+    Task.REG: (partial(describe, headline=("cider", "bleu1", "rouge_l")), _question_of),
 }
 
 
-def _samples(task: Task, told: Callable[[Record], Hashable], records: Sequence[Record]) -> list[Record]:
+def _samples(task: Task, question_of: Callable[[Record], Hashable], records: Sequence[Record]) -> list[Record]:
     """The records of a task; those that ask the same are one with all their answers."""
     same: dict[Hashable, list[Record]] = {}
     for record in records:
         if task in (record.task, *record.also):
-            same.setdefault(told(record), []).append(record)
+            same.setdefault(question_of(record), []).append(record)
     return [replace(some[0], answers=tuple(chain.from_iterable(one.answers for one in some))) for some in same.values()]
 
 
 def row(file: str, task: Task) -> PaperBenchmark:
     """The benchmark of one task of a file, which is called as `file` in its folder."""
-    build, told = _ROWS[task]
+    build, question_of = _ROWS[task]
     named = {"name": f"{Path(file).stem}-{task}", "dataset": file, "split": str(task), "table": TABLE}
-    return build(**named, task=task, own=True, choose=partial(_samples, task, told))
+    return build(**named, task=task, own=True, choose=partial(_samples, task, question_of))
 
 
 def rows(path: Path) -> list[PaperBenchmark]:

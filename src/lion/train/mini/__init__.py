@@ -1,1 +1,1 @@
-"""How lion-mini's parts are made: tokenizers, pretraining, auxiliary losses. `stages.py` alone refers to this room."""
+"""How lion-mini's parts are made: tokenizers, pretraining, auxiliary losses. `lion.train.run` alone imports them."""

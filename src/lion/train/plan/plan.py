@@ -22,6 +22,7 @@ from lion.train.plan.cards import CARDS, GIB, Card
 from lion.train.plan.tally import BATCH, Counts, Pass, count_loss, count_pass
 from lion.train.presets import RELEASED
 from lion.train.recipe.schema import Data, DatasetData, JsonlData, Recipe, WorldData
+from lion.train.stages import LanguageModellingOptions
 
 MFU = 0.4
 """Share of a card's arithmetic that a run is assumed to reach: an assumption, to be replaced by what you measure."""
@@ -165,7 +166,7 @@ def find_config(recipe: Recipe) -> tuple[LionConfig, str]:
 
     Raises: LionError for a stage that is for small models alone, an unknown size or a damaged configuration.
     """
-    if recipe.row.objective != "lion.train.language_modelling:LanguageModelling":
+    if recipe.row.options is not LanguageModellingOptions:
         raise LionError(f"{recipe.name}: --on plans stage1, stage2 and stage3; for {recipe.stage} leave it out")
     folder, own = recipe.init_folders.get("model"), True
     if folder is None or not (folder / "config.json").is_file():
