@@ -1,11 +1,14 @@
 """Mixing: a pure function of the step, in the given proportions, that steps over bad pictures and names them."""
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lion.data.mixture import EpochMixture, Mixture
+from lion.data.mixture import WINDOW, EpochMixture, Mixture
 from lion.data.sample import Sample
 from lion.errors import LionError
 from lion.prompts import Task
@@ -25,6 +28,9 @@ class Numbers:
 
     def name(self, index, task):
         return f"{self.letter}{index}"
+
+    def length(self, index, task):
+        return index * 7919 % 101
 
     def sample(self, index, task, rng):
         if index in self.broken:
@@ -152,3 +158,60 @@ def test_epochs_replace_what_is_of_no_use_by_others_of_the_task_for_any_shard():
     broken = Numbers("x", {Task.VQA: 1}, broken=range(10))
     with pytest.raises(LionError, match=r"20 samples in a row were of no use; the last: x\d: \d is broken"):
         epochs([(broken, 1)]).batch(0, 0, 1)
+
+
+def rows(mixture, micro_batches, size):
+    """(part, pass, sample) of each row of each micro-batch: what the order deals out, in the mixture's arrangement."""
+    return [mixture.places(number, size) for number in range(micro_batches)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.floats(0.1, 10)), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.booleans(),
+    st.integers(0, 50),
+)
+def test_length_buckets_only_move_samples_within_a_window(parts, size, one_task, seed):
+    """So passes are what they were, and a micro-batch is a function of its number alone."""
+    sources = [
+        (Numbers(f"s{number}", {Task.VQA: 1}, size=count), weight) for number, (count, weight) in enumerate(parts)
+    ]
+    plain, alike = (
+        EpochMixture(sources, ("s", seed), size, 1, one_task, length_buckets=buckets) for buckets in (False, True)
+    )
+    before, after = rows(plain, 3 * WINDOW, size), rows(alike, 3 * WINDOW, size)
+    for window in range(0, 3 * WINDOW, WINDOW):
+        one, other = (sorted(chain(*each[window : window + WINDOW])) for each in (before, after))
+        assert one == other, "each sample of a pass once, as without"
+    again = EpochMixture(sources, ("s", seed), size, 1, one_task, length_buckets=True)
+    assert [again.places(number, size) for number in (2 * WINDOW + 3, 5)] == [after[2 * WINDOW + 3], after[5]]
+    for batch in after:
+        assert len({place.part for place in batch}) == 1 or not one_task
+
+
+@pytest.mark.parametrize("one_task", [False, True])
+def test_length_buckets_leave_less_to_pad(one_task):
+    def padding(length_buckets):
+        mixture = EpochMixture([(A100, 1), (B100, 2)], ("s", 0), 8, 4, one_task, length_buckets=length_buckets)
+        lengths = [[A100.length(place.number, 0) for place in batch] for batch in rows(mixture, 10 * WINDOW, 8)]
+        return sum(max(each) * len(each) - sum(each) for each in lengths) / sum(map(sum, lengths))
+
+    assert padding(True) < padding(False) / 5
+
+
+A100, B100 = Numbers("a", {Task.VQA: 1}, size=1000), Numbers("b", {Task.CAPTION: 1}, size=3000)
+
+
+def test_length_buckets_put_no_sample_twice_into_a_micro_batch_of_a_short_pass():
+    mixture = EpochMixture([(B, 1)], ("s", 0), 5, 1, length_buckets=True)
+    assert all(len({place.number for place in batch}) == 5 for batch in rows(mixture, 3 * WINDOW, 5))
+
+
+def test_length_buckets_come_in_random_order_and_read_few_lengths():
+    counted = Numbers("n", {Task.VQA: 1}, size=10**6)
+    asked = []
+    counted.length = lambda index, task: asked.append(index) or index
+    mixture = EpochMixture([(counted, 1)], ("s", 0), 4, 1, length_buckets=True)
+    firsts = [batch[0].number for batch in rows(mixture, WINDOW, 4)]
+    assert firsts != sorted(firsts) and len(asked) == 4 * WINDOW, "once for a window"

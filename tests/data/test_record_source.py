@@ -53,6 +53,22 @@ def test_every_right_answer_is_known_to_validation(picture):
     assert draw(own, Task.REG).meta["answers"] == ["the cat"]
 
 
+def test_a_length_is_that_of_the_texts_with_an_answer_of_mean_length(picture):
+    own = source(
+        Record(
+            "1",
+            picture,
+            Task.DIALOG,
+            "what?",
+            history=(("is it?", "yes"),),
+            answers=("cat", "a horse"),
+            tags=("a", "b"),
+        ),
+        Record("2", picture, Task.REC, expression="the cat", box=Box(0, 0, 1, 1), answers=("cat",)),
+    )
+    assert (own.length(0, Task.DIALOG), own.length(1, Task.REC)) == (5 + 6 + 3 + 5 + 2, 7 + 3)
+
+
 def test_a_stage_draws_its_own_tasks_alone(picture):
     records = [
         Record("1", picture, Task.CAPTION, answers=("a cat",)),

@@ -164,15 +164,23 @@ def own_recipe(start):
     return path
 
 
-def test_two_nodes_on_one_machine_train_the_run_of_one_process(start, own_recipe, port):
-    environment, out = {"LION_CACHE": str(start / "cache")}, start / "two"
-    for node in nodes([own_recipe, f"out={out}"], environment, port):
-        _, err = node.communicate(timeout=300)
+@pytest.fixture
+def alone_for_nodes(start, own_recipe):
+    """The log of the same run in one process."""
+    out = start / "alone-for-nodes"
+    command = [sys.executable, "-m", "lion.cli", "train", str(own_recipe), f"out={out}"]
+    environment = {**os.environ, "LION_CACHE": str(start / "cache")}
+    assert subprocess.run(command, env=environment, timeout=600).returncode == 0
+    return rows(out)
+
+
+@pytest.mark.parametrize("environment", [{}, {**FSDP2}], ids=["ddp", "fsdp2"])
+def test_two_nodes_on_one_machine_train_the_run_of_one_process(start, own_recipe, alone_for_nodes, port, environment):
+    out = start / f"two-{len(environment)}"
+    for node in nodes([own_recipe, f"out={out}"], {"LION_CACHE": str(start / "cache"), **environment}, port):
+        _, err = node.communicate(timeout=600)
         assert node.returncode == 0, err[-3000:]
-    alone = start / "alone-for-nodes"
-    command = [sys.executable, "-m", "lion.cli", "train", str(own_recipe), f"out={alone}"]
-    assert subprocess.run(command, env={**os.environ, **environment}, timeout=300).returncode == 0
-    for row, other in zip(rows(alone), rows(out), strict=True):
+    for row, other in zip(alone_for_nodes, rows(out), strict=True):
         assert other["loss"] == pytest.approx(row["loss"], rel=LOSS)
 
 

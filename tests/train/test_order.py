@@ -35,7 +35,8 @@ class Named(Toy):
 
     def __init__(self, recipe) -> None:
         super().__init__(recipe)
-        self.mixture = EpochMixture(SOURCES, ("s", 0), recipe.batch_size, recipe.gradient_accumulation)
+        shards, one_task = recipe.gradient_accumulation, recipe.homogeneous_batches
+        self.mixture = EpochMixture(SOURCES, ("s", 0), recipe.batch_size, shards, one_task, recipe.length_buckets)
 
     def batch(self, step, shard=0):
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
@@ -54,10 +55,14 @@ def seen(recipe, first, until, processes):
     return [sorted(ids) for ids in steps]
 
 
+@pytest.mark.parametrize(
+    "batches", [(), ("homogeneous_batches",), ("length_buckets",), ("homogeneous_batches", "length_buckets")], ids=str
+)
 @pytest.mark.parametrize("chain", [[1, 1], [4, 4], [4, 2], [2, 4], [4, 1, 2, 4, 1]], ids=str)
-def test_a_resumed_run_sees_what_an_undisturbed_one_sees(chain, tmp_path):
-    """Stops in the middle of the passes of every part, and the parts are mixed by weight."""
+def test_a_resumed_run_sees_what_an_undisturbed_one_sees(chain, batches, tmp_path):
+    """Stops in the middle of the passes of every part and of windows, and the parts are mixed by weight."""
     run = recipe(tmp_path, steps=23, batch_size=3, gradient_accumulation=4, order="epochs")
+    run = run.model_copy(update=dict.fromkeys(batches, True))
     stops = [0, *sorted({23 * number // len(chain) for number in range(1, len(chain))}), 23]
     resumed = [ids for (a, b), n in zip(pairwise(stops), chain, strict=True) for ids in seen(run, a, b, n)]
     assert resumed == seen(run, 0, 23, 1)

@@ -5,6 +5,8 @@ import math
 import textwrap
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from lion.train.metrics import READ_EVERY
 from lion.train.run import train
@@ -18,7 +20,9 @@ SCRIPT = """
     import torch
     from lion.cli import main
     from lion.data.sample import BadSample
-    from lion.train.run import train
+    from lion.train.loop import fit
+    from lion.train.parallel import make_accelerator
+    from lion.train.run import finish, make_run, train
     from lion.train.stopping import Stopped
     from tests.train.toy import Toy, recipe
 
@@ -49,6 +53,18 @@ SCRIPT = """
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().loss(model, batch)
 
+    class Poisoned(Toy):  # the second process meets a NaN in step 5
+        def batch(self, step, shard=0):
+            batch = super().batch(step, shard)
+            if (step, shard) == (4, 1):
+                batch.tensors["y"] *= float("nan")
+            return batch
+
+        def loss(self, model, batch):
+            with open(f"{{self.recipe.folder}}-seen-{{os.environ['RANK']}}", "a") as file:
+                file.write(batch.ids[0].split("-")[1] + "\\n")
+            return super().loss(model, batch)
+
     torch.set_num_threads(1)
     toy = recipe(Path({out!r}) / "run", steps={steps}, gradient_accumulation=2)
     train(toy, objective=Shards(toy))
@@ -64,6 +80,16 @@ SCRIPT = """
     except Stopped:
         pass
     assert main(sys.argv[1:]) == 0
+    for wrapper in ("ddp", "fsdp2"):
+        os.environ |= {{"ACCELERATE_USE_FSDP": str(wrapper == "fsdp2"), "FSDP_VERSION": "2"}}
+        toy = recipe(Path({out!r}) / f"poisoned-{{wrapper}}", checkpoint={{"every": 3, "rewinds": 1}})
+        train(toy, objective=Poisoned(toy))
+        toy = recipe(Path({out!r}) / f"known-{{wrapper}}", checkpoint={{"every": 3}})
+        known = make_run(toy, Poisoned(toy), make_accelerator())
+        known.progress.left_out = {{5: []}}
+        fit(known)
+        known.log.close()
+        finish(known)
     torch.distributed.destroy_process_group()
 """
 
@@ -156,3 +182,20 @@ def test_a_run_of_epochs_that_two_processes_began_goes_on_in_one(ran):
     record = train(toy, objective=Seeing(toy))
     assert (record["steps"], record["samples"]) == (9, 9 * 4 * 8)
     assert sorted([*began, *rest]) == [f"toy-{step}-{shard}-0" for step in range(9) for shard in range(4)]
+
+
+@pytest.mark.parametrize("wrapper", ["ddp", "fsdp2"])
+def test_a_loss_that_is_nan_in_one_process_takes_all_of_them_back_and_past_the_step(ran, wrapper):
+    """Found with the reading after five steps; the weights are those of a run that never took the step."""
+    folder, _ = ran
+    poisoned = folder / f"poisoned-{wrapper}"
+    record = json.loads((poisoned / "finished.json").read_text())
+    assert (record["steps_left_out"], record["samples"], record["bad_samples"]) == ([5], 11 * 2 * 8, 8)
+    assert READ_EVERY == 5
+    for rank in (0, 1):
+        steps = [int(line) for line in (folder / f"{poisoned.name}-seen-{rank}").read_text().splitlines()]
+        assert steps == [0, 1, 2, 3, 4, 3, *range(5, 12)], rank
+    rows = [json.loads(line) for line in (poisoned / "bad_samples.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["id"]) for row in rows] == [(5, f"toy-4-1-{row}") for row in range(8)]
+    weights, known = (load_file(folder / f"{name}-{wrapper}/model.safetensors") for name in ("poisoned", "known"))
+    assert all(torch.equal(weights[name], tensor) for name, tensor in known.items())

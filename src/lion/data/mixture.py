@@ -4,12 +4,13 @@
 in n draws from n samples about a third of them do not occur. `EpochMixture` takes them in shuffled passes.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
-from lion.data.order import Order
+from lion.data.order import Order, Permutation, Place
 from lion.data.sample import BadSample, Sample, Source
 from lion.errors import LionError
 from lion.prompts import Task
@@ -17,6 +18,8 @@ from lion.random import pick, shuffled, stream
 
 _ATTEMPTS = 20
 """Draws for one row, of samples that cannot be read or do not exist, before the run stops."""
+WINDOW = 16
+"""Micro-batches whose samples are sorted by length together with `length_buckets`."""
 
 
 class Mixture:
@@ -98,6 +101,8 @@ class EpochMixture(Mixture):
         batch_size: samples of a micro-batch.
         shards: micro-batches of a step, over all processes.
         one_task: as of `Mixture`.
+        length_buckets: a micro-batch gets samples of similar length. Those of each `WINDOW` of micro-batches are
+            sorted and cut, so that a micro-batch still depends on its place alone.
     """
 
     def __init__(
@@ -107,20 +112,44 @@ class EpochMixture(Mixture):
         batch_size: int,
         shards: int,
         one_task: bool = False,
+        length_buckets: bool = False,
     ) -> None:
         super().__init__(sources, names, one_task)
-        self.shards = shards
+        self.shards, self.length_buckets = shards, length_buckets
+        self._window = ((-1, -1), list[Place]())
         sizes = [len(source.indices(task)) for source, task in self._choices]
         self.order = Order(sizes, self._weights, names, unit=batch_size if one_task else 1)
 
     def batch(self, step: int, shard: int, size: int) -> tuple[list[Sample], list[BadSample]]:
         """As of `Mixture`; `size` is the micro-batch's."""
         bad: list[BadSample] = []
-        first = (step * self.shards + shard) * size
-        return [_first_usable(self._draws(position), bad) for position in range(first, first + size)], bad
+        number = step * self.shards + shard
+        rows = enumerate(self.places(number, size), start=number * size)
+        return [_first_usable(self._draws(position, place), bad) for position, place in rows], bad
 
-    def _draws(self, position: int) -> Iterator["_Draw"]:
-        part, epoch, number = self.order(position)
+    def places(self, number: int, size: int) -> list[Place]:
+        """What micro-batch `number` of the run, from 0, is made of, before what is of no use is replaced."""
+        if not self.length_buckets:
+            return [self.order(position) for position in range(number * size, (number + 1) * size)]
+        window, inside = divmod(number, WINDOW)
+        if self._window[0] != (window, size):
+            self._window = (window, size), self._sorted(window * WINDOW * size, WINDOW * size)
+        cut = Permutation(WINDOW, *self.names, "window", window)(inside)
+        return self._window[1][cut * size : (cut + 1) * size]
+
+    def _sorted(self, first: int, count: int) -> list[Place]:
+        """The places of so many positions by length; a sample that is among them again comes after all others."""
+        seen = Counter[tuple[int, int]]()
+        found = []
+        for place in map(self.order, range(first, first + count)):
+            source, task = self._choices[place.part]
+            length = source.length(int(source.indices(task)[place.number]), task)
+            found.append((place.part * self.one_task, seen[place.part, place.number], length, place))
+            seen[place.part, place.number] += 1
+        return [place for *_, place in sorted(found, key=lambda each: each[:3])]
+
+    def _draws(self, position: int, place: Place) -> Iterator["_Draw"]:
+        part, epoch, number = place
         source, task = self._choices[part]
         indices = source.indices(task)
         yield source, task, int(indices[number]), stream(*self.names, part, epoch, number)

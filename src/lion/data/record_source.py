@@ -129,6 +129,12 @@ class RecordSource:
         """Dataset, record, task."""
         return f"{self.dataset.name}:{self.dataset.records[index].id}:{task}"
 
+    def length(self, index: int, task: Task) -> int:
+        """Characters of the record's texts; of its answers, one of which is drawn, their mean."""
+        record = self.dataset.records[index]
+        texts = (record.question or "", record.expression or "", *chain.from_iterable(record.history))
+        return sum(map(len, (*texts, *(record.tags or ())))) + sum(map(len, record.answers)) // len(record.answers)
+
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """The record's picture with one of the task's wordings and one of the correct answers, each drawn uniformly.
 

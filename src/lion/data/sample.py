@@ -91,5 +91,8 @@ class Source(Protocol):
     def name(self, index: int, task: Task) -> str:
         """The id of a sample, also of one that cannot be read."""
 
+    def length(self, index: int, task: Task) -> int:
+        """About how long the text of a sample is, in characters, without making one."""
+
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample | None:
         """A sample of a task on image `index`; None where this draw gives none. Raises: LionError."""

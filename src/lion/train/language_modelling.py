@@ -257,7 +257,8 @@ def _mixture(recipe: Recipe, sources: Sequence[tuple[Source, float]]) -> Mixture
     names, one_task = (recipe.stage, recipe.seed), recipe.homogeneous_batches
     if recipe.order == "random":
         return Mixture(sources, names, one_task)
-    return EpochMixture(sources, names, recipe.batch_size, recipe.gradient_accumulation, one_task)
+    shards = recipe.gradient_accumulation
+    return EpochMixture(sources, names, recipe.batch_size, shards, one_task, recipe.length_buckets)
 
 
 def find_processor(recipe: Recipe) -> LionProcessor:

@@ -84,6 +84,7 @@ class Setting(StrEnum):
     ORDER = "order"
     GRADIENT_CHECKPOINTING = "gradient_checkpointing"
     HOMOGENEOUS_BATCHES = "homogeneous_batches"
+    LENGTH_BUCKETS = "length_buckets"
     FROZEN_WEIGHTS = "frozen_weights"
     TAP_CACHE = "tap_cache"
     TRAINABLE = "trainable"
@@ -119,6 +120,7 @@ _TUNING_ALONE = frozenset(
         Setting.GRADIENT_CHECKPOINTING,
         Setting.ORDER,
         Setting.HOMOGENEOUS_BATCHES,
+        Setting.LENGTH_BUCKETS,
         Setting.FROZEN_WEIGHTS,
         Setting.TAP_CACHE,
         Setting.TRAINABLE,

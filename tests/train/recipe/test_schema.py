@@ -77,6 +77,14 @@ from tests.train.recipe.base import BASE, RECIPES
             "data.0.tags: pretrain-connectors does not read it; leave it out",
         ),
         (
+            {"data": [{"source": "jsonl", "path": "x"}], "length_buckets": True},
+            "length_buckets: passes are what is sorted; set order: epochs",
+        ),
+        (
+            {"order": "epochs", "length_buckets": True},
+            "length_buckets: drawn scenes have no texts to sort by, and all sources are world; leave it out",
+        ),
+        (
             {"stage": "pretrain-t5", "homogeneous_batches": True},
             "homogeneous_batches: pretrain-t5 does not read it; leave it out",
         ),

@@ -76,6 +76,10 @@ class WorldSource:
         """Scene id and task."""
         return f"{self.scene(index).id}:{task}"
 
+    def length(self, index: int, task: Task) -> int:
+        """The same for all: their texts are made when they are drawn."""
+        return 0
+
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)

@@ -234,6 +234,11 @@ class Recipe(Section):
         default=False, description="compute blocks again in the backward pass instead of keeping what they made"
     )
     homogeneous_batches: bool = Field(default=False, description="one source and task per micro-batch: less padding")
+    length_buckets: bool = Field(
+        default=False,
+        description="texts of similar length per micro-batch, with order: epochs: less padding; processes wait for the "
+        "one with the longest",
+    )
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
         description="arithmetic of the forward pass (autocast); auto: bf16 where the device multiplies it in hardware",
@@ -323,6 +328,10 @@ class Recipe(Section):
         if not any(isinstance(source, WorldData) for source in self.data):
             for name in (name for name in AUXILIARY_LOSSES if getattr(self.options, name, 0)):
                 yield f"options.{name}: only drawn scenes have what it needs, and no source is world; leave it out"
+        if self.length_buckets and self.order != "epochs":
+            yield "length_buckets: passes are what is sorted; set order: epochs"
+        if self.length_buckets and all(isinstance(source, WorldData) for source in self.data):
+            yield "length_buckets: drawn scenes have no texts to sort by, and all sources are world; leave it out"
         for name, source in self._sources():
             if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
                 yield f"{name}.tasks: {self.stage} does not train on {wrong[0]}; its tasks are {tasks}"
