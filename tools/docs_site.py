@@ -23,6 +23,8 @@ PAGES = {
     "src/lion/bundled/lion-mini/README.md": "lion-mini.md",
 }
 """Where in the site a Markdown file of the repository is shown."""
+BOOSTS = {"tutorials/": 4, "how-to/": 2, "reference/python/": 0.3, "log.md": 0.1, "changelog.md": 0.1}
+"""How much more, or less, a page below such a path counts in the search: a newcomer's pages first, records last."""
 LINK = re.compile(r'(?P<before>\]\(|\b(?:src|href)=")(?P<target>[^)#"\s]+)(?P<after>(?:#[^)"\s]*)?[)"])')
 PICTURES = (".png", ".svg", ".webp")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".md": "markdown", ".mjs": "javascript", "": "text"}
@@ -44,8 +46,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to where their targets are in the site."""
+    """Lead links to where their targets are in the site, and the search to the pages that newcomers need."""
     here = page.file.src_uri
+    boost = next((factor for place, factor in BOOSTS.items() if here.startswith(place)), 1)
+    page.meta.setdefault("search", {}).setdefault("boost", boost)
     where = next((path for path, shown in PAGES.items() if shown == here), f"docs/{here}")
 
     def link(found: re.Match) -> str:

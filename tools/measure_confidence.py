@@ -169,7 +169,8 @@ def main() -> None:
         check_plot(options.plot)
     pipeline = LionPipeline.from_pretrained(options.model, batch_size=16)
     found = list(measure(pipeline, options.split, options.questions))
-    print(f"{pipeline.name}, world {options.split}, commit {commit()}, {hardware()}, {datetime.date.today()}\n")
+    where = f"commit {commit()}, {hardware(pipeline.model.device)}, {datetime.date.today()}"
+    print(f"{pipeline.name}, world {options.split}, {where}\n")
     print(tables(found))
     if options.plot:
         plot(found, options.plot)

@@ -29,7 +29,7 @@ lion train mini-stage1 steps=500 optimizer.lr=5e-4  # settings changed for one r
 
 A recipe is checked before anything is loaded; a mistake is one line that names the setting and the fix. See also [a
 recipe for your own data](../how-to/data.md#a-recipe), [what a run takes on other cards](../how-to/planning.md) and
-[many cards](../how-to/training_at_scale.md).
+[many GPUs](../how-to/training_at_scale.md).
 
 This page is generated from the schema (`python -m tools.recipe_docs`).
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lion.pipeline import DecodingPreset
+from tools import measure_confidence
 from tools.measure_confidence import Judged, auroc, measure, tables
 
 
@@ -33,3 +34,15 @@ def test_every_set_is_measured(pipeline):
     }  # fmt: skip
     assert all(((one.numbers >= 0) & (one.numbers <= 1)).all() for one in found.values())
     assert found["pope-random", "presence"].truth.tolist() == [True, False]
+
+
+def test_it_prints_where_and_draws(pipeline, tmp_path, monkeypatch, capsys):
+    judged = [
+        Judged(what, what, np.linspace(0, 1, 60), np.arange(60) % 3 > 0)
+        for what in ("box score", "presence", "confidence")
+    ]
+    monkeypatch.setattr(measure_confidence, "measure", lambda *_: judged)
+    monkeypatch.setattr(measure_confidence.LionPipeline, "from_pretrained", lambda *_, **__: pipeline)
+    monkeypatch.setattr("sys.argv", ["measure_confidence", "--plot", str(tmp_path / "drawn.png")])
+    measure_confidence.main()
+    assert "CPU cores" in capsys.readouterr().out.splitlines()[0] and (tmp_path / "drawn.png").stat().st_size > 0
