@@ -224,17 +224,6 @@ def test_initial_weights_that_are_missing_are_named(tmp_path):
         train(recipe("stage2", tmp_path, init={"model": "stage1"}))
 
 
-def test_the_stage_table_alone_refers_to_the_training_of_lion_mini():
-    """By strings that are imported when a run needs them: what trains any LION does not import lion-mini's room."""
-    folder = ROOT / "src/lion/train"
-    general = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != "mini"]
-    assert [path.name for path in general if "train.mini" in path.read_text()] == ["stages.py"]
-    assert not any(
-        line.startswith(("import ", "from ")) and "mini" in line
-        for line in (folder / "stages.py").read_text().splitlines()
-    )
-
-
 def test_a_bad_record_names_the_setting_of_recipes(tmp_path):
     (tmp_path / "own.jsonl").write_text("{")
     own = recipe("stage1", tmp_path, data=[{"source": "jsonl", "path": str(tmp_path / "own.jsonl")}])
