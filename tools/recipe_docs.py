@@ -24,7 +24,7 @@ A recipe is a YAML file with everything that one training run depends on: data, 
 lion train mini-quick                               # a shipped recipe, by its name
 lion train mine.yaml                                # a file of your own
 lion train mini-quick --dry-run                     # what it would train, and in how much memory; trains nothing
-lion train mini-stage1 steps=500 optimizer.lr=5e-4  # settings changed for one run
+lion train mini-vit steps=200 optimizer.lr=1e-4     # settings changed for one run
 ```
 
 A recipe is checked before anything is loaded; a mistake is one line that names the setting and the fix. See also [a
