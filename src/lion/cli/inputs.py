@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lion.boxes import Box, unit_box
-from lion.data.files import in_its_folder
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Raises: LionError if a name is empty.
     """
+    from lion.data.files import in_its_folder
     from lion.images import path_of
 
     once: dict[str, str] = {}

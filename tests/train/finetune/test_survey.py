@@ -97,16 +97,19 @@ def test_a_plan_takes_the_place_of_another_until_that_has_begun(tmp_path, begun)
 
 def test_nothing_but_a_fine_tuning_is_written_into_or_thrown_away(tmp_path):
     place = Place(tmp_path / "out")
-    place.open(restart=True)
-    place.folder.mkdir()
-    place.open(restart=True)
+
+    def claim(restart):
+        place.claim(restart).release()
+
+    claim(restart=True)
+    claim(restart=True)
     place.write(place.recipe, f"{HEAD}\n")
-    place.open(restart=False)
+    claim(restart=False)
     assert place.recipe.is_file()
-    place.open(restart=True)
-    assert not place.folder.exists()
+    claim(restart=True)
+    assert not place.recipe.exists()
     place.write(place.recipe, "name: mine\n")
     for restart in (True, False):
         with pytest.raises(LionError, match="holds other files"):
-            place.open(restart)
+            claim(restart)
     assert place.recipe.read_text() == "name: mine\n"
