@@ -41,7 +41,7 @@ class Box:
         for name in ("x1", "y1", "x2", "y2"):  # NumPy's and torch's numbers, which JSON does not know, become Python's
             value = getattr(self, name)
             try:
-                if isinstance(value, (str, bytes)) or "bool" in f"{type(value)} {getattr(value, 'dtype', '')}":
+                if isinstance(value, (bool, str, bytes)) or str(getattr(value, "dtype", "")).endswith("bool"):
                     raise TypeError(value)
                 object.__setattr__(self, name, float(value))
             except (TypeError, ValueError) as error:

@@ -305,7 +305,13 @@ class LionPipeline(Parts):
         self, image: Images, question: Texts, candidates: Iterable[str] | Iterable[Iterable[str]], *, tags: Tags = None
     ) -> list[Ranked]: ...
     def rank(
-        self, image: Images, question: Texts, candidates: Iterable[Texts], *, tags: Tags = None, **no: Unpack[Settings]
+        self,
+        image: Images,
+        question: Texts,
+        candidates: Iterable[Texts],
+        *,
+        tags: Tags = None,
+        **settings: Unpack[Settings],
     ) -> Ranked | list[Ranked]:
         """Sort given answers to a question by their likelihood, likeliest first; picture and question are encoded once.
 
@@ -317,7 +323,7 @@ class LionPipeline(Parts):
         given = texts(candidates)
         lists = isinstance(given, list) and any(listed(one) is not None for one in given)
         rows = given if lists else One(() if given is None else given)
-        answers = self._each(Verb.ASK, image, tags, no, text=question, candidates=rows)
+        answers = self._each(Verb.ASK, image, tags, settings, text=question, candidates=rows)
         return [row.candidates for row in answers] if isinstance(answers, list) else answers.candidates
 
     def explain(
