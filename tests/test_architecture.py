@@ -205,17 +205,6 @@ def test_the_tour_names_what_exists():
     assert law in " ".join(tour.split()), "CONTRIBUTING.md shows another import law"
 
 
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [("From a picture to an answer", 26), ("From a sample to its loss", 18), ("From a prediction to a score", 10)],
-)
-def test_the_tour_opens_few_files_and_none_twice(path, most):
-    tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = tour.split(f"### {path}\n")[1].split("\n### ")[0]
-    files = re.findall(r"`(src/[\w./-]*\.py)`", section)
-    assert 5 < len(files) <= most and len(set(files)) == len(files), files
-
-
 def loaded_after(code: str) -> set[str]:
     """Which heavy packages a fresh interpreter has loaded after running some code."""
     report = f"import sys\n{code}\nprint('loaded', *sorted({HEAVY!r} & set(sys.modules)))"
