@@ -28,7 +28,7 @@ lion train mini-vit steps=200 optimizer.lr=1e-4     # settings changed for one r
 ```
 
 A recipe is checked before anything is loaded; a mistake is one line that names the setting and the fix. See also [a
-recipe for your own data](../how-to/data.md#a-recipe), [what a run takes on other cards](../how-to/planning.md) and
+recipe for your own data](../how-to/training.md#a-recipe), [what a run takes on other cards](../how-to/planning.md) and
 [many GPUs](../how-to/training_at_scale.md).
 
 This page is generated from the schema (`python -m tools.recipe_docs`).

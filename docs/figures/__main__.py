@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from docs.figures import house, mixture, path, prompt, stages
+from docs.figures import gains, house, mixture, path, prompt, server, stages
 
 FIGURES = {
     "path": path.draw,
@@ -10,6 +10,8 @@ FIGURES = {
     "mixture": mixture.draw,
     "prompt": prompt.draw,
     "house": house.draw,
+    "server": server.draw,
+    "gains": gains.draw,
 }
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """``lion data``: what it prints and how it ends."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.annotate.conftest import png
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +75,17 @@ def test_mistakes(run, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     ran = run("data", *words)
     assert ran.code == 2 and message in ran.err and ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("page", "number"), [("data", 2), ("data_at_scale", 4)])
+def test_commands_and_lines_of_the_docs(run, tmp_path, monkeypatch, page, number):
+    monkeypatch.chdir(tmp_path)
+    (lines,) = re.findall(r"^```json\n(.*?)^```$", (HOW_TO / "data.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "my_pictures.jsonl").write_text(lines)
+    (tmp_path / "a.jpg").write_bytes(png(0))
+    assert run("world", "DIR", "--size", 3, "--as", "refcoco", "--split", "val", "--pixels", 64).code == 0
+    commands = re.findall(r"^\$ lion (data .*)$", (HOW_TO / f"{page}.md").read_text(), re.MULTILINE)
+    assert len(commands) == number
+    for command in commands:
+        ran = run(*command.split())
+        assert (ran.code, ran.err) == (0, ""), command

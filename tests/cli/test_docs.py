@@ -30,7 +30,8 @@ def shown(kind, page):
     return kind.findall((ROOT / "docs" / f"{page}.md").read_text())
 
 
-COMMANDS = shown(SHELL, "how-to/cli") + shown(SHELL, "tutorials/answer")
+PAGES = ("how-to/cli", "how-to/many_pictures", "how-to/tags", "how-to/training", "tutorials/answer")
+COMMANDS = [command for page in PAGES for command in shown(SHELL, page)]
 BLOCKS, OF_TRANSFORMERS = shown(PYTHON, "how-to/python"), shown(PYTHON, "how-to/transformers")
 
 

@@ -184,7 +184,8 @@ def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
     assert not errors and set(texts) == {texts[0]}
 
 
-PAGE = "".join((ROOT / "docs" / page).read_text() for page in ("how-to/serving.md", "tutorials/serve.md"))
+PAGES = ("how-to/serving", "how-to/serving_production", "tutorials/serve")
+PAGE = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in PAGES)
 REFERENCE = (ROOT / "docs" / "reference" / "http.md").read_text()
 
 

@@ -40,6 +40,6 @@ def test_splits_and_numbers_are_those_of_the_reader(name):
 
 
 def test_the_recipe_for_training_is_one():
-    page = (Path(__file__).parents[3] / "docs" / "how-to" / "data.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "training.md").read_text()
     (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(parse(yaml.safe_load(block)).data) == 4
