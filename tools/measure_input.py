@@ -1,4 +1,4 @@
-"""How fast training reads its data, for docs/how-to/data_at_scale.md: pictures a second, and the index of many records.
+"""How fast training reads its data, for docs/how-to/archives.md: pictures a second; for data_at_scale.md: many records.
 
     python -m tools.measure_input                             # 400 JPEGs of 640 x 480, as files, tars and parquet
     python -m tools.measure_input --records 1000000           # the index alone, and a resume far along in it

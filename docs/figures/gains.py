@@ -1,11 +1,11 @@
-"""What fine-tuning on forty pictures gained and lost, with intervals: the table of docs/how-to/finetuning.md."""
+"""What fine-tuning on forty pictures gained and lost, with intervals: the table of docs/explanation/finetuning.md."""
 
 import re
 from pathlib import Path
 
 from docs.figures.svg import WIDTH, Figure
 
-PAGE = Path(__file__).parents[1] / "how-to" / "finetuning.md"
+PAGE = Path(__file__).parents[1] / "explanation" / "finetuning.md"
 INTERVAL = r"([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]"
 SCALES = {"caption, CIDEr": 250, "VQA, exact match": 25, "REC, accuracy at IoU 0.5": 25, "REC, mean IoU": 25}
 """By row: the largest difference that fits, to both sides."""

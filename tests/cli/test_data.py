@@ -77,7 +77,7 @@ def test_mistakes(run, tmp_path, monkeypatch, words, message):
     assert ran.code == 2 and message in ran.err and ran.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("page", "number"), [("data", 2), ("data_at_scale", 4)])
+@pytest.mark.parametrize(("page", "number"), [("data", 2), ("data_at_scale", 1), ("archives", 2)])
 def test_commands_and_lines_of_the_docs(run, tmp_path, monkeypatch, page, number):
     monkeypatch.chdir(tmp_path)
     (lines,) = re.findall(r"^```json\n(.*?)^```$", (HOW_TO / "data.md").read_text(), re.MULTILINE | re.DOTALL)
