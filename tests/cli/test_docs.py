@@ -32,7 +32,8 @@ def shown(kind, page):
 
 PAGES = ("how-to/cli", "how-to/many_pictures", "how-to/tags", "how-to/training", "reference/datasets", "tutorials/answer")
 COMMANDS = [command for page in PAGES for command in shown(SHELL, page)]
-BLOCKS, OF_TRANSFORMERS = shown(PYTHON, "how-to/python"), shown(PYTHON, "how-to/transformers")
+BLOCKS = shown(PYTHON, "how-to/python") + shown(PYTHON, "how-to/python_further")
+OF_TRANSFORMERS = shown(PYTHON, "how-to/transformers")
 
 
 @pytest.fixture

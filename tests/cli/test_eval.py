@@ -211,7 +211,15 @@ def test_commands_of_the_docs(run, world_model, tmp_path, monkeypatch):
         assert ran.code == 0 and ran.out and not ran.err, command
 
 
-@pytest.mark.parametrize(("page", "shown"), [("how-to/evaluation.md", (11, 2)), ("tutorials/evaluate.md", (4, 0))])
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("how-to/evaluation.md", (5, 1)),
+        ("how-to/evaluation_own.md", (5, 1)),
+        ("how-to/evaluation_drawn.md", (2, 0)),
+        ("tutorials/evaluate.md", (4, 0)),
+    ],
+)
 def test_commands_of_the_evaluation_docs(run, world_model, data, own, tmp_path, monkeypatch, page, shown):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path" / "to").mkdir(parents=True)
