@@ -3,8 +3,8 @@
     python -m tools.measure_chain FOLDER               # 27 GB of disk, 15 GB of memory
     python -m tools.measure_chain FOLDER --blocks 2    # XL's width with so many blocks a stack
 
-Prints minutes and the largest own memory (RssAnon) of each stage as rows of docs/explanation/memory.md, and holds what a
-stage trains and what it changed against the names that the released trainer trains.
+Prints minutes and the largest own memory (RssAnon) of each stage as rows of docs/explanation/memory.md, and holds what
+a stage trains and what it changed against the names that the released trainer trains.
 """
 
 import argparse

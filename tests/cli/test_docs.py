@@ -30,7 +30,14 @@ def shown(kind, page):
     return kind.findall((ROOT / "docs" / f"{page}.md").read_text())
 
 
-PAGES = ("how-to/cli", "how-to/many_pictures", "how-to/tags", "how-to/training", "reference/datasets", "tutorials/answer")
+PAGES = (
+    "how-to/cli",
+    "how-to/many_pictures",
+    "how-to/tags",
+    "how-to/training",
+    "reference/datasets",
+    "tutorials/answer",
+)
 COMMANDS = [command for page in PAGES for command in shown(SHELL, page)]
 BLOCKS = shown(PYTHON, "how-to/python") + shown(PYTHON, "how-to/python_further")
 OF_TRANSFORMERS = shown(PYTHON, "how-to/transformers")
