@@ -1,4 +1,4 @@
-"""The throughput of ``lion annotate`` beside that of its engine alone, for docs/how-to/annotate.md.
+"""The throughput of ``lion annotate`` beside that of its engine alone, for docs/how-to/annotate_at_scale.md.
 
     python -m tools.measure_annotate                    # lion-mini, 400 drawn pictures, 3 rounds
     python -m tools.measure_annotate MODEL --pictures 2000 --do 'caption,tags,locate:"the red ball"' --decoding lion
