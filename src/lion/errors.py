@@ -1,10 +1,11 @@
 """Errors and warnings in one line: ours for a user's mistake, with its fix, and those of other libraries."""
 
+import re
 import warnings
 from typing import Any
 
 _WARNED: dict[Any, int] = {}
-"""Where Python keeps that a warning was shown."""
+"""Where Python keeps that a warning was shown, beside the version of its filters."""
 
 
 def first_line(error: BaseException) -> str:
@@ -27,6 +28,8 @@ def warn_of_domain(domain: str) -> None:
     """Warn from one place, so that Python shows it once, and of no file, whose line it would print as well."""
     known = f"lion-mini, and what is made from it, knows {domain} only (lion world); for photographs name another model"
     warnings.warn_explicit(known, DrawnScenesWarning, "lion-mini", 1, registry=_WARNED)
+    if len(_WARNED) > 1:  # shown, which Python forgets as soon as anybody adds a filter, as many an import does
+        warnings.filterwarnings("ignore", re.escape(known), DrawnScenesWarning)
 
 
 class LionError(ValueError):
@@ -43,7 +46,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in pairs:
         if key in out:
-            raise LionError(f"the key {key!r} is there twice")
+            raise LionError(f"the key {key[:80]!r} is there twice")
         out[key] = value
     return out
 

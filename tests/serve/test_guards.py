@@ -75,6 +75,31 @@ def test_bodies_are_limited_whatever_they_say_of_their_length(pipeline):
             assert response.status_code == 413 and "1 MB" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", None])
+@pytest.mark.parametrize(
+    ("path", "more", "named"),
+    [
+        ("/v1/lion/ask", '"question": "what is it?", "question": "is it a car?"', "'question'"),
+        ("/v1/lion/caption", '"tags": [], "t\\u0061gs": ["car"]', "'tags'"),
+        ("/v1/lion/caption", f'"image": "{"a" * 1000}"', "'image'"),
+        ("/v1/lion/caption", f'"{"a" * 1000}": 1, "{"a" * 1000}": 1', "'aaa"),
+        ("/v1/lion/caption", '"\\ud800": 1, "\\ud800": 1', r"'\ud800'"),
+        ("/v1/chat/completions", '"messages": [], "messages": []', "'messages'"),
+        ("/v1/chat/completions", '"lion": {"task": "caption", "task": "locate"}', "'task'"),
+        ("/v1/chat/completions", '"messages": [{"content": [{"type": "text", "text": "a", "text": "b"}]}]', "'text'"),
+    ],
+)
+def test_a_key_given_twice_is_refused_by_name(client, path, more, named, kind):
+    """JSON's readers keep the last of the two; none is kept here, at whatever depth, whatever the body is called."""
+    headers = {} if kind is None else {"content-type": kind}
+    response = client.post(path, content=f'{{"image": "data:,x", {more}}}'.encode(), headers=headers)
+    error = response.json()["error"]
+    assert response.status_code == 400 and error["type"] == "invalid_request_error"
+    assert (
+        f"the key {named}" in error["message"] and "is there twice" in error["message"] and len(error["message"]) < 200
+    )
+
+
 def test_a_body_that_does_not_arrive_is_given_up(pipeline):
     async def slow():
         yield b"{"

@@ -108,8 +108,9 @@ def test_forms_with_files(client, picture, url):
     assert len(form["answers"][0]["candidates"]) == 2
     form = client.post("/v1/lion/locate", files=files[:1], data={"phrase": "the car", "if_there": "true"})
     assert 0 < form.json()["answers"][0]["presence"] < 1
-    form = client.post("/v1/lion/locate", files=files[:1], data={"phrase": "the car", "if_there": "maybe"})
-    assert form.status_code == 400 and form.json()["error"]["param"] == "if_there"
+    for wrong in ("maybe", ["true", "false"], ["true", "true"]):
+        form = client.post("/v1/lion/locate", files=files[:1], data={"phrase": "the car", "if_there": wrong})
+        assert form.status_code == 400 and form.json()["error"]["param"] == "if_there", wrong
     form = client.post("/v1/lion/tag", files={"image": ("a", encoded(picture))})
     assert form.json()["answers"][0]["tags"] == ["car", "tree", "sun"]
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lion.errors import LionError, unique_keys
 from lion.serve.errors import LOG, HttpError, error_response
 from lion.serve.metrics import Metrics
 from lion.serve.page import PATHS
@@ -86,6 +87,8 @@ class Guards:
             raise
         try:
             self._check_busy()
+            if not headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
+                _check_keys(body)
             with self._place():
                 await self.app(scope, _replayed(body, receive), send)
         finally:
@@ -170,6 +173,16 @@ class Guards:
                     pass
         except TimeoutError:
             return
+
+
+def _check_keys(body: bytes) -> None:
+    """Raises: HttpError for a key that an object of a JSON body has twice, of which whoever reads it keeps the last."""
+    try:
+        json.loads(body, object_pairs_hook=unique_keys)
+    except LionError as error:
+        raise HttpError(400, f"{error}: give it once", "invalid_value") from None
+    except (ValueError, RecursionError):
+        return  # no JSON, as the route says in its own words
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -177,7 +177,7 @@ def _form_value(name: str, given: list[str]) -> Any:
     if name == "tags":
         words = [word.strip() for text in given for word in text.split(",") if word.strip()]
         return "empty" if words == ["empty"] else words
-    if name == "if_there":
+    if name == "if_there" and len(given) == 1:
         return {"true": True, "false": False}.get(given[0], given[0])
     return given if len(given) > 1 or name == "candidates" else given[0]
 
