@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, check_writable, no_space_left
 
 
 def test_writes_text_bytes_and_json(tmp_path):
@@ -38,7 +38,9 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, brok
 FULL = [
     OSError(errno.ENOSPC, "No space left on device"),
     OSError(errno.EDQUOT, "Disk quota exceeded"),
+    OSError(errno.EFBIG, "File too large"),  # ulimit -f
     SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    SafetensorError("Error while serializing: I/O error: File too large (os error 27)"),
 ]
 
 
@@ -60,6 +62,44 @@ def test_a_full_disk_names_the_target(tmp_path, error, monkeypatch):
 def test_other_errors_are_no_full_disk():
     errors = [OSError(errno.EACCES, "No space left on device"), ValueError("a bug"), KeyError(28), MemoryError()]
     assert not any(map(no_space_left, errors))
+
+
+@pytest.mark.parametrize("write", [lambda path: atomic_write(path, "text"), lambda path: enter(atomic_directory(path))])
+def test_an_error_names_the_target_and_not_the_file_beside_it(tmp_path, monkeypatch, write):
+    def refused(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", lambda self, **given: None if given else refused(self))
+    for name in ("write_bytes", "unlink"):
+        monkeypatch.setattr(Path, name, lambda self, *_, **given: refused(self))
+    with pytest.raises(PermissionError) as raised:
+        write(tmp_path / "new")
+    assert raised.value.filename == str(tmp_path / "new") and list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_stay_as_they_are(tmp_path):
+    for error in (FileNotFoundError(errno.ENOENT, "gone", "other"), ConnectionError("broken")):
+        with pytest.raises(type(error)) as raised, atomic_directory(tmp_path / "folder"):
+            raise error
+        assert raised.value is error
+
+
+def test_whether_something_could_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "new", tmp_path / "deep" / "new", tmp_path / "file"):
+        check_writable(path)
+    with pytest.raises(NotADirectoryError) as raised:
+        check_writable(tmp_path / "file" / "deep" / "new")
+    assert raised.value.filename == str(tmp_path / "file")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError) as raised:
+        check_writable(tmp_path / "deep" / "new")
+    assert raised.value.filename == str(tmp_path) and [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def enter(folder):
+    with folder:
+        pass
 
 
 def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):

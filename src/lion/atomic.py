@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,39 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def no_space_left(error: BaseException) -> bool:
-    """Whether a full disk, or an exhausted quota, is what an error of any library is about."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "No space left on device" in str(error)  # safetensors and tokenizers have errors of their own
+    """Whether a full disk, or an exhausted quota or limit, is what an error of any library is about."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return _code_of(error) is not None  # safetensors, tokenizers and torch have errors of their own
 
 
-def _name_what_did_not_fit(error: BaseException, target: Path) -> None:
-    """Raise an OSError with the target's name for a full disk, which writing to an open file does not name."""
+def _code_of(error: BaseException) -> int | None:
+    return next((code for code in _FULL if os.strerror(code) in str(error)), None)
+
+
+def _name_target(error: BaseException, target: Path, temporary: Path) -> None:
+    """Raise an OSError with the target's name for one that names the temporary file, or, as writing to an open file
+    does where the disk is full, none."""
     if no_space_left(error):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+        code = _code_of(error) or errno.ENOSPC
+        raise OSError(code, os.strerror(code), str(target)) from error
+    if isinstance(error, OSError) and Path(str(error.filename)) == temporary:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether something of that name could be written; nothing is.
+
+    Raises: OSError with the folder that is none, or where this process may not write.
+    """
+    there = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        code = errno.EACCES if there.is_dir() else errno.ENOTDIR
+        raise OSError(code, os.strerror(code), str(there))
 
 
 def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
@@ -66,8 +88,9 @@ def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
         _sync(temporary)
         os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        _name_what_did_not_fit(error, target)
+        with suppress(OSError):  # of a folder that may not be written in
+            temporary.unlink(missing_ok=True)
+        _name_target(error, target, temporary)
         raise
     _sync(target.parent)
 
@@ -91,8 +114,8 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(target)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         for entry in temporary.rglob("*"):
             _sync(entry)
@@ -103,7 +126,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        _name_what_did_not_fit(error, target)
+        _name_target(error, target, temporary)
         raise
     _sync(target.parent)
     if old:

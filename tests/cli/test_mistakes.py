@@ -1,6 +1,7 @@
 """Every mistake a user can make: one line on stderr that names the fix, and exit code 2."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -124,6 +126,9 @@ CHEAP = [
     ["serve", "--decoding", "fast"],
     ["eval", "okvqa", "--model", "nowhere"],
     ["annotate", "FOLDER", "FOLDER/out", "--do", "caption,colour"],
+    ["study", "nothing"],
+    ["study", "conflict", "--only", "nothing"],
+    ["study", "conflict", "nothing:steps=1"],
     ["PICTURE"],
 ]
 
@@ -159,9 +164,38 @@ def test_examples_of_the_help_are_shown_and_their_options_exist(run, verb, rest)
     assert " ".join(f"lion {verb} {rest}".split()) in shown
 
 
-def test_a_place_that_cannot_be_written(run, checkpoint, pictures):
-    ran = run("caption", pictures[0], "--save", pictures[0] / "x.png", "-m", checkpoint)
-    assert ran.code == 2 and "cannot save" in ran.err and len(ran.err.splitlines()) == 1
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["caption", "PICTURES", "--save", "PLACE/x.png"],
+        ["caption", "PICTURES", "--save", "PLACE/deep/{name}.jpg"],
+        ["caption", "PICTURES", "--export", "PLACE/deep/x.csv"],
+        ["locate", "PICTURES", "the car", "--export", "PLACE/x.yolo"],
+        ["chat", "PICTURES", "--save", "PLACE/x.png"],
+        ["explain", "PICTURES", "--save", "PLACE/x.png"],
+        ["tag", "PICTURES", "--out", "PLACE/x.jsonl"],
+        ["bench", "--plot", "PLACE/x.png"],
+        ["gallery", "FOLDER", "--out", "PLACE/x.md"],
+        ["study", "seeds", "--page", "PLACE/x.md"],
+    ],
+)
+@pytest.mark.parametrize("why", ["a file", "no permission"])
+def test_a_place_that_cannot_be_written_is_named_before_the_work(run, pictures, tmp_path, monkeypatch, words, why):
+    place, there = pictures[0], pictures[0].parent
+    if why == "no permission":
+        (place := there / "kept").mkdir()
+        can = os.access
+        monkeypatch.setattr(
+            os, "access", lambda path, mode: can(path, mode) and (Path(path) != place or mode == os.R_OK)
+        )
+    for load in ("lion.pipeline.LionPipeline.from_pretrained", "lion.checkpoints.loading.load_tagger"):
+        monkeypatch.setattr(load, lambda *_, **given: pytest.fail("a model is loaded"))
+    before = sorted(tmp_path.rglob("*"))
+    names = {"PICTURES": str(pictures[0]), "PLACE": str(place), "FOLDER": str(there)}
+    ran = run(*(re.sub("[A-Z]{5,}", lambda name: names[name[0]], word) for word in words))
+    (line,) = ran.err.splitlines()
+    assert ran.code == 2 and "cannot write" in line and str(place) in line and "another place" in line
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def bomb(path):

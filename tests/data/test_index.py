@@ -131,3 +131,10 @@ def test_processes_that_need_the_same_index_build_it_once_and_all_use_it(own, tm
     for process in started:
         process.join(60)
     assert len(list((tmp_path / "shared/index").iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(own, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LION_CACHE", str(tmp_path / "file" / "lion"))
+    with pytest.raises(LionError, match=r"cannot write the cache .*; set LION_CACHE"):
+        open_index("jsonl", own, skip_bad=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lion.cli.options import Debug, Device, Json, known_model
-from lion.cli.output import Meter, quiet_libraries
+from lion.cli.output import Meter, check_place, quiet_libraries
 
 if TYPE_CHECKING:
     from lion.bench.report import Row
@@ -52,6 +52,8 @@ def bench(
     Pictures are drawn scenes, every line is the median of several repeats. Numbers are worth something only where
     nothing else runs on the machine.
     """
+    if plot is not None:
+        check_place("--plot", plot)
     with Meter("loading the model"):
         quiet_libraries(debug)
         from lion.bench import report

@@ -7,7 +7,7 @@ import typer
 
 from lion.cli.eval import MovedData
 from lion.cli.options import Debug
-from lion.cli.output import Meter, quiet_libraries
+from lion.cli.output import Meter, check_place, quiet_libraries
 from lion.errors import LionError
 from lion.figures import FORMATS, check_format, check_matplotlib
 
@@ -36,6 +36,7 @@ def gallery(
     if not page:
         check_format(out, f"--out {out}", (".md", *FORMATS))
         check_matplotlib("a figure needs")
+    check_place("--out", out)
     with Meter("drawing"):
         quiet_libraries(debug)
         from lion.atomic import atomic_write

@@ -17,6 +17,7 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, TextIO
 from unicodedata import category
 
+from lion.atomic import check_writable
 from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
@@ -125,9 +126,20 @@ def plan_saves(save: str | None, pictures: Sequence[str]) -> list[Path | None]:
 
 
 def check_new(option: str, path: str | Path) -> None:
-    """Raise LionError if an output would overwrite what is there."""
+    """Raise LionError if an output would overwrite what is there, or could not be written."""
     if os.path.lexists(path):
         raise LionError(f"{option}: {path} exists; delete it or name another place")
+    check_place(option, path)
+
+
+def check_place(option: str, path: str | Path) -> None:
+    """Raise LionError, before the work, if an output could not be written."""
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise LionError(
+            f"{option}: cannot write {path}: {error.filename}: {error.strerror}; name another place"
+        ) from error
 
 
 def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool:

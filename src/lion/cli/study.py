@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from lion.cli.eval_tables import print_document
 from lion.cli.options import Debug, Json, check_training_packages
-from lion.cli.output import Meter, quiet_libraries, say
+from lion.cli.output import Meter, check_place, quiet_libraries, say
 from lion.errors import LionError
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ def study(
 
     Finished runs and answers are kept: the same command goes on where it was stopped.
     """
-    from lion.studies.results import Results
     from lion.studies.runs import make_chains
     from lion.studies.schema import load_study
 
+    if page is not None:
+        check_place("--page", page)
     if time and not dry_run:
         raise LionError("--time measures steps for a dry run; add --dry-run")
     check_training_packages()
@@ -80,6 +81,8 @@ def study(
     chains = make_chains(found, out, overrides or [], only or [])
     quiet = partial(quiet_libraries, debug)
     quiet()
+    from lion.studies.results import Results
+
     results = Results(found, chains)
     if dry_run:
         _plan(results, time, json)

@@ -29,7 +29,7 @@ from lion.atomic import atomic_directory, atomic_write_json
 from lion.boxes import Box
 from lion.data.archives import InParquet, InTar
 from lion.data.dataset import Dataset
-from lion.data.pictures import cache_folder
+from lion.data.pictures import cache_folder, writable_cache
 from lion.data.sample import Record
 from lion.errors import LionError
 from lion.locks import FolderLock
@@ -152,13 +152,14 @@ def indexed(
         stamps: what tells whether its files are what they were, where those in `Dataset.hashes` are not all of them.
         report: see `OnRecords`.
 
-    Raises: LionError as `read`.
+    Raises: LionError as `read`, or if the cache cannot be written.
     """
     key = hashlib.sha256("\n".join(map(str, (VERSION, *named))).encode()).hexdigest()[:16]
     home = cache_folder() / "index"
     while True:
         if found := _opened(home / key, folder, stamps):
             return found
+        writable_cache()
         try:
             lock = FolderLock(home, f".{key}.lock")
         except LionError:  # another process of this run, on this machine, builds it

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lion.atomic import atomic_write
+from lion.atomic import atomic_write, check_writable
+from lion.errors import LionError
 
 BLOCK = 512
 """Pictures a file."""
@@ -28,6 +29,17 @@ Draw = Callable[[int], np.ndarray]
 def cache_folder() -> Path:
     """The folder of caches: $LION_CACHE, else ~/.cache/lion."""
     return Path(os.path.expanduser(os.environ.get("LION_CACHE") or "~/.cache/lion"))
+
+
+def writable_cache() -> Path:
+    """The folder of caches, before something is written there. Raises: LionError that names it if nothing can be."""
+    folder = cache_folder()
+    try:
+        check_writable(folder / "new")
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+        raise LionError(f"cannot write the cache {folder}: {reason}; set LION_CACHE to another folder") from error
+    return folder
 
 
 class Pictures:
@@ -58,8 +70,13 @@ class Pictures:
         return {**self.__dict__, "_blocks": {}}
 
     def prepare(self, report: OnProgress | None = None) -> None:
-        """Draw the blocks that are missing, on all CPU cores; `report` is called after each."""
+        """Draw the blocks that are missing, on all CPU cores; `report` is called after each.
+
+        Raises: LionError if they cannot be written.
+        """
         missing = [b for b in range(-(-self.count // BLOCK)) if not self._path(b).is_file()]
+        if missing:
+            writable_cache()
         for done, _ in enumerate(self._blocks_drawn(missing), start=1):
             if report:
                 report("drawing pictures", done * BLOCK, len(missing) * BLOCK)
@@ -73,8 +90,11 @@ class Pictures:
             return
         with ProcessPoolExecutor(processes, multiprocessing.get_context()) as pool:
             jobs = [pool.submit(_write_block, self._path(block), block, self._draw) for block in missing]
-            for job in as_completed(jobs):
-                yield job.result()
+            try:
+                for job in as_completed(jobs):
+                    yield job.result()
+            finally:  # where one fails, or all are stopped, the others are not waited for
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _path(self, block: int) -> Path:
         return self.folder / f"{block:05d}.npy"

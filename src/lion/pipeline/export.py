@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lion.atomic import atomic_directory, atomic_write
+from lion.atomic import atomic_directory, atomic_write, check_writable
 from lion.errors import LionError
 from lion.images import path_of
 from lion.pipeline.read import Answer, labels
@@ -75,11 +75,9 @@ def check_export(path: str | Path, images: Sequence[str | None], verb: Verb | No
     try:
         if target.exists() and (kind == ".yolo" or target.is_dir()):
             raise LionError(f"'{path}' exists; delete it or name another place")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(target)
     except OSError as error:
         raise _unwritable(path, error) from error
-    if not os.access(target.parent, os.W_OK):
-        raise LionError(f"cannot write '{path}': you lack the permission (see chmod); name another place")
     return kind
 
 
