@@ -53,6 +53,13 @@ def _code_of(error: BaseException) -> int | None:
     return next((code for code in _FULL if os.strerror(code) in str(error)), None)
 
 
+def why_full(error: BaseException) -> str:
+    """What `no_space_left` has found, and what helps."""
+    code = error.errno if isinstance(error, OSError) else _code_of(error)
+    fix = "raise the limit of a file's size (ulimit -f)" if code == errno.EFBIG else "make room"
+    return f"{os.strerror(code or errno.ENOSPC)}; {fix}"
+
+
 def _name_target(error: BaseException, target: Path, temporary: Path) -> None:
     """Raise an OSError with the target's name for one that names the temporary file, or, as writing to an open file
     does where the disk is full, none."""

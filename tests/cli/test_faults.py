@@ -1,5 +1,8 @@
 """Our own faults: one line, exit code 1, the way to the details."""
 
+import errno
+import os
+
 import pytest
 
 
@@ -16,14 +19,31 @@ def test_a_bug_is_one_line_that_names_debug(run, checkpoint, pictures, writes, e
     assert "Traceback" in run("caption", pictures[0], "-m", checkpoint, "--debug").err
 
 
-def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, writes):
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EDQUOT, "make room"),
+        (errno.EFBIG, "raise the limit of a file's size (ulimit -f)"),
+    ],
+)
+def test_a_full_disk_is_not_called_a_bug(run, checkpoint, pictures, writes, code, fix):
     def full(self, prompts, vision, preset):
-        raise OSError(28, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
     writes(full)
     ran = run("caption", pictures[0], "-m", checkpoint)
-    line = "lion: error: No space left on device; make room, and give the same command again\n"
+    line = f"lion: error: {os.strerror(code)}; {fix}, and give the same command again\n"
     assert (ran.code, ran.err) == (1, line)
+
+
+def test_a_full_disk_where_pictures_are_saved_is_not_called_a_mistake(run, checkpoint, pictures, monkeypatch, tmp_path):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr("lion.pipeline.drawing.atomic_write", full)
+    ran = run("caption", pictures[0], "--save", tmp_path / "x.png", "-m", checkpoint)
+    assert ran.code == 1 and "No space left on device" in ran.err and ran.out
 
 
 def test_a_full_disk_is_not_called_a_mistake(run, checkpoint, pictures, monkeypatch, tmp_path):

@@ -181,8 +181,9 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypa
         with pytest.raises(LionError) as error:
             train(toy, objective=Full(toy))
     named = "/cache/pictures" if place == "step" else tmp_path / "run"
-    assert str(error.value).startswith(f"no space left for {named}") and "\n" not in str(error.value)
-    assert str(error.value).endswith("; make room, and the same command, without --restart, resumes")
+    assert str(error.value).startswith(str(named)) and "\n" not in str(error.value)
+    end = ": No space left on device; make room, and the same command, without --restart, resumes"
+    assert str(error.value).endswith(end)
     assert no_space_left(error.value.__cause__)
     assert not list(toy.folder.rglob("*.tmp"))
     assert train(toy, objective=Toy(toy))["steps"] == 12

@@ -183,8 +183,8 @@ def answer_pictures(
                 with meter.aside():
                     saved = None
                     if target and isinstance(opened, Look) and not all(answer.failed for answer in answers):
-                        saved = target if save_answers(opened, answers, target) else None
-                        codes[-1] = 0 if saved else 2
+                        codes[-1] = save_answers(opened, answers, target)
+                        saved = None if codes[-1] else target
                     codes[-1] = max(codes[-1], _report_all(answers, options, len(pictures) > 1, writes, saved))
                 meter.advance()
     except BaseException as stop:  # an interrupt, no memory left, a bug: what is answered is not lost

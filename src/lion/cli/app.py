@@ -4,7 +4,6 @@ Exit codes: 0 answered; 1 our fault (a bug, or an answer that cannot be read); 2
 A mistake is one line on stderr that says how to mend it; tracebacks are for ``--debug``.
 """
 
-import errno
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lion.atomic import no_space_left
+from lion.atomic import no_space_left, why_full
 from lion.cli.annotate import annotate
 from lion.cli.answering import ask, caption, describe, locate
 from lion.cli.bench import bench
@@ -173,7 +172,7 @@ def report(error: Exception) -> int:
         message, code = f"{error.format_message().rstrip('.')}; see {command} --help", USER
     elif no_space_left(error):
         place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        message, code = f"{place}{os.strerror(errno.ENOSPC)}; make room, and give the same command again", OURS
+        message, code = f"{place}{why_full(error)}, and give the same command again", OURS
     elif isinstance(error, OSError) and error.filename:
         message, code = f"{error.filename}: {error.strerror}; check the path", USER
     elif type(error).__name__ == "OutOfMemoryError":

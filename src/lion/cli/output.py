@@ -17,7 +17,7 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, TextIO
 from unicodedata import category
 
-from lion.atomic import check_writable
+from lion.atomic import check_writable, no_space_left
 from lion.errors import LionError, LionWarning
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def check_place(option: str, path: str | Path) -> None:
         ) from error
 
 
-def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool:
-    """Save the picture with its answers drawn on it; one that cannot be written is a line, and False."""
+def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> int:
+    """Save the picture with its answers drawn on it; one that cannot be written is a line. Returns the exit code."""
     from lion.pipeline import annotate, save_picture
 
     boxes = [box for answer in answers for box in answer.boxes]
@@ -153,8 +153,8 @@ def save_answers(picture: Look, answers: Sequence[Answer], target: Path) -> bool
         save_picture(annotate(picture.image, boxes, "\n".join(words)), target)
     except LionError as error:
         say("error", str(error))
-        return False
-    return True
+        return 1 if error.__cause__ is not None and no_space_left(error.__cause__) else 2
+    return 0
 
 
 class Meter:

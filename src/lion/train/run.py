@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left, why_full
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
 from lion.distributed import Processes
@@ -113,7 +113,7 @@ def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
         if not no_space_left(error):
             raise
         place = getattr(error, "filename", None) or folder
-        raise LionError(f"no space left for {place}; make room, and {RESUMES}") from error
+        raise LionError(f"{place}: {why_full(error)}, and {RESUMES}") from error
     finally:
         threading.excepthook = hook
 
