@@ -27,9 +27,12 @@ def own(tmp_path):
 def test_a_plan_a_run_and_its_adapters(run, own, checkpoint, tmp_path, monkeypatch):
     out = tmp_path / "out"
     options = (own, "--model", checkpoint, "--out", out, "--steps", "2", "batch_size=4", "--yes")
-    claimed = run("finetune", own, "--model", checkpoint, "--out", out, "--steps", "7", "--yes", "--dry-run")
+    claimed = run(
+        "finetune", own, "--model", checkpoint, "--out", out, "steps=1", "optimizer.lr=1e-4", "-y", "--dry-run"
+    )
     plan = run("finetune", *options, "--dry-run")
     assert (claimed.code, plan.code) == (0, 0), plan.err
+    assert "warmup: 20" not in claimed.out, "the warm-up is a tenth of the steps, whichever way they are given"
     assert "written anew" in plan.err and "written anew" not in claimed.err
     for says in ("LION's own JSONL, 36 records; 12 pictures of 64 x 48", "left out  1 bad records: 37: its picture",
                  "held out  6 records of 2 pictures", "steps: 2", "rec: 10", "reg: 3", "trains", "s here"):  # fmt: skip

@@ -138,8 +138,10 @@ def _plan(
     check_given_once(text.partition("=")[0] for text in given)
     for text in given:
         override(fields, text)
-    if steps and not any(text.startswith("optimizer.") for text in given):
-        fields["optimizer"]["warmup"] = steps // 10
+    named = {text.partition("=")[0] for text in given}
+    if "steps" in named and named.isdisjoint({"optimizer", "optimizer.warmup"}):
+        fields["optimizer"]["warmup"] = 0
+        fields["optimizer"]["warmup"] = parse(fields, found.name).steps // 10
     recipe = parse(fields, found.name)
     if recipe.export != "adapters" or recipe.folder != place.folder.resolve() / "run":
         raise LionError("lion finetune leaves adapters in its own folder; for export, root and out use lion train")
