@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lion.atomic import atomic_write_json
+from lion.atomic import atomic_write, atomic_write_json
 from lion.cli.eval_tables import print_table
 from lion.cli.options import Debug, Json, Model, check_training_packages
 from lion.cli.output import Meter, quiet_libraries, say
@@ -83,7 +83,7 @@ def finetune(
         before = _score(run, "before", None)
         with Meter() as meter:
             train(run.recipe, restart=restart, watch=meter.watch)
-        shutil.copyfile(run.recipe.folder / run.file, adapters)
+        atomic_write(adapters, (run.recipe.folder / run.file).read_bytes())
         after = _score(run, "after", adapters)
     except (KeyboardInterrupt, Stopped):
         raise KeyboardInterrupt(

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from lion.studies.results import Results
     from lion.train.run import Done
 
-INTERRUPTED = 130
-
-
 def studies() -> str:
     """The shipped studies for the help text, each with the first line of its file."""
     paths = sorted((Path(__file__).parents[1] / "studies" / "recipes").glob("*.yaml"))
@@ -112,8 +109,10 @@ def _run(results: Results, jobs: int, quiet: Any) -> None:
             train_missing(results, jobs, quiet, meter.watch, trained)
             answer_missing(results, jobs, quiet, meter.watch)
     except Stopped as stopped:
+        if stopped.interrupted:
+            raise KeyboardInterrupt(str(stopped)) from None
         say("note", str(stopped))
-        raise typer.Exit(INTERRUPTED if stopped.interrupted else 0) from None
+        raise typer.Exit(0) from None
 
 
 def _tell(results: Results, page: Path, command: str, as_json_lines: bool) -> None:

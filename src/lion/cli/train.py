@@ -171,9 +171,9 @@ def _train(chain: Chain, at_once: int, restart: bool, quiet: Callable[[], None],
                     with meter.aside():
                         _print_record(each, record, before, json)
     except Stopped as stopped:
-        say("note", str(stopped))
         if stopped.interrupted:
             raise KeyboardInterrupt(str(stopped)) from None
+        say("note", str(stopped))
         raise typer.Exit(0) from None
     if chain.questions and main:
         _score(chain.recipes[-1], chain.questions, anew=chain.recipes[-1].name in trained, json=json)
