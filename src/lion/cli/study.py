@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lion.studies.results import Results
     from lion.train.run import Done
 
+
 def studies() -> str:
     """The shipped studies for the help text, each with the first line of its file."""
     paths = sorted((Path(__file__).parents[1] / "studies" / "recipes").glob("*.yaml"))
