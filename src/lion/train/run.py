@@ -1,6 +1,5 @@
 """A training run from recipe to exported model."""
 
-import json
 import os
 import shutil
 import threading
@@ -27,6 +26,7 @@ from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder, Progress
+from lion.train.curves import rows
 from lion.train.gauges import peak_flops
 from lion.train.heartbeat import watched
 from lion.train.language_modelling import LanguageModelling
@@ -317,16 +317,11 @@ def logged_scores(recipe: Recipe) -> dict[int, dict[str, float]]:
     """The scores in validation.jsonl by step; 0: before the first one."""
     return {
         row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", *HOW)}
-        for row in _validations(recipe)
+        for row in rows(recipe.folder / "validation.jsonl")
     }
-
-
-def _validations(recipe: Recipe) -> list[dict[str, Any]]:
-    path = recipe.folder / "validation.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def _validated_alike(recipe: Recipe) -> bool:
     """Whether the first and the last scores are of the same questions, decoded in the same way."""
-    first, *_, last = _validations(recipe) * 2
+    first, *_, last = [*rows(recipe.folder / "validation.jsonl")] * 2
     return all(first.get(key, last.get(key)) == last.get(key) for key in HOW)  # 0.1.0 logged no questions
