@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left, remove_unfinished
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
 from lion.distributed import Processes
@@ -190,12 +190,19 @@ def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watc
 
 
 def _check_folder(folder: Path, restart: bool) -> None:
-    """Delete an earlier run in the folder if `restart`. Raises: LionError if the folder holds files of no run."""
+    """Delete what a killed run left half-written, and an earlier run if `restart`, in the folder.
+
+    Raises: LionError if the folder holds files of no run.
+    """
     entries = [entry for entry in folder.iterdir() if entry.name != LOCK]
     if not _is_run(folder) and any(entry.name[0] != "." for entry in entries):
         raise LionError(f"{folder} holds files that no training run wrote; choose another out=FOLDER")
-    for entry in entries if restart else ():  # the folder itself may be a link to another disk
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    for place in (folder, folder / "samples", folder / "checkpoints"):
+        remove_unfinished(place)
+    # Killed on the way, what is left is an unfinished run. The folder itself may be a link to another disk.
+    order = {FINISHED: -1, "train.jsonl": 1, "recipe.yaml": 2}
+    for entry in sorted(entries, key=lambda entry: order.get(entry.name, 0)) if restart else ():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink(missing_ok=True)
 
 
 def _is_run(folder: Path) -> bool:
