@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -89,7 +90,7 @@ def fit(run: Run) -> StopRequest | None:
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:
         return None
-    alone, stopping = run.accelerator.num_processes == 1, False
+    alone = run.accelerator.num_processes == 1
     train_mode(run.model)
     if progress.step == 0:
         if recipe.checkpoint.rewinds:
@@ -125,7 +126,8 @@ def fit(run: Run) -> StopRequest | None:
                 _save(run)
             if stopping and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}", stop.interrupted)
-    return stop if stopping or (alone and stop.is_set()) else None
+        # Again, as the last step may have been scored and saved for minutes; and all processes have to agree.
+        return stop if any(gather_object([stop.is_set()])) else None
 
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
