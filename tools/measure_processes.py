@@ -3,9 +3,9 @@
     python -m tools.measure_processes FOLDER                # one process, and 2 and 4 with DDP and FSDP2
     python -m tools.measure_processes FOLDER --steps 4 --pictures 4 --processes 2
 
-All parts of lion-mini that stage 3 trains learn the prints of examples/finetune_own, in float32 and over the same
-global batches. Then every model answers the same questions about fresh prints. The table has its scores, and how many
-questions it answered in other words than the model that one process trained.
+lion-mini learns the prints of examples/finetune_own with the parts and the rate that `lion finetune` takes, in float32
+and over the same global batches. Then every model answers the same questions about fresh prints. The table has its
+scores, and how many questions it answered in other words than the model that one process trained.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from lion.pipeline import LionPipeline
 from lion.provenance import commit, hardware
 
 DRAW = Path(__file__).parents[1] / "examples" / "finetune_own" / "draw.py"
-SETTINGS = ["order=epochs", "batch_size=4", "gradient_accumulation=4", "precision=fp32", "validation=null", "workers=0"]
+SETTINGS = ["order=epochs", "batch_size=2", "gradient_accumulation=4", "precision=fp32", "validation=null", "workers=0"]
+SETTINGS += ["trainable=[image_adapter,region_adapter,router,tag_soft_prompt]", "optimizer.lr=1e-3"]
+SETTINGS += ["options.soft_coordinates=1.0"]
 SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 
 
@@ -97,7 +99,7 @@ def _measured(folder: Path, name: str) -> Measured:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--pictures", type=int, default=60, help="that are asked about")
     parser.add_argument("--processes", type=int, nargs="+", default=[2, 4])
     given = parser.parse_args()
