@@ -1,6 +1,7 @@
 """The log of a run that goes on: whatever a sample is called, and whatever a crash left in the files."""
 
 import json
+import os
 
 import pytest
 
@@ -32,3 +33,13 @@ def test_a_damaged_line_is_named_and_half_a_line_dropped(tmp_path, damage):
     path.write_bytes(b'{"step": 1}\n{"step": 2}\n' + damage.rstrip(b"\n"))
     RunLog(tmp_path, 1).close()
     assert path.read_bytes() == b'{"step": 1}\n'
+
+
+def test_what_a_checkpoint_counts_on_is_on_the_disk_before_it(tmp_path, monkeypatch):
+    """A machine that goes down loses what was written and not synced, and a checkpoint is."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    log = RunLog(tmp_path, 0)
+    log.flush()
+    log.close()
+    assert {path.stat().st_ino for path in tmp_path.glob("*.jsonl")} == set(synced) and len(synced) == 4

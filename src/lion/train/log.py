@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -72,9 +73,10 @@ class RunLog:
         self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
 
     def flush(self) -> None:
-        """Flush buffers, so that a checkpoint is never ahead of the log."""
+        """Flush buffers, so that a checkpoint is never ahead of the log, even where the machine goes down."""
         for file in self._files.values():
             file.flush()
+            os.fsync(file.fileno())
         if self.active:
             self._curves.flush()
 
