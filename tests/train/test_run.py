@@ -597,6 +597,21 @@ def test_what_is_wrong_with_a_batch_is_one_line_wherever_it_was_built(tmp_path, 
         train(toy, objective=Broken(toy))
 
 
+def test_a_worker_that_is_killed_is_one_line_and_the_same_command_goes_on(tmp_path):
+    """As a machine does that is out of memory."""
+
+    class Killing(Toy):
+        def batch(self, step, shard=0):
+            if step == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().batch(step, shard)
+
+    toy = recipe(tmp_path, workers=1)
+    with pytest.raises(LionError, match=r"^a worker that read data was killed, .*; fewer workers take less; the same"):
+        train(toy, objective=Killing(toy))
+    assert train(toy, objective=Toy(toy))["steps"] == 12
+
+
 def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
     toy = recipe(tmp_path)
 

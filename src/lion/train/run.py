@@ -81,7 +81,7 @@ def train(
 
     Raises:
         LionError: initial weights are missing, the folder holds another recipe's run or another process writes there,
-            the loss is not finite, or the disk is full.
+            the loss is not finite, the disk is full, or a worker was killed.
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
@@ -92,14 +92,17 @@ def train(
     with (
         watched(processes),
         FolderLock(recipe.folder) if processes.main else nullcontext(),
-        _full_disk_in_one_line(recipe.folder),
+        _causes_in_one_line(recipe.folder),
     ):
         return _train(recipe, accelerator, restart, objective, watch)
 
 
 @contextmanager
-def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
-    """A full disk becomes a LionError; the thread that writes TensorBoard's files prints no traceback of it."""
+def _causes_in_one_line(folder: Path) -> Iterator[None]:
+    """A full disk and a killed worker become a LionError.
+
+    The thread that writes TensorBoard's files prints no traceback of a full disk.
+    """
     hook = threading.excepthook
 
     def report(failed: threading.ExceptHookArgs) -> None:
@@ -110,6 +113,9 @@ def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if str(error).startswith("DataLoader worker (pid"):  # wherever the main thread was: it gets a signal
+            killed = "a worker that read data was killed, as where memory has run out; fewer workers take less"
+            raise LionError(f"{killed}; {RESUMES}") from error
         if not no_space_left(error):
             raise
         place = getattr(error, "filename", None) or folder
