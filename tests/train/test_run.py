@@ -597,7 +597,7 @@ def test_what_is_wrong_with_a_batch_is_one_line_wherever_it_was_built(tmp_path, 
         train(toy, objective=Broken(toy))
 
 
-def test_a_worker_that_is_killed_is_one_line_and_the_same_command_goes_on(tmp_path):
+def test_a_worker_that_is_killed_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
     """As a machine does that is out of memory."""
 
     class Killing(Toy):
@@ -607,8 +607,17 @@ def test_a_worker_that_is_killed_is_one_line_and_the_same_command_goes_on(tmp_pa
             return super().batch(step, shard)
 
     toy = recipe(tmp_path, workers=1)
-    with pytest.raises(LionError, match=r"^a worker that read data was killed, .*; fewer workers take less; the same"):
+    line = r"^a worker that read data was killed, .*; fewer workers take less; the same"
+    with pytest.raises(LionError, match=line):
         train(toy, objective=Killing(toy))
+
+    def broken(self):  # while a batch was taken from it, before anybody knows that it has gone
+        raise ConnectionResetError("Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._next_data", broken)
+        with pytest.raises(LionError, match=line):
+            train(toy, objective=Toy(toy))
     assert train(toy, objective=Toy(toy))["steps"] == 12
 
 

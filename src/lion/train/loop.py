@@ -30,6 +30,8 @@ from lion.train.params import train_mode
 from lion.train.recipe.schema import OptimizerSettings, Recipe
 from lion.train.stopping import RESUMES, SIGNALS, Stopped, StopRequest, stop_request
 
+WORKER_KILLED = f"a worker that read data was killed, as where memory has run out; fewer workers take less; {RESUMES}"
+
 
 @dataclass
 class Run:
@@ -142,10 +144,15 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         worker_init_fn=_ignore_signals,
         generator=torch.Generator(),  # its own, or starting the loader would advance the run's random state
     )
-    for batch in loader:
-        if isinstance(batch, LionError):
-            raise batch
-        yield batch
+    try:
+        for batch in loader:
+            if isinstance(batch, LionError):
+                raise batch
+            yield batch
+    except (ConnectionError, EOFError) as error:
+        if not recipe.workers or str(error).startswith("Caught "):  # in a worker, which lives
+            raise
+        raise LionError(WORKER_KILLED) from error  # while a batch was taken from it
 
 
 @dataclass(frozen=True)

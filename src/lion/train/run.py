@@ -31,7 +31,7 @@ from lion.train.gauges import peak_flops
 from lion.train.heartbeat import watched
 from lion.train.language_modelling import LanguageModelling
 from lion.train.log import RunLog, Watch
-from lion.train.loop import Run, fit
+from lion.train.loop import WORKER_KILLED, Run, fit
 from lion.train.metrics import NotFinite, StepMetrics
 from lion.train.mini.alignment import AlignmentLoss
 from lion.train.mini.pretrain_connectors import PretrainConnectors
@@ -114,8 +114,7 @@ def _causes_in_one_line(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if str(error).startswith("DataLoader worker (pid"):  # wherever the main thread was: it gets a signal
-            killed = "a worker that read data was killed, as where memory has run out; fewer workers take less"
-            raise LionError(f"{killed}; {RESUMES}") from error
+            raise LionError(WORKER_KILLED) from error
         if not no_space_left(error):
             raise
         place = getattr(error, "filename", None) or folder
