@@ -2,6 +2,8 @@
 
     python -m tools.measure_input                             # 400 JPEGs of 640 x 480, as files, tars and parquet
     python -m tools.measure_input --records 1000000           # the index alone, and a resume far along in it
+    python -m tools.measure_input --texts 20000               # what length_buckets save, and cost
+    python -m tools.measure_input --taps 96                   # for planning.md: found entries of the tap cache
 
 Pictures are read as a worker of the trainer reads them, in this one process: in shuffled order, decoded, and resized to
 224 x 224. The files lie in the system's cache, so this is the cost of decoding and of the formats, not of a disk. CPU
@@ -15,12 +17,16 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from lion.data.mixture import EpochMixture
 from lion.data.pack import pack
@@ -29,6 +35,7 @@ from lion.data.sources import jsonl, open_index
 from lion.errors import LionError
 from lion.model import LionImageProcessor
 from lion.provenance import commit, hardware
+from lion.train.tap_cache import TapCache
 
 
 def main() -> None:
@@ -36,12 +43,18 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--records", type=int, help="measure the index with so many records instead")
+    parser.add_argument("--texts", type=int, help="measure length_buckets on so many questions instead")
+    parser.add_argument("--taps", type=int, help="measure the tap cache with so many pictures instead")
     given = parser.parse_args()
     print(f"{hardware(torch.device('cpu'))}, {date.today()}, commit {commit()}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LION_CACHE"] = f"{folder}/cache"
         if given.records:
             index(Path(folder), given.records)
+        elif given.texts:
+            texts(Path(folder), given.texts, given.rounds)
+        elif given.taps:
+            taps(Path(folder), given.taps, given.rounds)
         else:
             pictures(Path(folder), given.pictures, given.rounds)
 
@@ -116,6 +129,52 @@ def index(folder: Path, count: int) -> None:
     took = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"resumed at sample 10^8 in {took:.3f} s; memory {_own_memory()} MB, {peak} MB at most with the files")
+
+
+def texts(folder: Path, count: int, rounds: int, size: int = 24) -> None:
+    """Padding of micro-batches of questions of lognormal length, in characters, and the time that sorting takes."""
+    (folder / "0.jpg").write_bytes(b"never opened")
+    words = np.random.default_rng(0).lognormal(np.log(12), 0.8, count).round().clip(1).astype(int)
+    rows = [{"image": "0.jpg", "question": " ".join(["word"] * number), "answer": "yes"} for number in words]
+    (folder / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = RecordSource(open_index("jsonl", folder / "own.jsonl"))
+    (task,) = source.tasks
+    print(f"{count:,} questions, {np.median(words):.0f} words in the median, {size} a micro-batch, {rounds} rounds")
+    for buckets in (False, True):
+        spent = []
+        for number in range(rounds):
+            mixture = EpochMixture([(source, 1.0)], ("measure", number), size, 1, length_buckets=buckets)
+            started = time.process_time()
+            batches = [mixture.places(place, size) for place in range(count // size)]
+            spent.append((time.process_time() - started) / (len(batches) * size) * 1e6)
+        lengths = [[source.length(int(source.indices(task)[one.number]), task) for one in batch] for batch in batches]
+        padding = 1 - sum(map(sum, lengths)) / (size * sum(map(max, lengths)))
+        print(f"length_buckets {buckets}: {padding:.0%} padding, {statistics.median(spent):.0f} µs a sample")
+
+
+def taps(folder: Path, count: int, rounds: int, size: int = 24) -> None:
+    """CPU time for a picture whose features are found: EVA ViT-g's size, bfloat16, files in the system's cache."""
+    torch.set_num_threads(1)
+    pixels = torch.rand(count, 3, 224, 224)
+    encoder: Any = SimpleNamespace(taps=(39, 38, 37), state_dict=dict)
+    cache = TapCache(folder / "taps", encoder, 10**12, torch.bfloat16)
+    batches = pixels.split(size)
+    for batch in batches:
+        cache(lambda missing: tuple(torch.rand(3, len(missing), 257, 1408)), batch)
+    files = list(cache.folder.glob("*/*.safetensors"))
+    steps: dict[str, Callable[[], object]] = {
+        "all of it": lambda: [cache(lambda missing: (), batch) for batch in batches],
+        "hash of the pixels": lambda: [cache._file(picture) for picture in pixels],
+        "opening the entry": lambda: [load_file(file) for file in files],
+    }
+    print(f"{len(files)} entries of {files[0].stat().st_size / 1e6:.2f} MB, {size} pictures a batch, {rounds} rounds")
+    for name, step in steps.items():
+        spent = []
+        for _ in range(rounds):
+            started = time.process_time()
+            step()
+            spent.append((time.process_time() - started) / count * 1e3)
+        print(f"{name}: {statistics.median(spent):.1f} CPU ms a picture ({min(spent):.1f} to {max(spent):.1f})")
 
 
 def _own_memory() -> int:

@@ -30,6 +30,12 @@ def unfinished(target: Path) -> Path | None:
     return next(target.parent.glob(f"{escape(_hidden(target))}*.tmp"), None)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed left half-written in the folder, where nobody may be writing."""
+    for left in folder.glob(f".*.{'[0-9a-f]' * 8}.tmp"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 def _sync(path: Path) -> None:
     """Flush a file or a folder (the names in it) to the disk."""
     handle = os.open(path, os.O_RDONLY)

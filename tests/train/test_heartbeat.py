@@ -77,6 +77,43 @@ def test_the_others_end_when_one_does(tmp_path, ill, what, code, line, silence=3
     assert [path.name for path in tmp_path.glob("run/checkpoints/*")] == ["step-0000002"]
 
 
+def work_for_a_while(out: Path, silence: float) -> None:
+    """One process of two, until a file is there."""
+    heartbeat.BEAT, heartbeat.SILENCE = silence / 8, silence
+    toy = recipe(out / "run", steps=10**6, checkpoint={"every": 2})
+    train(toy, objective=UntilTold(toy))
+
+
+class UntilTold(Toy):
+    told = False
+
+    def batch(self, step, shard=0):
+        if not self.told and (self.recipe.folder / "enough").exists():
+            self.told = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().batch(step, shard)
+
+
+def test_processes_that_are_all_suspended_go_on_when_they_are_woken(tmp_path, silence=1.5):
+    """As by Ctrl-Z, or a scheduler that lends their machine to others: the silence was nobody's."""
+    both = start_by_hand(2, tmp_path, work_for_a_while, tmp_path, silence)
+    try:
+        while not list(tmp_path.glob("run/checkpoints/step-*")):
+            time.sleep(0.05)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in both:
+                os.kill(process.pid, number)
+            time.sleep(2.5 * silence)
+        assert all(process.is_alive() for process in both), (tmp_path / "stderr-0").read_text()
+        (tmp_path / "run/enough").touch()
+        for process in both:
+            process.join(60)
+    finally:
+        for process in both:
+            process.kill()
+    assert all("stopped after step" in (tmp_path / f"stderr-{rank}").read_text() for rank in (0, 1))
+
+
 def test_who_waits_for_a_process_that_never_comes_says_so(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

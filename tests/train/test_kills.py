@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file
 
 from lion.train.run import train
+from lion.train.stopping import Stopped
 from tests.train import scaling
 from tests.train.test_parallel import FSDP2, LOSS, rows
 from tests.train.test_parallel import start as start  # a fixture
@@ -73,6 +74,66 @@ def test_twenty_random_kills_of_random_processes_change_nothing(tmp_path, sharde
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     curves = [[(row["loss"], row["grad_norm"]) for row in rows(tmp_path / name)] for name in ("whole", "killed")]
     assert curves[0] == curves[1] and len(curves[0]) == 500
+
+
+class Lingering(Unhurried):
+    """Leaves time at a stage's start and end as well."""
+
+    def build(self):
+        time.sleep(0.05)
+        return super().build()
+
+    def validate(self, model, skip):
+        time.sleep(0.05)
+        return super().validate(model, skip)
+
+    def export(self, model, out):
+        super().export(model, out)
+        time.sleep(0.2)
+
+
+def work_in_turn(out: Path) -> None:
+    """One of two processes, three stages; ends by SIGTERM as the command does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = {"gradient_accumulation": 2, "checkpoint": {"every": 4}, "validation": {"every": 8, "samples": 1}}
+    try:
+        for stage in range(3):
+            toy = recipe(out / f"stage{stage}", steps=24, **settings)
+            train(toy, objective=Lingering(toy))
+    except Stopped:
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def test_random_signals_to_one_or_both_processes_of_a_chain_change_nothing(tmp_path, rounds=16):
+    """SIGKILL and SIGTERM between stages, too: each end is a line, and the chain's weights are the undisturbed ones."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for process in scaling.start_by_hand(2, tmp_path, work_in_turn, whole):
+        process.join(300)
+        assert process.exitcode == 0
+    chance = random.Random(0)
+    for left in range(rounds, -1, -1):
+        before = sum(path.stat().st_size for path in killed.glob("*/train.jsonl"))
+        both = scaling.start_by_hand(2, tmp_path, work_in_turn, killed)
+        if left:
+            while sum(path.stat().st_size for path in killed.glob("*/train.jsonl")) == before and both[0].is_alive():
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.5))
+            number = chance.choice([signal.SIGKILL, signal.SIGTERM])
+            for process in chance.choice([both[:1], both[1:], both]):
+                if process.is_alive():
+                    os.kill(process.pid, number)
+        for rank, process in enumerate(both):
+            process.join(60 if left else 300)
+            assert process.exitcode is not None and (left or process.exitcode == 0)
+            assert "Traceback" not in (tmp_path / f"stderr-{rank}").read_text()
+    for stage in ("stage0", "stage1", "stage2"):
+        weights, others = (load_file(folder / stage / "model.safetensors") for folder in (whole, killed))
+        assert all(torch.equal(weights[name], others[name]) for name in weights)
+        curves = [[(row["loss"], row["grad_norm"]) for row in rows(folder / stage)] for folder in (whole, killed)]
+        assert curves[0] == curves[1] and len(curves[0]) == 24
+        assert not [*killed.glob(f"{stage}/**/*.tmp")]
 
 
 class Seen(scaling.Scored):

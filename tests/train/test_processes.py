@@ -53,6 +53,11 @@ SCRIPT = """
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().loss(model, batch)
 
+    class Late(Toy):  # the first process meets a signal while it scores the last step
+        def validate(self, model, skip):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().validate(model, skip)
+
     class Poisoned(Toy):  # the second process meets a NaN in step 5
         def batch(self, step, shard=0):
             batch = super().batch(step, shard)
@@ -79,6 +84,11 @@ SCRIPT = """
         train(toy, objective=Elastic(toy))
     except Stopped:
         pass
+    toy = recipe(Path({out!r}) / "late", steps=4, validation={{"every": 4, "samples": 1, "at_start": False}})
+    try:
+        train(toy, objective=Late(toy))
+    except Stopped as stopped:
+        (Path({out!r}) / f"late-{{os.environ['RANK']}}").write_text(str(stopped))
     assert main(sys.argv[1:]) == 0
     for wrapper in ("ddp", "fsdp2"):
         os.environ |= {{"ACCELERATE_USE_FSDP": str(wrapper == "fsdp2"), "FSDP_VERSION": "2"}}
@@ -164,6 +174,13 @@ def test_processes_stop_after_the_same_step_and_share_their_bad_samples(ran):
     assert rows == [{"step": 3, "id": "broken.png", "reason": "truncated"}]
     steps = [json.loads(line)["step"] for line in (folder / "stopped/train.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 15))
+
+
+def test_a_signal_while_the_last_step_is_scored_stops_both_once_the_run_is_finished(ran):
+    """So that no further stage of a chain begins, which nothing would tell to save."""
+    folder, _ = ran
+    assert (folder / "late/finished.json").is_file()
+    assert all((folder / f"late-{rank}").read_text().startswith("stopped once toy was finished") for rank in (0, 1))
 
 
 def test_a_run_of_epochs_that_two_processes_began_goes_on_in_one(ran):

@@ -404,7 +404,9 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     assert processes.run(train_and_be_killed, tmp_path / "killed") == -signal.SIGKILL
     left = sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir())
     assert left == ["step-0000003", "step-0000006"]
-    unfinished = tmp_path / "killed/checkpoints/.step-0000009.0123.tmp"  # as a kill in the middle of saving leaves it
+    unfinished = (
+        tmp_path / "killed/checkpoints/.step-0000009.0123abcd.tmp"
+    )  # as a kill in the middle of saving leaves it
     shutil.copytree(tmp_path / "killed/checkpoints/step-0000006", unfinished)
     assert not (tmp_path / "killed/finished.json").exists()
     train(killed, objective=Toy(killed))
@@ -415,6 +417,31 @@ def test_a_run_killed_mid_step_resumes_to_the_same_curve_and_weights(tmp_path, o
     validations = [(tmp_path / name / "validation.jsonl").read_text() for name in ("whole", "killed")]
     without_time = [[{**json.loads(x), "seconds": 0} for x in text.splitlines()] for text in validations]
     assert without_time[0] == without_time[1]
+
+
+class KilledWhileExporting(Toy):
+    def export(self, model, out):
+        super().export(model, out)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_and_be_killed_at_the_end(out: Path) -> None:
+    """In a process of its own."""
+    toy = recipe(out)
+    train(toy, objective=KilledWhileExporting(toy))
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    toy = recipe(tmp_path / "run")
+    assert processes.run(train_and_be_killed_at_the_end, toy.folder) == -signal.SIGKILL
+    assert [path.name for path in toy.folder.rglob("model.safetensors")]
+    (toy.folder / "samples").mkdir()
+    for name in (".finished.json", "samples/.step-0000006.png", "checkpoints/.step-0000009"):
+        (toy.folder / f"{name}.0123abcd.tmp").write_text("half")
+    mine = toy.folder / ".mine.tmp"
+    mine.write_text("no name of ours")
+    assert train(toy, objective=Toy(toy))["steps"] == 12
+    assert list(toy.folder.rglob("*.tmp")) == [mine]
 
 
 EARLIER = Path(__file__).parents[1] / "golden" / "earlier_run"
@@ -571,6 +598,30 @@ def test_what_is_wrong_with_a_batch_is_one_line_wherever_it_was_built(tmp_path, 
         train(toy, objective=Broken(toy))
 
 
+def test_a_worker_that_is_killed_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    """As a machine does that is out of memory."""
+
+    class Killing(Toy):
+        def batch(self, step, shard=0):
+            if step == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().batch(step, shard)
+
+    toy = recipe(tmp_path, workers=1)
+    line = r"^a worker that read data was killed, .*; fewer workers take less; the same"
+    with pytest.raises(LionError, match=line):
+        train(toy, objective=Killing(toy))
+
+    def broken(self):  # while a batch was taken from it, before anybody knows that it has gone
+        raise ConnectionResetError("Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._next_data", broken)
+        with pytest.raises(LionError, match=line):
+            train(toy, objective=Toy(toy))
+    assert train(toy, objective=Toy(toy))["steps"] == 12
+
+
 def test_who_is_asked_to_stop_in_the_last_step_finishes_and_stops(tmp_path):
     toy = recipe(tmp_path)
 
@@ -593,3 +644,28 @@ def test_restart_throws_runs_away_and_nothing_else(tmp_path):
     with pytest.raises(LionError, match=r"holds files that no training run wrote"):
         train(toy, objective=Toy(toy), restart=True)
     assert (toy.folder / "finished.json").is_file()
+
+
+def test_a_restart_that_is_killed_while_it_throws_away_can_be_given_again(tmp_path, monkeypatch):
+    """Whatever is gone by then; and no run without its model passes for a finished one."""
+    toy, removals = recipe(tmp_path), 0
+    for kept in range(9):
+        train(toy, objective=Toy(toy))
+        left = [kept]
+
+        def remove(path, remove, left=left):
+            if path.name != ".lock":
+                if not left[0]:
+                    raise KeyboardInterrupt
+                left[0] -= 1
+            remove(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", lambda path, was=shutil.rmtree, **_: remove(path, was))
+            patch.setattr(Path, "unlink", lambda path, was=Path.unlink, **_: remove(path, was))
+            with suppress(KeyboardInterrupt):
+                train(toy, objective=Toy(toy), restart=True)
+        removals += not left[0]
+        assert train(toy, objective=Toy(toy), restart=kept % 2 == 1)["steps"] == 12
+        assert (tmp_path / "model.safetensors").is_file()
+    assert removals > 5

@@ -98,9 +98,6 @@ class CheckpointFolder:
         Raises: LionError if it belongs to another recipe or another number of processes, or is damaged; if processes
             do not see the same checkpoints.
         """
-        if accelerator.is_main_process:
-            for unfinished in self.folder.glob(".step-*.tmp"):  # by a process that was killed; nobody else writes here
-                shutil.rmtree(unfinished)
         checkpoints = self.all()
         if accelerator.num_processes > 1:
             seen = gather_object([checkpoints[-1].name if checkpoints else None])

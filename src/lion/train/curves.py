@@ -89,7 +89,7 @@ def _runs_in(folder: Path) -> list[Path]:
 def _read(folder: Path) -> dict[str, Points]:
     points: dict[str, Points] = {}
     for name in ("train", "validation"):
-        for row in _rows(folder / f"{name}.jsonl"):
+        for row in rows(folder / f"{name}.jsonl"):
             step = row.pop("step")
             for curve, value in paths(row, name).items():
                 steps, values = points.setdefault(curve, ([], []))
@@ -98,18 +98,21 @@ def _read(folder: Path) -> dict[str, Points]:
     return points
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a log, none if there is no file. Raises: LionError that names a line which is no row."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # a damaged one may be no text
         for number, line in enumerate(file, start=1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return  # it is being written
             try:
                 row = json.loads(line)
                 row["step"] += 0
             except (ValueError, TypeError, KeyError) as error:
-                raise LionError(f"{path}, line {number}, is not a row of a run's log; is it another file?") from error
+                raise LionError(
+                    f"{path}, line {number}, is not a row of a run's log; delete it if it is damaged"
+                ) from error
             yield row
 
 

@@ -2,13 +2,13 @@
 
 Nothing else does: an exchange waits as long as validation may take, NCCL notices no death, and a launcher looks after
 the processes of its own machine. So each process counts up a number in the store over which they have found each other,
-and looks at the number of the next one.
+and looks at the number of the next one. Silence is counted in beats of one's own, not by a clock: of processes that are
+all suspended for a while, by a scheduler or by Ctrl-Z, none was silent.
 """
 
 import os
 import socket
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -52,7 +52,7 @@ class _Heartbeat:
 
     def __init__(self, processes: Processes) -> None:
         self.rank, self.next, self.over = processes.rank, (processes.rank + 1) % processes.count, threading.Event()
-        self.answered, self.ended, self.last_words = time.monotonic(), "", ""
+        self.answers, self.ended, self.last_words = 0, "", ""
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         # A connection of its own, as the process group's is held by an exchange that waits.
         store = _c10d.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=SILENCE))
@@ -71,15 +71,14 @@ class _Heartbeat:
         self.beating.join(BEAT)
 
     def _beat(self) -> None:
-        seen, since = "", time.monotonic()
+        seen, silent = "", 0
         with suppress(RuntimeError):  # the store has gone
             for beat in count():
                 self.store.set(str(self.rank), f"{beat} {socket.gethostname()}")
                 now = self._read(str(self.next))
-                self.answered = time.monotonic()
-                if now != seen:
-                    seen, since = now, self.answered
-                elif self.answered - since > SILENCE:
+                self.answers += 1
+                seen, silent = now, silent + 1 if now == seen else 0
+                if silent * BEAT > SILENCE:
                     where = f" on {seen.partition(' ')[2]}" if seen else ""
                     self.store.set("ended", f"process {self.next}{where} has given no sign of life for {SILENCE:.0f} s")
                 self.ended = self._read("ended")
@@ -93,11 +92,12 @@ class _Heartbeat:
         return value.decode()
 
     def _judge(self) -> None:
-        ended = ""
+        ended, answers, silent = "", 0, 0
         while not self.over.wait(BEAT):  # once more after the sentence, for who is about to end by himself
             if ended:
                 warnings.warn(f"{ended}, and this run cannot go on without it; {RESUMES}", LionWarning, stacklevel=2)
                 os._exit(1)  # the main thread may wait in an exchange that nothing interrupts
             ended = self.ended
-            if time.monotonic() - self.answered > SILENCE:
+            answers, silent = self.answers, silent + 1 if self.answers == answers else 0
+            if silent * BEAT > SILENCE:
                 ended = f"process 0 (or the launcher beside it) has not answered for {SILENCE:.0f} s"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -11,7 +12,7 @@ import numpy as np
 from lion.atomic import atomic_write
 from lion.data.sample import BadSample
 from lion.metrics import Estimate
-from lion.train.curves import paths
+from lion.train.curves import paths, rows
 from lion.train.examples import Example, sheet
 from lion.train.trackers import Trackers
 
@@ -41,7 +42,8 @@ class RunLog:
         for name in ("train", "validation", "examples", "bad_samples"):
             path = folder / f"{name}.jsonl"
             _keep_up_to(path, step or -1)  # a run that begins again scores its start again
-            self._files[name] = path.open("a", buffering=1)
+            # A name may hold bytes that are no text; written as JSON writes them.
+            self._files[name] = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, name: str, step: int, values: Mapping[str, Any]) -> None:
@@ -71,9 +73,10 @@ class RunLog:
         self._line("bad_samples", {"step": step, "id": bad.id, "reason": bad.reason})
 
     def flush(self) -> None:
-        """Flush buffers, so that a checkpoint is never ahead of the log."""
+        """Flush buffers, so that a checkpoint is never ahead of the log, even where the machine goes down."""
         for file in self._files.values():
             file.flush()
+            os.fsync(file.fileno())
         if self.active:
             self._curves.flush()
 
@@ -97,9 +100,10 @@ def log_values(name: str, scores: Mapping[str, Estimate]) -> dict[str, float]:
 
 
 def _keep_up_to(path: Path, step: int) -> None:
-    """Drop the rows after `step` and a last line that is incomplete."""
+    """Drop the rows after `step` and a last line that is incomplete. Raises: LionError as `rows`."""
     if path.is_file():
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        with path.open("rb") as file:
+            lines = [*file]
+        kept = [line for line, row in zip(lines, rows(path), strict=False) if row["step"] <= step]
         if len(kept) < len(lines):
-            atomic_write(path, "".join(kept))
+            atomic_write(path, b"".join(kept))

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -28,6 +29,8 @@ from lion.train.parallel import Parallel, autocast, whole
 from lion.train.params import train_mode
 from lion.train.recipe.schema import OptimizerSettings, Recipe
 from lion.train.stopping import RESUMES, SIGNALS, Stopped, StopRequest, stop_request
+
+WORKER_KILLED = f"a worker that read data was killed, as where memory has run out; fewer workers take less; {RESUMES}"
 
 
 @dataclass
@@ -89,7 +92,7 @@ def fit(run: Run) -> StopRequest | None:
     recipe, progress = run.recipe, run.progress
     if progress.step >= recipe.steps:
         return None
-    alone, stopping = run.accelerator.num_processes == 1, False
+    alone = run.accelerator.num_processes == 1
     train_mode(run.model)
     if progress.step == 0:
         if recipe.checkpoint.rewinds:
@@ -125,7 +128,8 @@ def fit(run: Run) -> StopRequest | None:
                 _save(run)
             if stopping and not last:
                 raise Stopped(f"stopped after step {step} of {recipe.steps}; {RESUMES}", stop.interrupted)
-    return stop if stopping or (alone and stop.is_set()) else None
+        # Again, as the last step may have been scored and saved for minutes; and all processes have to agree.
+        return stop if any(gather_object([stop.is_set()])) else None
 
 
 def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator: Accelerator) -> Iterator[Batch]:
@@ -140,10 +144,15 @@ def micro_batches(objective: Objective, recipe: Recipe, first: int, accelerator:
         worker_init_fn=_ignore_signals,
         generator=torch.Generator(),  # its own, or starting the loader would advance the run's random state
     )
-    for batch in loader:
-        if isinstance(batch, LionError):
-            raise batch
-        yield batch
+    try:
+        for batch in loader:
+            if isinstance(batch, LionError):
+                raise batch
+            yield batch
+    except (ConnectionError, EOFError) as error:
+        if not recipe.workers or str(error).startswith("Caught "):  # in a worker, which lives
+            raise
+        raise LionError(WORKER_KILLED) from error  # while a batch was taken from it
 
 
 @dataclass(frozen=True)

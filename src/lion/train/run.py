@@ -1,6 +1,5 @@
 """A training run from recipe to exported model."""
 
-import json
 import os
 import shutil
 import threading
@@ -18,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
-from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left, why_full
+from lion.atomic import atomic_directory, atomic_write, atomic_write_json, no_space_left, remove_unfinished, why_full
 from lion.checkpoints.finding import is_tagger
 from lion.checkpoints.record import FINISHED, read_record
 from lion.distributed import Processes
@@ -27,11 +26,12 @@ from lion.locks import LOCK, FolderLock
 from lion.provenance import commit, hardware, versions
 from lion.train import params
 from lion.train.checkpoint import CheckpointFolder, Progress
+from lion.train.curves import rows
 from lion.train.gauges import peak_flops
 from lion.train.heartbeat import watched
 from lion.train.language_modelling import LanguageModelling
 from lion.train.log import RunLog, Watch
-from lion.train.loop import Run, fit
+from lion.train.loop import WORKER_KILLED, Run, fit
 from lion.train.metrics import NotFinite, StepMetrics
 from lion.train.mini.alignment import AlignmentLoss
 from lion.train.mini.pretrain_connectors import PretrainConnectors
@@ -81,7 +81,7 @@ def train(
 
     Raises:
         LionError: initial weights are missing, the folder holds another recipe's run or another process writes there,
-            the loss is not finite, or the disk is full.
+            the loss is not finite, the disk is full, or a worker was killed.
         Stopped: after Ctrl-C or SIGTERM, with a checkpoint saved.
     """
     check_init(recipe)
@@ -92,14 +92,17 @@ def train(
     with (
         watched(processes),
         FolderLock(recipe.folder) if processes.main else nullcontext(),
-        _full_disk_in_one_line(recipe.folder),
+        _causes_in_one_line(recipe.folder),
     ):
         return _train(recipe, accelerator, restart, objective, watch)
 
 
 @contextmanager
-def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
-    """A full disk becomes a LionError; the thread that writes TensorBoard's files prints no traceback of it."""
+def _causes_in_one_line(folder: Path) -> Iterator[None]:
+    """A full disk and a killed worker become a LionError.
+
+    The thread that writes TensorBoard's files prints no traceback of a full disk.
+    """
     hook = threading.excepthook
 
     def report(failed: threading.ExceptHookArgs) -> None:
@@ -110,6 +113,8 @@ def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if str(error).startswith("DataLoader worker (pid"):  # wherever the main thread was: it gets a signal
+            raise LionError(WORKER_KILLED) from error
         if not no_space_left(error):
             raise
         place = getattr(error, "filename", None) or folder
@@ -190,12 +195,19 @@ def train_in_turn(chain: Sequence[Recipe], *, restart: bool = False, watch: Watc
 
 
 def _check_folder(folder: Path, restart: bool) -> None:
-    """Delete an earlier run in the folder if `restart`. Raises: LionError if the folder holds files of no run."""
+    """Delete what a killed run left half-written, and an earlier run if `restart`, in the folder.
+
+    Raises: LionError if the folder holds files of no run.
+    """
     entries = [entry for entry in folder.iterdir() if entry.name != LOCK]
     if not _is_run(folder) and any(entry.name[0] != "." for entry in entries):
         raise LionError(f"{folder} holds files that no training run wrote; choose another out=FOLDER")
-    for entry in entries if restart else ():  # the folder itself may be a link to another disk
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    for place in (folder, folder / "samples", folder / "checkpoints"):
+        remove_unfinished(place)
+    # Killed on the way, what is left is an unfinished run. The folder itself may be a link to another disk.
+    order = {FINISHED: -1, "train.jsonl": 1, "recipe.yaml": 2}
+    for entry in sorted(entries, key=lambda entry: order.get(entry.name, 0)) if restart else ():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink(missing_ok=True)
 
 
 def _is_run(folder: Path) -> bool:
@@ -317,16 +329,11 @@ def logged_scores(recipe: Recipe) -> dict[int, dict[str, float]]:
     """The scores in validation.jsonl by step; 0: before the first one."""
     return {
         row["step"]: {name: value for name, value in row.items() if name not in ("step", "seconds", *HOW)}
-        for row in _validations(recipe)
+        for row in rows(recipe.folder / "validation.jsonl")
     }
-
-
-def _validations(recipe: Recipe) -> list[dict[str, Any]]:
-    path = recipe.folder / "validation.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def _validated_alike(recipe: Recipe) -> bool:
     """Whether the first and the last scores are of the same questions, decoded in the same way."""
-    first, *_, last = _validations(recipe) * 2
+    first, *_, last = [*rows(recipe.folder / "validation.jsonl")] * 2
     return all(first.get(key, last.get(key)) == last.get(key) for key in HOW)  # 0.1.0 logged no questions
