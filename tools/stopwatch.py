@@ -1,20 +1,23 @@
-"""A stopwatch beside `lion bench`: the same pictures and questions through the methods that users call.
+"""A stopwatch beside `lion bench`: the same pictures and questions through the methods that users call, taking turns.
 
-    python -m tools.stopwatch                   # once `lion bench` has run, on the same quiet machine
+    python -m tools.stopwatch                   # on a quiet machine
 
-Prints pictures a second for each verb at each batch size: the median of seven turns, the lowest and the highest.
+Prints pictures a second by the stopwatch and by the bench for each verb at each batch size, and their ratio: the medians
+of seven turns, and the lowest and the highest ratio.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter
 
-from lion.bench.stages import BATCHES, Drawn, drawn
+from lion.bench.limits import Limits
+from lion.bench.stages import BATCHES, Drawn, answers, drawn
 from lion.pipeline import Answer, LionPipeline
 from lion.world.language import describe
 
-TURNS = 7
+TURNS, SECONDS = 7, 1.0
+UNUSED = Limits(0, 0.0, 0.0)
+"""Whole answers are compared with no limit."""
 
 
 def caption(lion: LionPipeline, asked: Sequence[Drawn]) -> Sequence[Answer]:
@@ -42,13 +45,19 @@ def rate(lion: LionPipeline, verb: Callable[..., Sequence[Answer]], pictures: Se
 def main() -> None:
     lion, pictures = LionPipeline.from_pretrained(), drawn(max(BATCHES))
     rate(lion, ask, pictures, max(BATCHES))  # the first call loads and compiles
-    rates = defaultdict(list)
-    for _ in range(TURNS):
-        for verb in (caption, locate, ask):
-            for batch in BATCHES:
-                rates[verb.__name__, batch].append(rate(lion, verb, pictures, batch))
-    for (name, batch), found in rates.items():
-        print(f"{name:8} {batch:3} {median(found):6.1f} ({min(found):.1f} - {max(found):.1f})")
+    for verb in (caption, locate, ask):
+        for batch in BATCHES:
+            lion.batch_size = batch
+            watch, bench = [], []
+            for _ in range(TURNS):
+                watch.append(rate(lion, verb, pictures, batch))
+                [stage] = answers(lion, pictures, UNUSED, SECONDS, verb.__name__)
+                bench.append(stage.rate.median)
+            ratios = [one / other for one, other in zip(watch, bench, strict=True)]
+            print(
+                f"{verb.__name__:8} {batch:3} {median(watch):6.1f} {median(bench):6.1f}  "
+                f"{median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
+            )
 
 
 if __name__ == "__main__":
