@@ -2,8 +2,8 @@
 
     python -m tools.stopwatch                   # on a quiet machine
 
-Prints pictures a second by the stopwatch and by the bench for each verb at each batch size, and their ratio: the medians
-of seven turns, and the lowest and the highest ratio.
+Prints pictures a second by the stopwatch and by the bench for each verb at each batch size, and their ratio: medians of
+seven turns, with the lowest and the highest ratio.
 """
 
 from collections.abc import Callable, Sequence
