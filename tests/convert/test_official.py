@@ -308,3 +308,9 @@ def test_what_may_be_left_over_is_a_list(parts, tmp_path, extra, fine):
         with pytest.raises(LionError, match=extra):
             convert(parts, tmp_path / "out", tmp_path / "lion.pth")
         assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_that_gives_a_key_twice_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "lion", "taps": [4, 3, 2], "taps": [4, 4, 4]}')
+    with pytest.raises(LionError, match="the key 'taps' is there twice"):
+        read_config(tmp_path / "config.json")

@@ -23,7 +23,7 @@ from lion.convert.report import KeyRow, KeyStatus, Report
 from lion.convert.sources import Source, open_source
 from lion.convert.start_values import start_values
 from lion.convert.writer import OutputTensor
-from lion.errors import LionError, first_line
+from lion.errors import LionError, first_line, unique_keys
 from lion.hub import LOAD_ERRORS
 from lion.model import LionConfig, LionForConditionalGeneration
 from lion.model.modeling_lion import ALWAYS_FLOAT32
@@ -227,7 +227,7 @@ def _output_tensors(config: LionConfig, mapping: WeightMapping, dtype: torch.dty
 def read_config(path: str | Path) -> LionConfig:
     """A LION configuration from a file. Raises: LionError if it is none."""
     try:
-        fields = json.loads(Path(path).expanduser().read_text("utf-8-sig"))
+        fields = json.loads(Path(path).expanduser().read_text("utf-8-sig"), object_pairs_hook=unique_keys)
         if fields.get("model_type") == LionConfig.model_type:
             return LionConfig.from_dict(fields)
     except LOAD_ERRORS as error:
