@@ -46,7 +46,7 @@ def finish(given, out, *words):
     process = start(given, out, *words)
     said, errors = process.communicate(timeout=3600)
     assert process.returncode == 2, errors
-    assert said.startswith(f"{PICTURES} pictures: {PICTURES - BAD} rows") and f"{BAD} errors" in said
+    assert said.startswith(f"pictures: {PICTURES},") and said.endswith(f": {PICTURES - BAD}, errors: {BAD}\n")
 
 
 @pytest.fixture(scope="module")
