@@ -31,6 +31,8 @@ from lion.world import CATEGORIES, COLOURS, SIZES, Scene
 from lion.world.vocabulary import held_out_pair
 
 Phrase = tuple[str, ...]
+_POSITION_SCALE = 6.0
+"""Of the initial position codes: at 1 the encoder forgets where things are as it learns phrases (``docs/log.md``)."""
 
 
 def phrases_of(scene: Scene) -> set[Phrase]:
@@ -85,7 +87,7 @@ class PhraseClassifier(nn.Module):
         super().__init__()
         vision = config.vision_config
         self.vision_encoder = VisionEncoder(vision, [vision.num_hidden_layers], config.patch_stem)
-        positions = sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size)
+        positions = _POSITION_SCALE * sincos_positions(vision.image_size // vision.patch_size, vision.hidden_size)
         cls = torch.zeros(1, vision.hidden_size)
         self.vision_encoder.vit.embeddings.position_embedding = nn.Parameter(torch.cat([cls, positions])[None])
         self.heads = PhraseHeads(vision.hidden_size)
