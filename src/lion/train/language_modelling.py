@@ -116,6 +116,7 @@ class LanguageModelling(Objective):
                 tags=data.tags,
                 decimals=decimals,
                 word_dropout=data.word_dropout,
+                comparisons=data.comparisons,
             )
         try:
             dataset = self._dataset(data)

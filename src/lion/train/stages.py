@@ -67,6 +67,11 @@ class PretrainLanguageOptions(Options):
         default=0.0,
         description="share of the run, at its start, in which a scene has at most one object, then two, then three",
     )
+    grids: Share = Field(
+        default=0.0,
+        description="share of the batches, once object tokens are at their noisiest, in which a scene is given as the "
+        "connectors will give it: a token for each cell of the Q-Former's grid, of the aggregator's, or of both",
+    )
     noise: NonNegative = Field(
         default=0.3,
         description="largest standard deviation of the noise added to object tokens, as visual tokens will be inexact",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -34,6 +34,7 @@ class WorldSource:
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         word_dropout: probability that a word of the wording is dropped (:func:`instruction_and_answer`).
+        comparisons: probability that a dialog is asked for a comparison of objects (the same).
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class WorldSource:
         tags: TagNoise | None = None,
         decimals: int = 3,
         word_dropout: float = 0.0,
+        comparisons: float = 0.0,
     ) -> None:
         self.split, self.scenes, self.tasks, self.tags = split, scenes, tasks, tags
-        self.decimals, self.word_dropout = decimals, word_dropout
+        self.decimals, self.word_dropout, self.comparisons = decimals, word_dropout, comparisons
         draw = partial(_draw, split, pixels, image_processor)
         self._pictures = Pictures(_key(split, pixels, image_processor), scenes, draw)
 
@@ -83,7 +85,9 @@ class WorldSource:
     def sample(self, index: int, task: Task, rng: np.random.Generator) -> Sample:
         """A sample of `task` on scene `index`; every scene allows every task."""
         shown = self.scene(index)
-        text, answer, meta = instruction_and_answer(shown, task, rng, self.decimals, word_dropout=self.word_dropout)
+        text, answer, meta = instruction_and_answer(
+            shown, task, rng, self.decimals, word_dropout=self.word_dropout, comparisons=self.comparisons
+        )
         tags = self.tags.tags(shown, rng) if self.tags else None
         return Sample(f"{shown.id}:{task}", self.picture(index), task, text, answer, tags, {"scene": shown, **meta})
 
@@ -105,6 +109,7 @@ def instruction_and_answer(
     bare: bool = False,
     placed: bool = False,
     word_dropout: float = 0.0,
+    comparisons: float = 0.0,
 ) -> tuple[str, str, dict[str, Any]]:
     """An instruction about a scene, its answer, and what scoring needs (`kind` of question or expression, `box`).
 
@@ -119,11 +124,15 @@ def instruction_and_answer(
             category only. REC: a phrase with a relation or an ordinal (unless bare).
         word_dropout: probability that a word of the instruction, slots aside, is dropped; half of the questions are
             varied, too, at half this probability (:func:`vary_question`).
+        comparisons: probability that a dialog is drawn until one of its rounds compares objects, which is then the one
+            to answer; a scene without two objects of a category has none.
     """
     if placed and task == Task.VQA:
         fields, answer, meta = _vqa(shown, rng, language.relation(shown, rng, plain=True))
     elif task == Task.REC and (bare or placed):
         fields, answer, meta = _of_kinds(shown, rng, ("unique", "attribute") if bare else ("relation", "ordinal"))
+    elif task == Task.DIALOG and comparisons and chance(rng, comparisons):
+        fields, answer, meta = _comparison(shown, rng) or _dialog(shown, rng)
     else:
         fields, answer, meta = _CONTENT[task](shown, rng)
     if word_dropout and "question" in fields and chance(rng, 0.5):
@@ -193,7 +202,27 @@ def _dialog(shown: Scene, rng: np.random.Generator) -> Content:
         first = 1 + below(rng, 2)
         another = dialog(shown, rng)[:3] if chance(rng, 0.5) else (language.vqa(shown, rng), language.vqa(shown, rng))
         rounds = (*rounds[:first], *another)
-    number = first + below(rng, len(rounds) - first)
+    return _round(rounds, first + below(rng, len(rounds) - first))
+
+
+COMPARISONS = ("same colour", "same size", "all colour")
+"""Kinds of rounds that compare all objects of a category."""
+_REDRAWN = 12
+"""Dialogs drawn in search of such a round: half are about several objects, and three in four of these compare them."""
+
+
+def _comparison(shown: Scene, rng: np.random.Generator) -> Content | None:
+    """A dialog up to a round that compares objects."""
+    if len(shown.objects) == len({one.category for one in shown.objects}):
+        return None
+    for _ in range(_REDRAWN):
+        rounds = dialog(shown, rng)
+        if found := [number for number, one in enumerate(rounds) if one.kind in COMPARISONS]:
+            return _round(rounds, pick(rng, found))
+    return None
+
+
+def _round(rounds: Sequence[language.Question], number: int) -> Content:
     target = rounds[number]
     history = [(earlier.question, earlier.answer) for earlier in rounds[:number]]
     meta = {"kind": target.kind, "about": _referents(target), "round": number}

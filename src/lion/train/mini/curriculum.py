@@ -1,7 +1,8 @@
 """The curriculum of the language model's pretraining: scenes as object tokens or text, and an instruction on each.
 
 Difficulty rises with the share of the run that is over: at first scenes have few objects and instructions are bare;
-later the tokens are as noisy as visual tokens will be (duplicates, background tokens), and tags precede instructions.
+later the tokens are as noisy as visual tokens will be (duplicates, background tokens), tags precede instructions, and
+most scenes are given in the grids in which the connectors will give them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from lion.boxes import Box, format_box
 from lion.data.sources.world import instruction_and_answer
 from lion.prompts import Task, tag_prompt
+from lion.train.mini.alignment import assign_cells, covered_cells
 from lion.train.recipe.schema import WorldData
-from lion.train.stages import PretrainLanguageOptions
+from lion.train.stages import REGION_TASKS, PretrainLanguageOptions
 from lion.world import COLOURS, Scene, scene
 
 _FEW = 3
@@ -24,10 +27,16 @@ GROUNDING_TASKS = frozenset({Task.REC, Task.REG, Task.VQA})
 """Tasks of the grounding phase, in which instructions are bare, and what is learnt is which object they refer to."""
 _MOST_TOKENS = 24
 """Most object tokens of a scene."""
+_ALONE = 0.3
+"""Share of the scenes in grids that are given in one, as in stages 1 and 2."""
 _COPIES = 2
 """Most object tokens of one object: the two kinds of visual tokens will repeat it, too."""
 _OMITTED = 0.3
 """Probability that an object that the question is about, and a tag names, has no object token."""
+_SHOWN = 0.7
+"""Probability that a cell of a grid that an object covers shows it, where the object has another cell for itself."""
+Grids = tuple[int, ...]
+"""Cells a side of each grid that a scene is given in, in order; none: a list of tokens."""
 _scene = lru_cache(maxsize=1 << 16)(scene)
 
 
@@ -45,6 +54,8 @@ class Difficulty:
     bare: bool = False
     placed: bool = False
     word_dropout: float = 0.0
+    comparisons: float = 0.0
+    grids: Grids = ()
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,19 @@ class Example:
 
 
 class Curriculum:
-    """The examples of a run, by the share of it that is over; `decimals` of boxes in text."""
+    """The examples of a run, by the share of it that is over.
 
-    def __init__(self, data: WorldData, options: PretrainLanguageOptions, decimals: int) -> None:
+    Args:
+        data, options: the recipe's.
+        decimals: of boxes in text.
+        queries, patches: cells a side of the Q-Former's and the aggregator's grid.
+    """
+
+    def __init__(
+        self, data: WorldData, options: PretrainLanguageOptions, decimals: int, queries: int = 4, patches: int = 8
+    ) -> None:
         self.data, self.options, self.decimals = data, options, decimals
+        self.queries, self.patches = queries, patches
         self.tasks: Sequence[Task] = list(data.tasks)
         self._tagged = data.tags.share if data.tags else 0.0
 
@@ -87,25 +107,35 @@ class Curriculum:
         indices = [int(rng.random() * self.data.scenes) for _ in range(size)]
         most = most_objects(done, self.options.curriculum_few_objects)
         scenes = [_scene("train", index, max_objects=most) for index in indices]
+        noise_level = _noise_level(done)
         difficulty = Difficulty(
             task,
-            noise_level=_noise_level(done),
+            noise_level=noise_level,
             background_share=rng.random(),
             tagged=not grounding and rng.random() < self._tagged,
             bare=grounding,
             # Spatial relations take longest to learn.
             placed=rng.random() < (0.4 if grounding or task == Task.REC else 0.15),
             word_dropout=self.data.word_dropout,
+            comparisons=self.data.comparisons,
+            grids=self._grids(task, rng) if noise_level and rng.random() < self.options.grids * noise_level else (),
         )
         return difficulty, [self._example(shown, difficulty, rng) for shown in scenes]
 
     def validation_example(self, shown: Scene, task: Task, rng: np.random.Generator) -> Example:
-        """An example on a given scene, as noisy as at the end of a run."""
-        difficulty = Difficulty(task, background_share=rng.random(), tagged=rng.random() < self._tagged)
+        """An example on a given scene, as noisy as at the end of a run; in both grids if the run has any."""
+        grids = (self.queries, self.patches) if self.options.grids else ()
+        difficulty = Difficulty(task, background_share=rng.random(), tagged=rng.random() < self._tagged, grids=grids)
         return self._example(shown, difficulty, rng)
 
+    def _grids(self, task: Task, rng: np.random.Generator) -> Grids:
+        """Both grids, as in stage 3, or the one of stage 1 or 2."""
+        alone = self.patches if task in REGION_TASKS else self.queries
+        return (alone,) if rng.random() < _ALONE else (self.queries, self.patches)
+
     def _example(self, shown: Scene, difficulty: Difficulty, rng: np.random.Generator) -> Example:
-        task, ways = difficulty.task, {name: getattr(difficulty, name) for name in ("bare", "placed", "word_dropout")}
+        task = difficulty.task
+        ways = {name: getattr(difficulty, name) for name in ("bare", "placed", "word_dropout", "comparisons")}
         text, answer, meta = instruction_and_answer(shown, task, rng, self.decimals, **ways)
         tags = self.data.tags.corrupted(shown, rng) if difficulty.tagged and self.data.tags else None
         tokens: Sequence[ObjectToken] = ()
@@ -145,15 +175,46 @@ def _omitted(
 def _object_tokens(
     shown: Scene, rng: np.random.Generator, difficulty: Difficulty, omitted: Sequence[int]
 ) -> list[ObjectToken]:
-    """A scene as object tokens in random order; at noise level 1 each object up to twice, and the background."""
+    """A scene as object tokens in random order; at noise level 1 each object up to twice, and the background.
+
+    Or in grids: row by row, in each cell the object that it shows, or the background.
+    """
+    if difficulty.grids:
+        return [token for side in difficulty.grids for token in _grid(shown, side, rng, omitted)]
     tokens: list[ObjectToken] = []
-    for index, one in enumerate(shown.objects):
+    for index in range(len(shown.objects)):
         if index not in omitted:
-            token = ObjectToken((one.size, one.colour, one.category), one.box, index)
+            token = _object_token(shown, index)
             tokens += [token] * (1 + int(rng.random() * difficulty.noise_level * _COPIES))
     room = max(_MOST_TOKENS - len(tokens), 0)
     tokens += [ObjectToken((shown.theme,))] * int(difficulty.background_share * difficulty.noise_level * room)
     return [tokens[place] for place in rng.permutation(len(tokens))]
+
+
+def _object_token(shown: Scene, index: int) -> ObjectToken:
+    one = shown.objects[index]
+    return ObjectToken((one.size, one.colour, one.category), one.box, index)
+
+
+def _grid(shown: Scene, side: int, rng: np.random.Generator, omitted: Sequence[int]) -> list[ObjectToken]:
+    """The cells of a grid, row by row, as the alignment loss assigns them to objects.
+
+    Each object has a cell for itself where one is free; others that it covers show it, or another that covers them, or
+    nothing.
+    """
+    boxes_1M4 = torch.tensor([[one.box.xyxy() for one in shown.objects]])
+    covered_1MN = covered_cells(boxes_1M4, side * side)
+    covered_1MN[:, list(omitted)] = False
+    distance_MN = rng.random(covered_1MN.shape[1:])
+    usable_MN = assign_cells(covered_1MN, torch.from_numpy(distance_MN)[None])[0].numpy()
+    ranked_MN = np.where(usable_MN, distance_MN, np.inf)
+    nearest_N, showing_N = ranked_MN.argmin(0), usable_MN.any(0) & (rng.random(side * side) < _SHOWN)
+    for index in np.flatnonzero(usable_MN.any(1)):
+        own = ranked_MN[index].argmin()
+        nearest_N[own], showing_N[own] = index, True
+    background = ObjectToken((shown.theme,))
+    tokens = [_object_token(shown, index) for index in range(len(shown.objects))]
+    return [tokens[index] if shows else background for index, shows in zip(nearest_N, showing_N, strict=True)]
 
 
 def _in_words(shown: Scene, rng: np.random.Generator) -> str:

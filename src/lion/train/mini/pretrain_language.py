@@ -26,7 +26,7 @@ from lion.random import stream
 from lion.train.language_modelling import AnswerLoss
 from lion.train.log import log_values
 from lion.train.mini.curriculum import GROUNDING_TASKS, Curriculum, Example
-from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets
+from lion.train.mini.grounding_heads import GroundingHeads, GroundingTargets, States
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
 from lion.train.objective import Batch, Loss, NamedParameters, Objective, OnBadSample
 from lion.train.presets import preset_config, world_processor
@@ -99,9 +99,18 @@ class GroundedLanguageModel(nn.Module):
             output_hidden_states=True,
         )
         objects = batch["object_mask"].shape[1]
-        encoded_BMD = output.encoder_last_hidden_state[:, :objects]
-        first_BTD = output.encoder_hidden_states[1][:, objects:]
-        return output.logits, self.heads.losses(encoded_BMD, first_BTD, self.language_model.shared, batch)
+        states = States(
+            objects_BMD=output.encoder_last_hidden_state[:, :objects],
+            objects_after_second_BMD=output.encoder_hidden_states[2][:, :objects],
+            text_after_first_BTD=output.encoder_hidden_states[1][:, objects:],
+            answer_before_last_BAD=output.decoder_hidden_states[-2],
+        )
+        return output.logits, self.heads.losses(states, self.language_model.shared, batch)
+
+
+def _grid_sides(config: LionConfig) -> tuple[int, int]:
+    """Cells a side of the Q-Former's and of the aggregator's grid; of queries that form no square the next smaller."""
+    return math.isqrt(config.num_query_tokens), config.vision_config.image_size // config.vision_config.patch_size
 
 
 class _ZeroMixture(nn.Module):
@@ -134,12 +143,13 @@ class PretrainLanguage(Objective):
             )
         self.processor = world_processor(recipe.model)
         self.config = preset_config(recipe.model, self.processor)
-        self.curriculum = Curriculum(data, self.options, self.processor.box_decimals)
+        queries, patches = _grid_sides(self.config)
+        self.curriculum = Curriculum(data, self.options, self.processor.box_decimals, queries, patches)
         self.object_tokenizer = ObjectTokenizer(self.processor.tokenizer, self.processor.box_decimals)
         self.grounding_targets = GroundingTargets(self.processor.tokenizer)
         coordinates = torch.tensor(self.object_tokenizer.coordinates)
         self.answer_loss = AnswerLoss(coordinates, self.options.soft_coordinates)
-        self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role")
+        self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role", "repeat", "rank", "naming")
 
     def build(self) -> nn.Module:
         return GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
@@ -161,14 +171,15 @@ class PretrainLanguage(Objective):
     def _collate(self, examples: Sequence[Example], noise: float) -> Batch:
         prompts = self.processor.tokenizer([example.text for example in examples], padding=True, return_tensors="pt")
         object_ids = self.object_tokenizer([[(token.words, token.box) for token in each.tokens] for each in examples])
+        labels = self.processor.encode_answers([example.answer for example in examples])
         tensors = {
             "input_ids": prompts["input_ids"],
             "attention_mask": prompts["attention_mask"],
-            "labels": self.processor.encode_answers([example.answer for example in examples]),
+            "labels": labels,
             "object_ids": object_ids,
             "object_mask": (object_ids[..., 0] > 0).long(),
             "noise": torch.full((len(examples),), noise),
-            **self.grounding_targets(examples, prompts["input_ids"]),
+            **self.grounding_targets(examples, prompts["input_ids"], labels),
         }
         tasks = [example.task for example in examples]
         return Batch(tensors, [f"{example.scene.id}:{example.task}" for example in examples], tasks)
