@@ -7,7 +7,7 @@ import pytest
 
 from lion.boxes import parse_boxes
 from lion.data import pictures
-from lion.data.sources.world import WorldSource, instruction_and_answer, vary_question
+from lion.data.sources.world import COMPARISONS, WorldSource, instruction_and_answer, vary_question
 from lion.data.tag_noise import TagNoise
 from lion.model import LionImageProcessor
 from lion.prompts import Task
@@ -146,3 +146,19 @@ def test_bare_phrases_name_and_do_not_place():
         instruction_and_answer(scene("train", index), Task.REC, words, 2, bare=True)[2]["kind"] for index in range(200)
     }
     assert kinds == {"unique", "attribute"}
+
+
+def test_dialogs_compare_as_often_as_configured():
+    def kinds(share):
+        rng = np.random.default_rng(0)
+        drawn = [instruction_and_answer(scene("train", i), Task.DIALOG, rng, comparisons=share) for i in range(300)]
+        return [(meta["kind"], answer) for _, answer, meta in drawn]
+
+    crowded = sum(
+        len(one.objects) > len({o.category for o in one.objects}) for one in (scene("train", i) for i in range(300))
+    )
+    never, half = kinds(0), kinds(0.5)
+    assert sum(kind in COMPARISONS for kind, _ in never) < 30
+    compared = [answer for kind, answer in half if kind in COMPARISONS]
+    assert 0.4 < len(compared) / crowded < 0.65  # no scene without two of a category has any
+    assert 0.25 < compared.count("yes") / len(compared) < 0.75

@@ -79,3 +79,18 @@ def test_caption_objects():
     assert scores["precision"].value == pytest.approx(2 / 3)  # cat, light right; bus invented
     assert scores["recall"].value == pytest.approx(2 / 4)  # cat, light of cat, bus, light, cat
     assert caption_objects(["nothing"], [["cat"]], FORMS)["precision"].value == 0
+
+
+def test_a_caption_repeats_what_it_mentions_more_often_than_it_is_there():
+    rows = [
+        ("a cat, a bus and a cat", ["cat", "bus"], False),
+        ("a cat, a bus and a cat", ["cat", "bus", "cat"], True),
+        ("a cat", ["cat", "cat"], True),  # too few is missed, not repeated
+        ("a bus and a bus", ["cat"], True),  # absent: precision's affair
+        ("", ["cat"], True),
+    ]
+    captions, present, expected = zip(*rows, strict=True)
+    score = caption_objects(captions, present, FORMS)["no_repeats"]
+    assert score.value == pytest.approx(sum(expected) / len(rows)) and score.n == len(rows)
+    for caption, there, right in rows:
+        assert caption_objects([caption], [there], FORMS)["no_repeats"].value == right

@@ -4,7 +4,8 @@ In all of them ``forms`` maps lower-case surface forms to names: ``{"bus": "bus"
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from lion.metrics.statistics import Estimate, mean, ratio
 
@@ -22,19 +23,26 @@ def mentions(text: str, forms: Mapping[str, str]) -> list[str]:
 
 
 def caption_objects(
-    captions: Sequence[str], present: Sequence[Collection[str]], forms: Mapping[str, str]
+    captions: Sequence[str], present: Sequence[Sequence[str]], forms: Mapping[str, str]
 ) -> dict[str, Estimate]:
     """Hallucinated and missed objects of captions (in the spirit of CHAIR): ``precision``, the share of mentioned
-    categories that are present, and ``recall``, the share of present ones that are mentioned.
+    categories that are present, and ``recall``, the share of present ones that are mentioned; and ``no_repeats``, the
+    share of captions that mention no present category more often than the image holds it.
 
-    Both are over all captions together; a category counts once a caption. ``present``: the categories in each image.
-    Raises: LionError without samples; ValueError for unequal lengths.
+    The first two are over all captions together; a category counts once a caption. ``present``: the category of each
+    object of each image. Raises: LionError without samples; ValueError for unequal lengths.
     """
-    mentioned = [set(mentions(caption, forms)) for caption in captions]
+    counted = [Counter(mentions(caption, forms)) for caption in captions]
+    within = [
+        all(times <= there[name] for name, times in found.items() if name in there)
+        for found, there in zip(counted, map(Counter, present), strict=True)
+    ]
+    mentioned = [set(found) for found in counted]
     hits = [len(found.intersection(true)) for found, true in zip(mentioned, present, strict=True)]
     return {
         "precision": ratio(hits, [len(found) for found in mentioned]),
         "recall": ratio(hits, [len(set(true)) for true in present]),
+        "no_repeats": mean(within),
     }
 
 

@@ -32,7 +32,7 @@ def score_answers(
             categories, colours = [obj.category for obj in targets], [obj.colour for obj in targets]
             return reg(texts, categories, colours, category_forms=CATEGORY_FORMS, colour_forms=COLOUR_FORMS)
         case Task.CAPTION:
-            present = [{obj.category for obj in scene.objects} for scene in shown]
+            present = [[obj.category for obj in scene.objects] for scene in shown]
             return caption_objects(texts, present, CATEGORY_FORMS)
         case Task.VQA | Task.DIALOG:
             kinds = [meta["kind"] for meta in metas if "kind" in meta]

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lion.prompts import Task
-from lion.train.mini.curriculum import Curriculum, most_objects
+from lion.train.mini.alignment import covered_cells
+from lion.train.mini.curriculum import Curriculum, _grid, most_objects
 from lion.train.recipe import load
 from lion.world import scene
 
@@ -14,8 +16,8 @@ def curriculum(*overrides):
     return Curriculum(recipe.data[0], recipe.options, decimals=2)
 
 
-def examples(done, size=40):
-    return curriculum().batch(done, size, np.random.default_rng(0))[1]
+def examples(done, *overrides):
+    return curriculum(*overrides).batch(done, 40, np.random.default_rng(0))[1]
 
 
 def test_scenes_may_hold_one_more_object_with_every_third_of_the_phase():
@@ -33,7 +35,7 @@ def test_scenes_hold_few_objects_at_first(done, most):
 def test_early_tokens_are_one_per_object_and_late_ones_repeat_and_show_the_background():
     for example in examples(0.2):
         assert sorted(token.object_index for token in example.tokens) == list(range(len(example.scene.objects)))
-    late = [[token.object_index for token in example.tokens] for example in examples(0.9)]
+    late = [[token.object_index for token in example.tokens] for example in examples(0.9, "options.grids=0")]
     assert any(None in indices for indices in late)
     assert any(indices.count(0) == 2 for indices in late) and max(indices.count(0) for indices in late) == 2
 
@@ -42,3 +44,40 @@ def test_a_validation_example_is_a_function_of_scene_task_and_generator():
     shown = scene("val", 3)
     one, two = (curriculum().validation_example(shown, Task.VQA, np.random.default_rng(4)) for _ in range(2))
     assert one == two and one.task == Task.VQA and one.answer
+
+
+def test_late_scenes_are_given_in_the_grids_of_their_stages():
+    kinds = {}
+    for seed in range(80):
+        difficulty, [example] = curriculum().batch(1.0, 1, np.random.default_rng(seed))
+        kinds.setdefault(difficulty.grids, set()).add(difficulty.task)
+        if difficulty.grids:
+            assert len(example.tokens) == sum(side * side for side in difficulty.grids)
+    assert set(kinds) == {(), (4,), (8,), (4, 8)}
+    assert kinds[4,] <= {Task.CAPTION, Task.VQA, Task.DIALOG} and kinds[8,] <= {Task.REC, Task.REG}
+    assert not any(curriculum().batch(0.3, 1, np.random.default_rng(seed))[0].grids for seed in range(20))
+    assert not any(curriculum("options.grids=0").batch(1.0, 1, np.random.default_rng(s))[0].grids for s in range(20))
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_each_object_shows_in_a_cell_that_it_covers(side):
+    rng, absent = np.random.default_rng(0), 0
+    for number in range(60):
+        shown = scene("train", number)
+        cells = _grid(shown, side, rng, ())
+        boxes = torch.tensor([[one.box.xyxy() for one in shown.objects]])
+        covered = covered_cells(boxes, side * side)[0]
+        for cell, token in enumerate(cells):
+            if token.object_index is None:
+                assert token.words == (shown.theme,) and token.box is None
+            else:
+                assert covered[token.object_index, cell]
+                assert token.box == shown.objects[token.object_index].box
+        absent += len(shown.objects) - len({token.object_index for token in cells} - {None})
+    assert absent <= 2  # all of an object's cells may belong to smaller ones
+
+
+def test_an_omitted_object_shows_in_no_cell():
+    shown = scene("train", 0)
+    cells = _grid(shown, 8, np.random.default_rng(0), (0,))
+    assert {token.object_index for token in cells} == {None, *range(1, len(shown.objects))}

@@ -1,5 +1,8 @@
 """Pretraining of the Vision Encoder: which phrases are labels of a picture, and which have none."""
 
+import torch
+
+from lion.model.vision_encoder import sincos_positions
 from lion.train.mini.pretrain_vision import PretrainVision, known_phrases, phrases_of, unknown_phrases
 from lion.train.recipe import load
 from lion.world import scene
@@ -23,3 +26,10 @@ def test_a_combination_that_training_never_shows_has_no_label():
     tensors = objective.batch(0).tensors
     assert 0 < (tensors["mask"] == 0).float().mean() < 0.05
     assert not (tensors["labels"] * (1 - tensors["mask"])).any()
+
+
+def test_positions_start_as_codes_that_are_louder_than_what_patches_show():
+    model = PretrainVision(load("mini-vit", ["data.0.scenes=8"])).build()
+    positions = model.vision_encoder.vit.embeddings.position_embedding[0]
+    torch.testing.assert_close(positions[1:], 6 * sincos_positions(8, 128))
+    assert not positions[0].any()

@@ -10,7 +10,7 @@ from lion.world import EXPRESSION_KINDS, POPE_TASKS, VQA_KINDS
 
 _POPE_SCORES = ("f1", "accuracy", "precision", "recall", "yes_ratio")
 TABLE = (
-    "caption/precision", "caption/recall",
+    "caption/precision", "caption/recall", "caption/no_repeats",
     "vqa/accuracy", *(f"vqa/accuracy/{kind}" for kind in VQA_KINDS),
     "dialog/accuracy", "dialog-without-history/accuracy",
     "dialog/accuracy/needs-history", "dialog-without-history/accuracy/needs-history",
