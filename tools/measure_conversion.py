@@ -1,4 +1,4 @@
-"""Minutes and memory of ``lion convert official`` on a synthetic checkpoint, as a row for docs/how-to/convert.md.
+"""Minutes and memory of ``lion convert official`` on a synthetic checkpoint: a row of docs/explanation/conversion.md.
 
     python -m tools.measure_conversion FOLDER          # what tools.synthetic_checkpoint wrote
     python -m tools.measure_conversion FOLDER --ask    # and an answer from the result, on the CPU
@@ -65,7 +65,7 @@ def measure(command: list[str]) -> Measured:
 
 
 def row(what: str, written: str, measured: Measured) -> str:
-    """A row of the table in docs/how-to/convert.md."""
+    """A row of the table in docs/explanation/conversion.md."""
     where = f"{hardware(torch.device('cpu'))}, {datetime.date.today()}, {(commit() or 'no commit')[:7]}"
     peaks = f"{measured.own_gb:.2f} GB (with mapped files {measured.all_gb:.1f} GB)"
     return f"| {what} | {written} | {measured.minutes:.1f} | {peaks} | {where} |"

@@ -3,7 +3,7 @@
     python -m tools.measure_input                             # 400 JPEGs of 640 x 480, as files, tars and parquet
     python -m tools.measure_input --records 1000000           # the index alone, and a resume far along in it
     python -m tools.measure_input --texts 20000               # what length_buckets save, and cost
-    python -m tools.measure_input --taps 96                   # for planning.md: found entries of the tap cache
+    python -m tools.measure_input --taps 96                   # for tap_cache.md: found entries of the tap cache
 
 Pictures are read as a worker of the trainer reads them, in this one process: in shuffled order, decoded, and resized to
 224 x 224. The files lie in the system's cache, so this is the cost of decoding and of the formats, not of a disk. CPU

@@ -1,4 +1,4 @@
-"""Whether scores depend on how many processes trained, for docs/how-to/training_at_scale.md: minutes a model.
+"""Whether scores depend on how many processes trained, for docs/explanation/processes.md: minutes a model.
 
     python -m tools.measure_processes FOLDER                # one process, and 2 and 4 with DDP and FSDP2
     python -m tools.measure_processes FOLDER --steps 4 --pictures 4 --processes 2

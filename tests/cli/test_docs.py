@@ -39,7 +39,7 @@ PAGES = (
     "tutorials/answer",
 )
 COMMANDS = [command for page in PAGES for command in shown(SHELL, page)]
-BLOCKS = shown(PYTHON, "how-to/python") + shown(PYTHON, "how-to/python_further")
+BLOCKS = [block for page in ("python", "python_inputs", "python_further") for block in shown(PYTHON, f"how-to/{page}")]
 OF_TRANSFORMERS = shown(PYTHON, "how-to/transformers")
 
 

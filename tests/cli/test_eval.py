@@ -1,4 +1,4 @@
-"""``lion eval``: run, killed, resumed, scored again; and what docs/explanation/world.md shows is run here."""
+"""``lion eval``: run, killed, resumed, scored again; and what the pages of the drawn world show is run here."""
 
 import json
 import re
@@ -16,7 +16,8 @@ from lion.eval.world.report import TABLE
 from tests.eval import drawn, tiny_world
 
 ROOT = Path(__file__).parents[2]
-DOCS = (ROOT / "docs" / "explanation" / "world.md").read_text()
+PAGES = ("explanation/world.md", "how-to/evaluation_world.md")
+DOCS = "\n".join((ROOT / "docs" / page).read_text() for page in PAGES)
 COMMANDS = re.findall(r"^\$ lion (.*)$", DOCS, re.MULTILINE)
 FEW = ("--limit", 2, "--batch-size", 4)
 

@@ -1,4 +1,4 @@
-"""The patches of docs/extending.md apply, one on top of the other, to a copy of the code, where their tests pass."""
+"""The patches of docs/extending/ apply, one on top of the other, to a copy of the code, where their tests pass."""
 
 import os
 import re
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
+OVERVIEW = (ROOT / "docs" / "extending.md").read_text("utf-8")
+NAMES = re.findall(r"^\| .*?\(extending/(\w+)\.md\)", OVERVIEW, re.MULTILINE)
+PAGE = "\n".join((ROOT / "docs" / "extending" / f"{name}.md").read_text("utf-8") for name in NAMES)
 PATCHES = re.findall(r"^```diff\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COPIED = ("docs", "src/lion", "tests", "tools")
 LINKED = ("src/lion/bundled", "tests/golden")
@@ -52,7 +54,7 @@ def test_what_is_added_passes_its_tests(copy):
 
 
 def test_lines_are_counted_right():
-    counted = re.findall(r"^\| \[.*?\]\(#.*?\) \| (\d+) \| (\d+) \|", PAGE, re.MULTILINE)
+    counted = re.findall(r"^\| .*?\.md\) \| (\d+) \| (\d+) \|", OVERVIEW, re.MULTILINE)
     for (source, test), patch in zip(counted, PATCHES, strict=True):
         parts = re.split(r"^\+\+\+ b/(.*)$", patch, flags=re.MULTILINE)
         added = {"src": 0, "tests": 0, "docs": 0}

@@ -1,4 +1,4 @@
-"""A lane's memory is what docs/explanation/numerics.md says."""
+"""A lane's memory is what docs/explanation/numerics_decoding.md says."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tests.engine import tiny
 
 
 def lane_bytes(places, rows, source, target, layers, heads, head_width, size):
-    """The formula of docs/explanation/numerics.md."""
+    """The formula of docs/explanation/numerics_decoding.md."""
     keys_values = layers * 2 * heads * head_width * (source + rows * target)
     masks = source + rows * rows * target
     return size * (places * (keys_values + masks) + heads * target**2)

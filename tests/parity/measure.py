@@ -1,6 +1,6 @@
 """Print the worst parity error of each group of golden tensors as a Markdown table: ``python -m tests.parity.measure``.
 
-The table stands in ``docs/explanation/numerics.md``; the tests hold the same numbers under their bounds.
+The table stands in ``docs/explanation/numerics_released.md``; the tests hold the same numbers under their bounds.
 """
 
 from collections import defaultdict

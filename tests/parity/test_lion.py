@@ -1,7 +1,8 @@
 """LION beside the released code, number by number, in float32 on the CPU.
 
 Bounds: 1e-4 of the golden tensor's largest value, 4e-4 for gradients. Worst errors measured stand in
-``docs/explanation/numerics.md``; the golden data's own mutation study shows that real mistakes move tensors far more.
+``docs/explanation/numerics_released.md``; the golden data's own mutation study shows that real mistakes move tensors
+far more.
 """
 
 import functools

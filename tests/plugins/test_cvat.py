@@ -13,7 +13,8 @@ from lion.pipeline import LionPipeline
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
-(COMMAND,) = re.findall(r"^cvat-cli (.*)$", (ROOT / "docs" / "how-to" / "integrations.md").read_text(), re.MULTILINE)
+PAGE = (ROOT / "docs" / "how-to" / "integrations_cvat.md").read_text()
+(COMMAND,) = re.findall(r"^cvat-cli (.*)$", PAGE, re.MULTILINE)
 pytestmark = pytest.mark.slow
 
 

@@ -18,7 +18,7 @@ from lion.pipeline import LionPipeline
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
-PAGE = (ROOT / "docs" / "how-to" / "integrations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "integrations_fiftyone.md").read_text()
 pytestmark = pytest.mark.slow
 
 

@@ -31,7 +31,7 @@ CONFIG = """
 </View>
 """
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "how-to" / "integrations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "integrations_label_studio.md").read_text()
 ROUTES = ("lion.plugins.label_studio",)
 
 

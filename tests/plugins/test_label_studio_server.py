@@ -16,7 +16,7 @@ from tests.serve.test_process import Server
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
-PAGE = (ROOT / "docs" / "how-to" / "integrations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "integrations_label_studio.md").read_text()
 (CONFIG,) = re.findall(r"^```xml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 (START,) = re.findall(r"^(.*) label-studio start$", PAGE, re.MULTILINE)
 """The variables that the page sets for Label Studio."""

@@ -14,7 +14,7 @@ from tests.serve.conftest import data_url, encoded
 
 ROOT = Path(__file__).parents[2]
 SCENE = ROOT / "examples" / "scene.png"
-PAGE = (ROOT / "docs" / "how-to" / "integrations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "integrations_mcp.md").read_text()
 pytestmark = pytest.mark.slow
 
 

@@ -280,7 +280,7 @@ exit $code
 
 def test_the_script_for_slurm_stops_is_put_in_the_queue_again_and_ends(start, own_recipe, port, tmp_path):
     """That of the docs, with stand-ins for srun and scontrol, and our recipe in place of the paper's."""
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "training_at_scale.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "training_slurm.md").read_text()
     script = page.split("```bash\n")[1].split("```")[0]
     out = tmp_path / "out"
     for was, now in {

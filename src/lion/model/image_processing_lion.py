@@ -48,7 +48,7 @@ class LionImageProcessor(BaseImageProcessor):
     Raises: LionError for an unknown option, or one that LION has no use for.
 
     Source: released evaluation transform; equal to it bit for bit up to PIL's own resize
-    (``docs/explanation/numerics.md``).
+    (``docs/explanation/numerics_released.md``).
     """
 
     model_input_names = ["pixel_values"]  # noqa: RUF012 - read by transformers

@@ -2,7 +2,7 @@
 
 An entry's name is the hash of the pixels as the ViT gets them: a picture that is flipped or cropped is another one. A
 folder beside the entries is named after the hash of the ViT's weights and taps, so that no other ViT's are read. When
-it pays: docs/how-to/planning.md. B batch, K taps, P patches + CLS, V vision width.
+it pays: docs/how-to/tap_cache.md. B batch, K taps, P patches + CLS, V vision width.
 """
 
 import hashlib

@@ -103,12 +103,12 @@ def test_the_baselines_of_the_docs(monkeypatch):
     scores = WorldBenchmark().score(lambda part: dict.fromkeys(ids, blank), blind=False).references
     rows = re.findall(
         r"^\| (\S+/\S+) \| ([\d.]+) \| ([\d.]+) \|$",
-        (ROOT / "docs" / "explanation" / "world.md").read_text(),
+        (ROOT / "docs" / "explanation" / "world_baselines.md").read_text(),
         re.MULTILINE,
     )
     assert len(rows) == 13
     for name, blind, chance in rows:
-        assert [f"{scores[name][source]['value']:.3f}" for source in ("blind", "random")] == [blind, chance], name
+        assert [f"{100 * scores[name][source]['value']:.1f}" for source in ("blind", "random")] == [blind, chance], name
     forget()
 
 

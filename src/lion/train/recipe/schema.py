@@ -255,7 +255,7 @@ class Recipe(Section):
     )
     tap_cache: TapCacheSettings | None = Field(
         default=None,
-        description="keep the ViT's features of pictures on disk (docs/how-to/planning.md: when it pays); null: no",
+        description="keep the ViT's features of pictures on disk (docs/how-to/tap_cache.md: when it pays); null: no",
     )
     optimizer: OptimizerSettings = Field(description="AdamW and its schedule")
     lr_scale: _Weights = Field(default={}, description="factor on a component's learning rate (1 where not named)")
