@@ -85,6 +85,7 @@ class Setting(StrEnum):
     TAGS = "data.N.tags"
     PIXELS = "data.N.pixels"
     WORD_DROPOUT = "data.N.word_dropout"
+    COMPARISONS = "data.N.comparisons"
     ARCHITECTURE = "architecture"
     ORDER = "order"
     GRADIENT_CHECKPOINTING = "gradient_checkpointing"
@@ -135,7 +136,7 @@ _TUNING_ALONE = frozenset(
         Setting.VALIDATION_GRADIENTS,
     }
 )
-_SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS}
+_SCENES_ALONE = _TUNING_ALONE | {Setting.TASKS, Setting.TAGS, Setting.COMPARISONS}
 _tuning = partial(
     Stage,
     init=("model", "tagger", *_ALL_PARTS),

@@ -78,11 +78,7 @@ class WorldData(Source):
         description="chance that a word of the instruction around question, expression or box is left out; half of the "
         "questions have words left out and inserted, too, at half that chance",
     )
-    comparisons: Share = Field(
-        default=0.0,
-        description="chance that a dialog is drawn until it compares objects (the same colour? the same size? are all "
-        "red?), where the scene allows that; such rounds are rare otherwise",
-    )
+    comparisons: Share = Field(default=0.0, description="chance that a dialog is drawn until it compares objects")
 
 
 class RecordData(Source):
