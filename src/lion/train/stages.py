@@ -153,6 +153,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             trainable=("language_model", "positions", "heads"),
             tasks=IMAGE_TASKS | REGION_TASKS,
             unread=_TUNING_ALONE | {Setting.ARCHITECTURE, Setting.PIXELS},
+            init=("language_model",),
             options=PretrainLanguageOptions,
         ),
         "pretrain-tagger": Stage(

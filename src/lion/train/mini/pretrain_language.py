@@ -3,7 +3,8 @@
 It reads a scene as object tokens (``object_tokens.py``; a departure from the paper, named in the model card) among
 tokens of the background, then the instruction, and generates the answer. Option ``scene_as: text`` gives the scene in
 words instead. From answers alone it learns too slowly what an instruction refers to; hence the grounding heads
-(``grounding_heads.py``).
+(``grounding_heads.py``). A run may go on with the language model of another (`init`): with new heads, and as if at the
+end of the curriculum.
 
 B batch, M object tokens, T text tokens, A answer tokens, D width.
 """
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from lion.checkpoints.parts import save_part
+from lion.checkpoints.parts import load_part, save_part
 from lion.errors import LionError
-from lion.model import TaskLevel
+from lion.model import LionForConditionalGeneration, TaskLevel
 from lion.model.configuration_lion import LionConfig
 from lion.model.language_model import LionLanguageModel
 from lion.pipeline.request import DecodingPreset
@@ -57,7 +58,7 @@ class GroundedLanguageModel(nn.Module):
 
     def __init__(self, config: LionConfig, coordinates: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
-        self.language_model = LionLanguageModel(config.text_config, config.adapter_bottleneck)
+        self.language_model = without_adapters(LionLanguageModel(config.text_config, config.adapter_bottleneck))
         width = config.text_config.d_model
         self.heads = GroundingHeads(width, tokenizer)
         self._initialise(coordinates, width)
@@ -74,8 +75,6 @@ class GroundedLanguageModel(nn.Module):
         head[coordinates] = smooth * width**-0.5
         for stack in (self.language_model.encoder, self.language_model.decoder):
             stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_(std=_POSITION_STD)
-            for block in stack.block:
-                block.mixture = _ZeroMixture()  # its adapters would take a fifth of the time to add zero
 
     def embed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Object tokens and text to what the encoder reads, (B, M + T, D), and its mask."""
@@ -111,6 +110,14 @@ class GroundedLanguageModel(nn.Module):
 def _grid_sides(config: LionConfig) -> tuple[int, int]:
     """Cells a side of the Q-Former's and of the aggregator's grid; of queries that form no square the next smaller."""
     return math.isqrt(config.num_query_tokens), config.vision_config.image_size // config.vision_config.patch_size
+
+
+def without_adapters(language_model: LionLanguageModel) -> LionLanguageModel:
+    """The same model, its adapters taken out: they would take a fifth of the time to add zero."""
+    for stack in (language_model.encoder, language_model.decoder):
+        for block in stack.block:
+            block.mixture = _ZeroMixture()
+    return language_model
 
 
 class _ZeroMixture(nn.Module):
@@ -152,7 +159,12 @@ class PretrainLanguage(Objective):
         self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role", "repeat", "rank", "naming")
 
     def build(self) -> nn.Module:
-        return GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
+        model = GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
+        if folder := self.recipe.init_folders.get("language_model"):
+            whole = LionForConditionalGeneration(self.config)
+            load_part(whole, "language_model", folder)
+            model.language_model = without_adapters(whole.language_model)
+        return model
 
     def trainable(self, model: nn.Module) -> Mapping[str, NamedParameters]:
         """Relative position biases apart, as they need a higher learning rate than weights."""
@@ -165,7 +177,8 @@ class PretrainLanguage(Objective):
     def batch(self, step: int, shard: int = 0) -> Batch:
         """One task a batch, as text lengths of tasks differ by a factor: padding would be most of the work."""
         rng = stream(self.recipe.stage, self.recipe.seed, step, shard)
-        difficulty, examples = self.curriculum.batch(step / self.recipe.steps, self.recipe.batch_size, rng)
+        done = 1.0 if self.recipe.init else step / self.recipe.steps
+        difficulty, examples = self.curriculum.batch(done, self.recipe.batch_size, rng)
         return self._collate(examples, self.options.noise * difficulty.noise_level)
 
     def _collate(self, examples: Sequence[Example], noise: float) -> Batch:
