@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,3 +40,16 @@ def test_a_stage_can_start_from_the_part(name, part, tmp_path):
     before = {name: p.clone() for name, p in model.component_parameters(part)}
     load_part(model, part, recipe.folder)
     assert any(not torch.equal(before[name], p) for name, p in model.component_parameters(part))
+
+
+def test_the_language_models_pretraining_goes_on_where_a_run_ended(tmp_path):
+    first = load("mini-t5", [*SHORT, "model=tiny", f"root={tmp_path}", "validation=null"])
+    train(first)
+    more = load("mini-t5-dialogs", [*SHORT, "model=tiny", f"root={tmp_path}", "validation=null"])
+    objective = make_objective(more)
+    model = LionForConditionalGeneration(objective.config)
+    load_part(model, "language_model", first.folder)
+    own = objective.build().language_model.state_dict()
+    assert own and all(torch.equal(model.language_model.state_dict()[name], tensor) for name, tensor in own.items())
+    assert objective.curriculum.batch(0.0, 4, np.random.default_rng(0))[0].noise_level == 0
+    assert all((objective.batch(0).tensors["noise"] == more.options.noise).tolist())  # the end of the curriculum

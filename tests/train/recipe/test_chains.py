@@ -52,7 +52,7 @@ def test_each_recipe_of_a_chain_is_read_and_validated_once(monkeypatch):
 def test_a_recipe_by_its_name_under_with(tmp_path):
     (tmp_path / "own.yaml").write_text("chain: [{recipe: mini-vit, with: {name: again}}, mini-vit]\nquestions: 3")
     chain = load_chain(tmp_path / "own.yaml", ["again:steps=200"])
-    assert [(recipe.name, recipe.steps) for recipe in chain.recipes] == [("again", 200), ("mini-vit", 4000)]
+    assert [(recipe.name, recipe.steps) for recipe in chain.recipes] == [("again", 200), ("mini-vit", 9000)]
     assert chain.questions == 3
 
 
