@@ -43,9 +43,8 @@ def test_a_stage_can_start_from_the_part(name, part, tmp_path):
 
 
 def test_the_language_models_pretraining_goes_on_where_a_run_ended(tmp_path):
-    first = load("mini-t5", [*SHORT, "model=tiny", f"root={tmp_path}", "validation=null"])
+    first, more = (load(name, [*SHORT, "model=tiny", f"root={tmp_path}"]) for name in ("mini-t5", "mini-t5-dialogs"))
     train(first)
-    more = load("mini-t5-dialogs", [*SHORT, "model=tiny", f"root={tmp_path}", "validation=null"])
     objective = make_objective(more)
     model = LionForConditionalGeneration(objective.config)
     load_part(model, "language_model", first.folder)
