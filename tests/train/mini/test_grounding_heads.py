@@ -72,6 +72,7 @@ def test_a_head_without_a_known_label_has_no_loss_and_unknown_labels_cost_nothin
     heads, embedding = GroundingHeads(8, world_processor("tiny").tokenizer), torch.nn.Embedding(500, 8)
     states = States(torch.randn(2, 3, 8), torch.randn(2, 3, 8), torch.randn(2, 4, 8), torch.randn(2, 5, 8))
     shapes = {"referent": (2, 3, 2), "relation": (2, 3, 3), "role": (2, 4, 2), "repeat": (2, 3, 1), "rank": (2, 3)}
+    shapes["current"] = (2, 4, 1)
     batch = {f"{head}_{kind}": torch.zeros(shape) for head, shape in shapes.items() for kind in ("labels", "mask")}
     batch |= {"naming_labels": torch.zeros(2, 5, 3), "naming_mask": torch.zeros(2, 5, 1)}
     batch["object_mask"] = torch.tensor([[1, 1, 1], [1, 0, 0]])
@@ -98,7 +99,14 @@ def test_a_name_points_to_all_tokens_of_its_object_and_to_none_of_the_padding():
     objects, answer = torch.randn(1, 4, 8), torch.randn(1, 2, 8, requires_grad=True)
     batch = {"object_mask": torch.tensor([[1, 1, 1, 0]]), "naming_mask": torch.tensor([[[0.0], [1.0]]])}
     batch["naming_labels"] = torch.tensor([[[0.0] * 4, [1.0, 0.0, 1.0, 0.0]]])
-    for head, shape in {"referent": (1, 4, 2), "relation": (1, 4, 3), "role": (1, 3, 2), "repeat": (1, 4, 1)}.items():
+    shapes = {
+        "referent": (1, 4, 2),
+        "relation": (1, 4, 3),
+        "role": (1, 3, 2),
+        "repeat": (1, 4, 1),
+        "current": (1, 3, 1),
+    }
+    for head, shape in shapes.items():
         batch |= {f"{head}_{kind}": torch.zeros(shape) for kind in ("labels", "mask")}
     batch |= {f"rank_{kind}": torch.zeros(1, 4) for kind in ("labels", "mask")}
     states = States(objects, objects, torch.randn(1, 3, 8), answer)
@@ -176,3 +184,18 @@ def test_a_comparison_holds_or_not_at_every_object_compared():
             assert (t["relation_labels"][row, compared[row], 2] == (answer == "yes")).all()
             answers.append(answer)
     assert set(answers) == {"yes", "no"} and len(answers) > 50
+
+
+def test_the_current_question_is_what_follows_the_last_answer():
+    tokenizer = world_processor("mini").tokenizer
+    history = "Dialog history: Question: is there a cat? Answer: yes Question: what color is it? Answer: red "
+    text = tag_prompt(["cat", "dog"]) + history + "Question: is there a dog? Short answer:"
+    encoded = tokenizer([text, "Question: is there a dog? Short answer:"], padding=True, return_tensors="pt")
+    shown = scene("val", 0)
+    rows = [Example(shown, Task.DIALOG, text, "no", {"kind": "exists", "about": ()}, ()) for _ in range(2)]
+    targets = GroundingTargets(tokenizer)(rows, encoded["input_ids"], torch.tensor([[1], [1]]))
+    labels, mask = targets["current_labels"][0, :, 0].bool(), targets["current_mask"][0, :, 0].bool()
+    ids = encoded["input_ids"][0]
+    assert tokenizer.decode(ids[labels & mask]) == "question: is there a dog?"
+    assert "color is it" in tokenizer.decode(ids[~labels & mask]) and not labels[~mask][-4:].any()
+    assert not targets["current_mask"][1].any()  # a first round has no other

@@ -1,7 +1,7 @@
 """Grounding heads: auxiliary classifiers on the language model during pretraining, dropped afterwards.
 
 Trained on answers alone, a small T5 does not learn in thousands of steps which object an instruction refers to, nor
-which it has named already (``docs/log.md``). So six heads give it a direct signal, five in its encoder:
+which it has named already (``docs/log.md``). So seven heads give it a direct signal, six in its encoder:
 
 * `referent`, for each object token: does the instruction refer to this object? Is it the anchor, the object that
   another is compared with?
@@ -9,6 +9,8 @@ which it has named already (``docs/log.md``). So six heads give it a direct sign
   the question true? For a comparison ("are they both red?"), for each object compared: is it true?
 * `role`, for each text token, after the first block: does this word name the referent (before the relation's word) or
   the anchor (behind it)?
+* `current`, for each text token of a dialog, after the first block: is it part of the question to answer, not of an
+  earlier round?
 * `repeat`, for each object token, after the second block: does an earlier token show the same object?
 * `rank`, for each object token: the object's place from left to right, in captions among all objects, for "how many"
   among those that are counted.
@@ -39,6 +41,8 @@ _RELATION_WORDS = ("left", "right", "above", "below", "higher", "lower")
 _RELATION_WEIGHT = 0.3
 """At 2, relations dominated the answers, which then fell behind in everything else (``docs/log.md``)."""
 _REPEAT_WEIGHT = 0.3
+_ANSWER = 3
+"""Tokens of an earlier answer, "Answer: red", behind its question: of neither."""
 _MINUS_INFINITY = -1e9
 """Finite, since the gradient of a row that is masked everywhere would be NaN."""
 _OPPOSITES = (("left", "right"), ("above", "below"), ("yes", "no"))
@@ -52,20 +56,21 @@ class GroundingTargets:
         self.names = _ids(tokenizer, (*CATEGORIES, *COLOURS, *SIZES))
         self.categories = _ids(tokenizer, CATEGORIES)
         self.relations = _ids(tokenizer, _RELATION_WORDS)
-        self.bracket = tokenizer.convert_tokens_to_ids("]")
+        self.bracket, self.mark = tokenizer.convert_tokens_to_ids(["]", "?"])
 
     def __call__(self, examples: Sequence[Example], input_ids_BT: Tensor, labels_BA: Tensor) -> dict[str, Tensor]:
         """For each head `<head>_labels` and `<head>_mask`, 1 where the label is known.
 
         Returns: `referent_*` (B, M, 2: referent, anchor), `relation_*` (B, M, 3: :data:`_OPPOSITES`), `role_*`
-            (B, T, 2: names the referent, names the anchor), `repeat_*` (B, M, 1), `rank_*` (B, M: 0 for the leftmost),
-            `naming_*` (B, A, M: is the token the named object's?).
+            (B, T, 2: names the referent, names the anchor), `current_*` (B, T, 1), `repeat_*` (B, M, 1), `rank_*`
+            (B, M: 0 for the leftmost), `naming_*` (B, A, M: is the token the named object's?).
         """
         size, tokens = len(examples), max((len(example.tokens) for example in examples), default=0)
         shapes = {
             "referent": (size, tokens, 2),
             "relation": (size, tokens, 3),
             "role": (*input_ids_BT.shape, 2),
+            "current": (*input_ids_BT.shape, 1),
             "repeat": (size, tokens, 1),
             "rank": (size, tokens),
             "naming": (*labels_BA.shape, tokens),
@@ -91,6 +96,12 @@ class GroundingTargets:
             if example.task == Task.VQA and example.meta["kind"] == "relation":
                 # Not in a dialog, whose earlier rounds hold relation words, too.
                 targets["role_labels"][row], targets["role_mask"][row] = self._roles(input_ids_BT[row].tolist())
+            if example.task == Task.DIALOG:
+                marks_N = (input_ids_BT[row] == self.mark).nonzero()[:, 0]
+                if len(marks_N) > 1:
+                    targets["current_labels"][row, marks_N[-2] + 1 : marks_N[-1] + 1] = 1
+                    targets["current_mask"][row, : marks_N[-1] + 1] = 1
+                    targets["current_mask"][row, marks_N[-2] + 1 : marks_N[-2] + 1 + _ANSWER] = 0
         return targets
 
     def _of_objects(self, example: Example) -> dict[str, Tensor]:
@@ -185,6 +196,7 @@ class GroundingHeads(nn.Module):
         super().__init__()
         self.symbols = nn.Linear(width, 2)  # the referent head; this and `words` are names in checkpoints
         self.words = nn.Linear(width, 2)  # the role head
+        self.current = nn.Linear(width, 1)
         self.repeat = nn.Linear(width, 1)
         self.rank = nn.Linear(width, MAX_OBJECTS)
         self.naming = nn.Linear(width, width)
@@ -192,7 +204,7 @@ class GroundingHeads(nn.Module):
         self.register_buffer("opposites", torch.tensor(pairs))
 
     def losses(self, states: States, embedding: nn.Embedding, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean cross entropies `thing` (referent), `anchor`, `side` (relation), `role`, `repeat`, `rank` and `naming`,
+        """Mean cross entropies `thing` (referent), `anchor`, `side` (relation), and of the other heads by their names;
         of heads with a known label.
 
         The relation head has no weights: it compares with the language model's own word embeddings, so that relations
@@ -209,6 +221,7 @@ class GroundingHeads(nn.Module):
             "referent": self.symbols(encoded_BMD),
             "relation": encoded_BMD @ (first - second).T * scale,
             "role": self.words(_normed(states.text_after_first_BTD)),
+            "current": self.current(_normed(states.text_after_first_BTD)),
             "repeat": self.repeat(_normed(states.objects_after_second_BMD)),
         }
         losses = {}

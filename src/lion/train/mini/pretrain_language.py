@@ -156,7 +156,7 @@ class PretrainLanguage(Objective):
         self.grounding_targets = GroundingTargets(self.processor.tokenizer)
         coordinates = torch.tensor(self.object_tokenizer.coordinates)
         self.answer_loss = AnswerLoss(coordinates, self.options.soft_coordinates)
-        self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role", "repeat", "rank", "naming")
+        self.terms = (*sorted(data.tasks), "thing", "anchor", "side", "role", "current", "repeat", "rank", "naming")
 
     def build(self) -> nn.Module:
         model = GroundedLanguageModel(self.config, self.object_tokenizer.coordinates, self.processor.tokenizer)
