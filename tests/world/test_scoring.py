@@ -30,7 +30,7 @@ def test_reg_knows_the_target_by_its_box():
 
 def test_caption():
     found = scores(Task.CAPTION, ["a street with a red cat and two cats", "a dog and two buses"], ["", ""])
-    assert found == {"precision": 2 / 3, "recall": 0.5}
+    assert found == {"precision": 2 / 3, "recall": 0.5, "no_repeats": 0.5}
 
 
 def test_questions_with_and_without_kinds():

@@ -238,7 +238,7 @@ class GroundingHeads(nn.Module):
         if (known_BM := batch["rank_mask"].bool()).any():
             logits_NR = self.rank(encoded_BMD[known_BM]).float()
             losses["rank"] = functional.cross_entropy(logits_NR, batch["rank_labels"][known_BM].long())
-        if (known_BA := batch["naming_mask"][..., 0].bool()).any():
+        if (known_BA := batch["naming_mask"].bool().any(-1)).any():
             logits_BAM = self.naming(_normed(states.answer_before_last_BAD)) @ encoded_BMD.mT * scale
             logits_BAM = logits_BAM.float().masked_fill(~batch["object_mask"].bool()[:, None], _MINUS_INFINITY)
             own_BAM = logits_BAM.masked_fill(~batch["naming_labels"].bool(), _MINUS_INFINITY)
