@@ -13,7 +13,7 @@ from lion.world import scene
 
 def curriculum(*overrides):
     recipe = load("mini-t5", overrides)
-    return Curriculum(recipe.data[0], recipe.options, decimals=2)
+    return Curriculum(recipe.data[0], recipe.options, decimals=2, queries=4, patches=8)
 
 
 def examples(done, *overrides):

@@ -34,7 +34,7 @@ class WorldSource:
         tags: noise of the tags, or None for prompts without tags.
         decimals: decimals of boxes in text (the processor's `box_decimals`).
         word_dropout: probability that a word of the wording is dropped (:func:`instruction_and_answer`).
-        comparisons: probability that a dialog is asked for a comparison of objects (the same).
+        comparisons: probability that a dialog is drawn until it compares objects (the same).
     """
 
     def __init__(

@@ -90,7 +90,7 @@ class Curriculum:
     """
 
     def __init__(
-        self, data: WorldData, options: PretrainLanguageOptions, decimals: int, queries: int = 4, patches: int = 8
+        self, data: WorldData, options: PretrainLanguageOptions, decimals: int, queries: int, patches: int
     ) -> None:
         self.data, self.options, self.decimals = data, options, decimals
         self.queries, self.patches = queries, patches

@@ -41,6 +41,7 @@ _RELATION_WORDS = ("left", "right", "above", "below", "higher", "lower")
 _RELATION_WEIGHT = 0.3
 """At 2, relations dominated the answers, which then fell behind in everything else (``docs/log.md``)."""
 _REPEAT_WEIGHT = 0.3
+"""Of the first trial; others were not tried."""
 _ANSWER = 3
 """Tokens of an earlier answer, "Answer: red", behind its question: of neither."""
 _MINUS_INFINITY = -1e9
