@@ -1,5 +1,6 @@
 """The runs of a study: what is alike is one run, what is changed another, and weights come from the arm's own."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,31 @@ def test_mistakes(conflict, overrides, only, says):
         assert says in str(error.value)
     else:
         make_chains(conflict[0], OUT, overrides, only)  # what a model cannot be is said when it is built
+
+
+def samples_by_task(chain):
+    """Expected samples of each task over an arm's stages."""
+    found = Counter()
+    for recipe in chain[1:]:  # connectors first
+        (source,) = recipe.data
+        weights = source.tasks
+        for task, weight in weights.items():
+            found[task] += recipe.steps * recipe.batch_size * weight / sum(weights.values())
+    return found
+
+
+@pytest.mark.parametrize("name", ["conflict", "visual-level", "hallucination"])
+def test_every_arm_sees_as_many_samples_of_each_task(name):
+    """A bug once: stage 1 drew more dialogs, the joint arms did not."""
+    study = load_study(name, seeds=1)
+    chains = {trained.arm: samples_by_task(chain) for trained, chain in make_chains(study, OUT).items()}
+    base = samples_by_task(make_chains(load_study("conflict", seeds=1), OUT)[Trained("stage-wise", 0)])
+    for arm, seen in chains.items():
+        share = 0.5 if arm == "joint-half" else 1.0
+        if not arm.endswith("-image"):
+            assert seen == pytest.approx({task: share * count for task, count in base.items()}, rel=0.01), arm
+        else:
+            assert sum(seen.values()) == pytest.approx(sum(base.values()), rel=0.01), arm
+            rows = {task: seen[task] / sum(seen.values()) for task in seen}
+            image = {task: base[task] for task in seen}
+            assert rows == pytest.approx({task: n / sum(image.values()) for task, n in image.items()}, rel=0.01), arm
