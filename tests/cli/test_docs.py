@@ -39,7 +39,8 @@ PAGES = (
     "tutorials/answer",
 )
 COMMANDS = [command for page in PAGES for command in shown(SHELL, page)]
-BLOCKS = [block for page in ("python", "python_inputs", "python_further") for block in shown(PYTHON, f"how-to/{page}")]
+OF_PYTHON = ("", "_inputs", "_further", "_candidates", "_explain", "_drawing", "_steps")
+BLOCKS = [block for page in OF_PYTHON for block in shown(PYTHON, f"how-to/python{page}")]
 OF_TRANSFORMERS = shown(PYTHON, "how-to/transformers")
 
 
