@@ -32,6 +32,8 @@ def shown(kind, page):
 
 PAGES = (
     "how-to/cli",
+    "how-to/cli_boxes",
+    "how-to/cli_models",
     "how-to/many_pictures",
     "how-to/tags",
     "how-to/training",
