@@ -1,6 +1,6 @@
 """How well a model's confidence tells right from wrong on the drawn world's frozen questions.
 
-Writes the tables of docs/explanation/confidence.md.
+Writes the tables of docs/explanation/confidence_measured.md.
 
     python -m tools.measure_confidence                        # lion-mini, 500 test questions a set
     python -m tools.measure_confidence MODEL --split val --questions 100 --plot confidence.png

@@ -1,4 +1,4 @@
-"""The tool behind docs/explanation/confidence.md."""
+"""The tool behind docs/explanation/confidence_measured.md."""
 
 import numpy as np
 import pytest
