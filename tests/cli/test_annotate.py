@@ -112,3 +112,16 @@ def test_sigterm_is_an_interrupt(run, pictures, tmp_path, checkpoint, monkeypatc
     ran = run("annotate", pictures[0].parent, tmp_path / "out", "--do", "caption", "--model", checkpoint)
     assert ran.code == 130 and "stopped; 0 of 1 shards are kept (0 pictures)" in ran.err
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_ray_prints_is_not_the_result(run, pictures, tmp_path, monkeypatch):
+    """A bug once: "(raylet) Task ... failed. There are infinite retries remaining" came before the result, on stdout."""
+
+    def annotate(*_):
+        print("(raylet) a task failed")
+        return {"inputs": 3, "rows": 3, "errors": 0}
+
+    monkeypatch.setattr("lion.annotate.on_ray.annotate", annotate)
+    ran = run("annotate", pictures[0].parent, tmp_path / "out", "--do", "tags", "--ray", "local")
+    assert (ran.code, ran.err) == (0, "(raylet) a task failed\n")
+    assert ran.out == f"pictures: 3, answered in {tmp_path / 'out' / 'shards'}: 3, errors: 0\n"

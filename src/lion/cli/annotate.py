@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -101,7 +103,8 @@ def annotate(
                 model = {
                     name: getattr(options, name) for name in ("model", "tagger", "device", "batch_size", "decoding")
                 }
-                counts = run_on_ray(plan, model, Cluster(ray, actors, gpus_per_actor), progress, retry_errors)
+                with redirect_stdout(sys.stderr):  # Ray prints what befalls its processes
+                    counts = run_on_ray(plan, model, Cluster(ray, actors, gpus_per_actor), progress, retry_errors)
             else:
                 counts = run(plan, partial(_load, options, meter), progress, retry_errors)
         except KeyboardInterrupt as stop:
