@@ -76,6 +76,11 @@ class PretrainLanguageOptions(Options):
         default=0.3,
         description="largest standard deviation of the noise added to object tokens, as visual tokens will be inexact",
     )
+    blended: Share = Field(
+        default=0.0,
+        description="largest share that another object has in a token of the Q-Former's grid; with any, the "
+        "aggregator's tokens, which blend nothing, have half of the noise",
+    )
 
 
 class Setting(StrEnum):

@@ -6,7 +6,7 @@ import torch
 
 from lion.prompts import Task
 from lion.train.mini.alignment import covered_cells
-from lion.train.mini.curriculum import Curriculum, _grid, most_objects
+from lion.train.mini.curriculum import Curriculum, Grid, _cells, most_objects
 from lion.train.recipe import load
 from lion.world import scene
 
@@ -50,9 +50,9 @@ def test_late_scenes_are_given_in_the_grids_of_their_stages():
     kinds = {}
     for seed in range(80):
         difficulty, [example] = curriculum().batch(1.0, 1, np.random.default_rng(seed))
-        kinds.setdefault(difficulty.grids, set()).add(difficulty.task)
+        kinds.setdefault(tuple(grid.side for grid in difficulty.grids), set()).add(difficulty.task)
         if difficulty.grids:
-            assert len(example.tokens) == sum(side * side for side in difficulty.grids)
+            assert len(example.tokens) == sum(grid.side**2 for grid in difficulty.grids)
     assert set(kinds) == {(), (4,), (8,), (4, 8)}
     assert kinds[4,] <= {Task.CAPTION, Task.VQA, Task.DIALOG} and kinds[8,] <= {Task.REC, Task.REG}
     assert not any(curriculum().batch(0.3, 1, np.random.default_rng(seed))[0].grids for seed in range(20))
@@ -64,7 +64,7 @@ def test_each_object_shows_in_a_cell_that_it_covers(side):
     rng, absent = np.random.default_rng(0), 0
     for number in range(60):
         shown = scene("train", number)
-        cells = _grid(shown, side, rng, ())
+        cells = _cells(shown, Grid(side), rng, ())
         boxes = torch.tensor([[one.box.xyxy() for one in shown.objects]])
         covered = covered_cells(boxes, side * side)[0]
         for cell, token in enumerate(cells):
@@ -79,5 +79,26 @@ def test_each_object_shows_in_a_cell_that_it_covers(side):
 
 def test_an_omitted_object_shows_in_no_cell():
     shown = scene("train", 0)
-    cells = _grid(shown, 8, np.random.default_rng(0), (0,))
+    cells = _cells(shown, Grid(8), np.random.default_rng(0), (0,))
     assert {token.object_index for token in cells} == {None, *range(1, len(shown.objects))}
+
+
+def test_the_q_formers_cells_blend_objects_and_the_aggregators_are_half_as_noisy():
+    """As measured on lion-mini's visual tokens (docs/log.md, lion-mini 2)."""
+    one = curriculum("options.blended=0.5")
+    assert (one.queries, one.patches) == (Grid(4, 0.5), Grid(8, noise=0.5)) and curriculum().patches == Grid(8)
+    pure, shares, others = 0, [], set()
+    for number in range(60):
+        shown = scene("train", number)
+        tokens = one.validation_example(shown, Task.CAPTION, np.random.default_rng(number)).tokens
+        blended, clear = tokens[:16], tokens[16:]
+        assert {token.noise for token in blended} == {1.0} and {token.noise for token in clear} == {0.5}
+        assert {token.blended_with for token in clear} == {None}
+        for token in blended:
+            assert (token.blended_with is None) == (token.share == 1.0)
+            if token.blended_with:
+                assert token.object_index is not None and token.blended_with.object_index != token.object_index
+                others.add(token.blended_with.object_index is None)
+                shares.append(token.share)
+        pure += sum(token.object_index is not None and token.share == 1.0 for token in blended)
+    assert others == {True, False} and 0.5 <= min(shares) < 0.55 and max(shares) > 0.95 and pure > 20

@@ -1,14 +1,15 @@
 """The curriculum of the language model's pretraining: scenes as object tokens or text, and an instruction on each.
 
 Difficulty rises with the share of the run that is over: at first scenes have few objects and instructions are bare;
-later the tokens are as noisy as visual tokens will be (duplicates, background tokens), tags precede instructions, and
-most scenes are given in the grids in which the connectors will give them.
+later the tokens are as inexact as visual tokens will be (noise, duplicates, background tokens, in the Q-Former's grid
+blends of two objects), tags precede instructions, and most scenes are given in the grids in which the connectors will
+give them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,9 +36,20 @@ _OMITTED = 0.3
 """Probability that an object that the question is about, and a tag names, has no object token."""
 _SHOWN = 0.7
 """Probability that a cell of a grid that an object covers shows it, where the object has another cell for itself."""
-Grids = tuple[int, ...]
-"""Cells a side of each grid that a scene is given in, in order; none: a list of tokens."""
+_CLEARER = 0.5
+"""Noise of the aggregator's tokens beside the Q-Former's where those are blended: .4, .8 measured (``docs/log.md``)."""
 _scene = lru_cache(maxsize=1 << 16)(scene)
+
+
+class Grid(NamedTuple):
+    """A grid that a scene is given in."""
+
+    side: int
+    """Cells a side."""
+    blended: float = 0.0
+    """Largest share that another object, or the background, has in an object's token."""
+    noise: float = 1.0
+    """Of its tokens, as a share of the batch's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,8 @@ class Difficulty:
     placed: bool = False
     word_dropout: float = 0.0
     comparisons: float = 0.0
-    grids: Grids = ()
+    grids: tuple[Grid, ...] = ()
+    """Those that scenes are given in, in order; none: a list of tokens."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,11 @@ class ObjectToken:
     words: tuple[str, ...]
     box: Box | None = None
     object_index: int | None = None
+    share: float = 1.0
+    """Of the token; the rest is `blended_with`."""
+    blended_with: "ObjectToken | None" = None
+    noise: float = 1.0
+    """As a share of the batch's."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,8 @@ class Curriculum:
         self, data: WorldData, options: PretrainLanguageOptions, decimals: int, queries: int, patches: int
     ) -> None:
         self.data, self.options, self.decimals = data, options, decimals
-        self.queries, self.patches = queries, patches
+        self.queries = Grid(queries, options.blended)
+        self.patches = Grid(patches, noise=_CLEARER if options.blended else 1.0)
         self.tasks: Sequence[Task] = list(data.tasks)
         self._tagged = data.tags.share if data.tags else 0.0
 
@@ -128,7 +147,7 @@ class Curriculum:
         difficulty = Difficulty(task, background_share=rng.random(), tagged=rng.random() < self._tagged, grids=grids)
         return self._example(shown, difficulty, rng)
 
-    def _grids(self, task: Task, rng: np.random.Generator) -> Grids:
+    def _grids(self, task: Task, rng: np.random.Generator) -> tuple[Grid, ...]:
         """Both grids, as in stage 3, or the one of stage 1 or 2."""
         alone = self.patches if task in REGION_TASKS else self.queries
         return (alone,) if rng.random() < _ALONE else (self.queries, self.patches)
@@ -180,7 +199,7 @@ def _object_tokens(
     Or in grids: row by row, in each cell the object that it shows, or the background.
     """
     if difficulty.grids:
-        return [token for side in difficulty.grids for token in _grid(shown, side, rng, omitted)]
+        return [token for grid in difficulty.grids for token in _cells(shown, grid, rng, omitted)]
     tokens: list[ObjectToken] = []
     for index in range(len(shown.objects)):
         if index not in omitted:
@@ -196,12 +215,13 @@ def _object_token(shown: Scene, index: int) -> ObjectToken:
     return ObjectToken((one.size, one.colour, one.category), one.box, index)
 
 
-def _grid(shown: Scene, side: int, rng: np.random.Generator, omitted: Sequence[int]) -> list[ObjectToken]:
+def _cells(shown: Scene, grid: Grid, rng: np.random.Generator, omitted: Sequence[int]) -> list[ObjectToken]:
     """The cells of a grid, row by row, as the alignment loss assigns them to objects.
 
     Each object has a cell for itself where one is free; others that it covers show it, or another that covers them, or
     nothing.
     """
+    side = grid.side
     boxes_1M4 = torch.tensor([[one.box.xyxy() for one in shown.objects]])
     covered_1MN = covered_cells(boxes_1M4, side * side)
     covered_1MN[:, list(omitted)] = False
@@ -209,12 +229,30 @@ def _grid(shown: Scene, side: int, rng: np.random.Generator, omitted: Sequence[i
     usable_MN = assign_cells(covered_1MN, torch.from_numpy(distance_MN)[None])[0].numpy()
     ranked_MN = np.where(usable_MN, distance_MN, np.inf)
     nearest_N, showing_N = ranked_MN.argmin(0), usable_MN.any(0) & (rng.random(side * side) < _SHOWN)
+    purest_N = np.zeros(side * side, bool)
     for index in np.flatnonzero(usable_MN.any(1)):
         own = ranked_MN[index].argmin()
-        nearest_N[own], showing_N[own] = index, True
-    background = ObjectToken((shown.theme,))
-    tokens = [_object_token(shown, index) for index in range(len(shown.objects))]
-    return [tokens[index] if shows else background for index, shows in zip(nearest_N, showing_N, strict=True)]
+        nearest_N[own], showing_N[own], purest_N[own] = index, True, True
+    background = replace(ObjectToken((shown.theme,)), noise=grid.noise)
+    tokens = [replace(_object_token(shown, index), noise=grid.noise) for index in range(len(shown.objects))]
+    cells = [tokens[index] if shows else background for index, shows in zip(nearest_N, showing_N, strict=True)]
+    if not grid.blended:
+        return cells
+    kept = [token for index, token in enumerate(tokens) if index not in omitted]
+    return [
+        _blended(cell, [*kept, background], grid.blended, bool(purest), rng)
+        for cell, purest in zip(cells, purest_N, strict=True)
+    ]
+
+
+def _blended(
+    cell: ObjectToken, others: Sequence[ObjectToken], most: float, purest: bool, rng: np.random.Generator
+) -> ObjectToken:
+    """An object's cell with a share of one of `others` in it, less in the object's own cell; as it is, if of none."""
+    share, other = rng.random(), others[int(rng.random() * len(others))]
+    if cell.object_index is None or other is cell:
+        return cell
+    return replace(cell, share=1 - most * (share**2 if purest else share), blended_with=other)
 
 
 def _in_words(shown: Scene, rng: np.random.Generator) -> str:

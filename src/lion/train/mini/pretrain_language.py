@@ -80,9 +80,12 @@ class GroundedLanguageModel(nn.Module):
         """Object tokens and text to what the encoder reads, (B, M + T, D), and its mask."""
         shared = self.language_model.shared
         objects_BMD, text_BTD = embed_object_tokens(batch["object_ids"], shared), shared(batch["input_ids"])
+        if "blended_ids" in batch:
+            others_BMD = embed_object_tokens(batch["blended_ids"], shared)
+            objects_BMD = torch.lerp(others_BMD, objects_BMD, batch["shares"][..., None])
         # As inexact as a connector's tokens, to a degree that differs between scenes.
-        strength_B = batch["noise"] * torch.rand_like(batch["noise"])
-        objects_BMD = objects_BMD + strength_B[:, None, None] * torch.randn_like(objects_BMD)
+        strength_BM = batch["noise"] * torch.rand(len(batch["noise"]), device=objects_BMD.device)[:, None]
+        objects_BMD = objects_BMD + strength_BM[..., None] * torch.randn_like(objects_BMD)
         mask = torch.cat([batch["object_mask"], batch["attention_mask"]], dim=1)
         return torch.cat([objects_BMD, text_BTD], dim=1), mask
 
@@ -125,6 +128,12 @@ class _ZeroMixture(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, task_levels_B: Tensor) -> float:
         return 0.0
+
+
+def _padded(rows: Sequence[Sequence[float]]) -> Tensor:
+    """Rows of numbers as (B, M), 0 where a row is shorter."""
+    longest = max((len(row) for row in rows), default=0)
+    return torch.tensor([[*row, *[0.0] * (longest - len(row))] for row in rows]).reshape(len(rows), longest)
 
 
 def _any_level(mask: Tensor) -> Tensor:
@@ -191,9 +200,15 @@ class PretrainLanguage(Objective):
             "labels": labels,
             "object_ids": object_ids,
             "object_mask": (object_ids[..., 0] > 0).long(),
-            "noise": torch.full((len(examples),), noise),
+            "noise": noise * _padded([[token.noise for token in each.tokens] for each in examples]),
             **self.grounding_targets(examples, prompts["input_ids"], labels),
         }
+        others = [[token.blended_with for token in each.tokens] for each in examples]
+        if any(other for row in others for other in row):
+            tensors["blended_ids"] = self.object_tokenizer(
+                [[(other.words, other.box) if other else ((), None) for other in row] for row in others]
+            )
+            tensors["shares"] = _padded([[token.share for token in each.tokens] for each in examples])
         tasks = [example.task for example in examples]
         return Batch(tensors, [f"{example.scene.id}:{example.task}" for example in examples], tasks)
 
