@@ -1,9 +1,11 @@
 """Pretraining of the language model: its batches, their object tokens, and the loss of the grounding heads."""
 
+import numpy as np
 import pytest
 import torch
 
 from lion.prompts import Task
+from lion.train.mini.object_tokens import embed_object_tokens
 from lion.train.mini.pretrain_language import PretrainLanguage, fourier
 from lion.train.recipe import load
 from lion.world import scene
@@ -83,3 +85,35 @@ def test_codes_of_neighbouring_numbers_are_alike():
     codes = fourier(torch.linspace(0, 1, 101))
     similarity = torch.nn.functional.cosine_similarity(codes[:1], codes)
     assert codes.shape == (101, 32) and (similarity[:4].diff() < 0).all() and similarity[100] < 0.2
+
+
+def test_a_blended_token_is_the_sum_of_two_by_their_shares():
+    objective = PretrainLanguage(load("mini-t5", ["model=tiny", "options.blended=0.5"]))
+    model = objective.build()
+    example = objective.curriculum.validation_example(scene("train", 0), Task.CAPTION, np.random.default_rng(0))
+
+    def vector(token):
+        return embed_object_tokens(
+            objective.object_tokenizer([[(token.words, token.box)]]), model.language_model.shared
+        )
+
+    embedded, _ = model.embed(objective._collate([example], noise=0.0).tensors)
+    blended = 0
+    for place, token in enumerate(example.tokens):
+        expected = vector(token)
+        if token.blended_with:
+            blended, expected = blended + 1, token.share * expected + (1 - token.share) * vector(token.blended_with)
+        torch.testing.assert_close(embedded[0, place], expected[0, 0])
+    assert blended
+
+
+def test_noise_falls_on_the_aggregators_tokens_by_half():
+    objective = PretrainLanguage(load("mini-t5", ["model=tiny", "options.blended=0.5"]))
+    model, rng = objective.build(), np.random.default_rng(0)
+    examples = [objective.curriculum.validation_example(scene("train", n), Task.CAPTION, rng) for n in range(40)]
+    exact, noisy = (model.embed(objective._collate(examples, noise).tensors)[0] for noise in (0.0, 1.0))
+    queries = objective.curriculum.queries.side**2
+    tokens = queries + objective.curriculum.patches.side**2
+    far_BM = (noisy - exact).detach()[:, :tokens].square().mean(-1).sqrt()
+    assert float(far_BM[:, queries:].mean()) == pytest.approx(0.5 * float(far_BM[:, :queries].mean()), rel=0.1)
+    assert far_BM[:, :queries].mean(1).std() > 0.1  # differs between scenes
