@@ -115,7 +115,7 @@ def test_sigterm_is_an_interrupt(run, pictures, tmp_path, checkpoint, monkeypatc
 
 
 def test_what_ray_prints_is_not_the_result(run, pictures, tmp_path, monkeypatch):
-    """A bug once: "(raylet) Task ... failed. There are infinite retries remaining" came before the result, on stdout."""
+    """A bug once: "(raylet) Task ... failed. There are infinite retries remaining" stood before the result."""
 
     def annotate(*_):
         print("(raylet) a task failed")
