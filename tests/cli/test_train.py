@@ -202,7 +202,7 @@ def test_a_scheduler_s_signal_is_no_failure_once_the_run_is_saved(run, chain, tm
     ran = run("train", chain, f"root={tmp_path}")
     assert ran.code == code
     (line,) = [line for line in ran.err.splitlines() if "stopped" in line]
-    assert line.endswith("note: stopped after step 1 of 2; the same command, without --restart, resumes")
+    assert line.endswith("note: stopped after step 1 of 2; the same command, without any --restart, resumes")
     assert (tmp_path / "out1/checkpoints/step-0000001").is_dir()
 
 
@@ -217,7 +217,7 @@ def test_a_stopped_chain_lets_all_its_runs_save(three, tmp_path):
     os.kill(chain_of_runs.pid, signal.SIGINT)
     chain_of_runs.join(60)
     assert chain_of_runs.exitcode == 130
-    assert "the same command, without --restart, resumes" in errors.read_text()
+    assert "the same command, without any --restart, resumes" in errors.read_text()
     for log in logs:
         (saved,) = (log.parent / "checkpoints").iterdir()
         assert int(re.search(r"\d+", saved.name)[0]) == len(log.read_text().splitlines())

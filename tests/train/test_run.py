@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypa
             train(toy, objective=Full(toy))
     named = "/cache/pictures" if place == "step" else tmp_path / "run"
     assert str(error.value).startswith(str(named)) and "\n" not in str(error.value)
-    end = ": No space left on device; make room, and the same command, without --restart, resumes"
+    end = ": No space left on device; make room, and the same command, without any --restart, resumes"
     assert str(error.value).endswith(end)
     assert no_space_left(error.value.__cause__)
     assert not list(toy.folder.rglob("*.tmp"))
@@ -544,7 +544,7 @@ class Terminated(Toy):
 def test_sigterm_saves_after_the_step_and_the_run_goes_on_later(tmp_path):
     toy = recipe(tmp_path)
 
-    with pytest.raises(Stopped, match="step 5 of 12; the same command, without --restart, resumes") as stopped:
+    with pytest.raises(Stopped, match="step 5 of 12; the same command, without any --restart, resumes") as stopped:
         train(toy, objective=Terminated(toy, step=4))
     assert not stopped.value.interrupted
     assert train(toy, objective=Toy(toy))["steps"] == 12

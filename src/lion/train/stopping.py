@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-RESUMES = "the same command, without --restart, resumes"
+RESUMES = "the same command, without any --restart, resumes"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
