@@ -46,9 +46,10 @@ def test_it_is_small_and_nothing_in_it_is_code():
 def test_its_card_says_where_it_comes_from():
     card = (FOLDER / "README.md").read_text()
     record = json.loads((FOLDER / "finished.json").read_text())
-    runs = re.findall(r"^\| (mini-[a-z0-9]+) \| \d+ \| \d+ \| .+ \| ([0-9a-f]{10}) \|$", card, re.MULTILINE)
+    runs = re.findall(r"^\| (mini-[a-z0-9-]+) \| \d+ \| \d+ \| .+ \| ([0-9a-f]{10}) \|$", card, re.MULTILINE)
     assert [name for name, _ in runs] == [
-        "mini-t5", "mini-vit", "mini-tagger", "mini-connectors", "mini-stage1", "mini-stage2", "mini-stage3"
+        "mini-t5", "mini-vit", "mini-t5-dialogs", "mini-tagger",
+        "mini-connectors", "mini-stage1", "mini-stage2", "mini-stage3",
     ]  # fmt: skip
     assert runs[-1][1] == record["commit"][:10]
     assert "departs from the paper" in card and "rec/accuracy@0.5" in card and "blind" in card
