@@ -5,7 +5,7 @@ from lion.model.configuration_lion import LionConfig
 from lion.prompts import INSTRUCTIONS, SOFT_TOKEN, TAG_PROMPT, Task
 
 TAGS = ("apple", "bird", "cat", "flower", "kite")
-"""What lion-mini's tagger says of examples/scene.png; there is no apple."""
+"""Given for examples/scene.png, where there is no apple."""
 QUESTION = "is there an apple?"
 _ROW = 40
 
@@ -18,8 +18,8 @@ def draw() -> Figure:
         524,
         "The prompt and its soft token",
         "Before the words stand the tokens of the Q-Former and of the Vision Aggregator. The words are the tag prompt, "
-        "with one token whose embedding is learnt and the tagger's tags, and the instruction, which the Q-Former reads "
-        "too. The tagger wrongly reports an apple; asked, the model says no.",
+        "with one token whose embedding is learnt and the tags, and the instruction, which the Q-Former reads "
+        "too. One tag, apple, is wrong; asked, the model says no.",
     )
     half = (WIDTH - 2 * MARGIN - 16) / 2
     figure.box(MARGIN, 24, half, 68, "image", f"Q: {config.num_query_tokens} tokens", "of the Q-Former")
@@ -29,7 +29,7 @@ def draw() -> Figure:
     y = bottom + 52
     for kind, first, second in (
         ("both", "one learnt vector", f"of {config.text_config.d_model} numbers: how far to trust the tags"),
-        ("frozen", "the tagger's tags", "of which some may be wrong: here, apple"),
+        ("frozen", "the tags", "of which some may be wrong: here, apple"),
         ("image", "the instruction", "which the Q-Former reads, without the tags"),
     ):
         figure.rectangle(MARGIN, y - 15, 24, 18, kind)
