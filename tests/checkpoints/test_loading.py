@@ -2,15 +2,20 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
 from lion import LionForConditionalGeneration
 from lion.checkpoints import loading
 from lion.checkpoints.finding import bundled_folder
 from lion.errors import DrawnScenesWarning
+
+FIRST_LION_MINI = Path(__file__).parents[1] / "golden" / "first_lion_mini.json"
+"""Bytes of a bfloat16 layer of the frozen language model, in hexadecimal digits."""
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -32,11 +37,15 @@ def _copy(folder):
 
 
 def _copy_without_the_mark(folder):
-    """As the package of earlier versions had it."""
+    """As the package of earlier versions had it: a layer of the first lion-mini, and no `domain`."""
     _copy(folder)
     config = json.loads((folder / "config.json").read_text())
     del config["domain"]
     (folder / "config.json").write_text(json.dumps(config))
+    tensors = load_file(folder / "model.safetensors")
+    for name, digits in json.loads(FIRST_LION_MINI.read_text()).items():
+        tensors[name] = torch.frombuffer(bytearray.fromhex(digits), dtype=torch.bfloat16)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
 
 def _saved(folder):
