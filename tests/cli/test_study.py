@@ -79,7 +79,7 @@ def test_a_dry_run_names_arms_runs_and_hours(run, place):
     ran = run("study", "conflict", "--dry-run", "--out", "none")
     assert ran.code == 0, ran.err
     assert "arm  stage-wise: connectors > stage1 > stage2 > stage3, seeds 5" in ran.out
-    assert "run  connectors (6 arms): 1 of 1 missing, 2,000 steps, a step not timed" in ran.out
+    assert "run  connectors (6 arms): 1 of 1 missing, 400 steps, a step not timed" in ran.out
     assert "runs 51 of 51 missing" in ran.out and "tests 30 of 30 missing" in ran.out
     assert not Path("none").exists()
     timed = run(*small("seeds"), "--dry-run", "--time", "--json", "optimizer.lr=2e-3")
