@@ -23,16 +23,21 @@ def test_help_is_instant_and_wakes_no_heavy_library():
         "try:\n    runpy.run_module('lion.cli', run_name='__main__')\n"  # python -m lion.cli
         "except SystemExit as end:\n    print(sorted(sys.modules)); sys.exit(end.code)"
     )
-    begin = os.times()
-    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
-    end = os.times()
+
+    def timed(code: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+        begin = os.times()
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+        end = os.times()
+        return end.children_user + end.children_system - begin.children_user - begin.children_system, ran
+
+    bare, _ = timed("import typer, rich")  # in the same breath, as cores of a shared machine differ from hour to hour
+    used, ran = timed(look)
     assert ran.returncode == 0 and ran.stderr == ""
     for verb in ("caption", "ask", "locate", "describe", "tag", "chat", "world", "train", "info", "convert", "doctor"):
         assert f"│ {verb}" in ran.stdout
     modules = set(ran.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
     assert not modules & {"torch", "transformers", "numpy", "PIL", "pydantic"}
-    used = end.children_user + end.children_system - begin.children_user - begin.children_system
-    assert used < 1.0, f"{used:.2f} CPU-seconds"  # .4 on an old core, where torch alone takes 2.3
+    assert used < 8 * bare, f"{used:.2f} CPU-seconds against {bare:.2f}"  # 3 times; with torch some 15 times
 
 
 def test_streams_are_clean_and_the_network_is_used_for_hub_ids_only(checkpoint, pictures):
