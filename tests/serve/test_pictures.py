@@ -23,7 +23,7 @@ from tests.serve.conftest import client_of, data_url, encoded, scans
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_formats_are_told_by_content(client, picture, kind):
     content = encoded(picture, kind)
-    size, hash, _, (whole, small) = pixels.decode(content, 1, 10, (None, (30, Image.Resampling.BICUBIC)))
+    size, hash, _, (whole, small) = pixels.decode(content, 1, 10, 1, (None, (30, Image.Resampling.BICUBIC)))
     look = Look.open(content)
     assert (size, whole, hash) == (look.size, look.image, look.hash)
     assert small == look.image.resize((30, 30), Image.Resampling.BICUBIC)
@@ -56,7 +56,7 @@ def test_damaged_pictures_are_one_line(client, picture):
 
 def test_a_process_that_dies_is_replaced(client, url):
     assert client.post("/v1/lion/tag", {"image": url}).status_code == 200
-    for process in list(client.serving.pictures._pool._processes.values()):
+    for process in list(client.serving.pictures._pools[False]._processes.values()):
         os.kill(process.pid, signal.SIGKILL)
     assert [client.post("/v1/lion/tag", {"image": url}).status_code for _ in range(3)] == [200] * 3
 
@@ -130,8 +130,8 @@ def test_only_so_many_whole_pictures_are_held_at_a_time(client, picture, monkeyp
 @pytest.fixture
 def process():
     """One that decodes, with 640 MB."""
-    with get_context("spawn").Pool(1, pixels.begin, (640,)) as pool:
-        yield lambda content, seconds=10.0: pool.apply(pixels.decode, (content, 100, seconds, [None]))
+    with get_context("spawn").Pool(1, pixels.begin, (640, 0)) as pool:
+        yield lambda content, seconds=10.0: pool.apply(pixels.decode, (content, 100, seconds, 100, [None]))
 
 
 def test_memory_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
@@ -158,10 +158,45 @@ def test_pictures_beside_one_whose_process_is_ended_are_decoded(client, picture)
             async with pictures.opened(encoded(picture)) as look:
                 return look.size
 
-        pictures._pool.submit(os._exit, 1)
+        pictures._pools[False].submit(os._exit, 1)
         return await asyncio.gather(*(one() for _ in range(8)))
 
     assert client.run(beside()) == [picture.size] * 8
+
+
+def test_a_small_picture_waits_for_no_large_one(client, picture):
+    """Three large ones, more than there are processes of either kind."""
+    large = encoded(Image.effect_noise((3000, 2500), 90).convert("RGB"), "JPEG")
+    assert client.serving.settings.decode_processes == 2
+
+    async def beside():
+        pictures, order = client.serving.pictures, []
+
+        async def one(name, content):
+            async with pictures.opened(content) as look:
+                order.append((name, look.size))
+
+        await one("first", encoded(picture))
+        waiting = [asyncio.ensure_future(one("large", large)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        await one("small", encoded(picture))
+        await asyncio.gather(*waiting)
+        nice = [await asyncio.wrap_future(pool.submit(os.nice, 0)) for pool in pictures._pools]
+        return order, nice
+
+    order, nice = client.run(beside())
+    assert order == [("first", picture.size), ("small", picture.size), *[("large", (3000, 2500))] * 3]
+    assert nice[1] > nice[0]
+
+
+def test_of_a_large_picture_there_are_the_same_limits(client):
+    grey = encoded(Image.new("L", (9000, 9000)))
+    for url, told in (
+        (data_url(grey), "megapixels is the limit"),
+        (data_url(encoded(Image.new("L", (3000, 3000)))), None),
+    ):
+        response = client.post("/v1/lion/tag", {"image": url})
+        assert response.status_code == (400 if told else 200) and (told or "answers") in response.text
 
 
 def test_processes_end_with_the_server_that_was_killed(tmp_path):
@@ -170,7 +205,7 @@ def test_processes_end_with_the_server_that_was_killed(tmp_path):
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"
         "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, get_context('spawn'), initializer=pixels.begin, initargs=(2048,))\n"
+        "    pool = ProcessPoolExecutor(1, get_context('spawn'), initializer=pixels.begin, initargs=(2048, 0))\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
     )

@@ -1,8 +1,9 @@
 """A request's pictures: from a URL or an upload to an opened :class:`~lion.pipeline.Look`, off the event loop.
 
 Bytes become the squares that model and tagger read in processes of bounded memory (:mod:`lion.serve.pixels`), so that a
-large picture delays nobody. Where a tagger of one's own reads whole pictures, only so many are held at a time: further
-ones wait, still encoded.
+large picture delays nobody: large ones have processes of their own, which take the time that the cores have left, so
+that small ones neither wait behind them nor share their cores with them. Where a tagger of one's own reads whole
+pictures, only so many are held at a time: further ones wait, still encoded.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ def squashes_of(pipeline: LionPipeline) -> tuple[pixels.Squash | None, pixels.Sq
     return model, tagger.squash if isinstance(tagger, RamTagger) else None if tagger else model
 
 
+STEPS_BACK = 10
+"""Niceness of the processes for large pictures."""
 HELD = 16
 """Pictures whose pixels may be held at a time, where the tagger reads all of them."""
 
@@ -45,20 +48,21 @@ class Pictures:
 
     def __init__(self, settings: Settings, squashes: Sequence[pixels.Squash | None]) -> None:
         self.settings, self.squashes = settings, squashes
-        self._pool = self._new_pool()
+        self._pools = [self._new_pool(large) for large in (False, True)]
         self._held = asyncio.Semaphore(HELD) if None in squashes else nullcontext()
 
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _new_pool(self, large: bool) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             self.settings.decode_processes,
             get_context("spawn"),  # a fork would inherit the model's threads and memory
             initializer=pixels.begin,
-            initargs=(self.settings.decode_mb,),
+            initargs=(self.settings.decode_mb, STEPS_BACK if large else 0),
         )
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def opened(self, source: str | bytes) -> AsyncIterator[Look]:
@@ -91,13 +95,19 @@ class Pictures:
 
     async def _in_a_process(self, work: Callable[..., T], data: bytes, *rest: object) -> T:
         """What a function of a picture's bytes and the limits gives."""
+        try:
+            return await self._in(False, pixels.SMALL, work, data, *rest)
+        except pixels.Large:
+            return await self._in(True, self.settings.megapixels, work, data, *rest)
+
+    async def _in(self, large: bool, here: float, work: Callable[..., T], data: bytes, *rest: object) -> T:
         settings = self.settings
         for _ in range(2):
-            pool = self._pool
+            pool = self._pools[large]
             try:
-                future = pool.submit(work, data, settings.megapixels, settings.decode_seconds, *rest)
+                future = pool.submit(work, data, settings.megapixels, settings.decode_seconds, here, *rest)
                 return await asyncio.wrap_future(future)
             except BrokenProcessPool:  # by this picture, or another: once more
-                if self._pool is pool:
-                    self._pool = self._new_pool()
+                if self._pools[large] is pool:
+                    self._pools[large] = self._new_pool(large)
         raise LionError("the image cannot be decoded: the process that tried was ended")

@@ -23,6 +23,9 @@ _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM
 PREVIEW_SIDE = 1024
 """Pixels that a preview has each way, at most."""
 
+SMALL = 4
+"""Megapixels of a picture that takes a decoder a tenth of a second at most."""
+
 BLOCK = 4096
 """Bytes that a decoder is given at a time: between two of them it can be stopped."""
 
@@ -30,9 +33,19 @@ Squash = tuple[int, int]
 """Side of the square that a picture becomes, and PIL's filter."""
 
 
-def begin(megabytes: int) -> None:
+class Large(Exception):
+    """A picture that is not decoded here, but where large ones delay no small ones."""
+
+
+def begin(megabytes: int, niceness: int) -> None:
     """Make this a process that decodes: it ends with the server however that ends, and takes no more address space than
-    that; beyond it a picture is an error, not a dead server."""
+    that; beyond it a picture is an error, not a dead server.
+
+    Args:
+        megabytes: of address space.
+        niceness: how far it steps back where the cores are busy, 0 to 19 as of ``nice``.
+    """
+    os.nice(niceness)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGPROF, _too_long)
     ImageFile.MAXBLOCK = BLOCK
@@ -51,8 +64,8 @@ def _too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError("it takes too long")
 
 
-def check(data: bytes, megapixels: int) -> None:
-    """The format is told by the content alone, whatever a client calls it; nothing is decoded.
+def check(data: bytes, megapixels: int) -> float:
+    """Megapixels of a picture. The format is told by the content alone, whatever a client calls it; nothing is decoded.
 
     Raises: LionError if it is no picture of a format known here, or by its header larger than ``megapixels``.
     """
@@ -65,22 +78,23 @@ def check(data: bytes, megapixels: int) -> None:
     (width, height), _ = stored_size(data)
     if width * height > megapixels * 1_000_000:
         raise LionError(f"the image has {width} x {height} pixels, and {megapixels} megapixels is the limit: shrink it")
+    return width * height / 1_000_000
 
 
 def decode(
-    data: bytes, megapixels: int, seconds: float, squashes: Sequence[Squash | None]
+    data: bytes, megapixels: int, seconds: float, here: float, squashes: Sequence[Squash | None]
 ) -> tuple[tuple[int, int], str, str | None, list[Image.Image]]:
     """(width, height), the hash of the pixels, the picture's note, and what becomes of the picture: the square for each
     squash, all of it for None. Raises: as :func:`opened`.
     """
-    with opened(data, megapixels, seconds) as (image, note):
+    with opened(data, megapixels, seconds, here) as (image, note):
         images = [image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes]
         return image.size, image_hash(image), note, images
 
 
-def preview(data: bytes, megapixels: int, seconds: float) -> bytes:
+def preview(data: bytes, megapixels: int, seconds: float, here: float) -> bytes:
     """A small PNG of the picture. Raises: as :func:`opened`."""
-    with opened(data, megapixels, seconds) as (image, _):
+    with opened(data, megapixels, seconds, here) as (image, _):
         small = image.copy()
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         buffer = io.BytesIO()
@@ -89,18 +103,26 @@ def preview(data: bytes, megapixels: int, seconds: float) -> bytes:
 
 
 @contextmanager
-def opened(data: bytes, megapixels: int, seconds: float) -> Iterator[tuple[Image.Image, str | None]]:
+def opened(data: bytes, megapixels: int, seconds: float, here: float) -> Iterator[tuple[Image.Image, str | None]]:
     """A picture to work on, and its note.
+
+    Args:
+        data: of a file.
+        megapixels: that a picture may have.
+        seconds: of CPU time that it may take.
+        here: megapixels that it may have in this process.
 
     A small file can keep a decoder busy for hours. One that takes more than ``seconds`` of CPU time is stopped between
     two blocks; if it does not come to the end of one, the process is ended.
 
-    Raises: LionError as :func:`check` and :func:`lion.images.read_image`, or if it takes too much memory or time.
+    Raises: LionError as :func:`check` and :func:`lion.images.read_image`, or if it takes too much memory or time; Large
+    for more megapixels than ``here``.
     """
     signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # again, where the first was passed over
     signal.setitimer(signal.ITIMER_VIRTUAL, 3 * seconds)  # nobody handles its signal
     try:
-        check(data, megapixels)
+        if check(data, megapixels) > here:
+            raise Large
         yield read_image(data)
     except MemoryError as error:
         raise LionError("the image takes more memory than this server gives a picture: make it smaller") from error

@@ -37,7 +37,7 @@ class Settings:
     max_tokens: int = 256
     """Tokens an answer may have, whatever a request allows; ``finish_reason`` is ``length`` where it strikes."""
     decode_processes: int = 2
-    """Processes that decode pictures."""
+    """Processes that decode pictures, and as many more for large ones, once there are any."""
     decode_mb: int = 2048
     """Megabytes of address space that each of them may take."""
     decode_seconds: float = 10.0
