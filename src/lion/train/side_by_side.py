@@ -134,7 +134,7 @@ class _RunProcess:
         match message:
             case {"step": step, "row": row}:
                 if self.watch:
-                    self.watch(self.recipe.name, step, self.recipe.steps, row)
+                    self.watch(self.recipe.folder.name, step, self.recipe.steps, row)  # runs of a study share their names
                 return None
             case {"stopped": reason}:
                 raise Stopped(reason)
