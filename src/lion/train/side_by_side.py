@@ -53,6 +53,8 @@ def train_side_by_side(
     if Processes.launched(join=False).count > 1:
         raise LionError("--at-once starts processes of its own; leave it out under accelerate launch")
     waiting, running = list(chain), list[_RunProcess]()
+    names = [recipe.name for recipe in chain]  # which the arms and seeds of a study share
+    shown_as = {one.folder: one.name if names.count(one.name) == 1 else one.folder.name for one in chain}
     with stop_request() as stop:
         try:
             while waiting or running:
@@ -72,7 +74,7 @@ def train_side_by_side(
                     if stop.is_set():
                         break
                     waiting.remove(recipe)
-                    running.append(_RunProcess(recipe, restart, threads, prepare, watch))
+                    running.append(_RunProcess(recipe, restart, threads, prepare, watch, shown_as[recipe.folder]))
                 if stop.is_set():
                     raise Stopped(f"stopped; {RESUMES}", stop.interrupted)
                 sent = connection.wait([run.pipe for run in running], timeout=1.0)
@@ -107,9 +109,15 @@ class _RunProcess:
     """
 
     def __init__(
-        self, recipe: Recipe, restart: bool, threads: int, prepare: Callable[[], None], watch: Watch | None
+        self,
+        recipe: Recipe,
+        restart: bool,
+        threads: int,
+        prepare: Callable[[], None],
+        watch: Watch | None,
+        shown_as: str,
     ) -> None:
-        self.recipe, self.watch = recipe, watch
+        self.recipe, self.shown_as, self.watch = recipe, shown_as, watch
         context = get_context("spawn")
         self.pipe, sender = context.Pipe(duplex=False)
         self.process = context.Process(target=_run, args=(recipe, restart, threads, prepare, sender))
@@ -134,7 +142,7 @@ class _RunProcess:
         match message:
             case {"step": step, "row": row}:
                 if self.watch:
-                    self.watch(self.recipe.folder.name, step, self.recipe.steps, row)  # runs of a study share their names
+                    self.watch(self.shown_as, step, self.recipe.steps, row)
                 return None
             case {"stopped": reason}:
                 raise Stopped(reason)
