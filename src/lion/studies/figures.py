@@ -6,6 +6,7 @@ Points are means over seeds; bars and bands are said in the figure. What has not
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -109,16 +110,19 @@ def _claims(results: Results, figure: Figure) -> list[Panel]:
         return []
 
     def paint(axes: Any) -> None:
-        names = [f"{name}\n{claims[name].score}" for name in chosen]
+        names = [f"{fill(claims[name].says, _WRAP)}\n{claims[name].score}" for name in chosen]
         _forest(axes, names, [results.claim(claims[name]) for name in chosen], _FOREST)
         for place, name in enumerate(chosen):
             side = " (expected below 0)" if claims[name].expect == "below" else ""
             text = results.verdict(claims[name]) + side
             axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
 
-    return [Panel(paint, 0.8 + 0.55 * len(chosen))]
+    lines = sum(2 + len(claims[name].says) // _WRAP for name in chosen)
+    return [Panel(paint, 0.8 + 0.2 * lines)]
 
 
+_WRAP = 44
+"""Characters of a line of a claim's words."""
 _FOREST = (
     "difference in points of 100, with its 95 % interval over seeds and questions; filled: the interval leaves 0 out"
 )
