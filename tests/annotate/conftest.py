@@ -61,6 +61,19 @@ def write_tar(path, members, link=None):
     return path
 
 
+class BrokenOff(io.BytesIO):
+    """A file behind a URL whose connection ends after some bytes."""
+
+    def __init__(self, data, end):
+        super().__init__(data)
+        self.end = end
+
+    def read(self, size=-1):
+        if self.tell() + max(size, 0) > self.end:
+            raise ConnectionResetError("Connection lost")
+        return super().read(size)
+
+
 @pytest.fixture
 def run(pipeline, tmp_path):
     """Annotate an input into a folder; the plan and the counts."""

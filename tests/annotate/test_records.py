@@ -8,7 +8,7 @@ from lion.annotate.inputs import Shard
 from lion.annotate.records import records
 from lion.data.archives import picture_column
 from lion.errors import LionError
-from tests.annotate.conftest import png, write_tar
+from tests.annotate.conftest import BrokenOff, png, write_tar
 
 
 def contents(kind, path, column=None):
@@ -47,6 +47,15 @@ def test_a_tar_that_is_cut_off_says_so(tmp_path, keep):
     found = contents("tar", path)
     assert "cannot be read beyond picture" in found.pop("x.tar")
     assert list(found.values()) == list(range(len(found)))
+
+
+def test_a_connection_that_ends_within_a_tar_is_named_with_its_own_fix(tmp_path, monkeypatch):
+    path = write_tar(tmp_path / "x.tar", [(f"{n}.png", png(n)) for n in range(3)])
+    monkeypatch.setattr("lion.annotate.records.open_file", lambda source: BrokenOff(path.read_bytes(), 12_000))
+    *read, last = records(Shard("tar", ("s3://bucket/x.tar",)))
+    assert [one.load() for one in read] == [png(0)]
+    with pytest.raises(LionError, match=r"beyond picture 1 \(Connection lost\): --retry-errors reads it again"):
+        last.load()
 
 
 def test_garbage_within_a_tar_is_no_end(tmp_path):

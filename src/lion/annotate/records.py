@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from lion.annotate.inputs import Shard
 from lion.data.archives import Member, is_picture_name, parquet, picture_bytes, picture_column
-from lion.data.files import LARGEST, open_file, read_file
+from lion.data.files import LARGEST, broke_off, open_file, read_file
 from lion.errors import LionError, first_line
 
 
@@ -38,8 +38,9 @@ def records(shard: Shard, column: str | None = None) -> Iterator[Record]:
             yield record
             done += 1
     except Exception as error:  # every reader of archives fails in its own way
+        fix = "--retry-errors reads it again" if broke_off(source, error) else "copy it again"
         reason = first_line(error)
-        yield _failed(source, f"the archive cannot be read beyond picture {done} ({reason}): copy it again")
+        yield _failed(source, f"the archive cannot be read beyond picture {done} ({reason}): {fix}")
 
 
 def _failed(key: str, reason: str) -> Record:

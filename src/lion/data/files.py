@@ -2,14 +2,20 @@
 
 import os
 import re
+import tarfile
+import zlib
 from collections.abc import Callable
 from glob import glob, has_magic
+from lzma import LZMAError
 from typing import Any, BinaryIO, cast
 
 from lion.errors import LionError, first_line
 from lion.images import path_of
 
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
+
+_DAMAGE = (LionError, tarfile.TarError, ValueError, LookupError, EOFError, NotImplementedError, zlib.error, LZMAError)
+"""What readers of archives raise for an archive that is damaged; Arrow's errors are ValueErrors or have no errno."""
 
 LARGEST = 512 * 2**20
 """Bytes; no picture file is larger, whatever an archive's header says."""
@@ -18,6 +24,15 @@ LARGEST = 512 * 2**20
 def is_url(path: str) -> bool:
     """Whether fsspec is to open it."""
     return _URL.match(path) is not None
+
+
+def broke_off(path: str, error: Exception) -> bool:
+    """Whether reading an archive ended because a connection did, so that the same again may come to its end. What is
+    wrong with the archive itself is told by the readers of tars, parquet and compressed data, each in its own way."""
+    if not is_url(path) or isinstance(error, _DAMAGE):
+        return False
+    broken = ConnectionError | TimeoutError
+    return not isinstance(error, OSError) or error.errno is not None or isinstance(error, broken)
 
 
 def place(path: str, beside: str = "") -> str:

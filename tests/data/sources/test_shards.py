@@ -17,7 +17,7 @@ from lion.data.record_source import Augment, RecordSource
 from lion.data.sources import jsonl, open_index, shards
 from lion.errors import LionError
 from lion.images import open_image
-from tests.annotate.conftest import png, write_tar
+from tests.annotate.conftest import BrokenOff, png, write_tar
 
 ROWS = [
     {"image": "0.png", "caption": "a ü thing", "tags": ["a", "b"]},
@@ -206,6 +206,19 @@ def test_archives_behind_a_url(own, tmp_path):
         assert len(open_index("shards", "memory://bucket").records) == 6
     finally:
         memory.rm("/bucket", recursive=True)
+
+
+def test_a_connection_that_ends_leaves_no_index_behind(own, tmp_path, monkeypatch):
+    """It would be kept, and lack what follows, for ever."""
+    pack(jsonl.read(own).records, tmp_path / "tars", shard_bytes=10**9)
+    data = (tmp_path / "tars/00000.tar").read_bytes()
+    ends = [8_000, 2 * len(data)]
+    monkeypatch.setattr(shards, "find", lambda path: ["s3://bucket/x.tar"])
+    monkeypatch.setattr(shards, "stamps", lambda path: {"x": 1})
+    monkeypatch.setattr(shards, "open_file", lambda path: BrokenOff(data, ends.pop(0)))
+    with pytest.raises(LionError, match=r"s3://bucket/x\.tar: reading broke off \(Connection lost\); start it again"):
+        open_index("shards", "s3://bucket")
+    assert len(open_index("shards", "s3://bucket").records) == 6
 
 
 def test_the_check_names_everything_that_is_wrong(own, tmp_path):

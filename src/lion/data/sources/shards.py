@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from lion.data.archives import InParquet, InTar, Member, archive, is_picture_name, parquet, picture_column
 from lion.data.dataset import BadRecord, Dataset
-from lion.data.files import LARGEST, listed, open_file, place, stamp
+from lion.data.files import LARGEST, broke_off, listed, open_file, place, stamp
 from lion.data.index import Records
 from lion.data.sample import Record
 from lion.data.sources.jsonl import KEYS, records_of
@@ -49,7 +49,8 @@ def read(path: str, *, skip_bad: bool = False, records: Records | None = None) -
 
     `records`: what they are added to, such as an index; None for a list.
 
-    Raises: LionError if there is no archive or no record, or a sample is bad; names the sample and the fix.
+    Raises: LionError if there is no archive or no record, a sample is bad, or the connection to an archive breaks off;
+        names the sample and the fix.
     """
     found: Records = list[Record]() if records is None else records
     skipped: list[tuple[str, str]] = []
@@ -74,6 +75,8 @@ def read(path: str, *, skip_bad: bool = False, records: Records | None = None) -
         except BadRecord:
             raise
         except Exception as error:  # every reader of archives fails in its own way
+            if broke_off(shard, error):
+                raise LionError(f"{shard}: reading broke off ({first_line(error)}); start it again") from error
             skipped.append((shard, f"it cannot be read beyond sample {done} ({first_line(error)}): copy it again"))
     if not len(found):
         why = f"; the first: {': '.join(skipped[0])}" if skipped else ""
