@@ -9,7 +9,7 @@ def draw() -> Figure:
         476,
         "Inside lion serve",
         "Requests of clients and of the page pass guards: keys, rate, sizes, deadline. Their pictures are decoded and "
-        "shrunk in two processes. One thread owns the model: it takes requests in between two tokens, and answers "
+        "shrunk in processes of their own. One thread owns the model: it takes requests in between two tokens, and answers "
         "leave as they are done.",
     )
     full, half = WIDTH - 2 * MARGIN, (WIDTH - 2 * MARGIN - 24) / 2
@@ -22,7 +22,7 @@ def draw() -> Figure:
     figure.box(left, 132, full, 60, "plain", "guards", "key, rate, size, hosts, deadline")
     figure.arrow((left + half / 2, 192), (left + half / 2, 236))
     figure.text(left + half / 2 + 10, 220, "pictures", "soft")
-    figure.box(left, 236, half, 84, "plain", "2 picture processes", "decode, turn upright,", "shrink; 2 GB at most")
+    figure.box(left, 236, half, 84, "plain", "picture processes", "decode, turn upright,", "shrink; large ones apart")
     figure.arrow((right + half / 2, 192), (right + half / 2, 236))
     figure.text(right + half / 2 + 10, 220, "texts", "soft")
     figure.arrow((left + half, 278), (right, 278))

@@ -1,5 +1,6 @@
 """The look stage beside the modules that it reads, and what it leaves to them."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,6 +8,9 @@ from torch import nn
 from lion.engine.look import embed, queries_of, seeing_of
 from lion.model import LionConfig, LionForConditionalGeneration, VisualFeatures
 from lion.nn import inference
+from lion.pipeline import LionPipeline
+from lion.tagging.inference import logits_of
+from lion.world import render, scene
 
 
 def lion(visual_inputs="both", patch_stem="linear"):
@@ -61,6 +65,25 @@ def assert_same(model):
 @pytest.mark.parametrize("patch_stem", ["linear", "convolutional"])
 def test_it_gives_what_the_modules_give(visual_inputs, patch_stem):
     assert_same(lion(visual_inputs, patch_stem))
+
+
+def test_lion_mini_sees_what_its_modules_see():
+    """Within what docs/explanation/numerics_decoding.md says of 24 pictures; here of four."""
+    lion = LionPipeline.from_pretrained()
+    pictures = [render(scene("val", number)) for number in range(4)]
+    pixels = lion.processor.image_processor(pictures)["pixel_values"]
+    tagger, squares = lion.tagger, [picture.resize((lion.tagger.squash[0],) * 2, 3) for picture in pictures]
+    tagged = torch.stack(
+        [torch.from_numpy(np.asarray(square, np.float32) / 255).permute(2, 0, 1) for square in squares]
+    )
+    with torch.no_grad():
+        pairs = [
+            (vars(seeing_of(lion.model)()(pixels)), vars(lion.model.look(pixels)), 2e-4),
+            ({"logits": logits_of(tagger.model)()(tagged)}, {"logits": tagger.model(tagged).logits}, 1e-5),
+        ]
+    for ours, golden, bound in pairs:
+        for name, values in golden.items():
+            assert float((ours[name] - values).abs().max()) < bound * float(values.abs().max()), name
 
 
 def test_prompts_without_padding_have_no_mask(model):
