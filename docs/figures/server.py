@@ -9,8 +9,8 @@ def draw() -> Figure:
         476,
         "Inside lion serve",
         "Requests of clients and of the page pass guards: keys, rate, sizes, deadline. Their pictures are decoded and "
-        "shrunk in processes of their own. One thread owns the model: it takes requests in between two tokens, and answers "
-        "leave as they are done.",
+        "shrunk in processes of their own. One thread owns the model: it takes requests in between two tokens, and "
+        "answers leave as they are done.",
     )
     full, half = WIDTH - 2 * MARGIN, (WIDTH - 2 * MARGIN - 24) / 2
     left, right = MARGIN, MARGIN + half + 24

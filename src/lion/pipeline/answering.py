@@ -28,8 +28,8 @@ OnError = Literal["raise", "row"]
 
 PRESENCE_THRESHOLD = 0.03
 """The least probability of "yes", beside "no", at which a phrase is located, chosen on the drawn world's val questions
-with the first lion-mini (docs/explanation/confidence_choices.md). It is this low for phrases such as "the second car from the left":
-models are asked for them in no question of yes or no, and doubt."""
+with the first lion-mini (docs/explanation/confidence_choices.md). It is this low for phrases such as "the second car
+from the left": models are asked for them in no question of yes or no, and doubt."""
 
 
 @dataclass(slots=True)

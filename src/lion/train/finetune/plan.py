@@ -30,7 +30,8 @@ from lion.train.recipe.schema import Recipe
 from lion.train.stages import REGION_TASKS, STAGES
 
 PARTS = ("image_adapter", "region_adapter", "router", "tag_soft_prompt")
-"""What trains, of a stage's components: a file of 1 MB for lion-mini. All made its boxes less exact (docs/explanation/finetuning.md)."""
+"""What trains, of a stage's components: a file of 1 MB for lion-mini. All made its boxes less exact
+(docs/explanation/finetuning.md)."""
 BATCH = 16
 EPOCHS = 10
 """Times that each record is seen, for each task it serves, as far as that stays within the bounds of STEPS."""
