@@ -43,10 +43,7 @@ def finetune(
         Path | None, typer.Option(metavar="DIR", help="Where all of it goes. (default: outputs/finetune/NAME)")
     ] = None,
     steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Steps of 16 samples. (default: each sample 10 times for each task it serves; 100 to 5,000)"
-        ),
+        int | None, typer.Option(min=1, help="Steps of 16 samples. (default: each sample 10 times; 100 to 5,000)")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
     dry_run: Annotated[
