@@ -2,7 +2,7 @@
 
 Bytes become the squares that model and tagger read in processes of bounded memory (:mod:`lion.serve.pixels`), so that a
 large picture delays nobody: large ones have processes of their own, which take the time that the cores have left, so
-that small ones neither wait behind them nor share their cores with them. Where a tagger of one's own reads whole
+that small ones do not wait behind them. Where a tagger of one's own reads whole
 pictures, only so many are held at a time: further ones wait, still encoded.
 """
 

@@ -24,7 +24,7 @@ PREVIEW_SIDE = 1024
 """Pixels that a preview has each way, at most."""
 
 SMALL = 4
-"""Megapixels of a picture that takes a decoder a tenth of a second at most."""
+"""Megapixels of a picture that delays no others: as JPEG it takes a decoder about a tenth of a second."""
 
 BLOCK = 4096
 """Bytes that a decoder is given at a time: between two of them it can be stopped."""
