@@ -2,14 +2,15 @@
 
     python -m tests.engine.answers
 
-asks for 1,000 (some minutes on one core), prints how many differ by preset, and each that does with how likely both
-are. transformers' ``generate`` is the other decoder; for ``official``, whose stop rule it no longer has, the second
-writing in :mod:`tests.engine.released_beams`.
+asks for 1,000 (some minutes on one core), prints how many differ by preset, each that does with how likely both are,
+and whether that is a tie. transformers' ``generate`` is the other decoder; for ``official``, whose stop rule it no
+longer has, the second writing in :mod:`tests.engine.released_beams`.
 """
 
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
@@ -22,6 +23,17 @@ from lion.world.questions import test_questions as questions_of
 from tests.engine import released_beams
 
 VERBS = 5
+TIE = 1e-5
+"""Nats. Two answers of one length that are nearer than float32 rounds a sum of their log-probabilities are a tie: which
+of them a search keeps is chance."""
+
+
+class Pair(NamedTuple):
+    """An answer that differs: by the engine, and by the other decoder."""
+
+    line: str
+    apart: float
+    """Nats between both; infinite where their lengths differ, since beams then compare means."""
 
 
 def released(engine: EngineDecoder, prompts, vision, preset):
@@ -68,8 +80,8 @@ def requests(pictures: int) -> list[Request]:
     ]
 
 
-def differing(mini: LionPipeline, preset: str, pictures: int) -> Iterator[str]:
-    """A line for each answer that is not the same to the id."""
+def differing(mini: LionPipeline, preset: str, pictures: int) -> Iterator[Pair]:
+    """Each answer that is not the same to the id."""
     parts = (mini.model, mini.processor)
     engine = EngineDecoder(*parts)
     other = partial(released, engine) if preset == "official" else TransformersDecoder(*parts).generate
@@ -82,9 +94,10 @@ def differing(mini: LionPipeline, preset: str, pictures: int) -> Iterator[str]:
             ((inputs_ND, level, _),) = engine._embedded([prompt], vision)
             nats = rank(engine._scheduler().weights, [inputs_ND], [level], [both])[0]
             texts = mini.processor.tokenizer.batch_decode(both, skip_special_tokens=True)
-            yield f"{preset}, {prompt.request.verb.value}: " + " / ".join(
-                f"{text!r} ({-nll:.5f} nats)" for text, nll in zip(texts, nats, strict=True)
+            line = f"{preset}, {prompt.request.verb.value}: " + " / ".join(
+                f"{text!r} ({-nll:.7f} nats)" for text, nll in zip(texts, nats, strict=True)
             )
+            yield Pair(line, abs(nats[0] - nats[1]) if len(both[0]) == len(both[1]) else float("inf"))
 
 
 def main() -> None:
@@ -92,7 +105,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     mini, pictures = LionPipeline.from_pretrained(), 1000 // (VERBS * len(DECODING))
     for preset in DECODING:
-        lines = list(differing(mini, preset, pictures))
+        pairs = list(differing(mini, preset, pictures))
+        lines = [pair.line + ", a tie" * (pair.apart < TIE) for pair in pairs]
         print(f"{preset}: {VERBS * pictures} answers, {len(lines)} differ", *lines, sep="\n  ", flush=True)
 
 

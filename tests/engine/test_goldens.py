@@ -43,5 +43,7 @@ def test_lion_mini_answers_as_with_another_decoder(mini, preset):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", sorted(DECODING))
 def test_a_thousand_answers(mini, preset):
-    """Over all presets; none is a tie."""
-    assert list(answers.differing(mini, preset, pictures=1000 // answers.VERBS // len(DECODING))) == []
+    """Over all presets. One tie is allowed in 200: lion-mini 2 has a question with two answers equally likely."""
+    found = list(answers.differing(mini, preset, pictures=1000 // answers.VERBS // len(DECODING)))
+    assert [pair.line for pair in found if pair.apart >= answers.TIE] == []
+    assert len(found) <= 1

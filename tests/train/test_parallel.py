@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from lion.errors import LionError
 from lion.model import LionForConditionalGeneration
-from lion.train.parallel import parallelise
+from lion.train.parallel import autocast, parallelise
 from lion.train.presets import preset_config, world_processor
 from lion.train.run import train
 from tests.processes import torchrun
@@ -145,3 +145,11 @@ def test_what_cannot_be_sharded_is_refused_with_the_fix(tmp_path, monkeypatch):
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(LionError, match="set fsdp_version: 2 in accelerate's file, or FSDP_VERSION=2"):
         parallelise(ToyModel(), accelerator, toy)
+
+
+@pytest.mark.parametrize(("dtype", "kernel"), [(torch.bfloat16, "attention_math"), (torch.float32, "flash_attention")])
+def test_the_attention_kernel_of_a_cpu(dtype, kernel):
+    query_BHND = torch.randn(2, 3, 40, 16, requires_grad=True)
+    with torch.profiler.profile() as profiled, autocast(torch.device("cpu"), dtype):
+        torch.nn.functional.scaled_dot_product_attention(query_BHND, query_BHND, query_BHND).sum().backward()
+    assert any(f"_scaled_dot_product_{kernel}" in event.key for event in profiled.key_averages())

@@ -11,7 +11,7 @@ FSDP2's own casts are not used, so that the arithmetic is the same whatever the 
 import copy
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 
 from lion.checkpoints.device import multiplies_bfloat16
@@ -44,9 +45,16 @@ def compute_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if bfloat16 else torch.float32
 
 
-def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """torch's autocast to `dtype`; disabled for float32."""
-    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+@contextmanager
+def autocast(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """torch's autocast to `dtype`; disabled for float32.
+
+    A CPU gets torch's plain attention with it (scores in float32, all of them in memory): its blockwise kernel takes
+    half of a step of lion-mini in bfloat16, three times what it takes in float32 (docs/log.md, 2026-11-30).
+    """
+    plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" and dtype != torch.float32 else nullcontext()
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32), plain:
+        yield
 
 
 @dataclass(frozen=True)

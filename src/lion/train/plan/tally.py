@@ -24,7 +24,6 @@ from lion.model import LionConfig, LionForConditionalGeneration
 from lion.train.frozen import FrozenWeights, frozen_matrices
 from lion.train.language_modelling import AnswerLoss, checkpoint_blocks
 from lion.train.objective import Batch
-from lion.train.parallel import autocast
 from lion.train.params import train_mode
 
 STACKS = ("vision", "qformer", "encoder", "decoder")
@@ -127,7 +126,7 @@ def count_pass(config: LionConfig, one: Pass) -> Counts:
             if left_out[kind]
         ]
         with tally:
-            with autocast(torch.device("cpu"), one.dtype):
+            with torch.autocast("cpu", one.dtype, enabled=one.dtype != torch.float32):
                 logits = forward(model, batch)
             kept, copies = tally.bytes - logits.untyped_storage().nbytes(), sum(tally.copies.values())
             logits.backward(logits)
