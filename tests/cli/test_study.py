@@ -125,7 +125,7 @@ def test_answers_that_are_stopped_go_on(run, place, monkeypatch):
         patch.setattr("lion.cli.output.Meter.watch", watch)
         ran = run(*words)
         assert ran.code == 130 and "the same command goes on" in ran.err and ran.err.count("stopped") == 1
-        kept = sum(len(path.read_text().splitlines()) for path in place.glob("all/answers/stage3-s*/plain-*/*/*.jsonl"))
+        kept = sum(len(path.read_text().splitlines()) for path in place.glob("all/answers/stage3-s*/*/*/*.jsonl"))
         stops, said_before = StopRequest(), len(asked)
         patch.setattr("lion.cli.output.Meter.watch", lambda meter, task, done, *more: asked.append(done))
         assert run(*words).code == 0

@@ -43,7 +43,7 @@ def test_settings_of_decoding():
 def test_answers_lie_with_the_model_by_what_the_test_asks_for():
     model = Path("out/runs/stage3-s0-abc")
     plain, more = Test(questions=3, sets=("rec",)), Test(questions=9)
-    assert Task(model, "plain", plain).folder == Task(model, "plain", more).folder
+    assert Task(model, "plain", plain).folder == Task(model, "another name", more).folder
     assert Task(model, "plain", plain).folder.parent == Path("out/answers/stage3-s0-abc")
     others = [Test(tags="none"), Test(tags={"drop": 0.5}), Test(gates="swapped"), Test(preset="greedy")]
     folders = {Task(model, "plain", one).folder for one in (plain, *others)}

@@ -141,6 +141,21 @@ def test_more_questions_ask_only_for_what_is_new(made_up):
     assert task.folder == Results(study, one).task(Trained("a", 0), "plain").folder
 
 
+def test_tests_that_ask_alike_share_their_answers(made_up):
+    study, chains, write = made_up
+    plain = study.tests["plain"]
+    again = plain.model_copy(update={"sets": ("pope-random",), "questions": 1})
+    study = study.model_copy(update={"tests": {"plain": plain, "again": again}})
+    one = {Trained("a", 0): chains[Trained("a", 0)]}
+    (task,) = Results(study, one).tasks()
+    assert task.how.sets == (*plain.sets, "pope-random") and task.how.questions == plain.questions
+    write("a", 0, [True] * QUESTIONS)
+    assert Results(study, one).tasks(missing=True) == [task]  # the other set is not answered
+    greedy = again.model_copy(update={"preset": "greedy"})
+    study = study.model_copy(update={"tests": {"plain": plain, "again": greedy}})
+    assert [one.test for one in Results(study, one).tasks()] == ["plain", "again"]
+
+
 def test_misrouted_rows_have_the_first_rows_level():
     learnt = {name: [{"text": "own"}] * 40 for name in ("vqa", "rec", "pope-random")}
     swapped = {name: [{"text": "other"}] * 40 for name in learnt}

@@ -1,7 +1,7 @@
 """A study's tests put to its models: the drawn world's frozen questions, with its tags, gates and decoding.
 
-Answers lie in a folder for each model and test, named after both, and are kept question by question: a test that was
-stopped goes on, and scores pair by question whatever is added later.
+Answers lie in a folder for each model and way of asking, and are kept question by question: a test that was stopped
+goes on, tests of any study that ask alike share their answers, and scores pair by question whatever is added later.
 """
 
 import hashlib
@@ -44,10 +44,16 @@ class Task:
 
     @property
     def folder(self) -> Path:
-        """Where the answers go: beside the runs, under the model's name, the test's, and a hash of its settings."""
+        """Where the answers go: beside the runs, under the model's name and a hash of what the answers depend on."""
         asked = self.how.model_dump(mode="json", exclude={"questions", "sets", "misrouted", "at", "arms"})
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
-        return self.model.parent.parent / ANSWERS / self.model.name / f"{self.test}-{digest}"
+        return self.model.parent.parent / ANSWERS / self.model.name / digest
+
+    def and_also(self, other: Test) -> "Task":
+        """With the sets and questions of another test that asks alike, too."""
+        sets = tuple(dict.fromkeys((*self.how.sets, *other.sets)))
+        more = {"sets": sets, "questions": max(self.how.questions, other.questions)}
+        return replace(self, how=self.how.model_copy(update=more))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ S seeds, Q questions, N layers of the language model.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,13 +56,13 @@ class Results:
         return Task(self.chains[trained][-1].folder, test, self.study.tests[test])
 
     def tasks(self, missing: bool = False) -> list[Task]:
-        """Every model with every test that asks it, each once; `missing` alone those that are not answered."""
-        found: dict[Any, Task] = {}
+        """Every model with every way in which it is asked, each once; `missing` alone those that are not answered."""
+        found: dict[Path, Task] = {}
         for cell in self.study.cells:
             for trained in self.chains:
                 if trained.arm == cell.arm and not self.study.tests[cell.test].misrouted:
                     task = self.task(trained, cell.test)
-                    found.setdefault(task.folder, task)
+                    found[task.folder] = found.get(task.folder, task).and_also(task.how)
         return [task for task in found.values() if not (missing and is_answered(task))]
 
     @property
