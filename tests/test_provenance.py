@@ -1,9 +1,12 @@
-"""The commit that numbers name: ours, or none."""
+"""What numbers name: the CPU, and a commit, ours or none."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import torch
 
 from lion import provenance
 
@@ -27,3 +30,22 @@ def test_a_package_inside_another_projects_checkout_is_not_of_its_commit(tmp_pat
     assert commit_of(site) == "None"
     subprocess.run([*git, "add", str(site / "provenance.py")], check=True)
     assert len(commit_of(site)) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("processor\t: 0\nmodel name\t: A CPU @ 2GHz\nmodel name\t: A CPU @ 2GHz\n", "A CPU @ 2GHz"),
+        ("model name\t: \n", "mips"),
+        (None, "mips"),
+    ],
+)
+def test_the_cpu_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch, text: str | None, called: str) -> None:
+    def read(path: Path, encoding: str) -> str:
+        if text is None:
+            raise FileNotFoundError(path)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read)
+    monkeypatch.setattr(provenance.platform, "machine", lambda: "mips")
+    assert provenance.hardware(torch.device("cpu")).endswith(f"CPU cores ({called})")

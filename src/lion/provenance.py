@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +15,22 @@ if TYPE_CHECKING:
 
 
 def hardware(device: torch.device) -> str:
-    """The GPU's name, or threads and cores of the CPU."""
+    """The GPU's name, or threads, cores and name of the CPU."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{threads} thread{'s' * (threads > 1)} of {os.cpu_count()} CPU cores ({platform.machine()})"
+    return f"{threads} thread{'s' * (threads > 1)} of {os.cpu_count()} CPU cores ({_cpu()})"
+
+
+def _cpu() -> str:
+    """What Linux calls the CPU; elsewhere, or where it does not say, the architecture."""
+    try:
+        found = re.search(r"^model name\s*:\s*(\S.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
 
 
 def update_with_tensors(digest: Any, tensors: Mapping[str, torch.Tensor]) -> None:

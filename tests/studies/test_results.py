@@ -1,6 +1,7 @@
 """Results of made-up answers: scores are the metrics', differences are paired, and verdicts follow the rule."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -114,7 +115,18 @@ def test_known_effects_are_found_and_none_is_not(made_up, tmp_path):
     assert (
         "**holds by +" in page.read_text() and "6 runs" in page.read_text() and "**Not complete" not in page.read_text()
     )
+    assert "## Verdicts" in page.read_text() and f"{datetime.now(UTC).date()}" in page.read_text()
     assert json.loads(numbers.read_text())["claims"]["better"]["difference"]["seeds"] == 3
+
+
+def test_a_study_without_claims_has_no_verdicts_and_shows_the_runs_of_its_arms_alone(made_up, tmp_path):
+    study, chains, write = made_up
+    write("a", 0, [True] * QUESTIONS)
+    unused = {**study.runs, "unused": next(iter(study.runs.values()))}
+    study = study.model_copy(update={"claims": {}, "figures": {}, "runs": unused, "settings": {"validation": None}})
+    page = write_page(Results(study, chains), tmp_path / "mine.md", "lion study mine")[0].read_text()
+    assert "Verdicts" not in page and "is **reversed**" not in page
+    assert "unused" not in page and "`validation=null`" in page
 
 
 def test_seeds_that_one_arm_lacks_are_left_out_and_said(made_up, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,11 @@ def _blocks(results: Results, pictures: dict[str, str], command: str) -> Iterato
     yield Heading(study.title, 1)
     yield study.question
     yield from _state(results)
-    yield Heading("Verdicts")
-    names, *rows = verdicts(results)
-    yield Table([names, *([*row, f"**{verdict}**"] for *row, verdict in rows)])
-    yield RULE
+    if study.claims:
+        yield Heading("Verdicts")
+        names, *rows = verdicts(results)
+        yield Table([names, *([*row, f"**{verdict}**"] for *row, verdict in rows)])
+        yield RULE
     if study.limits:
         yield study.limits
     for name, picture in pictures.items():
@@ -111,7 +113,9 @@ def _blocks(results: Results, pictures: dict[str, str], command: str) -> Iterato
     yield Heading("How")
     yield f"Held equal: {study.held_equal}"
     yield Table([["arm", "what it is", "runs", "settings"], *(_arm_row(name, arm) for name, arm in study.arms.items())])
-    yield Table([["run", "recipe", "settings"], *(_run_row(name, part) for name, part in study.runs.items())])
+    used = {run for arm in study.arms.values() for run in arm.chain}
+    parts = [_run_row(name, part) for name, part in study.runs.items() if name in used]
+    yield Table([["run", "recipe", "settings"], *parts])
     if study.settings:
         yield f"In all runs: {_settings(study.settings)}."
     yield Table([["test", "settings"], *([name, _section(test)] for name, test in study.tests.items())])
@@ -157,7 +161,7 @@ def _settings(settings: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return str(value).replace("'", "")
+    return "null" if value is None else str(value).replace("'", "")
 
 
 def _section(section: Section) -> str:
@@ -165,7 +169,7 @@ def _section(section: Section) -> str:
 
 
 def _made(results: Results, command: str) -> Iterator[Block]:
-    """Command, commit, hardware, hours."""
+    """Command, commits, day, hardware, hours."""
     records = results.records()
     trained, answered = sum(record["seconds"] for record in records), sum(results.seconds_of_answers())
     commits = sorted({(record.get("commit") or "unknown")[:7] for record in records})
@@ -175,8 +179,8 @@ def _made(results: Results, command: str) -> Iterator[Block]:
     places = "; ".join(sorted({record["hardware"] for record in records}))
     precisions = ", ".join(sorted({record["precision"] for record in records}))
     lines = [
-        f"`{command}`, page by commit {(commit() or 'unknown')[:7]}",
-        f"{len(records)} runs, {hours}, seeds 0 to {results.study.seeds - 1}; as planned: {results.study.hours}",
+        f"`{command}`, page by commit {(commit() or 'unknown')[:7]}, {datetime.now(UTC).date()}",
+        f"{len(records)} runs, {hours}, seeds 0 to {results.study.seeds - 1}; to plan for: {results.study.hours}",
     ]
     if records:
         lines.append(f"runs by commit {', '.join(commits)} on {places}, {precisions}, {', '.join(versions)}")
