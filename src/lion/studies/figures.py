@@ -265,7 +265,7 @@ def _gates(results: Results, figure: Figure) -> list[Panel]:
             axes.fill_between(places, means - apart, means + apart, color=style["color"], alpha=0.15, linewidth=0)
         axes.set_xticks(range(len(layers)), layers, rotation=35, ha="right", fontsize=8)
         axes.ticklabel_format(axis="y", useOffset=False)
-        axes.set_ylabel("mean |image gate - region gate|", fontsize=9)
+        axes.set_ylabel("mean |image gate - region gate|\n(1 before training)", fontsize=9)
         axes.set_xlabel("band: one standard deviation over seeds", fontsize=9)
 
     return [Panel(paint, 3.2)]
