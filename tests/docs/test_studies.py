@@ -1,4 +1,4 @@
-"""Pages of studies: of the studies' files as they are, and summed up in docs/studies/README.md with their own numbers."""
+"""Pages of studies: of the studies' files as they are, and summed up in their README with the same numbers."""
 
 import json
 import re
