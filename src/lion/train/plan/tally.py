@@ -126,6 +126,7 @@ def count_pass(config: LionConfig, one: Pass) -> Counts:
             if left_out[kind]
         ]
         with tally:
+            # Without the plain attention of training on a CPU: what is planned is a card's memory.
             with torch.autocast("cpu", one.dtype, enabled=one.dtype != torch.float32):
                 logits = forward(model, batch)
             kept, copies = tally.bytes - logits.untyped_storage().nbytes(), sum(tally.copies.values())
