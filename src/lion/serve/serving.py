@@ -63,24 +63,30 @@ async def within(request: fastapi.Request, deadline: float, work: Coroutine[Any,
 
     Raises: HttpError in either case.
     """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    own, gone = asyncio.current_task(), False
+    assert own
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = own.cancel()
+
+    watcher = asyncio.ensure_future(watch())
     try:
-        done, _ = await asyncio.wait({task, gone}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
-        if task in done:
-            return task.result()
+        async with asyncio.timeout(deadline) as limit:
+            return await work
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        own.uncancel()
+        raise HttpError(499, "the client has gone", "client_gone") from None
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise HttpError(504, f"no answer within {deadline:g} s, the deadline; try again later", "deadline") from None
     finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-    if gone in done:
-        raise HttpError(499, "the client has gone", "client_gone")
-    raise HttpError(504, f"no answer within {deadline:g} s, the deadline; try again later", "deadline")
-
-
-async def _gone(request: fastapi.Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        watcher.cancel()
 
 
 def describe(answer: Answer, notes: tuple[str, ...] = ()) -> dict[str, Any]:
