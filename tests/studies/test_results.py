@@ -71,18 +71,19 @@ def made_up(tmp_path):
     study = load_study(path)
     chains = make_chains(study, tmp_path / "out")
 
-    def write(arm, seed, right):
+    def write(arm, seed, right, to=None):
         results = Results(study, chains)
         task = results.task(Trained(arm, seed), "plain")
-        task.model.mkdir(parents=True)
+        folder = to or task.folder
+        task.model.mkdir(parents=True, exist_ok=True)
         record = {"steps": 1, "seconds": 2.0, "hardware": "h", "precision": "fp32", "commit": "c" * 40, "versions": {}}
         (task.model / "finished.json").write_text(json.dumps(record))
-        (task.folder / "predictions").mkdir(parents=True)
-        (task.folder / "run.json").write_text(json.dumps({}))
+        (folder / "predictions").mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({}))
         for name in ("rec", "vqa"):
             questions, texts = said(name, right)
             rows = [{"id": q.id, "text": t, "seconds": 0.5} for q, t in zip(questions, texts, strict=True)]
-            (task.folder / "predictions" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            (folder / "predictions" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     return study, chains, write
 
@@ -166,6 +167,22 @@ def test_tests_that_ask_alike_share_their_answers(made_up):
     greedy = again.model_copy(update={"preset": "greedy"})
     study = study.model_copy(update={"tests": {"plain": plain, "again": greedy}})
     assert [one.test for one in Results(study, one).tasks()] == ["plain", "again"]
+
+
+def test_answers_that_a_test_changes_are_counted(made_up, tmp_path):
+    study, chains, write = made_up
+    plain = study.tests["plain"]
+    other = plain.model_copy(update={"preset": "greedy"})
+    study = study.model_copy(update={"tests": {"plain": plain, "other": other}, "readings": ("changed-answers",)})
+    write("a", 0, [True] * QUESTIONS)
+    assert Results(study, chains).changed("other") == {}
+    write(
+        "a", 0, [True] * (QUESTIONS - 15) + [False] * 15, Results(study, chains).task(Trained("a", 0), "other").folder
+    )
+    results = Results(study, chains)
+    assert results.changed("other") == {"rec": 0.25, "vqa": 0.25} and set(results.changed("plain").values()) == {0.0}
+    page = write_page(results, tmp_path / "mine.md", "lion study mine")[0].read_text()
+    assert "## Answers that change" in page and "| other | 25.0 | 25.0 |" in page and "soft token" not in page
 
 
 def test_misrouted_rows_have_the_first_rows_level():

@@ -109,7 +109,10 @@ def _blocks(results: Results, pictures: dict[str, str], command: str) -> Iterato
         yield Heading(f"Differences to {study.base}")
         yield "Times 100, paired, ± half of the 95 % interval."
         yield Table(rows, _alignment(rows))
-    yield from _read_off(results)
+    if "changed-answers" in study.readings:
+        yield from _changed(results)
+    if "soft-token" in study.readings:
+        yield from _soft_token(results)
     yield Heading("How")
     yield f"Held equal: {study.held_equal}"
     yield Table([["arm", "what it is", "runs", "settings"], *(_arm_row(name, arm) for name, arm in study.arms.items())])
@@ -133,10 +136,23 @@ def _state(results: Results) -> Iterator[Block]:
         yield f"**Not complete:** {runs} runs and {tests} tests are missing; numbers are of the seeds that are there."
 
 
-def _read_off(results: Results) -> Iterator[Block]:
+def _changed(results: Results) -> Iterator[Block]:
+    """How many answers each test changes."""
+    study = results.study
+    first, *others = study.tests
+    found = {test: results.changed(test) for test in others}
+    sets = [name for name in study.tests[first].sets if any(name in shares for shares in found.values())]
+    if sets:
+        yield Heading("Answers that change")
+        yield f"Of 100 answers of all arms and seeds, those whose words differ from the same model's to `{first}`."
+        rows = [
+            [test, *(f"{100 * shares[n]:.1f}" if n in shares else "" for n in sets)] for test, shares in found.items()
+        ]
+        yield Table([["test", *sets], *rows], _alignment([["test", *sets]]))
+
+
+def _soft_token(results: Results) -> Iterator[Block]:
     """Words that the soft token of each arm's first seed is like."""
-    if "soft-token" not in results.study.readings:
-        return
     rows = [["arm", "words nearest to the soft token (cosine)"]]
     for arm in results.study.arms:
         chain = results.chains.get(Trained(arm, 0))

@@ -141,6 +141,17 @@ class Results:
         found = self.claim(claim)
         return "not run" if found is None else found.verdict(claim.expect)
 
+    def changed(self, test: str) -> dict[str, float]:
+        """By set: the share of answers, of all arms and seeds, that differ from the same model's to the first test."""
+        first, apart = next(iter(self.study.tests)), dict[str, list[bool]]()
+        for trained in self.chains:
+            if {(trained, first), (trained, test)} <= set(self._answers):
+                before, now = self._answers[trained, first], self._answers[trained, test]
+                for name in (one for one in now if one in before):
+                    pairs = zip(before[name], now[name], strict=False)  # one test may ask more questions
+                    apart.setdefault(name, []).extend(old["text"] != new["text"] for old, new in pairs)
+        return {name: float(np.mean(each)) for name, each in apart.items()}
+
     def curves(self, arm: str) -> dict[str, list[tuple[int, Values]]]:
         """Validation scores of an arm by name: samples seen since the arm's beginning, and the values of its seeds."""
         rows: dict[str, dict[int, list[float]]] = {}

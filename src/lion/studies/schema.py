@@ -140,8 +140,8 @@ class Study(Section):
     """The columns of the table."""
     claims: dict[Name, Claim]
     figures: dict[Name, Figure]
-    readings: tuple[Literal["soft-token"], ...] = ()
-    """What is read off the trained weights of the arms."""
+    readings: tuple[Literal["soft-token", "changed-answers"], ...] = ()
+    """What is told besides: words that the soft token is like; how many answers differ from the first test's."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
