@@ -207,7 +207,8 @@ def _dry_run(recipe: Recipe, before: Sequence[Recipe], time: bool, as_json: bool
     elif run.hours is not None:
         unit, length = next((u, s) for u, s in (("h", 3600), ("min", 60), ("s", 1)) if run.hours * 3600 >= s or s == 1)
         took = f"{run.hours * 3600 / length:.2g} {unit}"
-        print(f"  time   about {took} at {run.seconds_per_step:.2g} s a step here, validation and pictures aside")
+        aside = "samples, optimizer and validation aside"
+        print(f"  time   about {took} at {run.seconds_per_step:.2g} s a step here, {aside}")
 
 
 def _print_estimate(run: RunEstimate) -> None:

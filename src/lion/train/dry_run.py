@@ -36,7 +36,8 @@ class RunEstimate:
     notes: tuple[str, ...]
     """What the user should know before the first step."""
     seconds_per_step: float | None = None
-    """Measured here on one micro-batch, without reading pictures; None where it was not."""
+    """Loss and gradients, measured here on one micro-batch, without making samples and without the optimizer, which may
+    be most of a small model's step; None where it was not."""
 
     @property
     def hours(self) -> float | None:
@@ -82,7 +83,7 @@ def dry_run(recipe: Recipe, before: Collection[Recipe] = ()) -> tuple[RunEstimat
 
 
 def time_step(recipe: Recipe, objective: Objective) -> float:
-    """Load the model and measure the seconds of an optimizer step here: the median of three, after one to warm up."""
+    """Load the model and measure the seconds of a step's loss and gradients: the median of three, after a first."""
     accelerator = make_accelerator()
     model, _ = build_model(objective, accelerator.device)
     train_mode(model)
