@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -147,6 +149,30 @@ def test_time_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
         with pytest.raises(LionError, match="takes too long"):
             process(scans(500, 50_000), 1.0)
     assert time.monotonic() - began < 20 and process(encoded(Image.new("RGB", (9, 9))))[0] == (9, 9)
+
+
+def test_a_picture_that_a_breaking_pool_forgets_is_decoded(client, picture, monkeypatch):
+    """Python's pool, before 3.12.1, may lose what is submitted while it notices that a process has ended."""
+
+    class Forgetful:
+        calls = 0
+
+        def submit(self, *work):
+            self.calls += 1
+            if self.calls > 1:
+                raise BrokenProcessPool
+            return Future()
+
+    pictures = client.serving.pictures
+    monkeypatch.setattr("lion.serve.pictures.ASKS_AGAIN", 0.05)
+
+    async def size():
+        pictures._pools[False].shutdown(wait=False)
+        pictures._pools[False] = Forgetful()
+        async with pictures.opened(encoded(picture)) as look:
+            return look.size
+
+    assert client.run(size()) == picture.size
 
 
 def test_pictures_beside_one_whose_process_is_ended_are_decoded(client, picture):

@@ -34,6 +34,8 @@ def squashes_of(pipeline: LionPipeline) -> tuple[pixels.Squash | None, pixels.Sq
 
 STEPS_BACK = 10
 """Niceness of the processes for large pictures."""
+ASKS_AGAIN = 2.0
+"""Seconds after which a picture that waits asks whether its pool still works."""
 HELD = 16
 """Pictures whose pixels may be held at a time, where the tagger reads all of them."""
 
@@ -105,8 +107,17 @@ class Pictures:
         for _ in range(2):
             pool = self._pools[large]
             try:
-                future = pool.submit(work, data, settings.megapixels, settings.decode_seconds, here, *rest)
-                return await asyncio.wrap_future(future)
+                future = asyncio.wrap_future(
+                    pool.submit(work, data, settings.megapixels, settings.decode_seconds, here, *rest)
+                )
+                try:
+                    while not (await asyncio.wait({future}, timeout=ASKS_AGAIN))[0]:
+                        pool.submit(
+                            int
+                        )  # fails where the pool has broken, which may forget what was submitted meanwhile
+                    return future.result()
+                finally:
+                    future.cancel()
             except BrokenProcessPool:  # by this picture, or another: once more
                 if self._pools[large] is pool:
                     self._pools[large] = self._new_pool(large)
