@@ -112,9 +112,8 @@ class Pictures:
                 )
                 try:
                     while not (await asyncio.wait({future}, timeout=ASKS_AGAIN))[0]:
-                        pool.submit(
-                            int
-                        )  # fails where the pool has broken, which may forget what was submitted meanwhile
+                        # fails where the pool has broken, which may forget what was submitted meanwhile
+                        pool.submit(int)
                     return future.result()
                 finally:
                     future.cancel()
