@@ -16,7 +16,7 @@ from lion.checkpoints.record import FINISHED, read_record
 from lion.model import LionForConditionalGeneration, LionProcessor
 from lion.tagging import RamTagger
 
-RUNS = ("t5", "vit", "t5-dialogs", "tagger", "connectors", "stage1", "stage2", BUNDLED)
+RUNS = ("t5", "vit", "t5-dialogs", "tagger", "connectors", "stage1", "stage2", "stage3", BUNDLED)
 
 CARD = """---
 license: apache-2.0

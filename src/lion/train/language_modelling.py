@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from accelerate.utils import extract_model_from_parallel
@@ -29,7 +29,7 @@ from lion.data.dataset import BadRecord, Dataset
 from lion.data.index import some
 from lion.data.mixture import EpochMixture, Mixture
 from lion.data.record_source import Augment, RecordSource
-from lion.data.sample import BadSample, Source
+from lion.data.sample import BadSample, Sample, Source
 from lion.data.sources import jsonl, open_index, read
 from lion.data.sources.world import WorldSource
 from lion.data.values import as_read
@@ -61,11 +61,13 @@ class AuxiliaryLoss(Protocol):
     def targets(self) -> Sequence[str]:
         """Names of the tensors that it adds to a batch."""
 
-    def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Those tensors for samples of these metas."""
+    def tensors(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Those tensors for these samples."""
 
-    def __call__(self, output: LionOutput, batch: Mapping[str, Tensor], embedding: nn.Embedding) -> Tensor:
-        """The loss of the model's output; `embedding` is the language model's."""
+    def __call__(
+        self, output: LionOutput, batch: Mapping[str, Tensor], model: LionForConditionalGeneration
+    ) -> Tensor | None:
+        """The loss of the output of `model` for a batch; None where no sample of it has any."""
 
 
 class LanguageModelling(Objective):
@@ -191,18 +193,18 @@ class LanguageModelling(Objective):
         samples, bad = self.mixture.batch(step, shard, self.recipe.batch_size)
         tensors = collate(samples, self.processor)
         for _, auxiliary in self.auxiliary.values():
-            tensors |= auxiliary.tensors([sample.meta for sample in samples])
+            tensors |= auxiliary.tensors(samples)
         tokens = int(tensors["attention_mask"].sum() + (tensors["labels"] != -100).sum())
         return Batch(tensors, [sample.id for sample in samples], [sample.task for sample in samples], bad, tokens)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Cross entropy of the answers, and the auxiliary losses that the recipe gives a weight."""
         output, answers = self._answers(model, batch)
-        embedding = extract_model_from_parallel(model).get_input_embeddings()
         total, parts = answers.total, dict(answers.per_task)
         for name, (weight, auxiliary) in self.auxiliary.items():
-            loss = auxiliary(output, batch.tensors, embedding)
-            total, parts[name] = total + weight * loss, loss.detach()
+            loss = auxiliary(output, batch.tensors, extract_model_from_parallel(model))
+            if loss is not None:
+                total, parts[name] = total + weight * loss, loss.detach()
         return Loss(total, parts)
 
     def _answers(self, model: nn.Module, batch: Batch) -> tuple[LionOutput, Loss]:

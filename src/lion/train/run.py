@@ -38,6 +38,7 @@ from lion.train.mini.pretrain_connectors import PretrainConnectors
 from lion.train.mini.pretrain_language import PretrainLanguage
 from lion.train.mini.pretrain_tagger import PretrainTagger
 from lion.train.mini.pretrain_vision import PretrainVision
+from lion.train.mini.self_critical import SelfCriticalLoss
 from lion.train.objective import Objective
 from lion.train.parallel import compute_dtype, make_accelerator, parallelise
 from lion.train.recipe.fingerprint import fingerprint
@@ -45,7 +46,7 @@ from lion.train.recipe.schema import Recipe
 from lion.train.stopping import RESUMES, Stopped, StopRequest
 from lion.train.trackers import Trackers
 
-_tuning = partial(LanguageModelling, auxiliary={"alignment": AlignmentLoss})
+_tuning = partial(LanguageModelling, auxiliary={"alignment": AlignmentLoss, "self_critical": SelfCriticalLoss})
 OBJECTIVES: Mapping[str, Callable[[Recipe], Objective]] = MappingProxyType(
     {
         "pretrain-vit": PretrainVision,

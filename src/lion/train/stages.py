@@ -48,6 +48,11 @@ class LanguageModellingOptions(Options):
         description="weight of a loss that pulls visual tokens towards the object tokens of the drawn objects under "
         "them, beside the paper's language-model loss (0: the paper's loss alone)",
     )
+    self_critical: NonNegative = Field(
+        default=0.0,
+        description="weight of a loss on captions of drawn scenes that draws captions from the model and makes those "
+        "likelier that name what is there, and nothing twice (0: none)",
+    )
 
 
 class PretrainLanguageOptions(Options):
@@ -183,5 +188,5 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
     }
 )
 
-AUXILIARY_LOSSES = ("alignment",)
+AUXILIARY_LOSSES = ("alignment", "self_critical")
 """Options of stages 1 to 3 that are the weight of a loss beside the language-model loss."""

@@ -1,5 +1,7 @@
 """The alignment loss: which cells' tokens count for which object, and what it trains."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
@@ -62,12 +64,13 @@ def test_one_token_like_the_object_is_enough():
     made = objective(1.0)
     alignment = AlignmentLoss(made.processor)
     samples, _ = made.mixture.batch(0, 0, 4)
-    targets = alignment.tensors([sample.meta for sample in samples])
-    shared = made.build().language_model.shared
+    targets = alignment.tensors(samples)
+    model = made.build()
+    shared = model.language_model.shared
     ids, boxes, background = (targets[name] for name in alignment.targets)
     tokens = torch.full((4, 1 + 64 * 64, shared.embedding_dim), 50.0)
     features = LionImageFeatures(aggregator_hidden_states=tokens)
-    assert alignment(features, targets, shared) > 100
+    assert alignment(features, targets, model) > 100
     covered = covered_cells(boxes, 64 * 64)
     for row in range(4):
         taken: set[int] = set()
@@ -76,23 +79,24 @@ def test_one_token_like_the_object_is_enough():
                 own = next(cell for cell in covered[row, place].nonzero().flatten().tolist() if cell not in taken)
                 taken.add(own)
                 tokens[row, 1 + own] = embed_object_tokens(ids[row : row + 1, place : place + 1], shared)[0, 0].detach()
-        assert alignment(features, targets, shared) > 1  # free cells are not like the background yet
+        assert alignment(features, targets, model) > 1  # free cells are not like the background yet
         free = ~covered[row][ids[row, :, 0] > 0].any(0)
         tokens[row, 1:][free] = embed_object_tokens(background, shared)[row].detach()
-    assert alignment(features, targets, shared) < 1e-6
+    assert alignment(features, targets, model) < 1e-6
 
 
 def test_pictures_that_were_not_drawn_have_no_targets():
     alignment = AlignmentLoss(world_processor("tiny"))
-    targets = alignment.tensors([{}])
+    targets = alignment.of_scenes([None])
     assert targets["object_ids"].shape == (1, 0, 7)
     features = LionImageFeatures(aggregator_hidden_states=torch.randn(1, 5, 8, requires_grad=True))
-    assert alignment(features, targets, torch.nn.Embedding(500, 8)) == 0
+    model = SimpleNamespace(language_model=SimpleNamespace(shared=torch.nn.Embedding(500, 8)))
+    assert alignment(features, targets, model) == 0
 
 
 def test_each_kind_of_visual_tokens_has_its_terms():
     alignment, embedding = AlignmentLoss(world_processor("tiny")), torch.nn.Embedding(500, 8)
-    targets = alignment.tensors([{}])
+    targets = alignment.of_scenes([None])
     features = LionImageFeatures(
         qformer_hidden_states=torch.randn(1, 4, 8), aggregator_hidden_states=torch.randn(1, 10, 8)
     )

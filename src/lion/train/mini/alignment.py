@@ -13,12 +13,12 @@ B batch, M objects, N grid cells, D the language model's width.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lion.model import LionImageFeatures, LionOutput, LionProcessor
+from lion.data.sample import Sample
+from lion.model import LionForConditionalGeneration, LionImageFeatures, LionOutput, LionProcessor
 from lion.train.mini.object_tokens import ObjectTokenizer, embed_object_tokens
 from lion.world import Scene
 
@@ -37,12 +37,15 @@ class AlignmentLoss:
     def __init__(self, processor: LionProcessor) -> None:
         self.tokenizer = ObjectTokenizer(processor.tokenizer, processor.box_decimals)
 
-    def tensors(self, metas: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    def tensors(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """See :meth:`of_scenes`; of the `scene` in the samples' metas."""
+        return self.of_scenes([sample.meta.get("scene") for sample in samples])
+
+    def of_scenes(self, scenes: Sequence[Scene | None]) -> dict[str, Tensor]:
         """Ids (B, M, 7) and unit boxes (B, M, 4) of the objects, and ids (B, 1, 7) of the background.
 
-        Made of the `scene` in metas; ids are 0 on padding and for pictures that were not drawn, which have none.
+        Ids are 0 on padding and for pictures that were not drawn, which have no scene.
         """
-        scenes: list[Scene | None] = [meta.get("scene") for meta in metas]
         objects = [scene.objects if scene else () for scene in scenes]
         ids = self.tokenizer([[((one.size, one.colour, one.category), one.box) for one in row] for row in objects])
         background = self.tokenizer([[((scene.theme,) if scene else (), None)] for scene in scenes])
@@ -52,8 +55,11 @@ class AlignmentLoss:
                 boxes[row, column] = torch.tensor(one.box.xyxy())
         return dict(zip(self.targets, (ids, boxes, background), strict=True))
 
-    def __call__(self, output: LionOutput, batch: Mapping[str, Tensor], embedding: nn.Embedding) -> Tensor:
+    def __call__(
+        self, output: LionOutput | LionImageFeatures, batch: Mapping[str, Tensor], model: LionForConditionalGeneration
+    ) -> Tensor:
         """The sum of all :meth:`terms`."""
+        embedding = model.language_model.shared
         first, *others = (term for pair in self.terms(output, batch, embedding).values() for term in pair)
         return sum(others, first)
 
@@ -62,8 +68,8 @@ class AlignmentLoss:
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """The terms of objects and of the background, by the component that makes the tokens (`mlp`, `qformer`).
 
-        Each is a squared distance, averaged over objects (or cells) and dimensions. `batch` holds what :meth:`tensors`
-        made; `embedding` is the language model's.
+        Each is a squared distance, averaged over objects (or cells) and dimensions. `batch` holds what
+        :meth:`of_scenes` made; `embedding` is the language model's.
         """
         ids_BM7, background_B17 = batch["object_ids"], batch["background_ids"]
         wanted_BMD = embed_object_tokens(ids_BM7, embedding).detach().float()

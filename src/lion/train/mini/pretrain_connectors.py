@@ -41,7 +41,7 @@ class AlignedConnectors(nn.Module):
 
         Args:
             pixel_values: (B, 3, S, S).
-            batch: instructions in BERT's tokens (B, T), and what `AlignmentLoss.tensors` made.
+            batch: instructions in BERT's tokens (B, T), and what `AlignmentLoss.of_scenes` made.
         """
         features = self.lion.get_image_features(pixel_values, batch["input_ids"], batch["attention_mask"])
         terms = self.alignment.terms(features, batch, self.lion.language_model.shared)
@@ -83,7 +83,7 @@ class PretrainConnectors(Objective):
         ]
         encoded = self.processor(text=texts, truncation=True)
         tensors = {name: encoded[f"qformer_{name}"] for name in ("input_ids", "attention_mask")}
-        tensors |= self.alignment.tensors([{"scene": scene} for scene in scenes])
+        tensors |= self.alignment.of_scenes(scenes)
         tensors["pixels"] = torch.from_numpy(pictures)
         return Batch(tensors, [scene.id for scene in scenes])
 
