@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lion.data import pictures
 from lion.train.mini import self_critical
-from lion.train.mini.self_critical import SelfCriticalLoss, agreement
+from lion.train.mini.self_critical import DRAWN, SelfCriticalLoss, agreement
 from lion.train.params import freeze_all_but
 from lion.train.recipe import parse
 from lion.train.run import make_objective, train
@@ -43,12 +43,12 @@ def sentence(objects):
     [
         ("a farm with a red kite, a small red cat and a blue kite", 1.0),
         ("a red cat, a blue kite and a red kite", 1.0),
-        ("two kites and a cat", (6 * 2 / 2 / 5 * 2 / 3 + 0) / 2),  # a word counts once: kites are one kite
-        ("a red cat, a red cat, a blue kite and a red kite", 6 / 7),
-        ("a red cat and a blue kite", 4 / 5),
-        ("a blue cat, a blue kite and a red kite", (1 + 2 / 3) / 2),
-        ("a farm", 0.0),
-        ("", 0.0),
+        ("two kites and a cat", (4 / 5 + 0 + 1) / 3),  # a word counts once: kites are one kite
+        ("a red cat, a red cat, a blue kite and a red kite", (6 / 7 + 6 / 7 + 0) / 3),
+        ("a red cat and a blue kite", (4 / 5 + 4 / 5 + 1) / 3),
+        ("a blue cat, a blue kite and a red kite", (1 + 2 / 3 + 1) / 3),
+        ("a red cat, a blue kite and a red hat", (2 / 3 + 2 / 3 + 0) / 3),
+        ("a farm", 1 / 3),
     ],
 )
 def test_a_caption_is_worth_what_it_names_rightly_and_once(caption, worth):
@@ -96,7 +96,8 @@ def test_the_better_captions_become_likelier(tmp_path, monkeypatch):
     scenes = [sample.meta["scene"] for sample in made.mixture.batch(0, 0, 4)[0]]
     good = [sentence([(one.colour, one.category) for one in scene.objects]) for scene in scenes]
     bad = [f"{text} and {text.partition(' with ')[2]}" for text in good]
-    drawn = [tokens(text).input_ids for pair in zip(good, bad, strict=True) for text in pair for _ in range(4)]
+    texts = [text for pair in zip(good, bad, strict=True) for text in (*pair, pair[1], pair[0], pair[1])]
+    drawn = [tokens(text).input_ids for text in texts]
     draw = self_critical._draw
     monkeypatch.setattr(self_critical, "_draw", lambda *given: (drawn, draw(*given)[1]))
 
@@ -104,7 +105,7 @@ def test_the_better_captions_become_likelier(tmp_path, monkeypatch):
         inputs = {name: batch.tensors[name] for name in ("input_ids", "attention_mask", "task_levels")}
         inputs |= {name: tensor for name, tensor in batch.tensors.items() if name.startswith("qformer")}
         pixels = made.processor.image_processor.normalize(batch.tensors["pixels"])
-        candidates = [[drawn[8 * row], drawn[8 * row + 4]] for row in range(4)]
+        candidates = [drawn[DRAWN * row : DRAWN * row + 2] for row in range(4)]
         return -torch.stack(model.score_candidates(candidates=candidates, pixel_values=pixels, **inputs))
 
     before = likelihoods()
@@ -114,6 +115,13 @@ def test_the_better_captions_become_likelier(tmp_path, monkeypatch):
     optimizer.step()
     gained = likelihoods() - before
     assert (gained[:, 0] > gained[:, 1]).all()
+
+
+def test_where_all_draws_are_worth_the_same_nothing_is_learnt(tmp_path, monkeypatch):
+    made = make_objective(recipe(tmp_path, tasks={"caption": 1}))
+    model, batch = made.build(), made.batch(0)
+    monkeypatch.setattr(self_critical, "agreement", lambda caption, objects: 0.1 + 0.2)
+    assert made.loss(model, batch).per_task["self_critical"] == 0
 
 
 def test_a_run_that_was_stopped_draws_the_same(tmp_path):

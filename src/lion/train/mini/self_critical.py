@@ -31,8 +31,10 @@ from lion.world import Scene
 from lion.world.scoring import CATEGORY_FORMS, COLOUR_FORMS
 from lion.world.vocabulary import CATEGORIES, COLOURS
 
-DRAWN = 8
+DRAWN = 5
 """K: captions drawn for each picture."""
+_EQUAL = 1e-6
+"""Rewards nearer than this are the same, but for rounding."""
 _NOTHING = -1
 """In the place of an object."""
 _FORMS = {**CATEGORY_FORMS, **COLOUR_FORMS}
@@ -74,23 +76,32 @@ class SelfCriticalLoss:
         inputs: dict[str, Any] = {name: batch[name][captions_B] for name in LionInputs.__annotations__ if name in batch}
         pixels = self.processor.image_processor.normalize(batch["pixels"][captions_B])
         ids, mask_BN = _draw(model, {"pixel_values": pixels, **inputs})
-        texts = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        there = [objects for row in batch["present"][captions_B].tolist() for objects in [_objects(row)] * DRAWN]
-        rewards = [agreement(text, objects) for text, objects in zip(texts, there, strict=True)]
-        rewards_BK = torch.tensor(rewards, device=pixels.device).view(-1, DRAWN)
+        rewards_BK = torch.tensor(self._rewards(ids, batch["present"][captions_B].tolist())).view(-1, DRAWN)
         others_BK = (rewards_BK.sum(1, keepdim=True) - rewards_BK) / (DRAWN - 1)
+        gains_BK = rewards_BK - others_BK
+        differ_B = gains_BK.abs().amax(1) > _EQUAL  # where all are worth the same, none should become likelier
+        if not differ_B.any():
+            return output.logits.sum() * 0
 
-        labels = pad_sequence([torch.tensor(row) for row in ids], True, -100).to(pixels.device)  # (B * K, T)
+        chosen = [row for row, differs in zip(ids, differ_B.repeat_interleave(DRAWN).tolist(), strict=True) if differs]
+        labels = pad_sequence([torch.tensor(row) for row in chosen], True, -100).to(pixels.device)
+        gains_BK, differ_B = gains_BK[differ_B].to(pixels.device), differ_B.to(pixels.device)
         assert output.encoder_last_hidden_state is not None
         logits = model.language_model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state[captions_B]),
-            attention_mask=mask_BN,
+            encoder_outputs=BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state[captions_B[differ_B]]),
+            attention_mask=mask_BN[differ_B],
             decoder_input_ids=model.language_model.prepare_decoder_input_ids_from_labels(labels),
-            task_levels=inputs["task_levels"].repeat_interleave(DRAWN),
+            task_levels=inputs["task_levels"][differ_B].repeat_interleave(DRAWN),
             use_cache=False,
         ).logits
         losses = row_losses(logits.flatten(0, 1), labels.flatten(), cross_entropies).view_as(labels).sum(1)
-        return ((rewards_BK - others_BK).flatten() * losses).mean()
+        return (gains_BK.flatten() * losses).sum() / len(ids)
+
+    def _rewards(self, ids: Sequence[Sequence[int]], present: Sequence[Sequence[int]]) -> list[float]:
+        """What each of K captions for each picture is worth."""
+        texts = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        there = [objects for row in present for objects in [_objects(row)] * DRAWN]
+        return [agreement(text, objects) for text, objects in zip(texts, there, strict=True)]
 
 
 @torch.no_grad()
@@ -120,9 +131,11 @@ def _objects(row: Sequence[int]) -> list[Named]:
 
 
 def agreement(caption: str, objects: Sequence[Named]) -> float:
-    """How well a caption names the objects, 0 to 1: the mean of the F1 of categories and of colours with categories.
+    """How well a caption names the objects, 0 to 1: the mean of three.
 
-    Both count how often something is named, so that a repeated object costs precision, and a missing one recall.
+    The F1 of categories, and of colours with categories, both of which count how often something is named, so that a
+    repeated object costs precision and a missing one recall; and whether no category is named more often than it is
+    there (1) or one is (0).
     """
     named: list[Named] = []
     colour = None
@@ -132,8 +145,9 @@ def agreement(caption: str, objects: Sequence[Named]) -> float:
         else:
             named.append((colour, word))
             colour = None
-    kinds = _f1([category for _, category in named], [category for _, category in objects])
-    return (kinds + _f1(named, objects)) / 2
+    kinds, true_kinds = [category for _, category in named], [category for _, category in objects]
+    clean = not Counter(kinds) - Counter(true_kinds)
+    return (_f1(kinds, true_kinds) + _f1(named, objects) + clean) / 3
 
 
 def _f1(found: Sequence[object], wanted: Sequence[object]) -> float:
