@@ -49,7 +49,7 @@ def test_its_card_says_where_it_comes_from():
     runs = re.findall(r"^\| (mini-[a-z0-9-]+) \| \d+ \| \d+ \| .+ \| ([0-9a-f]{10}) \|$", card, re.MULTILINE)
     assert [name for name, _ in runs] == [
         "mini-t5", "mini-vit", "mini-t5-dialogs", "mini-tagger",
-        "mini-connectors", "mini-stage1", "mini-stage2", "mini-stage3",
+        "mini-connectors", "mini-stage1", "mini-stage2", "mini-stage3", "mini-captions",
     ]  # fmt: skip
     assert runs[-1][1] == record["commit"][:10]
     assert "departs from the paper" in card and "rec/accuracy@0.5" in card and "blind" in card

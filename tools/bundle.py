@@ -67,6 +67,8 @@ stages train what the paper trains. Where it departs from the paper:
 * Vision Encoder and tagger have a small convolutional stem instead of a patch projection.
 * There is one vocabulary token for each 0.01 of a coordinate, and its labels are smoothed over neighbouring
   coordinates.
+* Stage 3 goes on with captions that are drawn from the model: the better one names what is there, and nothing twice,
+  the likelier it is made (`options.self_critical`).
 
 What happens without them, by short trials (`docs/log.md`):
 
