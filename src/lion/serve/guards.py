@@ -4,8 +4,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lion.errors import LionError, unique_keys
 from lion.serve.errors import LOG, HttpError, error_response
-from lion.serve.metrics import Metrics
+from lion.serve.metrics import Metrics, labelled
 from lion.serve.page import PATHS
 from lion.serve.settings import Settings
 
@@ -61,13 +60,13 @@ class Guards:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             seconds = self.clock() - began
-            self.metrics.requests.labels(route, status or "gone").inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            labelled(self.metrics.requests, route, status or "gone").inc()
+            labelled(self.metrics.seconds, route).observe(seconds)
             line = {"time": round(time.time(), 3), **entry, "route": route, "status": status or "gone"}
             LOG.info(json.dumps({**line, "ms": round(1000 * seconds, 1)}))
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]) -> None:
-        headers = {name.lower(): value for name, value in scope["headers"]}
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["path"] not in OPEN:
             try:
                 entry["key"] = self._key(headers)
@@ -89,8 +88,11 @@ class Guards:
             self._check_busy()
             if not headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
                 _check_keys(body)
-            with self._place():
+            self._progress(1)  # of one whose body still arrives nothing is in progress: slow clients take no place
+            try:
                 await self.app(scope, _replayed(body, receive), send)
+            finally:
+                self._progress(-1)
         finally:
             self.held -= len(body)
 
@@ -98,16 +100,9 @@ class Guards:
         if self.in_progress >= self.settings.requests or self.held > HELD * self.settings.body_mb * 2**20:
             raise HttpError(429, "the server is busy; try again in a moment", "busy", headers={"Retry-After": "1"})
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Among the requests in progress; one whose body still arrives has none, so that slow clients take no place."""
-        self.in_progress += 1
-        self.metrics.in_progress.inc()
-        try:
-            yield
-        finally:
-            self.in_progress -= 1
-            self.metrics.in_progress.dec()
+    def _progress(self, change: int) -> None:
+        self.in_progress += change
+        self.metrics.in_progress.inc(change)
 
     def _key(self, headers: dict[bytes, bytes]) -> str | None:
         if not self.settings.keys:

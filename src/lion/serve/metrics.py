@@ -4,8 +4,9 @@ The names of the metrics are an interface: dashboards and alarms name them.
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -13,6 +14,14 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of the folder in which several processes keep their values."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
+
+
+@lru_cache(maxsize=1000)
+def labelled(metric: Labelled, *labels: object) -> Labelled:
+    """A metric with its labels, which Prometheus' client checks and looks up behind a lock."""
+    return metric.labels(*labels)
 
 
 class Metrics:

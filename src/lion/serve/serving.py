@@ -10,7 +10,7 @@ import fastapi
 
 from lion.pipeline import Answer, Result
 from lion.serve.errors import HttpError
-from lion.serve.metrics import Metrics
+from lion.serve.metrics import Metrics, labelled
 from lion.serve.pictures import Pictures
 from lion.serve.settings import Settings
 from lion.serve.worker import Worker
@@ -45,10 +45,10 @@ class Serving:
 
     def count(self, result: Result) -> None:
         """Add a result to the metrics."""
-        self.metrics.tokens.labels("prompt").inc(result.prompt_tokens)
-        self.metrics.tokens.labels("completion").inc(sum(len(output.ids) for output in result.outputs))
+        labelled(self.metrics.tokens, "prompt").inc(result.prompt_tokens)
+        labelled(self.metrics.tokens, "completion").inc(sum(len(output.ids) for output in result.outputs))
         for answer in result.answers:
-            self.metrics.answers.labels(answer.task, str(answer.ok).lower()).inc()
+            labelled(self.metrics.answers, answer.task, str(answer.ok).lower()).inc()
 
 
 def serving_of(request: fastapi.Request) -> Serving:

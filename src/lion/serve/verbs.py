@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import fastapi
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
+from starlette.routing import request_response
 
 from lion.errors import LionError
 from lion.pipeline import Look, Request, Result, Verb
@@ -25,7 +27,17 @@ from lion.serve.schema import AskBody, Body, CaptionBody, DescribeBody, ExplainB
 from lion.serve.serving import Serving, describe, serving_of, within
 
 T = TypeVar("T")
-router = APIRouter(prefix="/v1/lion")
+
+
+class _Route(APIRoute):
+    """A route that FastAPI describes and Starlette calls: ours has no parameters that FastAPI would find."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
+        super().__init__(path, endpoint, **settings)
+        self.app = request_response(endpoint)
+
+
+router = APIRouter(prefix="/v1/lion", route_class=_Route)
 
 LONGEST_FIELD = 2**20
 """Bytes of a form's field that is no file."""
