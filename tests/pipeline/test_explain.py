@@ -95,7 +95,7 @@ def test_lion_mini_looks_at_what_it_is_asked_about():
     lion, scene = LionPipeline.from_pretrained(), Path(__file__).parents[2] / "examples" / "scene.png"
     for name, (rows, columns) in {"kite": (slice(3, 6), slice(2, 5)), "cat": (slice(5, 8), slice(4, 7))}.items():
         explanation = lion.explain(scene, f"what color is the {name}?")
-        for seen, least in ((explanation.aggregator, 4), (explanation.qformer, 1.2)):
+        for seen, least in ((explanation.aggregator, 4), (explanation.qformer, 1)):
             assert seen.patches[rows, columns].sum() > least * 9 / 65, name  # an even look gives 9 of 65
 
 

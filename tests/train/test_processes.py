@@ -109,6 +109,8 @@ chain:
   - {recipe: mini-tagger, with: {data.0.scenes: 8, validation.samples: 2}}
   - recipe: mini-stage3
     with: {data.0.scenes: 8, validation: null, init: {}, options.alignment: 0}
+  - recipe: mini-captions
+    with: {data.0.scenes: 8, data.0.tasks: {caption: 1, rec: 1}, validation: null, init: {}, options.alignment: 0}
 """
 """Stages some of whose parameters get no gradient in a batch, and one that reads a buffer of its model."""
 
@@ -138,13 +140,13 @@ def ran(tmp_path_factory):
 def test_the_stages_train_in_two_processes(ran):
     records = [json.loads(line) for line in ran[1].splitlines()]
     assert [(record["name"], record["samples"]) for record in records] == [
-        ("mini-t5", 16), ("mini-tagger", 16), ("mini-stage3", 16)
+        ("mini-t5", 16), ("mini-tagger", 16), ("mini-stage3", 16), ("mini-captions", 16)
     ]  # fmt: skip
 
 
 def test_norms_and_gates_of_two_processes_are_those_of_the_step(ran):
     folder, _ = ran
-    rows = [json.loads(line) for line in (folder / "lion-mini/train.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "stage3/train.jsonl").read_text().splitlines()]
     for row in (rows[0], rows[-1]):
         assert math.hypot(*row["grad_norms"].values()) == pytest.approx(row["grad_norm"], rel=1e-3)
         assert row["gates"]["encoder 1"]["image/image"] == pytest.approx(1, abs=0.1)

@@ -8,7 +8,7 @@ from lion.train.recipe import load
 
 
 def test_what_a_chain_still_has_to_make_is_not_taken_from_the_package():
-    made, after = load("mini-stage3"), load("mini-stage3", ["out=again", "init={model: lion-mini}"])
+    made, after = load("mini-captions"), load("mini-captions", ["out=again", "init={model: lion-mini}"])
     assert side_by_side._ready([made, after], []) == [made]
 
 
