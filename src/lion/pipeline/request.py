@@ -231,7 +231,8 @@ class Request:
             raise LionError(f"if_there asks for the phrase of locate, and {self.verb} has none; leave it out")
         self._check_that_all_is_read()
         for name in ("history", "tags", "candidates"):
-            if (items := listed(getattr(self, name))) is not None:
+            value = getattr(self, name)
+            if not isinstance(value, tuple | None) and (items := listed(value)) is not None:
                 object.__setattr__(self, name, tuple(items))
 
     def _check_that_all_is_read(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Any
 
@@ -51,6 +52,7 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=life,
+        telemetry={"tracing": _traced(), "metrics": _traced(), "logs": _traced()},
     )
     own = (chat.router, verbs.router, watch, *([page.router] if settings.page else []))
     for router in (*own, *(import_module(name).router for name in settings.routes)):
@@ -58,6 +60,11 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)
     return app
+
+
+def _traced() -> bool:
+    """Whether FastAPI's telemetry can have a receiver, for which it would look at every request."""
+    return bool(find_spec("opentelemetry") and find_spec("opentelemetry.sdk"))
 
 
 @watch.get("/v1/models")

@@ -1,5 +1,6 @@
 """Errors as OpenAI's clients expect them, ``{"error": {"message", "type", "param", "code"}}``: one line, no traces."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,12 @@ from starlette.exceptions import HTTPException
 from lion.errors import LionError
 
 LOG = logging.getLogger("lion.serve")
+
+
+def log_line(entry: Mapping[str, Any]) -> None:
+    """An entry of the log, as a line of JSON; ``LOG.info`` would look for the caller's name at every request."""
+    if LOG.isEnabledFor(logging.INFO):
+        LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, "", 0, json.dumps(entry), (), None))
 
 
 class HttpError(HTTPException):

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lion.errors import LionError, unique_keys
-from lion.serve.errors import LOG, HttpError, error_response
+from lion.serve.errors import LOG, HttpError, error_response, log_line
 from lion.serve.metrics import Metrics, labelled
 from lion.serve.page import PATHS
 from lion.serve.settings import Settings
@@ -38,7 +38,7 @@ class Guards:
             await self.app(scope, receive, send)
             return
         began, status = self.clock(), 0
-        entry: dict[str, Any] = {"id": uuid4().hex, "method": scope["method"]}
+        entry: dict[str, Any] = {"id": os.urandom(16).hex(), "method": scope["method"]}
         scope["state"] = {**scope.get("state", {}), "log": entry}
 
         async def answer(message: Message) -> None:
@@ -63,7 +63,7 @@ class Guards:
             labelled(self.metrics.requests, route, status or "gone").inc()
             labelled(self.metrics.seconds, route).observe(seconds)
             line = {"time": round(time.time(), 3), **entry, "route": route, "status": status or "gone"}
-            LOG.info(json.dumps({**line, "ms": round(1000 * seconds, 1)}))
+            log_line({**line, "ms": round(1000 * seconds, 1)})
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -88,6 +88,7 @@ class Guards:
             self._check_busy()
             if not headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
                 _check_keys(body)
+            scope["state"]["body"] = body
             self._progress(1)  # of one whose body still arrives nothing is in progress: slow clients take no place
             try:
                 await self.app(scope, _replayed(body, receive), send)

@@ -12,6 +12,7 @@ class HttpProtocol(H11Protocol):
     """uvicorn's protocol of HTTP/1.1, which waits for headers as long as they keep coming, but not longer than that."""
 
     _late: asyncio.TimerHandle | None = None
+    _until = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request may come."""
@@ -30,10 +31,16 @@ class HttpProtocol(H11Protocol):
             self._late.cancel()
 
     def _watch(self) -> None:
-        if self._late:
-            self._late.cancel()
-        self._late = self.loop.call_later(HEAD_SECONDS, self._close_if_late)
+        """One timer serves many requests: it looks at the time when it ends, which is cheaper than to set it anew."""
+        self._until = self.loop.time() + HEAD_SECONDS
+        if self._late is None:
+            self._late = self.loop.call_at(self._until, self._close_if_late)
 
     def _close_if_late(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        self._late = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # its end begins the next wait
+        if self.loop.time() < self._until:
+            self._late = self.loop.call_at(self._until, self._close_if_late)
+        else:
             self.transport.close()

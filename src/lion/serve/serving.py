@@ -63,30 +63,32 @@ async def within(request: fastapi.Request, deadline: float, work: Coroutine[Any,
 
     Raises: HttpError in either case.
     """
-    own, gone = asyncio.current_task(), False
+    own, cause = asyncio.current_task(), ""
     assert own
 
+    def stop(why: str) -> None:
+        nonlocal cause
+        cause = why
+        own.cancel()
+
     async def watch() -> None:
-        nonlocal gone
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        gone = own.cancel()
+        stop("gone")
 
     watcher = asyncio.ensure_future(watch())
+    limit = asyncio.get_running_loop().call_later(deadline, stop, "late")
     try:
-        async with asyncio.timeout(deadline) as limit:
-            return await work
+        return await work
     except asyncio.CancelledError:
-        if not gone:
+        if not cause or own.uncancel():  # somebody else cancels, too
             raise
-        own.uncancel()
-        raise HttpError(499, "the client has gone", "client_gone") from None
-    except TimeoutError:
-        if not limit.expired():
-            raise
+        if cause == "gone":
+            raise HttpError(499, "the client has gone", "client_gone") from None
         raise HttpError(504, f"no answer within {deadline:g} s, the deadline; try again later", "deadline") from None
     finally:
         watcher.cancel()
+        limit.cancel()
 
 
 def describe(answer: Answer, notes: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
-from starlette.routing import request_response
+from starlette.types import Receive, Scope, Send
 
 from lion.errors import LionError
 from lion.pipeline import Look, Request, Result, Verb
@@ -30,11 +30,16 @@ T = TypeVar("T")
 
 
 class _Route(APIRoute):
-    """A route that FastAPI describes and Starlette calls: ours has no parameters that FastAPI would find."""
+    """A route that FastAPI describes and does not call: it has no parameters to find, and its errors are the app's."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        self.app = request_response(endpoint)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(fastapi.Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = app
 
 
 router = APIRouter(prefix="/v1/lion", route_class=_Route)
@@ -164,7 +169,7 @@ async def _body(request: fastapi.Request, kind: type[Body]) -> tuple[Body, list[
     files: list[bytes] = []
     try:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-            return kind.model_validate_json(await request.body()), files
+            return kind.model_validate_json(request.state.body), files  # which the guards have read
         async with request.form(max_files=1000, max_fields=10_000, max_part_size=LONGEST_FIELD) as form:
             values: dict[str, list[str]] = defaultdict(list)
             for name, value in form.multi_items():
