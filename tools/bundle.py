@@ -79,6 +79,7 @@ What happens without them, by short trials (`docs/log.md`):
 | grounding heads | REC .64, REG .52, VQA .45 on object tokens, 5,500 steps | first head: .60, .82, .64, 2,200 steps |
 | heads for repeats, ranks and names | on exact object tokens, captions that name nothing too often: .78 to .82 | .96 |
 | inexact object tokens, also of two objects | captions with nothing too often .681, dialog .850 (val) | .781, .878 |
+| captions drawn and judged as a whole | captions with nothing too often .781, recall .956 (val) | .950, .934 |
 | positions that start six times as large | REC .675, at IoU .75 .385 (200 val questions, stage 2) | .930, .810 |
 | convolutional stem, Vision Encoder | average precision .31 after 500 steps | .76 |
 | convolutional stem and another loss, tagger | average precision .3 after 650 steps | .81 after 3,000 |

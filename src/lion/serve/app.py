@@ -31,7 +31,7 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
         pipeline: of any model; nobody else may use it meanwhile.
         settings: limits, keys and hosts.
     """
-    settings, metrics = settings or Settings(), Metrics()
+    settings, metrics, traced = settings or Settings(), Metrics(), _traced()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -52,11 +52,12 @@ def create_app(pipeline: LionPipeline, settings: Settings | None = None) -> Fast
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=life,
-        telemetry={"tracing": _traced(), "metrics": _traced(), "logs": _traced()},
+        telemetry={"tracing": traced, "metrics": traced, "logs": traced},
     )
-    own = (chat.router, verbs.router, watch, *([page.router] if settings.page else []))
-    for router in (*own, *(import_module(name).router for name in settings.routes)):
+    for router in (chat.router, verbs.router, watch, *([page.router] if settings.page else [])):
         app.router.routes.extend(router.routes)  # included, a router costs a request 20 microseconds
+    for name in settings.routes:
+        app.include_router(import_module(name).router)  # which may have a lifespan of its own
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)
     return app
