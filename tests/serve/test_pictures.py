@@ -18,16 +18,16 @@ from PIL import Image
 from lion.errors import LionError
 from lion.pipeline import LionPipeline, Look
 from lion.serve import pixels
-from lion.serve.pictures import Pictures, squashes_of
+from lion.serve.pictures import Kept, Pictures, squashes_of
 from tests.serve.conftest import client_of, data_url, encoded, scans
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_formats_are_told_by_content(client, picture, kind):
     content = encoded(picture, kind)
-    size, hash, _, (whole, small) = pixels.decode(content, 1, 10, 1, (None, (30, Image.Resampling.BICUBIC)))
-    look = Look.open(content)
-    assert (size, whole, hash) == (look.size, look.image, look.hash)
+    decoded = pixels.decode(content, 1, 10, 1, (None, (30, Image.Resampling.BICUBIC)))
+    look, (whole, small) = Look.open(content), decoded.images
+    assert (decoded.size, whole, decoded.hash) == (look.size, look.image, look.hash)
     assert small == look.image.resize((30, 30), Image.Resampling.BICUBIC)
     assert client.post("/v1/lion/tag", {"image": data_url(content, "anything")}).status_code == 200
 
@@ -75,7 +75,7 @@ def test_model_and_tagger_read_of_a_square_what_they_read_of_the_picture(client,
 
     squashed = client.run(opened())
     assert (squashed.image.size, squashed.tagger_image.size) == ((56, 56), (128, 128))
-    assert (squashed.size, squashed.hash, repr(squashed)) == (size, look.hash, f"Look(pixels, {size[0]} x {size[1]})")
+    assert (squashed.size, repr(squashed)) == (size, f"Look(pixels, {size[0]} x {size[1]})")
     made, wanted = ([pipeline.processor.image_processor([one.image])["pixel_values"]] for one in (squashed, look))
     assert torch.equal(*made, *wanted)
     assert torch.equal(*(pipeline.tagger.scores([one.for_tagger]) for one in (squashed, look)))
@@ -129,6 +129,80 @@ def test_only_so_many_whole_pictures_are_held_at_a_time(client, picture, monkeyp
     client.run(many())
 
 
+def _counted(pictures):
+    """How often pictures go to a process."""
+    asked, before = [], pictures._in_a_process
+
+    async def counted(work, *rest):
+        asked.append(work)
+        return await before(work, *rest)
+
+    pictures._in_a_process = counted
+    return asked
+
+
+@pytest.mark.parametrize("long", [0, 2**20])
+def test_a_picture_that_comes_again_is_not_decoded_again(client, picture, monkeypatch, long):
+    monkeypatch.setattr("lion.serve.pictures.LONG", long)
+    once, again = encoded(picture), encoded(picture.transpose(Image.Transpose.ROTATE_90))
+
+    async def looks():
+        pictures, seen = Pictures(client.serving.settings, ((8, 3), (4, 2))), []
+        asked = _counted(pictures)
+        for source in (data_url(once), data_url(once), once, once, data_url(again)):
+            async with pictures.opened(source) as look:
+                seen.append(look)
+        pictures.close()
+        return asked, seen
+
+    asked, (first, *others, other) = client.run(looks())
+    assert len(asked) == 3  # of a URL, of a file, of another picture
+    for look in others:
+        assert (look.hash, look.size, look.image, look.tagger_image) == (
+            first.hash, first.size, first.image, first.tagger_image
+        )  # fmt: skip
+        assert look.evidence is not first.evidence  # which belongs to the cache of evidence alone
+    assert other.hash != first.hash
+
+
+def test_what_cannot_be_decoded_is_tried_again_and_told_again(client):
+    async def told():
+        pictures, said = Pictures(client.serving.settings, ((8, 3), (8, 3))), []
+        for _ in range(2):
+            with pytest.raises(LionError) as caught:
+                async with pictures.opened(b"no picture"):
+                    pass
+            said.append(str(caught.value))
+        pictures.close()
+        return said, len(pictures._kept)
+
+    (one, two), kept = client.run(told())
+    assert one == two and "PNG" in one and not kept
+
+
+def test_squares_are_kept_as_long_as_there_is_room():
+    kept, (one, two, three) = Kept(2 * 300), b"123".partition(b"2")
+    square = pixels.Decoded((99, 99), "", None, (Image.new("RGB", (10, 10)),))
+    for key in (one, two, one):
+        kept.put(key, square)
+    assert (len(kept), kept.bytes, kept.get(one)) == (2, 600, square)
+    kept.put(three, square)
+    assert (kept.get(two), kept.get(one), kept.get(three), kept.bytes) == (None, square, square, 600)
+    kept.put(two, pixels.Decoded((99, 99), "", None, (Image.new("RGB", (100, 100)),)))
+    assert (len(kept), kept.bytes) == (0, 0)
+
+
+def test_whole_pictures_are_not_kept(client, picture):
+    async def kept():
+        pictures = Pictures(client.serving.settings, ((8, 3), None))
+        async with pictures.opened(encoded(picture)) as look:
+            assert look.hash == Look.open(picture).hash
+        pictures.close()
+        return len(pictures._kept)
+
+    assert client.run(kept()) == 0
+
+
 @pytest.fixture
 def process():
     """One that decodes, with 640 MB."""
@@ -139,7 +213,7 @@ def process():
 def test_memory_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
     with pytest.raises(LionError, match=r"memory|cannot be decoded"):
         process(encoded(Image.new("L", (9900, 9900))))
-    assert process(encoded(Image.new("RGB", (9, 9))))[0] == (9, 9)
+    assert process(encoded(Image.new("RGB", (9, 9)))).size == (9, 9)
 
 
 def test_time_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
@@ -148,7 +222,7 @@ def test_time_that_a_picture_may_not_take_is_an_error_of_the_picture(process):
     for _ in range(2):
         with pytest.raises(LionError, match="takes too long"):
             process(scans(500, 50_000), 1.0)
-    assert time.monotonic() - began < 20 and process(encoded(Image.new("RGB", (9, 9))))[0] == (9, 9)
+    assert time.monotonic() - began < 20 and process(encoded(Image.new("RGB", (9, 9)))).size == (9, 9)
 
 
 def test_a_picture_that_a_breaking_pool_forgets_is_decoded(client, picture, monkeypatch):

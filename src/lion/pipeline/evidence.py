@@ -104,7 +104,8 @@ class Look:
 class SquashedLook(Look):
     """A look at a picture that was decoded elsewhere: no more of it is here than model and tagger read.
 
-    ``image`` is the square that the image processor makes of it, and from which it takes the same pixels again.
+    ``image`` is the square that the image processor makes of it, and from which it takes the same pixels again;
+    ``hash`` is that of what is here.
     """
 
     tagger_image: Image.Image

@@ -2,11 +2,14 @@
 
 Bytes become the squares that model and tagger read in processes of bounded memory (:mod:`lion.serve.pixels`), so that a
 large picture delays nobody: large ones have processes of their own, which take the time that the cores have left, so
-that small ones do not wait behind them. Where a tagger of one's own reads whole
-pictures, only so many are held at a time: further ones wait, still encoded.
+that small ones do not wait behind them. The squares are kept by the bytes that they came of: each turn of a chat sends
+its picture again. Where a tagger of one's own reads whole pictures, none is kept, and only so many are held at a time:
+further ones wait, still encoded.
 """
 
 import asyncio
+import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -38,6 +41,43 @@ ASKS_AGAIN = 2.0
 """Seconds after which a picture that waits asks whether its pool still works."""
 HELD = 16
 """Pictures whose pixels may be held at a time, where the tagger reads all of them."""
+KEPT_BYTES = 2**26
+"""Memory of the squares that are kept: some 75 pictures of a released model and RAM++."""
+LONG = 2**20
+"""Characters or bytes of a picture whose digest the event loop does not wait for."""
+
+
+class Kept:
+    """What pictures have become, by the digest of their files or URLs; least recently used first out.
+
+    Args:
+        most: bytes of squares.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self._entries: OrderedDict[bytes, pixels.Decoded] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: bytes) -> pixels.Decoded | None:
+        """What is kept, which is the last to go now."""
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
+
+    def put(self, key: bytes, decoded: pixels.Decoded) -> None:
+        """Keep it, in the place of others where there is no room."""
+        if key not in self._entries:
+            self._entries[key] = decoded
+            self.bytes += _size(decoded)
+        while self.bytes > self.most:
+            self.bytes -= _size(self._entries.popitem(last=False)[1])
+
+
+def _size(decoded: pixels.Decoded) -> int:
+    return sum(3 * image.width * image.height for image in decoded.images)
 
 
 class Pictures:
@@ -51,7 +91,9 @@ class Pictures:
     def __init__(self, settings: Settings, squashes: Sequence[pixels.Squash | None]) -> None:
         self.settings, self.squashes = settings, squashes
         self._pools = [self._new_pool(large) for large in (False, True)]
-        self._held = asyncio.Semaphore(HELD) if None in squashes else nullcontext()
+        whole = None in squashes
+        self._held = asyncio.Semaphore(HELD) if whole else nullcontext()
+        self._kept = Kept(0 if whole else KEPT_BYTES)
 
     def _new_pool(self, large: bool) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -75,12 +117,20 @@ class Pictures:
 
         Raises: LionError if it cannot be opened here, or is too large.
         """
-        data = source if isinstance(source, bytes) else await self._read(source)
+        given = source if isinstance(source, bytes) or _is_data(source) else await self._read(source)
+        key = await asyncio.to_thread(_digest, given) if len(given) > LONG else _digest(given)
         async with self._held:
-            yield await self._decode(data)
+            if (decoded := self._kept.get(key)) is None:
+                data = given if isinstance(given, bytes) else await self._read(given)
+                decoded = await self._in_a_process(pixels.decode, data, self.squashes)
+                self._kept.put(key, decoded)
+            image, tagger_image = decoded.images
+            yield SquashedLook(
+                image, None, decoded.hash, note=decoded.note, tagger_image=tagger_image, picture_size=decoded.size
+            )
 
     async def _read(self, url: str) -> bytes:
-        if url[:5].lower() == "data:":
+        if _is_data(url):
             data = await asyncio.to_thread(content, url)
             assert isinstance(data, bytes)
             return data
@@ -90,10 +140,6 @@ class Pictures:
     async def preview(self, url: str) -> bytes:
         """A small PNG of a picture that a browser cannot show. Raises: as :meth:`opened`."""
         return await self._in_a_process(pixels.preview, await self._read(url))
-
-    async def _decode(self, data: bytes) -> Look:
-        size, hash, note, (image, tagger_image) = await self._in_a_process(pixels.decode, data, self.squashes)
-        return SquashedLook(image, None, hash, note=note, tagger_image=tagger_image, picture_size=size)
 
     async def _in_a_process(self, work: Callable[..., T], data: bytes, *rest: object) -> T:
         """What a function of a picture's bytes and the limits gives."""
@@ -121,3 +167,12 @@ class Pictures:
                 if self._pools[large] is pool:
                     self._pools[large] = self._new_pool(large)
         raise LionError("the image cannot be decoded: the process that tried was ended")
+
+
+def _is_data(url: str) -> bool:
+    return url[:5].lower() == "data:"
+
+
+def _digest(given: str | bytes) -> bytes:
+    """Of a file, or of the URL that holds one: two of them may have the same picture."""
+    return hashlib.blake2b(given if isinstance(given, bytes) else given.encode("utf-8", "surrogatepass")).digest()
