@@ -28,6 +28,8 @@ from lion.serve.settings import Settings
 
 BACKLOG = 1024
 """Connections that the system holds until a process takes them."""
+SMALL_BYTES = 2**26
+"""Of weights: a model of no more is answered as fast by one thread as by two, whose products are too short to share."""
 
 
 def serve(
@@ -55,7 +57,7 @@ def serve(
     listener = _listen(host, port)
     bound = listener.getsockname()[1]
     config = uvicorn.Config(
-        partial(_app, model, settings, adapters, pipeline),
+        partial(_app, model, settings, adapters, workers, pipeline),
         factory=True,
         host=host,
         port=bound,
@@ -80,8 +82,16 @@ def serve(
         Multiprocess(config, [listener]).run()
 
 
-def _app(model: str | Path | None, settings: Settings, adapters: Sequence[str], pipeline: dict[str, object]) -> FastAPI:
+def _app(
+    model: str | Path | None,
+    settings: Settings,
+    adapters: Sequence[str],
+    workers: int,
+    pipeline: dict[str, object],
+) -> FastAPI:
     """The app of one process, which loads the model here."""
+    import torch
+
     from lion.pipeline import LionPipeline
     from lion.serve.app import create_app
 
@@ -92,7 +102,14 @@ def _app(model: str | Path | None, settings: Settings, adapters: Sequence[str], 
     loaded = LionPipeline.from_pretrained(model, **pipeline)  # type: ignore[arg-type]
     for given in adapters:
         loaded.load_adapters(given)
+    weights = sum(parameter.nbytes for parameter in loaded.model.parameters())
+    torch.set_num_threads(threads(weights, torch.get_num_threads(), workers))
     return create_app(loaded, settings)
+
+
+def threads(weights: int, cores: int, workers: int) -> int:
+    """Of the cores, how many a process computes on: its share, and of a model of few bytes one."""
+    return 1 if weights <= SMALL_BYTES else max(cores // workers, 1)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
