@@ -28,6 +28,8 @@ from lion.serve.settings import Settings
 
 BACKLOG = 1024
 """Connections that the system holds until a process takes them."""
+DEALT = sys.platform == "linux"
+"""Whether the system deals out connections among sockets with one address."""
 SMALL_BYTES = 2**26
 """Of weights: a model of no more is answered as fast by one thread as by two, whose products are too short to share."""
 
@@ -54,14 +56,15 @@ def serve(
 
     Raises: LionError if the address is taken, or not this machine's.
     """
-    listener = _listen(host, port)
-    bound = listener.getsockname()[1]
+    listeners = _listen(host, port, workers if DEALT else 1)
+    bound = listeners[0].getsockname()[1]
     config = uvicorn.Config(
         partial(_app, model, settings, adapters, workers, pipeline),
         factory=True,
         host=host,
         port=bound,
         workers=workers,
+        backlog=BACKLOG,
         http=HttpProtocol,
         log_config=None,
         access_log=False,
@@ -75,11 +78,11 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
     if workers == 1:
-        uvicorn.Server(config).run([listener])
+        uvicorn.Server(config).run(listeners)
         return
     with tempfile.TemporaryDirectory(prefix="lion-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder  # the processes inherit it, and keep their counters there
-        Multiprocess(config, [listener]).run()
+        _Processes(config, listeners).run()
 
 
 def _app(
@@ -116,15 +119,46 @@ def _ended(number: int, frame: FrameType | None) -> None:
     """What uvicorn passes a signal on to once it has drained; the process then ends by itself, with code 0."""
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class _Processes(Multiprocess):
+    """Server processes with a listener each: on a common one, the process that wakes first may have every client of a
+    burst. A listener outlives its process, and who waits there is answered by the next one."""
+
+    def __init__(self, config: uvicorn.Config, listeners: Sequence[socket.socket]) -> None:
+        self.listeners = list(listeners)
+        super().__init__(config, self.listeners)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Of the process that is started next: the first that has none, or all, for one more (SIGHUP, SIGTTIN)."""
+        for number, listener in enumerate(self.listeners):
+            if number >= len(self.processes) or self.processes[number].exitcode is not None:
+                return [listener]
+        return self.listeners
+
+    @sockets.setter
+    def sockets(self, value: list[socket.socket]) -> None:
+        """Known already."""
+
+
+def _listen(host: str, port: int, count: int) -> list[socket.socket]:
+    """So many sockets that listen at one address, which nobody else has."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        family, _, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = _listener(family, protocol, address, socket.SO_REUSEADDR)
+        if count == 1:
+            return [listener]
+        address = listener.getsockname()  # it is free: the first socket shared with nobody
+        listener.close()
+        return [_listener(family, protocol, address, socket.SO_REUSEPORT) for _ in range(count)]
     except OSError as error:
         raise LionError(f"cannot listen on {host}:{port}: {error.strerror}; name another --host or --port") from error
+
+
+def _listener(family: int, protocol: int, address: tuple[object, ...], shares: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, shares, 1)
+    listener.bind(address)
+    listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
 
