@@ -18,7 +18,6 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from lion.errors import LionError
-from lion.images import content
 from lion.pipeline import LionPipeline, Look
 from lion.pipeline.evidence import SquashedLook
 from lion.serve import pixels
@@ -35,7 +34,7 @@ def squashes_of(pipeline: LionPipeline) -> tuple[pixels.Squash | None, pixels.Sq
     return model, tagger.squash if isinstance(tagger, RamTagger) else None if tagger else model
 
 
-STEPS_BACK = 10
+STEPS_BACK = 19
 """Niceness of the processes for large pictures."""
 ASKS_AGAIN = 2.0
 """Seconds after which a picture that waits asks whether its pool still works."""
@@ -117,44 +116,42 @@ class Pictures:
 
         Raises: LionError if it cannot be opened here, or is too large.
         """
-        given = source if isinstance(source, bytes) or _is_data(source) else await self._read(source)
+        given = await self._fetched(source)
         key = await asyncio.to_thread(_digest, given) if len(given) > LONG else _digest(given)
         async with self._held:
             if (decoded := self._kept.get(key)) is None:
-                data = given if isinstance(given, bytes) else await self._read(given)
-                decoded = await self._in_a_process(pixels.decode, data, self.squashes)
+                decoded = await self._in_a_process(pixels.decode, given, self.squashes)
                 self._kept.put(key, decoded)
             image, tagger_image = decoded.images
             yield SquashedLook(
                 image, None, decoded.hash, note=decoded.note, tagger_image=tagger_image, picture_size=decoded.size
             )
 
-    async def _read(self, url: str) -> bytes:
-        if _is_data(url):
-            data = await asyncio.to_thread(content, url)
-            assert isinstance(data, bytes)
-            return data
+    async def _fetched(self, source: str | bytes) -> str | bytes:
+        """The bytes of a file, or a data: URL, which the processes read."""
+        if isinstance(source, bytes) or pixels.is_data(source):
+            return source
         most = self.settings.body_mb * 2**20
-        return await asyncio.to_thread(fetch, url, self.settings.hosts, most, self.settings.body_seconds)
+        return await asyncio.to_thread(fetch, source, self.settings.hosts, most, self.settings.body_seconds)
 
     async def preview(self, url: str) -> bytes:
         """A small PNG of a picture that a browser cannot show. Raises: as :meth:`opened`."""
-        return await self._in_a_process(pixels.preview, await self._read(url))
+        return await self._in_a_process(pixels.preview, await self._fetched(url))
 
-    async def _in_a_process(self, work: Callable[..., T], data: bytes, *rest: object) -> T:
-        """What a function of a picture's bytes and the limits gives."""
+    async def _in_a_process(self, work: Callable[..., T], given: str | bytes, *rest: object) -> T:
+        """What a function of a picture and the limits gives."""
         try:
-            return await self._in(False, pixels.SMALL, work, data, *rest)
+            return await self._in(False, pixels.SMALL, work, given, *rest)
         except pixels.Large:
-            return await self._in(True, self.settings.megapixels, work, data, *rest)
+            return await self._in(True, self.settings.megapixels, work, given, *rest)
 
-    async def _in(self, large: bool, here: float, work: Callable[..., T], data: bytes, *rest: object) -> T:
+    async def _in(self, large: bool, here: float, work: Callable[..., T], given: str | bytes, *rest: object) -> T:
         settings = self.settings
         for _ in range(2):
             pool = self._pools[large]
             try:
                 future = asyncio.wrap_future(
-                    pool.submit(work, data, settings.megapixels, settings.decode_seconds, here, *rest)
+                    pool.submit(work, given, settings.megapixels, settings.decode_seconds, here, *rest)
                 )
                 try:
                     while not (await asyncio.wait({future}, timeout=ASKS_AGAIN))[0]:
@@ -167,10 +164,6 @@ class Pictures:
                 if self._pools[large] is pool:
                     self._pools[large] = self._new_pool(large)
         raise LionError("the image cannot be decoded: the process that tried was ended")
-
-
-def _is_data(url: str) -> bool:
-    return url[:5].lower() == "data:"
 
 
 def _digest(given: str | bytes) -> bytes:

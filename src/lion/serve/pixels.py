@@ -16,7 +16,7 @@ from types import FrameType
 from PIL import Image, ImageFile
 
 from lion.errors import LionError
-from lion.images import image_hash, read_image, stored_size
+from lion.images import content, image_hash, read_image, stored_size
 
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 """Of PNG, JPEG, GIF, BMP and TIFF; WebP and AVIF have theirs further on."""
@@ -95,17 +95,19 @@ def check(data: bytes, megapixels: int) -> float:
     return width * height / 1_000_000
 
 
-def decode(data: bytes, megapixels: int, seconds: float, here: float, squashes: Sequence[Squash | None]) -> Decoded:
+def decode(
+    given: str | bytes, megapixels: int, seconds: float, here: float, squashes: Sequence[Squash | None]
+) -> Decoded:
     """What a picture becomes for those squashes. Raises: as :func:`opened`."""
-    with opened(data, megapixels, seconds, here) as (image, note):
+    with opened(given, megapixels, seconds, here) as (image, note):
         images = tuple(image if squash is None else image.resize((squash[0],) * 2, squash[1]) for squash in squashes)
         hashed = [image] if None in squashes else images  # a third of the time, where the picture is large
         return Decoded(image.size, "".join(map(image_hash, hashed)), note, images)
 
 
-def preview(data: bytes, megapixels: int, seconds: float, here: float) -> bytes:
+def preview(given: str | bytes, megapixels: int, seconds: float, here: float) -> bytes:
     """A small PNG of the picture. Raises: as :func:`opened`."""
-    with opened(data, megapixels, seconds, here) as (image, _):
+    with opened(given, megapixels, seconds, here) as (image, _):
         small = image.copy()
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         buffer = io.BytesIO()
@@ -114,11 +116,13 @@ def preview(data: bytes, megapixels: int, seconds: float, here: float) -> bytes:
 
 
 @contextmanager
-def opened(data: bytes, megapixels: int, seconds: float, here: float) -> Iterator[tuple[Image.Image, str | None]]:
+def opened(
+    given: str | bytes, megapixels: int, seconds: float, here: float
+) -> Iterator[tuple[Image.Image, str | None]]:
     """A picture to work on, and its note.
 
     Args:
-        data: of a file.
+        given: a file, or a data: URL.
         megapixels: that a picture may have.
         seconds: of CPU time that it may take.
         here: megapixels that it may have in this process.
@@ -132,6 +136,7 @@ def opened(data: bytes, megapixels: int, seconds: float, here: float) -> Iterato
     signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # again, where the first was passed over
     signal.setitimer(signal.ITIMER_VIRTUAL, 3 * seconds)  # nobody handles its signal
     try:
+        data = _file(given)
         if check(data, megapixels) > here:
             raise Large
         yield read_image(data)
@@ -142,3 +147,16 @@ def opened(data: bytes, megapixels: int, seconds: float, here: float) -> Iterato
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def is_data(url: str) -> bool:
+    """Whether a URL holds the picture itself."""
+    return url[:5].lower() == "data:"
+
+
+def _file(given: str | bytes) -> bytes:
+    """The bytes of a picture. Raises: LionError where a data: URL is malformed."""
+    assert isinstance(given, bytes) or is_data(given), "no path is read here"
+    data = content(given)
+    assert isinstance(data, bytes)
+    return data
