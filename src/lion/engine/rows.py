@@ -121,10 +121,11 @@ def after(settings: Settings, before: Token | None, token: int) -> Hashable:
 
 def likeliest(logprobs_RV: Tensor, searches: Sequence[Search]) -> list[list[tuple[int, float]]]:
     """For each row the tokens to report beside the chosen one; empty where none are asked for."""
-    most = max(search.settings.top_logprobs for search in searches)
-    if most == 0:
-        return [[]] * len(logprobs_RV)
-    values, tokens = logprobs_RV.topk(min(most, logprobs_RV.shape[-1]))
     counts = [search.settings.top_logprobs for search in searches for _ in search.rows]
-    pairs = zip(tokens.tolist(), values.tolist(), counts, strict=True)
-    return [list(zip(row, logprobs, strict=True))[:count] for row, logprobs, count in pairs]
+    asked = [row for row, count in enumerate(counts) if count]
+    found: list[list[tuple[int, float]]] = [[]] * len(counts)
+    if asked:
+        values, tokens = logprobs_RV[asked].topk(min(max(counts), logprobs_RV.shape[-1]))
+        for row, ids, logprobs in zip(asked, tokens.tolist(), values.tolist(), strict=True):
+            found[row] = list(zip(ids, logprobs, strict=True))[: counts[row]]
+    return found
