@@ -188,5 +188,9 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
     }
 )
 
-AUXILIARY_LOSSES = ("alignment", "self_critical")
-"""Options of stages 1 to 3 that are the weight of a loss beside the language-model loss."""
+AUXILIARY_LOSSES: Mapping[str, tuple[str, Task | None]] = {
+    "alignment": ("drawn scenes", None),
+    "self_critical": ("captions of drawn scenes", Task.CAPTION),
+}
+"""Options of stages 1 to 3 that are the weight of a loss beside the language-model loss; in words, and as a task if it
+is of one alone, what holds that loss's targets."""

@@ -65,7 +65,11 @@ from tests.train.recipe.base import BASE, RECIPES
         ({"data": []}, "data: must have 1 or more entries"),
         (
             {"data": [{"source": "jsonl", "path": "x"}], "options": {"alignment": 0.1}},
-            "options.alignment: only drawn scenes have what it needs, and no source is world; leave it out",
+            "options.alignment: only drawn scenes have what it needs, and no source has them; leave it out",
+        ),
+        (
+            {"options": {"self_critical": 1}, "data": [{"source": "world", "scenes": 9, "tasks": {"vqa": 1}}]},
+            "options.self_critical: only captions of drawn scenes have what it needs, and no source has them; ",
         ),
         ({"data": [{"source": "world", "scenes": 10}]}, "data.0.tasks: name at least one of caption"),
         (

@@ -326,12 +326,13 @@ class Recipe(Section):
         row, tasks = self.row, ", ".join(sorted(self.row.tasks))
         for name in self._changed_but_unread():
             yield f"{name}: {self.stage} does not read it; leave it out"
-        if not any(isinstance(source, WorldData) for source in self.data):
-            for name in (name for name in AUXILIARY_LOSSES if getattr(self.options, name, 0)):
-                yield f"options.{name}: only drawn scenes have what it needs, and no source is world; leave it out"
+        worlds = [source for source in self.data if isinstance(source, WorldData)]
+        for name, (what, task) in AUXILIARY_LOSSES.items():
+            if getattr(self.options, name, 0) and not any(task in (None, *source.tasks) for source in worlds):
+                yield f"options.{name}: only {what} have what it needs, and no source has them; leave it out"
         if self.length_buckets and self.order != "epochs":
             yield "length_buckets: passes are what is sorted; set order: epochs"
-        if self.length_buckets and all(isinstance(source, WorldData) for source in self.data):
+        if self.length_buckets and len(worlds) == len(self.data):
             yield "length_buckets: drawn scenes have no texts to sort by, and all sources are world; leave it out"
         for name, source in self._sources():
             if tasks and (wrong := sorted(set(source.tasks) - row.tasks)):
@@ -363,7 +364,7 @@ class Recipe(Section):
             yield "architecture: is for whole models held in fp32; leave frozen_weights and export out"
         if self.optimizer.warmup > self.steps:
             yield f"optimizer.warmup: {self.optimizer.warmup} is more than steps={self.steps}; lower it"
-        if self.validation and not self.validation.data and not any(isinstance(s, WorldData) for s in self.data):
+        if self.validation and not self.validation.data and not worlds:
             yield "validation.data: name a source of held-out samples"
 
     def _sources(self) -> list[tuple[str, Data]]:
