@@ -140,10 +140,17 @@ class Server:
         words = [sys.executable, "-m", "lion.cli", "serve", *([model] if model else []), "--port", "0", *options]
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self.process.stderr
-        line = next((line for line in self.process.stderr if "listening" in line), None)
-        if line is None:
-            raise SystemExit("lion serve did not start; run it by hand to see why")
-        self.port = int(json.loads(line)["listening"].rpartition(":")[2])
+        ready, wanted = 0, 1
+        while ready < wanted:
+            line = next(self.process.stderr, None)
+            if line is None:
+                raise SystemExit("lion serve did not start; run it by hand to see why")
+            entry = json.loads(line) if line.startswith("{") else {}
+            if "starting" in entry:  # each process says when it is ready
+                wanted = entry["workers"]
+            elif "listening" in entry:
+                ready += 1
+                self.port = int(entry["listening"].rpartition(":")[2])
         self._log = get_context("fork").Process(target=_drain, args=(self.process.stderr,), daemon=True)
         self._log.start()
 

@@ -1,14 +1,19 @@
 """Processes of one server: their share of the cores, and of the clients."""
 
+import json
+import os
 import socket
-from types import SimpleNamespace
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="lion serve's packages are not installed")
+httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 
 from lion.errors import LionError  # noqa: E402 - where it can be imported
-from lion.serve import run  # noqa: E402
+from lion.serve import protocol, run  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -20,47 +25,81 @@ def test_processes_share_the_cores_and_a_small_model_takes_one(weights, cores, w
 
 
 @pytest.fixture
-def listeners():
-    opened = run._listen("127.0.0.1", 0, 3)
-    yield opened
-    for one in opened:
-        one.close()
+def reserved():
+    with run._reserved(run._listen("127.0.0.1", 0)) as made:
+        yield made
 
 
-@pytest.mark.skipif(not run.DEALT, reason="here processes share one listener")
-def test_every_process_gets_its_share_of_a_burst(listeners):
-    address = listeners[0].getsockname()
-    assert {one.getsockname() for one in listeners} == {address}
-    clients = [socket.create_connection(address, timeout=10) for _ in range(120)]
-    waiting = []
+dealt = pytest.mark.skipif(not run.DEALT, reason="here processes share one listener")
+
+
+@dealt
+def test_every_process_gets_its_share_of_a_burst(reserved):
+    address = reserved.getsockname()
+    listeners = [protocol.shared(reserved.family, address) for _ in range(3)]
     for listener in listeners:
+        listener.listen(200)
         listener.setblocking(False)
-        accepted = []
-        try:
+    clients = [socket.create_connection(address, timeout=10) for _ in range(120)]
+    taken = []
+    for listener in listeners:
+        taken.append(0)
+        with suppress(BlockingIOError):
             while True:
-                accepted.append(listener.accept()[0])
-        except BlockingIOError:
-            waiting.append(len(accepted))
-        for one in accepted:
-            one.close()
-    for client in clients:
+                listener.accept()[0].close()
+                taken[-1] += 1
+    for one in [*clients, *listeners]:
+        one.close()
+    assert sum(taken) == 120 and min(taken) >= 10
+
+
+@dealt
+@pytest.mark.parametrize("ready", [False, True])
+def test_an_address_of_several_processes_is_taken_for_another_server(reserved, ready):
+    with protocol.shared(reserved.family, reserved.getsockname()) as listener:
+        if ready:
+            listener.listen()
+        with pytest.raises(LionError, match="cannot listen on"):
+            run._listen(*reserved.getsockname())
+
+
+@dealt
+def test_a_server_follows_another_whose_connections_linger():
+    listener = run._listen("127.0.0.1", 0)
+    for _ in range(2):  # after one process, and after several
+        address = listener.getsockname()
+        client, (connection, _) = socket.create_connection(address), listener.accept()
+        connection.close()  # it lingers with who closes first
         client.close()
-    assert sum(waiting) == 120 and min(waiting) >= 10
+        listener.close()
+        with run._reserved(run._listen(*address)) as reserved:
+            listener = protocol.shared(reserved.family, address)
+            listener.listen()
+    listener.close()
+    run._listen(*address).close()
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_an_address_that_is_taken_is_told_also_where_it_could_be_shared(listeners, count):
-    with pytest.raises(LionError, match="cannot listen on"):
-        run._listen("127.0.0.1", listeners[0].getsockname()[1], count)
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
 
 
-def test_a_process_takes_the_listener_of_the_one_that_has_ended(monkeypatch):
-    monkeypatch.setattr("signal.signal", lambda number, handler: None)  # these processes' signals are not the tests'
-    config = uvicorn.Config("none:app", workers=3)
-    processes = run._Processes(config, ["one", "two", "three"])
-    alive, dead = SimpleNamespace(exitcode=None), SimpleNamespace(exitcode=-9)
-    for started, wanted in (([], "one"), ([alive], "two"), ([alive] * 2, "three"), ([alive, dead, dead], "two")):
-        processes.processes = started
-        assert processes.sockets == [wanted]
-    processes.processes = [alive] * 3
-    assert processes.sockets == ["one", "two", "three"]  # one more than was asked for serves all
+@dealt
+def test_a_process_listens_from_when_it_is_ready_until_it_ends(reserved, caplog):
+    caplog.set_level("INFO", "lion.serve")
+    url = protocol.url_of(reserved)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    config = uvicorn.Config(app, loop="lion.serve.protocol:Loop", http=protocol.HttpProtocol, log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([reserved],))
+    thread.start()
+    end = time.monotonic() + 20
+    while not caplog.messages and time.monotonic() < end:
+        time.sleep(0.01)
+    assert json.loads(caplog.messages[0]) == {"listening": url, "process": os.getpid()}
+    assert httpx.get(url).text == "ok"
+    server.should_exit = True
+    thread.join(20)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)

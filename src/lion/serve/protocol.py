@@ -1,11 +1,44 @@
-"""Connections whose next request does not begin in time are closed: a thousand would be all that a process may have."""
+"""Connections: the system deals them out among processes with one port, and one whose next request does not begin in
+time is closed, since a thousand would be all that a process may have.
+"""
 
 import asyncio
+import os
+import socket
+from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lion.serve.errors import log_line
+
 HEAD_SECONDS = 10.0
 """From the opening of a connection, or the end of an answer, to the last of the next request's headers."""
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's loop in one of several processes with one port. Each listens on a socket of its own, from when it is
+    ready until it ends: on a common one, the process that wakes first may have every client of a burst."""
+
+    async def create_server(self, *place: Any, sock: socket.socket, **options: Any) -> asyncio.Server:  # type: ignore[override]
+        """As asyncio's, at the address of a socket that does not listen."""
+        server = await super().create_server(*place, sock=shared(sock.family, sock.getsockname()), **options)
+        log_line({"listening": url_of(sock), "process": os.getpid()})
+        return server
+
+
+def shared(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """A socket at an address that others of the same user may have as well."""
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # also where connections of the last server linger
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(address)
+    return made
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where it listens."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class HttpProtocol(H11Protocol):

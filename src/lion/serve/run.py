@@ -23,7 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from lion.errors import LionError
 from lion.serve.errors import LOG
 from lion.serve.metrics import SHARED_FOLDER
-from lion.serve.protocol import HttpProtocol
+from lion.serve.protocol import HttpProtocol, shared, url_of
 from lion.serve.settings import Settings
 
 BACKLOG = 1024
@@ -56,15 +56,17 @@ def serve(
 
     Raises: LionError if the address is taken, or not this machine's.
     """
-    listeners = _listen(host, port, workers if DEALT else 1)
-    bound = listeners[0].getsockname()[1]
+    listener, dealt = _listen(host, port), DEALT and workers > 1
+    if dealt:
+        listener = _reserved(listener)
     config = uvicorn.Config(
         partial(_app, model, settings, adapters, workers, pipeline),
         factory=True,
         host=host,
-        port=bound,
+        port=listener.getsockname()[1],
         workers=workers,
         backlog=BACKLOG,
+        loop="lion.serve.protocol:Loop" if dealt else "asyncio",
         http=HttpProtocol,
         log_config=None,
         access_log=False,
@@ -73,16 +75,17 @@ def serve(
         timeout_graceful_shutdown=int(settings.deadline + settings.body_seconds) + 1,
     )
     start_logging()
-    url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-    LOG.info(json.dumps({"listening": url, "workers": workers} | ({"page": f"{url}/"} if settings.page else {})))
+    url = url_of(listener)
+    about = {"workers": workers} | ({"page": f"{url}/"} if settings.page else {})
+    LOG.info(json.dumps({"starting" if dealt else "listening": url, **about}))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
     if workers == 1:
-        uvicorn.Server(config).run(listeners)
+        uvicorn.Server(config).run([listener])
         return
     with tempfile.TemporaryDirectory(prefix="lion-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder  # the processes inherit it, and keep their counters there
-        _Processes(config, listeners).run()
+        Multiprocess(config, [listener]).run()
 
 
 def _app(
@@ -119,48 +122,28 @@ def _ended(number: int, frame: FrameType | None) -> None:
     """What uvicorn passes a signal on to once it has drained; the process then ends by itself, with code 0."""
 
 
-class _Processes(Multiprocess):
-    """Server processes with a listener each: on a common one, the process that wakes first may have every client of a
-    burst. A listener outlives its process, and who waits there is answered by the next one."""
-
-    def __init__(self, config: uvicorn.Config, listeners: Sequence[socket.socket]) -> None:
-        self.listeners = list(listeners)
-        super().__init__(config, self.listeners)
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """Of the process that is started next: the first that has none, or all, for one more (SIGHUP, SIGTTIN)."""
-        for number, listener in enumerate(self.listeners):
-            if number >= len(self.processes) or self.processes[number].exitcode is not None:
-                return [listener]
-        return self.listeners
-
-    @sockets.setter
-    def sockets(self, value: list[socket.socket]) -> None:
-        """Known already."""
-
-
-def _listen(host: str, port: int, count: int) -> list[socket.socket]:
-    """So many sockets that listen at one address, which nobody else has."""
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = _listener(family, protocol, address, socket.SO_REUSEADDR)
-        if count == 1:
-            return [listener]
-        address = listener.getsockname()  # it is free: the first socket shared with nobody
-        listener.close()
-        return [_listener(family, protocol, address, socket.SO_REUSEPORT) for _ in range(count)]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
         raise LionError(f"cannot listen on {host}:{port}: {error.strerror}; name another --host or --port") from error
-
-
-def _listener(family: int, protocol: int, address: tuple[object, ...], shares: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, shares, 1)
-    listener.bind(address)
-    listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
+
+
+def _reserved(listener: socket.socket) -> socket.socket:
+    """The address of a listener, for processes that listen there themselves once they are ready, and nobody else: the
+    listener had it alone, and nobody is let in who shares with nobody."""
+    address = listener.getsockname()
+    listener.close()
+    reserved = shared(listener.family, address)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    reserved.set_inheritable(True)
+    return reserved
 
 
 def start_logging() -> None:
