@@ -73,9 +73,8 @@ def settled(page):
 
 
 def upload(page, path=SCENE):
-    chips = page.locator("#chips").inner_text()
-    page.set_input_files("#file", str(path))
-    until(page, "(chips) => document.getElementById('chips').innerText !== chips", arg=chips)
+    with page.expect_response("**/v1/lion/tag"):
+        page.set_input_files("#file", str(path))
     settled(page)
 
 
