@@ -180,14 +180,31 @@ def test_what_cannot_be_decoded_is_tried_again_and_told_again(client):
     assert one == two and "PNG" in one and not kept
 
 
+def test_of_a_path_nothing_is_read(tmp_path, picture):
+    (tmp_path / "a.png").write_bytes(encoded(picture))
+    with pytest.raises(LionError, match="never a path"):
+        pixels.decode(str(tmp_path / "a.png"), 1, 10, 1, (None,))
+
+
+def test_a_file_that_reads_as_a_url_is_no_picture(client, url):
+    async def told():
+        async with client.serving.pictures.opened(url):
+            pass
+        with pytest.raises(LionError, match="PNG"):
+            async with client.serving.pictures.opened(url.encode()):
+                pass
+
+    client.run(told())
+
+
 def test_squares_are_kept_as_long_as_there_is_room():
-    kept, (one, two, three) = Kept(2 * 300), b"123".partition(b"2")
+    kept, (one, two, three) = Kept(2 * 400), b"123".partition(b"2")
     square = pixels.Decoded((99, 99), "", None, (Image.new("RGB", (10, 10)),))
     for key in (one, two, one):
         kept.put(key, square)
-    assert (len(kept), kept.bytes, kept.get(one)) == (2, 600, square)
+    assert (len(kept), kept.bytes, kept.get(one)) == (2, 800, square)
     kept.put(three, square)
-    assert (kept.get(two), kept.get(one), kept.get(three), kept.bytes) == (None, square, square, 600)
+    assert (kept.get(two), kept.get(one), kept.get(three), kept.bytes) == (None, square, square, 800)
     kept.put(two, pixels.Decoded((99, 99), "", None, (Image.new("RGB", (100, 100)),)))
     assert (len(kept), kept.bytes) == (0, 0)
 

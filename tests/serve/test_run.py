@@ -64,6 +64,24 @@ def test_an_address_of_several_processes_is_taken_for_another_server(reserved, r
 
 
 @dealt
+def test_between_two_servers_an_address_is_nobody_elses(monkeypatch):
+    """At no moment can a second server have it, whichever listener the first has got to."""
+    taken, listener = [], run._listen("127.0.0.1", 0)
+    address, make = listener.getsockname(), protocol.shared
+
+    def between(*place):
+        for _ in range(2):  # before the address is reserved, and after
+            with suppress(LionError):
+                taken.append(run._listen(*address))
+            made = make(*place)
+        return made
+
+    monkeypatch.setattr(run, "shared", between)
+    run._reserved(listener).close()
+    assert not taken
+
+
+@dealt
 def test_a_server_follows_another_whose_connections_linger():
     listener = run._listen("127.0.0.1", 0)
     for _ in range(2):  # after one process, and after several

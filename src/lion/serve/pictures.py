@@ -41,7 +41,7 @@ ASKS_AGAIN = 2.0
 HELD = 16
 """Pictures whose pixels may be held at a time, where the tagger reads all of them."""
 KEPT_BYTES = 2**26
-"""Memory of the squares that are kept: some 75 pictures of a released model and RAM++."""
+"""Memory of the squares that are kept: some 60 pictures of a released model and RAM++."""
 LONG = 2**20
 """Characters or bytes of a picture whose digest the event loop does not wait for."""
 
@@ -76,7 +76,8 @@ class Kept:
 
 
 def _size(decoded: pixels.Decoded) -> int:
-    return sum(3 * image.width * image.height for image in decoded.images)
+    """Bytes; Pillow gives a pixel four."""
+    return sum(4 * image.width * image.height for image in decoded.images)
 
 
 class Pictures:
@@ -168,4 +169,6 @@ class Pictures:
 
 def _digest(given: str | bytes) -> bytes:
     """Of a file, or of the URL that holds one: two of them may have the same picture."""
-    return hashlib.blake2b(given if isinstance(given, bytes) else given.encode("utf-8", "surrogatepass")).digest()
+    if isinstance(given, bytes):
+        return hashlib.blake2b(given).digest()
+    return hashlib.blake2b(given.encode("utf-8", "surrogatepass"), person=b"URL").digest()

@@ -156,7 +156,7 @@ def is_data(url: str) -> bool:
 
 def _file(given: str | bytes) -> bytes:
     """The bytes of a picture. Raises: LionError where a data: URL is malformed."""
-    assert isinstance(given, bytes) or is_data(given), "no path is read here"
-    data = content(given)
-    assert isinstance(data, bytes)
+    data = content(given) if isinstance(given, bytes) or is_data(given) else None
+    if not isinstance(data, bytes):
+        raise LionError("a picture is a file's bytes or a data: URL here, never a path")
     return data

@@ -19,8 +19,10 @@ class Loop(asyncio.SelectorEventLoop):
     """asyncio's loop in one of several processes with one port. Each listens on a socket of its own, from when it is
     ready until it ends: on a common one, the process that wakes first may have every client of a burst."""
 
-    async def create_server(self, *place: Any, sock: socket.socket, **options: Any) -> asyncio.Server:  # type: ignore[override]
-        """As asyncio's, at the address of a socket that does not listen."""
+    async def create_server(self, *place: Any, sock: socket.socket | None = None, **options: Any) -> asyncio.Server:
+        """As asyncio's; where a socket is given, one that does not listen, at its address."""
+        if sock is None:
+            return await super().create_server(*place, **options)
         server = await super().create_server(*place, sock=shared(sock.family, sock.getsockname()), **options)
         log_line({"listening": url_of(sock), "process": os.getpid()})
         return server

@@ -23,7 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from lion.errors import LionError
 from lion.serve.errors import LOG
 from lion.serve.metrics import SHARED_FOLDER
-from lion.serve.protocol import HttpProtocol, shared, url_of
+from lion.serve.protocol import HttpProtocol, Loop, shared, url_of
 from lion.serve.settings import Settings
 
 BACKLOG = 1024
@@ -66,7 +66,7 @@ def serve(
         port=listener.getsockname()[1],
         workers=workers,
         backlog=BACKLOG,
-        loop="lion.serve.protocol:Loop" if dealt else "asyncio",
+        loop=f"{Loop.__module__}:{Loop.__name__}" if dealt else "asyncio",
         http=HttpProtocol,
         log_config=None,
         access_log=False,
@@ -108,8 +108,10 @@ def _app(
     loaded = LionPipeline.from_pretrained(model, **pipeline)  # type: ignore[arg-type]
     for given in adapters:
         loaded.load_adapters(given)
-    weights = sum(parameter.nbytes for parameter in loaded.model.parameters())
-    torch.set_num_threads(threads(weights, torch.get_num_threads(), workers))
+    if "OMP_NUM_THREADS" not in os.environ:
+        models = [loaded.model, getattr(loaded.tagger, "model", None)]
+        weights = sum(tensor.nbytes for model in models if model is not None for tensor in model.parameters())
+        torch.set_num_threads(threads(weights, torch.get_num_threads(), workers))
     return create_app(loaded, settings)
 
 
@@ -136,13 +138,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _reserved(listener: socket.socket) -> socket.socket:
-    """The address of a listener, for processes that listen there themselves once they are ready, and nobody else: the
-    listener had it alone, and nobody is let in who shares with nobody."""
-    address = listener.getsockname()
-    listener.close()
-    reserved = shared(listener.family, address)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    reserved.set_inheritable(True)
+    """The address of a listener, which gives way to processes that listen there themselves once they are ready, and to
+    nobody who shares with nobody."""
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved = shared(listener.family, listener.getsockname())
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        reserved.set_inheritable(True)
     return reserved
 
 

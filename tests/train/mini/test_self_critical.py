@@ -74,7 +74,7 @@ def test_it_is_for_captions_of_drawn_scenes(tmp_path):
 
 
 def test_a_batch_without_captions_has_none(tmp_path):
-    made = make_objective(recipe(tmp_path, tasks={"rec": 1}))
+    made = make_objective(recipe(tmp_path, tasks={"rec": 1, "caption": 1e-9}))
     loss = made.loss(made.build(), made.batch(0))
     assert "self_critical" not in loss.per_task and loss.total.isfinite()
 
