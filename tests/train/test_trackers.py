@@ -108,7 +108,8 @@ def test_a_service_that_fails_is_told_once_and_the_run_goes_on(tmp_path, service
     toy = recipe(tmp_path, log_to=["wandb"])
     with pytest.warns(LionWarning, match=r"^wandb gets no more of this run: no network$") as told:
         assert train(toy, objective=Toy(toy))["steps"] == 12
-    assert len(told) == 1 and ("finish",) not in found.calls
+    ours = [one for one in told if one.category is LionWarning]  # a collected file or socket warns as well
+    assert len(ours) == 1 and ("finish",) not in found.calls
 
 
 def test_a_service_that_cannot_be_reached_is_told_at_the_start(tmp_path, service, monkeypatch):
