@@ -1,8 +1,10 @@
 """The index: what was read comes back equal, it is used for as long as its files are what they were, and is small."""
 
+import gc
 import json
 import os
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -87,9 +89,13 @@ def test_it_is_built_once_and_again_when_the_file_has_changed(own, monkeypatch):
         open_index("jsonl", own)
 
 
-def test_what_was_not_finished_is_not_there(own, tmp_path):
-    with pytest.raises(LionError):
-        open_index("jsonl", own)
+def test_what_was_not_finished_is_not_there_and_not_open(own, tmp_path):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(LionError):
+            open_index("jsonl", own)
+        gc.collect()
+    assert not [one for one in told if "cache/index" in str(one.message)]
     assert [path.name for path in (tmp_path / "cache/index").iterdir()] == []
 
 

@@ -1,10 +1,12 @@
 """Processes of one server: their share of the cores, and of the clients."""
 
+import gc
 import json
 import os
 import socket
 import threading
 import time
+import warnings
 from contextlib import suppress
 
 import pytest
@@ -31,6 +33,15 @@ def reserved():
 
 
 dealt = pytest.mark.skipif(not run.DEALT, reason="here processes share one listener")
+
+
+def test_an_address_that_is_taken_leaves_no_socket_open(reserved):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(LionError, match="cannot listen on"):
+            run._listen(*reserved.getsockname())
+        gc.collect()
+    assert not [one for one in told if "socket" in str(one.message)]
 
 
 @dealt

@@ -18,7 +18,7 @@ import time
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Protocol, Self, cast, overload
@@ -99,8 +99,8 @@ class IndexWriter:
     """Writes records one by one into an index's files; memory does not grow with them."""
 
     def __init__(self, folder: Path, report: OnRecords | None = None) -> None:
-        self._folder, self._report, self._stack = folder, report, ExitStack()
-        self._lines = self._stack.enter_context((folder / "records.jsonl").open("wb", buffering=1 << 20))
+        self._folder, self._report = folder, report
+        self._lines = (folder / "records.jsonl").open("wb", buffering=1 << 20)
         self._hash = hashlib.sha256()
         self._count = self._end = 0
         self._columns = {"offsets": array("Q", [0])}
@@ -124,10 +124,14 @@ class IndexWriter:
         return self._count
 
     def finish(self) -> str:
-        """Close the files. Returns: the hash of the records."""
+        """Write what is left. Returns: the hash of the records."""
         self._flush()
-        self._stack.close()
+        self.close()
         return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Close the files, finished or not."""
+        self._lines.close()
 
     def _flush(self) -> None:
         for name, numbers in self._columns.items():
@@ -165,14 +169,11 @@ def indexed(
         except LionError:  # another process of this run, on this machine, builds it
             time.sleep(_LOOK_AGAIN)
             continue
-        with lock, atomic_directory(home / key) as unfinished:
-            _build(unfinished, folder, read, stamps() if stamps else None, report)
+        with lock, atomic_directory(home / key) as unfinished, closing(IndexWriter(unfinished, report)) as writer:
+            _build(unfinished, writer, folder, read, stamps() if stamps else None)
 
 
-def _build(
-    index: Path, folder: Path, read: Callable[[Records], Dataset], stamps: Any, report: OnRecords | None
-) -> None:
-    writer = IndexWriter(index, report)
+def _build(index: Path, writer: IndexWriter, folder: Path, read: Callable[[Records], Dataset], stamps: Any) -> None:
     dataset = read(writer)
     if cast(object, dataset.records) is not writer:
         for record in dataset.records:
