@@ -4,11 +4,11 @@
     python -m perf.serve_load --seconds 120 --soak 20000      the long ones, on a quiet machine
 
 Clients on loopback send all verbs in turn, about drawn pictures. Every answer is compared with what a server gave that
-was asked one thing at a time. Rates and times are of pictures that the server has seen before, in turns with and
-without a client among them that sends nothing but 16-megapixel pictures, each a new one; those of new pictures stand
-beside them. The server has a process for each core. The cost of HTTP is that of an app without an engine and without
-decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits with 1 if an answer differs
-or fails, or a limit is missed.
+was asked one thing at a time. Rates and times are of pictures that the server has seen before; those of new pictures
+stand beside them. There are turns without 16-megapixel pictures, with one among the requests, and with a client that
+sends nothing else; each is a new one. The server has a process for each core. The cost of HTTP is that of an app
+without an engine and without decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits
+with 1 if an answer differs or fails, or a limit is missed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from io import BytesIO
-from itertools import cycle
+from itertools import cycle, islice, takewhile
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
@@ -66,6 +66,8 @@ ROUNDS = 5
 """Of the apps in turn, whose medians are compared."""
 TURN = 10.0
 """Seconds with large pictures or without, at most: one run differs from the next by more than what is looked for."""
+KINDS = ("none", "one", "only")
+"""Turns: without large pictures, with one among the requests, and with a client that sends nothing else."""
 BOXES = {
     "type": "object",
     "properties": {"box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}},
@@ -255,11 +257,21 @@ def clients(
     port: int,
     sources: Sequence[Callable[[], Iterator[Asked]]],
     known: dict[Asked, Any],
-    beside: Callable[[], Iterator[Asked]] | None = None,
+    beside: Iterator[Asked] | None = None,
     watch: Callable[[Run], None] | None = None,
 ) -> tuple[Run, Run]:
-    """A client for each source, all at a time; those of ``beside`` are counted apart. ``watch`` looks each second."""
+    """A client for each source, all at a time. ``watch`` looks each second.
+
+    Args:
+        beside: what the last of them asks before; counted apart.
+    """
     run, other = Run(), Run()
+
+    async def last() -> None:
+        source = sources[-1]()  # whose time begins now
+        if beside:
+            await _client(port, beside, {}, other)
+        await _client(port, source, known, run)
 
     async def observe() -> None:
         while watch:
@@ -268,10 +280,7 @@ def clients(
 
     async def all_of_them() -> None:
         watcher = asyncio.ensure_future(observe())
-        work = [_client(port, source(), known, run) for source in sources]
-        if beside:
-            work.append(_client(port, beside(), {}, other))
-        await asyncio.gather(*work)
+        await asyncio.gather(*(_client(port, source(), known, run) for source in sources[:-1]), last())
         watcher.cancel()
 
     began = perf_counter()
@@ -286,15 +295,17 @@ def once(requests: Sequence[Asked], count: int) -> list[Callable[[], Iterator[As
     return [lambda: shared] * count
 
 
+def _for_a_time(requests: Iterator[Asked], seconds: float) -> Iterator[Asked]:
+    """So many seconds from now on."""
+    end = perf_counter() + seconds
+    return takewhile(lambda _: perf_counter() < end, requests)
+
+
 def until(requests: Sequence[Asked], count: int, seconds: float) -> list[Callable[[], Iterator[Asked]]]:
     """Sources that go through a list again and again for so many seconds, each from another place on."""
 
     def source(place: int) -> Iterator[Asked]:
-        end = perf_counter() + seconds
-        for asked in cycle([*requests[place:], *requests[:place]]):
-            if perf_counter() > end:
-                return
-            yield asked
+        return _for_a_time(cycle([*requests[place:], *requests[:place]]), seconds)
 
     step = max(len(requests) // count, 1)
     places = [number * step % len(requests) for number in range(count)]
@@ -312,28 +323,23 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
     codes = [server.end()]
     server = _server(options)
     new_together, _ = clients(server.port, once(requests, count), known)
-    pictures, turns = large(options.large), []
+    pictures = large(options.large)
     next(pictures)  # they are made now
-    pairs = max(round(seconds / TURN), 2)
-    for number in range(pairs):
-        for with_large in (number % 2 == 0, number % 2 == 1):
-            every = until(requests, count - with_large, seconds / pairs)
-            beside = partial(_for_a_time, pictures, seconds / pairs) if with_large else None
-            turns.append((with_large, *clients(server.port, every, known, beside)))
+    turns: dict[str, list[tuple[Run, Run]]] = {kind: [] for kind in KINDS}
+    count_turns = max(round(seconds / TURN), 2)
+    length = seconds / count_turns
+    for number in range(count_turns):
+        for kind in (*KINDS, *KINDS)[number % 3 :][:3]:
+            among = {"none": None, "one": islice(pictures, 1), "only": _for_a_time(pictures, length)}[kind]
+            turns[kind].append(clients(server.port, until(requests, count, length), known, among))
     codes.append(server.end())
-    plain, with_them = ([run for large_ones, run, _ in turns if large_ones == kind] for kind in (False, True))
-    together, beside, big = _joined(plain), _joined(with_them), _joined([big for _, _, big in turns])
-    runs = (new, alone, new_together, together, beside, big)
+    together = _joined([run for run, _ in turns["none"]])
+    runs = (new, alone, new_together, *(run for kind in KINDS for pair in turns[kind] for run in pair))
     for one in runs:
         for line in [*one.failed[:3], *one.differ[:3]]:
             print(line, file=sys.stderr)
     gain = together.rate / alone.rate
-    rises = {
-        share: [b.percentile(share) - a.percentile(share) for a, b in zip(plain, with_them, strict=True)]
-        for share in (0.5, 0.99)
-    }
-    rise, error = np.mean(rises[0.99]), np.std(rises[0.99], ddof=1) / pairs**0.5
-    return [
+    rows = [
         _row("one client, pictures seen before, answers/s", alone.rate),
         _row(f"{count} clients, answers/s", together.rate),
         _row(f"{count} clients: throughput against one by one", gain, gain >= LEAST_GAIN),
@@ -343,13 +349,11 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
         _row(f"{count} clients, p50, ms", together.percentile(0.5)),
         _row(f"{count} clients, p99, ms", together.percentile(0.99)),
         _row("one look, ms", look),
-        _row(f"beside 16 megapixels ({len(big.milliseconds)} of them): p50 of the others, ms", beside.percentile(0.5)),
-        _row("beside 16 megapixels: p99 of the others, ms", beside.percentile(0.99)),
-        _row("beside 16 megapixels: p50 of the others rises by, ms", np.mean(rises[0.5])),
-        _row("beside 16 megapixels: p99 of the others rises by, ms", rise, rise <= look),
-        _row(f"beside 16 megapixels: standard error of that, {pairs} turns, ms", error),
-        _row("16 megapixels themselves, p50, ms", big.percentile(0.5)),
-        _row("16 megapixels themselves, longest, ms", big.percentile(1.0)),
+    ]
+    rows += _rows_beside(turns, "one", f"16 megapixels once in {length:.0f} s", look)
+    rows += _rows_beside(turns, "only", "16 megapixels all the time")
+    return [
+        *rows,
         _row("answers in all", sum(len(one.milliseconds) for one in runs)),
         _row("errors", sum(len(one.failed) for one in runs), not any(one.failed for one in runs)),
         _row("differ from the single call", sum(len(one.differ) for one in runs), not any(one.differ for one in runs)),
@@ -357,14 +361,26 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
+def _rows_beside(
+    turns: dict[str, list[tuple[Run, Run]]], kind: str, told: str, most: float | None = None
+) -> list[dict[str, Any]]:
+    """Large pictures and, against turns without, the others beside them, whose p99 may rise by so many milliseconds."""
+    pairs = [(run, plain) for (run, _), (plain, _) in zip(turns[kind], turns["none"], strict=True)]
+    rises = {share: [run.percentile(share) - plain.percentile(share) for run, plain in pairs] for share in (0.5, 0.99)}
+    rise, error = np.mean(rises[0.99]), np.std(rises[0.99], ddof=1) / len(pairs) ** 0.5
+    big = _joined([other for _, other in turns[kind]])
+    return [
+        _row(f"{told}: pictures", len(big.milliseconds)),
+        _row(f"{told}: p50 of the others rises by, ms", np.mean(rises[0.5])),
+        _row(f"{told}: p99 of the others rises by, ms", rise, None if most is None else rise <= most),
+        _row(f"{told}: standard error of that, {len(pairs)} turns, ms", error),
+        _row(f"{told}: those themselves, p50, ms", big.percentile(0.5)),
+        _row(f"{told}: those themselves, longest, ms", big.percentile(1.0)),
+    ]
+
+
 def _server(options: argparse.Namespace) -> Server:
     return Server(options.model, "--workers", str(options.workers))
-
-
-def _for_a_time(requests: Iterator[Asked], seconds: float) -> Iterator[Asked]:
-    end = perf_counter() + seconds
-    while perf_counter() < end:
-        yield next(requests)
 
 
 def _joined(runs: Sequence[Run]) -> Run:

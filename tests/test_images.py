@@ -310,6 +310,18 @@ def test_a_plain_picture_comes_back_as_it_is() -> None:
     assert open_image(once) is once
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_what_is_opened_is_nobody_elses(kind: str) -> None:
+    data = encoded(quadrants(), kind)
+    theirs = Image.open(io.BytesIO(data))
+    for source in (theirs, data):
+        ours = open_image(source)
+        assert type(ours) is Image.Image and ours.info == {}
+        before = image_hash(ours)
+        ours.putpixel((0, 0), (1, 2, 3))
+        assert image_hash(open_image(source)) == before
+
+
 def test_the_file_can_be_deleted_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "picture.gif"
     path.write_bytes(encoded(quadrants(), "GIF"))

@@ -1,5 +1,6 @@
 """Slow clients: who begins no request, or never ends its headers, is cut off; others are answered meanwhile."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,8 +11,16 @@ uvicorn = pytest.importorskip("uvicorn", reason="lion serve's packages are not i
 
 from lion.serve import protocol  # noqa: E402 - where it can be imported
 
+HELD = threading.Event()
+"""Set once an app may read a body."""
+
 
 async def app(scope, receive, send):
+    if scope["method"] == "POST":
+        while not HELD.is_set():
+            await asyncio.sleep(0.01)
+        while (await receive()).get("more_body"):
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -76,3 +85,29 @@ def test_a_connection_may_ask_again(port):
         connection.sendall(REQUEST)
         assert answered(connection)
     assert closed(connection)
+
+
+@pytest.mark.parametrize(("size", "paused"), [(protocol.UNREAD // 2, False), (64 * 2**20, True)])
+def test_of_a_body_that_nobody_reads_no_more_than_a_little_is_taken(port, size, paused):
+    HELD.clear()
+    connection = connect(port, b"POST / HTTP/1.1\r\nHost: lion\r\nContent-Length: %d\r\n\r\n" % size)
+    connection.settimeout(0.5)
+    left = memoryview(bytes(size))
+    try:
+        while left:
+            left = left[connection.send(left) :]
+    except TimeoutError:
+        assert paused
+    assert bool(left) == paused  # what was sent beyond is held by the system
+    HELD.set()
+    connection.settimeout(20)
+    connection.sendall(left)
+    assert answered(connection)
+
+
+def test_a_request_behind_another_one_waits_for_its_answer(port):
+    connection, found = connect(port, REQUEST + REQUEST), b""
+    while found.count(b"\r\n\r\nok") < 2:
+        assert (part := connection.recv(1000))
+        found += part
+    assert found.count(b"HTTP/1.1 200") == 2

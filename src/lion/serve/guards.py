@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +30,7 @@ class Guards:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.monotonic):
         self.app, self.settings, self.metrics, self.clock = app, settings, metrics, clock
         self.in_progress, self.held = 0, 0
+        self._ids = Random()
         self._shares: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +39,7 @@ class Guards:
             await self.app(scope, receive, send)
             return
         began, status = self.clock(), 0
-        entry: dict[str, Any] = {"id": os.urandom(16).hex(), "method": scope["method"]}
+        entry: dict[str, Any] = {"id": f"{self._ids.getrandbits(128):032x}", "method": scope["method"]}
         scope["state"] = {**scope.get("state", {}), "log": entry}
 
         async def answer(message: Message) -> None:
@@ -171,10 +172,13 @@ class Guards:
             return
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
+
+
 def _check_keys(body: bytes) -> None:
     """Raises: HttpError for a key that an object of a JSON body has twice, of which whoever reads it keeps the last."""
     try:
-        json.loads(_without_pictures(body), object_pairs_hook=unique_keys)
+        _DECODER.decode(_without_pictures(body).decode())
     except LionError as error:
         raise HttpError(400, f"{error}: give it once", "invalid_value") from None
     except (ValueError, RecursionError):

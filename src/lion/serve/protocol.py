@@ -7,12 +7,16 @@ import os
 import socket
 from typing import Any
 
+import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lion.serve.errors import log_line
 
 HEAD_SECONDS = 10.0
 """From the opening of a connection, or the end of an answer, to the last of the next request's headers."""
+UNREAD = 2**19
+"""Bytes of a body that wait for the app."""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -43,6 +47,20 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+class _Flow(FlowControl):
+    """uvicorn's, for connections whose bodies are read whole: to stop reading after 64 kB and go on at once costs four
+    calls of the system, a tenth of a request."""
+
+    def __init__(self, protocol: "HttpProtocol") -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+
+    def pause_reading(self) -> None:
+        """No more from this client for now, unless it is a body of which there is little yet."""
+        if self._protocol.conn.their_state is not h11.SEND_BODY or len(self._protocol.cycle.body) > UNREAD:
+            super().pause_reading()
+
+
 class HttpProtocol(H11Protocol):
     """uvicorn's protocol of HTTP/1.1, which waits for headers as long as they keep coming, but not longer than that."""
 
@@ -52,6 +70,7 @@ class HttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request may come."""
         super().connection_made(transport)
+        self.flow = _Flow(self)
         self._watch()
 
     def on_response_complete(self) -> None:
