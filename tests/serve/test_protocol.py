@@ -108,6 +108,7 @@ def test_of_a_body_that_nobody_reads_no_more_than_a_little_is_taken(port, size, 
 def test_a_request_behind_another_one_waits_for_its_answer(port):
     connection, found = connect(port, REQUEST + REQUEST), b""
     while found.count(b"\r\n\r\nok") < 2:
-        assert (part := connection.recv(1000))
+        part = connection.recv(1000)
+        assert part
         found += part
     assert found.count(b"HTTP/1.1 200") == 2
