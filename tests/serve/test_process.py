@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -189,6 +190,30 @@ def test_one_of_two_processes_is_killed_under_load_and_clients_notice_nothing():
         for thread in threads:
             thread.join(120)
     assert not errors and set(texts) == {texts[0]}
+
+
+@pytest.mark.slow
+def test_after_hup_each_process_has_a_successor_and_clients_notice_nothing():
+    psutil = pytest.importorskip("psutil", reason="psutil is not installed")
+    server = Server("--workers", "2")
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=5, timeout=60)
+
+    def workers():
+        found = psutil.Process(server.process.pid).children()
+        return {one.pid for one in found if "spawn_main" in " ".join(one.cmdline())}
+
+    try:
+        end = time.monotonic() + 120
+        while sum("listening" in line for line in server.log) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        before, texts = workers(), set()
+        server.process.send_signal(signal.SIGHUP)
+        while (len(now := workers()) != 2 or now & before) and time.monotonic() < end:
+            answer = client.chat.completions.create(model="lion-mini", messages=asked("what color is the kite?"))
+            texts.add(answer.choices[0].message.content)
+        assert len(now) == len(before) == 2 and not now & before and len(texts) == 1
+    finally:
+        assert server.end() == 0
 
 
 PAGES = ("how-to/serving", "how-to/serving_production", "tutorials/serve")

@@ -29,6 +29,8 @@ from lion.serve.settings import Settings
 
 BACKLOG = 1024
 """Connections that the system holds until a process takes them."""
+LOADS_WITHIN = 600
+"""Seconds after SIGHUP in which the successor of a process has to be ready; until it is, the old one answers."""
 DEALT = sys.platform == "linux"
 """Whether the system deals out connections among sockets with one address."""
 SMALL_BYTES = 2**26
@@ -86,7 +88,7 @@ def serve(
         return
     with tempfile.TemporaryDirectory(prefix="lion-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder  # the processes inherit it, and keep their counters there
-        Multiprocess(config, [listener]).run()
+        _Processes(config, [listener]).run()
 
 
 def _app(
@@ -123,6 +125,18 @@ def threads(weights: int, cores: int, workers: int) -> int:
 
 def _ended(number: int, frame: FrameType | None) -> None:
     """What uvicorn passes a signal on to once it has drained; the process then ends by itself, with code 0."""
+
+
+class _Processes(Multiprocess):
+    """uvicorn's, for apps that take long to load a model."""
+
+    def restart_all(self) -> None:
+        """Give each process a successor, one after the other."""
+        usual, self.config.timeout_worker_healthcheck = self.config.timeout_worker_healthcheck, LOADS_WITHIN
+        try:
+            super().restart_all()
+        finally:
+            self.config.timeout_worker_healthcheck = usual
 
 
 def _listen(host: str, port: int) -> socket.socket:
