@@ -276,11 +276,8 @@ def _open(source: str | bytes, name: str) -> Image.Image:
 
 
 def _as_seen(image: Image.Image, name: str, copy: bool = False) -> tuple[Image.Image, str | None]:
-    """Decode, turn upright, flatten to RGB; and the note, if it is nearly black.
-
-    Args:
-        copy: whether `image` is someone's, who may go on to write to its pixels.
-    """
+    """Decode, turn upright, flatten to RGB, as a `copy` of what someone else may write to; and the note, if it is nearly
+    black."""
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(name)
     tiles = getattr(image, "tile", None)
