@@ -276,7 +276,7 @@ def _open(source: str | bytes, name: str) -> Image.Image:
 
 
 def _as_seen(image: Image.Image, name: str, copy: bool = False) -> tuple[Image.Image, str | None]:
-    """Decode, turn upright, flatten to RGB, as a `copy` of what someone else may write to; and the note, if it is nearly
+    """Decode, turn upright, flatten to RGB, as a `copy` of what someone else may write to; and the note, if nearly
     black."""
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(name)
