@@ -529,7 +529,8 @@ def check_http(image: Path, seconds: float) -> list[dict[str, Any]]:
             cost[kind].append(1000 * (sum(process.cpu_times()[:2]) - before) / len(run.milliseconds))
             rate[kind].append(run.rate)
     for server in servers.values():
-        server.kill()
+        server.terminate()
+        server.join(10)
     ratio, plain = (float(np.median(cost[kind]) / np.median(cost["bare"])) for kind in ("ours", "fastapi"))
     return [
         _row(f"HTTP, {len(asked.body) / 1000:.0f} kB: bare app, CPU ms a request", np.median(cost["bare"])),
