@@ -7,18 +7,32 @@ from typing import Any
 import pytest
 
 from lion.serve.errors import HttpError
+from lion.serve.protocol import GONE
 from lion.serve.serving import within
 
 
 class Asking:
-    """A request whose client leaves after so many seconds."""
+    """A request whose client leaves after so many seconds, as our protocol tells, or another server's messages."""
+
+    ours = False
 
     def __init__(self, leaves: float = 60):
         self.leaves = leaves
 
+    @property
+    def scope(self) -> dict[str, Any]:
+        gone = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(self.leaves, gone.set_result, None)
+        return {"state": {GONE: gone} if self.ours else {}}
+
     async def receive(self) -> dict[str, str]:
         await asyncio.sleep(self.leaves)
         return {"type": "http.disconnect"}
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["messages", "protocol"])
+def told_by(request, monkeypatch):
+    monkeypatch.setattr(Asking, "ours", request.param)
 
 
 class Work:

@@ -15,6 +15,8 @@ from lion.serve.errors import log_line
 
 HEAD_SECONDS = 10.0
 """From the opening of a connection, or the end of an answer, to the last of the next request's headers."""
+GONE = "gone"
+"""Where a request's state has a future that is done once its connection is lost."""
 UNREAD = 2**19
 """Bytes of a body that wait for the app."""
 
@@ -64,6 +66,7 @@ class _Flow(FlowControl):
 class HttpProtocol(H11Protocol):
     """uvicorn's protocol of HTTP/1.1, which waits for headers as long as they keep coming, but not longer than that."""
 
+    _gone: asyncio.Future[None]
     _late: asyncio.TimerHandle | None = None
     _until = 0.0
 
@@ -71,7 +74,14 @@ class HttpProtocol(H11Protocol):
         """The first request may come."""
         super().connection_made(transport)
         self.flow = _Flow(self)
+        self._gone = self.loop.create_future()
         self._watch()
+
+    def handle_events(self) -> None:
+        """As uvicorn's; a request's state has what ends when its client goes."""
+        super().handle_events()
+        if self.scope is not None:
+            self.scope["state"][GONE] = self._gone
 
     def on_response_complete(self) -> None:
         """The next request may come."""
@@ -81,6 +91,7 @@ class HttpProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing comes any more."""
         super().connection_lost(exc)
+        self._gone.set_result(None)
         if self._late:
             self._late.cancel()
 

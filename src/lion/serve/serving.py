@@ -12,6 +12,7 @@ from lion.pipeline import Answer, Result
 from lion.serve.errors import HttpError
 from lion.serve.metrics import Metrics, labelled
 from lion.serve.pictures import Pictures
+from lion.serve.protocol import GONE
 from lion.serve.settings import Settings
 from lion.serve.worker import Worker
 
@@ -71,12 +72,13 @@ async def within(request: fastapi.Request, deadline: float, work: Coroutine[Any,
         cause = why
         own.cancel()
 
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        stop("gone")
+    def leave(gone: asyncio.Future[None]) -> None:
+        if not gone.cancelled():
+            stop("gone")
 
-    watcher = asyncio.ensure_future(watch())
+    known = request.scope.get("state", {}).get(GONE)
+    gone = known or asyncio.ensure_future(_gone(request))  # our protocol knows without a task
+    gone.add_done_callback(leave)
     limit = asyncio.get_running_loop().call_later(deadline, stop, "late")
     try:
         return await work
@@ -87,8 +89,15 @@ async def within(request: fastapi.Request, deadline: float, work: Coroutine[Any,
             raise HttpError(499, "the client has gone", "client_gone") from None
         raise HttpError(504, f"no answer within {deadline:g} s, the deadline; try again later", "deadline") from None
     finally:
-        watcher.cancel()
+        gone.remove_done_callback(leave)
         limit.cancel()
+        if not known:
+            gone.cancel()
+
+
+async def _gone(request: fastapi.Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def describe(answer: Answer, notes: tuple[str, ...] = ()) -> dict[str, Any]:
