@@ -99,6 +99,14 @@ def test_what_was_not_finished_is_not_there_and_not_open(own, tmp_path):
     assert [path.name for path in (tmp_path / "cache/index").iterdir()] == []
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_a_full_disk_hides_no_error_of_the_reading(tmp_path):
+    (tmp_path / "records.jsonl").symlink_to("/dev/full")
+    with pytest.raises(LionError, match="line 7"), IndexWriter(tmp_path) as writer:
+        writer.append(Record("0", "0.png", Task.CAPTION, answers=("a cat",)))
+        raise LionError("line 7 is bad")
+
+
 def test_a_worker_maps_the_files_itself(own):
     records = open_index("jsonl", own, skip_bad=True).records
     packed = pickle.dumps(records)

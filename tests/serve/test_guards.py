@@ -103,6 +103,13 @@ def test_a_key_given_twice_is_refused_by_name(client, path, more, named, kind):
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_in_any_encoding_that_is_read(client, encoding):
+    content = '{"messages": [], "messages": []}'.encode(encoding)
+    response = client.post("/v1/chat/completions", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 400 and "'messages' is there twice" in response.json()["error"]["message"]
+
+
 PIECES = [
     '"data:,x"',
     '"data:;base64,AA=="',

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -35,7 +36,64 @@ def reserved():
 dealt = pytest.mark.skipif(not run.DEALT, reason="here processes share one listener")
 
 
+class Successor:
+    """A process that is ready after so many looks, and what becomes of it."""
+
+    looks, alive, made = 2, True, []
+
+    def __init__(self, *given):
+        self.process, self.calls = self, []
+        self.made.append(self)
+
+    def is_alive(self):
+        return self.alive
+
+    def wait_until_ready(self, seconds):
+        self.looks -= 1
+        return self.looks < 0
+
+    def __getattr__(self, name):
+        return lambda: self.calls.append(name)
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Two of them, under the eyes of what replaces them."""
+    monkeypatch.setattr(Successor, "made", [])
+    monkeypatch.setattr(run, "Process", Successor)
+    own = run._Processes.__new__(run._Processes)
+    own.config = own.sockets = None
+    own.processes, own.signal_queue, own.watched = [Successor(), Successor()], [], 0
+
+    def watch():
+        own.watched += 1
+
+    own.keep_subprocess_alive = watch
+    return own
+
+
+def test_each_process_ends_once_its_successor_is_ready(processes):
+    old = list(processes.processes)
+    processes.restart_all()
+    assert [one.calls for one in old] == [["terminate", "join"]] * 2
+    assert processes.processes == Successor.made[2:] and [one.calls for one in processes.processes] == [["start"]] * 2
+    assert processes.watched == 4, "one that dies meanwhile is replaced"
+
+
+@pytest.mark.parametrize("why", ["late", "dead", "ends"])
+def test_processes_stay_where_a_successor_is_not_ready(processes, monkeypatch, why):
+    monkeypatch.setattr(Successor, "looks", 10**6)
+    monkeypatch.setattr(Successor, "alive", why != "dead")
+    monkeypatch.setattr(run, "LOADS_WITHIN", 0.02 if why == "late" else 600)
+    processes.signal_queue += [signal.SIGTERM] * (why == "ends")
+    old = list(processes.processes)
+    processes.restart_all()
+    assert processes.processes == old and not any(one.calls for one in old)
+    assert [one.calls for one in Successor.made[2:]] == [["start", "kill", "join"]]
+
+
 def test_an_address_that_is_taken_leaves_no_socket_open(reserved):
+    gc.collect()  # what other tests have left
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
         with pytest.raises(LionError, match="cannot listen on"):

@@ -18,7 +18,7 @@ import time
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import nullcontext, suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Protocol, Self, cast, overload
@@ -126,12 +126,16 @@ class IndexWriter:
     def finish(self) -> str:
         """Write what is left. Returns: the hash of the records."""
         self._flush()
-        self.close()
+        self._lines.close()
         return self._hash.hexdigest()
 
-    def close(self) -> None:
-        """Close the files, finished or not."""
-        self._lines.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Close the files, finished or not; a full disk hides no error of the reading."""
+        with suppress(OSError) if kind else nullcontext():
+            self._lines.close()
 
     def _flush(self) -> None:
         for name, numbers in self._columns.items():
@@ -169,7 +173,7 @@ def indexed(
         except LionError:  # another process of this run, on this machine, builds it
             time.sleep(_LOOK_AGAIN)
             continue
-        with lock, atomic_directory(home / key) as unfinished, closing(IndexWriter(unfinished, report)) as writer:
+        with lock, atomic_directory(home / key) as unfinished, IndexWriter(unfinished, report) as writer:
             _build(unfinished, writer, folder, read, stamps() if stamps else None)
 
 

@@ -178,7 +178,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 def _check_keys(body: bytes) -> None:
     """Raises: HttpError for a key that an object of a JSON body has twice, of which whoever reads it keeps the last."""
     try:
-        _DECODER.decode(_without_pictures(body).decode())
+        text = _without_pictures(body)
+        _DECODER.decode(text.decode(json.detect_encoding(text), "surrogatepass"))  # what Starlette would read
     except LionError as error:
         raise HttpError(400, f"{error}: give it once", "invalid_value") from None
     except (ValueError, RecursionError):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from typing import Any
+from weakref import proxy
 
 import h11
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -18,7 +19,7 @@ HEAD_SECONDS = 10.0
 GONE = "gone"
 """Where a request's state has a future that is done once its connection is lost."""
 UNREAD = 2**19
-"""Bytes of a body that wait for the app."""
+"""Bytes of a body of POST that wait for the app."""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -50,16 +51,17 @@ def url_of(listener: socket.socket) -> str:
 
 
 class _Flow(FlowControl):
-    """uvicorn's, for connections whose bodies are read whole: to stop reading after 64 kB and go on at once costs four
-    calls of the system, a tenth of a request."""
+    """uvicorn's, for bodies that are read as they come: to stop reading at 64 kB and go on at once costs four calls of
+    the system."""
 
     def __init__(self, protocol: "HttpProtocol") -> None:
         super().__init__(protocol.transport)
-        self._protocol = protocol
+        self._protocol = proxy(protocol)  # which holds this: it should go, with all it holds, when its client does
 
     def pause_reading(self) -> None:
-        """No more from this client for now, unless it is a body of which there is little yet."""
-        if self._protocol.conn.their_state is not h11.SEND_BODY or len(self._protocol.cycle.body) > UNREAD:
+        """No more from this client for now, unless it is a body that the guards read, of which there is little yet."""
+        read = self._protocol.conn.their_state is h11.SEND_BODY and self._protocol.scope["method"] == "POST"
+        if not read or len(self._protocol.cycle.body) > UNREAD:
             super().pause_reading()
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from lion.errors import LionError
 from lion.serve.errors import LOG
@@ -130,13 +131,25 @@ def _ended(number: int, frame: FrameType | None) -> None:
 class _Processes(Multiprocess):
     """uvicorn's, for apps that take long to load a model."""
 
+    @property
+    def _ending(self) -> bool:
+        return not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signal_queue)
+
     def restart_all(self) -> None:
-        """Give each process a successor, one after the other."""
-        usual, self.config.timeout_worker_healthcheck = self.config.timeout_worker_healthcheck, LOADS_WITHIN
-        try:
-            super().restart_all()
-        finally:
-            self.config.timeout_worker_healthcheck = usual
+        """Give each process a successor, one after the other; meanwhile signals to end and processes that die count."""
+        for place in range(len(self.processes)):
+            successor, late = Process(self.config, self.sockets), time.monotonic() + LOADS_WITHIN
+            successor.start()
+            while not successor.wait_until_ready(1):
+                if self._ending or not successor.process.is_alive() or time.monotonic() > late:
+                    successor.kill()
+                    successor.join()
+                    LOG.error("a process has no successor that is ready: the old ones stay")
+                    return
+                self.keep_subprocess_alive()
+            self.processes[place].terminate()
+            self.processes[place].join()
+            self.processes[place] = successor
 
 
 def _listen(host: str, port: int) -> socket.socket:
