@@ -5,10 +5,10 @@
 
 Clients on loopback send all verbs in turn, about drawn pictures. Every answer is compared with what a server gave that
 was asked one thing at a time. Rates and times are of pictures that the server has seen before; those of new pictures
-stand beside them. There are turns without 16-megapixel pictures, with one among the requests, and with a client that
-sends nothing else; each is a new one. The server has a process for each core. The cost of HTTP is that of an app
-without an engine and without decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits
-with 1 if an answer differs or fails, or a limit is missed.
+stand beside them. There are turns without 16-megapixel pictures, with one, and with one more client that sends nothing
+else; each is a new one. The server has a process for each core. The cost of HTTP is that of an app without an engine
+and without decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits with 1 if an
+answer differs or fails, or a limit is missed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from io import BytesIO
-from itertools import cycle, islice, takewhile
+from itertools import cycle, islice, permutations, takewhile
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,7 +67,7 @@ ROUNDS = 5
 TURN = 10.0
 """Seconds with large pictures or without, at most: one run differs from the next by more than what is looked for."""
 KINDS = ("none", "one", "only")
-"""Turns: without large pictures, with one among the requests, and with a client that sends nothing else."""
+"""Turns: without large pictures, with one at some time, and with one more client that sends nothing else."""
 BOXES = {
     "type": "object",
     "properties": {"box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}},
@@ -231,7 +231,9 @@ class Run:
         return len(self.milliseconds) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """Milliseconds within which so many answers came."""
+        """Milliseconds within which so many answers came; NaN where none did."""
+        if not self.milliseconds:
+            return float("nan")
         return sorted(self.milliseconds)[max(ceil(share * len(self.milliseconds)) - 1, 0)]
 
 
@@ -258,20 +260,21 @@ def clients(
     sources: Sequence[Callable[[], Iterator[Asked]]],
     known: dict[Asked, Any],
     beside: Iterator[Asked] | None = None,
+    after: float = 0.0,
     watch: Callable[[Run], None] | None = None,
 ) -> tuple[Run, Run]:
     """A client for each source, all at a time. ``watch`` looks each second.
 
     Args:
-        beside: what the last of them asks before; counted apart.
+        beside: what one more client asks from so many seconds ``after`` the others' begin; counted apart, and only what
+            is answered while they ask.
     """
     run, other = Run(), Run()
 
-    async def last() -> None:
-        source = sources[-1]()  # whose time begins now
+    async def one_more() -> None:
         if beside:
+            await asyncio.sleep(after)
             await _client(port, beside, {}, other)
-        await _client(port, source, known, run)
 
     async def observe() -> None:
         while watch:
@@ -279,13 +282,15 @@ def clients(
             await asyncio.sleep(1)
 
     async def all_of_them() -> None:
-        watcher = asyncio.ensure_future(observe())
-        await asyncio.gather(*(_client(port, source(), known, run) for source in sources[:-1]), last())
+        watcher, more = asyncio.ensure_future(observe()), asyncio.ensure_future(one_more())
+        await asyncio.gather(*(_client(port, source(), known, run) for source in sources))
+        run.seconds, counted = perf_counter() - began, len(other.milliseconds)
         watcher.cancel()
+        await more
+        del other.milliseconds[counted:]
 
     began = perf_counter()
     asyncio.run(all_of_them())
-    run.seconds = other.seconds = perf_counter() - began
     return run, other
 
 
@@ -328,10 +333,12 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
     turns: dict[str, list[tuple[Run, Run]]] = {kind: [] for kind in KINDS}
     count_turns = max(round(seconds / TURN), 2)
     length = seconds / count_turns
+    orders, rng = list(permutations(KINDS)), np.random.default_rng(0)
     for number in range(count_turns):
-        for kind in (*KINDS, *KINDS)[number % 3 :][:3]:
+        for kind in orders[number % len(orders)]:
             among = {"none": None, "one": islice(pictures, 1), "only": _for_a_time(pictures, length)}[kind]
-            turns[kind].append(clients(server.port, until(requests, count, length), known, among))
+            after = rng.uniform(0, length / 2) if kind == "one" else 0.0
+            turns[kind].append(clients(server.port, until(requests, count, length), known, among, after))
     codes.append(server.end())
     together = _joined([run for run, _ in turns["none"]])
     runs = (new, alone, new_together, *(run for kind in KINDS for pair in turns[kind] for run in pair))
