@@ -132,14 +132,16 @@ def test_of_a_body_that_nobody_reads_yet_only_a_little_is_taken(server, port, me
 
 def test_a_connection_that_ends_leaves_nothing_behind(server, port):
     """Not even until the collector of cycles comes: it would hold the last request's body."""
-    connection = connect(port, b"POST / HTTP/1.1\r\nHost: lion\r\nContent-Length: 2\r\n\r\n{}")
-    assert answered(connection)
     gc.collect()
     gc.disable()
     try:
+        connection, end = connect(port), time.monotonic() + 20
+        while not server.server_state.connections and time.monotonic() < end:
+            time.sleep(0.01)
         (ours,) = map(weakref.ref, server.server_state.connections)
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: lion\r\nContent-Length: 2\r\n\r\n{}")
+        assert answered(connection)
         connection.close()
-        end = time.monotonic() + 10
         while ours() is not None and time.monotonic() < end:
             time.sleep(0.01)
         assert ours() is None
