@@ -15,8 +15,8 @@ uvicorn = pytest.importorskip("uvicorn", reason="lion serve's packages are not i
 from lion.serve import protocol  # noqa: E402 - where it can be imported
 
 HELD = threading.Event()
-HELD.set()
 """Set once an app may read a body."""
+HELD.set()
 
 
 async def app(scope, receive, send):
