@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from lion.engine.decode import SOURCE_STEP, rounded
 from lion.engine.weights import Levels, Weights
+
+KEYS = 16
+"""A CPU takes scores in vectors of so many, and the rest of a row one by one."""
 
 
 def encode_each(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> list[Tensor]:
@@ -35,18 +38,20 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
     lengths = torch.tensor([len(one) for one in inputs_ND])
     padded_BND = pad_sequence(list(inputs_ND), batch_first=True)
     batch, longest, width = padded_BND.shape
-    bias = weights.encoder_bias(longest)
-    mask = torch.zeros(batch, 1, 1, longest, dtype=weights.type, device=weights.device)
-    if lengths.min() < longest:
-        padding = torch.arange(longest) >= lengths[:, None]
-        mask.masked_fill_(padding[:, None, None].to(weights.device), -torch.inf)
-        bias = bias + mask
+    keys = rounded(longest, KEYS) if weights.device.type == "cpu" else longest
+    bias = weights.encoder_bias(keys)[:, :, :longest]
+    if lengths.min() < keys:
+        mask = torch.zeros(batch, 1, 1, keys, dtype=weights.type)
+        mask.masked_fill_((torch.arange(keys) >= lengths[:, None])[:, None, None], -torch.inf)
+        bias = bias + mask.to(weights.device)
     rows = padded_BND.reshape(-1, width)
     rows_levels = Levels.of(levels, longest, rows)
     for layer in weights.encoder:
         attention = layer.self_attention
         joined = attention.inputs(attention.norm(rows)).view(batch, longest, 3, weights.heads, -1)
         query, key, value = joined.permute(2, 0, 3, 1, 4)
+        if keys > longest:
+            key, value = (pad(one, (0, 0, 0, keys - longest)) for one in (key, value))
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         rows = attention.output.added_to(rows, attended.transpose(1, 2).reshape(batch * longest, -1))
         rows = layer.feed_forward(rows, rows_levels)

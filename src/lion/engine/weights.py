@@ -262,7 +262,7 @@ class Weights:
         """Relative position bias of the encoder's self-attention, (1, heads, N, N) for N = ``length``."""
         if length > self._encoder_bias.shape[-1]:  # it depends on distances alone, so a longer one serves for all
             bias: Tensor = self._biased[0].compute_bias(length, length)
-            self._encoder_bias = bias.detach().to(self.type)
+            self._encoder_bias = bias.detach().to(self.type).contiguous()  # for each head, as attention reads it
         return self._encoder_bias[..., :length, :length]
 
     def decoder_bias(self, length: int) -> Tensor:

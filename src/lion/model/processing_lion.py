@@ -53,7 +53,7 @@ OTHERS = ("audio", "videos", "audio_kwargs", "videos_kwargs")
 
 def is_readable(text: str) -> bool:
     """Whether a tokenizer can read it: no surrogates, which stand for bytes that were not UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _prompt(instruction: str, tags: Sequence[str] | None) -> str:
@@ -95,6 +95,8 @@ def _one_for_each_row(images: Any) -> Any:
 
 def _padded(tokenizer: PreTrainedTokenizerBase, ids: list[list[int]], settings: TextSettings) -> dict[str, Any]:
     """``input_ids`` and ``attention_mask`` as lists."""
+    if len(ids) == 1 and settings.padding == "longest" and not settings.multiple:  # of each request: nothing to pad
+        return {"input_ids": ids, "attention_mask": [[1] * len(ids[0])]}
     return dict(
         tokenizer.pad(
             {"input_ids": ids},
@@ -223,6 +225,9 @@ class LionProcessor(ProcessorMixin):
 
     def _settings(self, kwargs: Any) -> tuple[TextSettings, dict[str, Any]]:
         """Those of the prompts, and the image processor's keywords. Raises: LionError for what cannot be."""
+        if kwargs.keys() == {"max_length"} and type(kwargs["max_length"]) is int and kwargs["max_length"] > 0:
+            # Of each request, a thousand times in a second: what all of the below makes of it.
+            return TextSettings(kwargs["max_length"], False, "longest", None, "pt"), {"return_tensors": "pt"}
         for name in kwargs.keys() - KEYWORDS:
             if name not in OTHERS and hasattr(GenerationConfig(), name):
                 own = f"generate_kwargs={{{name!r}: {kwargs[name]!r}}}"
