@@ -6,9 +6,10 @@
 Clients on loopback send all verbs in turn, about drawn pictures. Every answer is compared with what a server gave that
 was asked one thing at a time. Rates and times are of pictures that the server has seen before; those of new pictures
 stand beside them. There are turns without 16-megapixel pictures, with one, and with one more client that sends nothing
-else; each is a new one. The server has a process for each core. The cost of HTTP is that of an app without an engine
-and without decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits with 1 if an
-answer differs or fails, or a limit is missed.
+else; each is a new one. What one of them in two minutes does to the others is what a turn with it does among so many
+without. The server has a process for each core. The cost of HTTP is that of an app without an engine and without
+decoding, beside a bare Starlette app that reads the same JSON and answers the same. Exits with 1 if an answer differs
+or fails, or a limit is missed.
 """
 
 import argparse
@@ -66,6 +67,8 @@ ROUNDS = 5
 """Of the apps in turn, whose medians are compared."""
 TURN = 10.0
 """Seconds with large pictures or without, at most: one run differs from the next by more than what is looked for."""
+PHASE = 120.0
+"""Seconds in which there is one large picture among all else, put together of turns without it and one with it."""
 KINDS = ("none", "one", "only")
 """Turns: without large pictures, with one at some time, and with one more client that sends nothing else."""
 BOXES = {
@@ -357,8 +360,10 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
         _row(f"{count} clients, p99, ms", together.percentile(0.99)),
         _row("one look, ms", look),
     ]
-    rows += _rows_beside(turns, "one", f"16 megapixels once in {length:.0f} s", look)
-    rows += _rows_beside(turns, "only", "16 megapixels all the time")
+    among = min(round(PHASE / length), count_turns)
+    rows += _rises(turns, "one", f"16 megapixels once in {among * length:.0f} s", among, look)
+    rows += _rises(turns, "one", f"16 megapixels once in {length:.0f} s") + _themselves(turns, "one")
+    rows += _rises(turns, "only", "16 megapixels all the time") + _themselves(turns, "only")
     return [
         *rows,
         _row("answers in all", sum(len(one.milliseconds) for one in runs)),
@@ -368,21 +373,40 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def _rows_beside(
-    turns: dict[str, list[tuple[Run, Run]]], kind: str, told: str, most: float | None = None
+def _rises(
+    turns: dict[str, list[tuple[Run, Run]]], kind: str, told: str, among: int = 1, most: float | None = None
 ) -> list[dict[str, Any]]:
-    """Large pictures and, against turns without, the others beside them, whose p99 may rise by so many milliseconds."""
-    pairs = [(run, plain) for (run, _), (plain, _) in zip(turns[kind], turns["none"], strict=True)]
-    rises = {share: [run.percentile(share) - plain.percentile(share) for run, plain in pairs] for share in (0.5, 0.99)}
-    rise, error = np.mean(rises[0.99]), np.std(rises[0.99], ddof=1) / len(pairs) ** 0.5
-    big = _joined([other for _, other in turns[kind]])
+    """By how much p50 and p99 of the others are higher beside large pictures, in turns of a kind against those without.
+
+    Args:
+        turns: for each kind those of the others and of the large pictures.
+        kind: of turn.
+        told: what that is.
+        among: how many turns are counted together, of which one is of that kind, against as many without.
+        most: milliseconds by which p99 may rise.
+    """
+    plain, beside = ([run for run, _ in turns[name]] for name in ("none", kind))
+    rises: dict[float, list[float]] = {0.5: [], 0.99: []}
+    for number, run in enumerate(beside):
+        same = [plain[(number + step) % len(plain)] for step in range(1, among)]
+        with_it, without = _joined([run, *same]), _joined([plain[number], *same])
+        for share, found in rises.items():
+            found.append(with_it.percentile(share) - without.percentile(share))
+    rise, error = np.mean(rises[0.99]), np.std(rises[0.99], ddof=1) / len(beside) ** 0.5
     return [
-        _row(f"{told}: pictures", len(big.milliseconds)),
         _row(f"{told}: p50 of the others rises by, ms", np.mean(rises[0.5])),
         _row(f"{told}: p99 of the others rises by, ms", rise, None if most is None else rise <= most),
-        _row(f"{told}: standard error of that, {len(pairs)} turns, ms", error),
-        _row(f"{told}: those themselves, p50, ms", big.percentile(0.5)),
-        _row(f"{told}: those themselves, longest, ms", big.percentile(1.0)),
+        _row(f"{told}: standard error of that, {len(beside)} turns, ms", error),
+    ]
+
+
+def _themselves(turns: dict[str, list[tuple[Run, Run]]], kind: str) -> list[dict[str, Any]]:
+    """The large pictures in turns of a kind."""
+    large = _joined([other for _, other in turns[kind]])
+    return [
+        _row("those: pictures", len(large.milliseconds)),
+        _row("those: p50, ms", large.percentile(0.5)),
+        _row("those: longest, ms", large.percentile(1.0)),
     ]
 
 

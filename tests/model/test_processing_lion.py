@@ -161,6 +161,16 @@ def test_keywords_that_ask_for_the_usual_change_nothing(processor, keywords):
     assert plain.keys() == asked.keys() and all(torch.equal(plain[name], asked[name]) for name in plain)
 
 
+@pytest.mark.parametrize("tags", [None, [["cat"] * 30]])
+def test_the_settings_of_a_request_are_those_that_transformers_merges(processor, tags):
+    short, merged = (
+        processor(text=TWO[:1], tags=tags, tasks="vqa", **keywords)
+        for keywords in ({"max_length": 40}, {"text_kwargs": {"max_length": 40, "pad_to_multiple_of": 1}})
+    )
+    assert short.keys() == merged.keys() and short["input_ids"].shape[1] <= 40
+    assert all(torch.equal(short[name], merged[name]) and short[name].dtype == merged[name].dtype for name in short)
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_keywords_act_flat_and_nested(processor, nested):
     def call(images=None, **text):

@@ -65,7 +65,7 @@ def serve(
     routes: Routes = None,
     decoding: Decoding = "lion",
     device: Device = None,
-    batch_size: BatchSize = 8,
+    batch_size: BatchSize = 16,
     debug: Debug = False,
 ) -> None:
     """Answer over HTTP: chat completions as OpenAI's clients speak them, a route for each verb, and a page at /.
