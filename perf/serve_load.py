@@ -453,9 +453,9 @@ def check_soak(options: argparse.Namespace) -> list[dict[str, Any]]:
         known,
         watch=lambda run: points.append((len(run.milliseconds), server.memory())),
     )
+    points.append((len(run.milliseconds), server.memory()))
     code = server.end()
-    half = [point for point in points if point[0] >= options.soak / 2]
-    slope, all_of_it = (1000 * float(np.polyfit(*zip(*some, strict=True), 1)[0]) for some in (half, points))
+    slope, all_of_it = (_slope([point for point in points if point[0] >= least]) for least in (options.soak / 2, 0))
     bad = [*run.failed, *run.differ]
     return [
         _row("soak: requests", len(run.milliseconds), len(run.milliseconds) == options.soak and not bad and not code),
@@ -465,6 +465,13 @@ def check_soak(options: argparse.Namespace) -> list[dict[str, Any]]:
         _row("soak: MB per 1,000 requests, second half", slope),
         _row("soak: MB per 1,000 requests, all of it", all_of_it),
     ]
+
+
+def _slope(points: Sequence[tuple[int, float]]) -> float:
+    """Megabytes per 1,000 requests; NaN where there is no more than one number of requests."""
+    if len({count for count, _ in points}) < 2:
+        return float("nan")
+    return 1000 * float(np.polyfit(*zip(*points, strict=True), 1)[0])
 
 
 class _NoWorker:

@@ -1,8 +1,10 @@
 """What the load test reckons of its turns."""
 
+import math
+
 import pytest
 
-from perf.serve_load import Run, _rises
+from perf.serve_load import Run, _rises, _slope
 
 
 def run(*milliseconds):
@@ -30,3 +32,8 @@ def test_one_turn_among_several_weighs_less():
     turns["one"] = [(run(*range(1, 99), 900, 900), run())] * 4
     assert values(_rises(turns, "one", "large"))[1] == 801.0
     assert values(_rises(turns, "one", "large", 4))[1] == 1.0  # from 99 to 100: four of 400 are above either
+
+
+def test_a_slope_wants_two_points():
+    assert _slope([(0, 100.0), (1000, 101.0), (2000, 102.0)]) == pytest.approx(1.0)
+    assert math.isnan(_slope([])) and math.isnan(_slope([(500, 100.0), (500, 101.0)]))
