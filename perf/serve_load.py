@@ -17,6 +17,7 @@ import asyncio
 import base64
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -30,7 +31,6 @@ from datetime import date
 from functools import partial
 from io import BytesIO
 from itertools import cycle, islice, permutations, takewhile
-from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -237,7 +237,7 @@ class Run:
         """Milliseconds within which so many answers came; NaN where none did."""
         if not self.milliseconds:
             return float("nan")
-        return sorted(self.milliseconds)[max(ceil(share * len(self.milliseconds)) - 1, 0)]
+        return sorted(self.milliseconds)[max(math.ceil(share * len(self.milliseconds)) - 1, 0)]
 
 
 async def _client(port: int, requests: Iterator[Asked], known: dict[Asked, Any], run: Run) -> None:
@@ -580,8 +580,12 @@ def check_http(image: Path, seconds: float) -> list[dict[str, Any]]:
 
 
 def _row(what: str, value: Any, passed: bool | None = None) -> dict[str, Any]:
-    """A measured value; ``passed`` is None where nothing was promised."""
-    return {"what": what, "value": float(value), "passed": None if passed is None else bool(passed)}
+    """A measured value, None where there was nothing to measure; ``passed`` is None where nothing was promised."""
+    return {
+        "what": what,
+        "value": None if math.isnan(value) else float(value),
+        "passed": None if passed is None else bool(passed),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -612,7 +616,8 @@ def main(arguments: list[str] | None = None) -> int:
     atomic_write_json(options.out, report)
     print(f"{report['hardware']}, {report['seconds']:.0f} s")
     for row in rows:
-        print(f"{row['what']:<75} {row['value']:>10.4g}  { ({True: 'ok', False: 'FAILED'}.get(row['passed'], '')) }")
+        value = "-" if row["value"] is None else f"{row['value']:.4g}"
+        print(f"{row['what']:<75} {value:>10}  { ({True: 'ok', False: 'FAILED'}.get(row['passed'], '')) }")
     return int(any(row["passed"] is False for row in rows))
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from perf.serve_load import Run, _rises, _slope
+from perf.serve_load import Run, _rises, _slope, _themselves
 
 
 def run(*milliseconds):
@@ -37,3 +37,7 @@ def test_one_turn_among_several_weighs_less():
 def test_a_slope_wants_two_points():
     assert _slope([(0, 100.0), (1000, 101.0), (2000, 102.0)]) == pytest.approx(1.0)
     assert math.isnan(_slope([])) and math.isnan(_slope([(500, 100.0), (500, 101.0)]))
+
+
+def test_what_was_not_measured_is_none_in_the_report():
+    assert values(_themselves({"only": [(run(1), run())]}, "only")) == [0.0, None, None]
