@@ -362,8 +362,8 @@ def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
     among = min(round(PHASE / length), count_turns)
     rows += _rises(turns, "one", f"16 megapixels once in {among * length:.0f} s", among, look)
-    rows += _rises(turns, "one", f"16 megapixels once in {length:.0f} s") + _themselves(turns, "one")
-    rows += _rises(turns, "only", "16 megapixels all the time") + _themselves(turns, "only")
+    for kind, told in (("one", f"16 megapixels once in {length:.0f} s"), ("only", "16 megapixels all the time")):
+        rows += _rises(turns, kind, told) + _themselves(turns, kind, told)
     return [
         *rows,
         _row("answers in all", sum(len(one.milliseconds) for one in runs)),
@@ -400,13 +400,13 @@ def _rises(
     ]
 
 
-def _themselves(turns: dict[str, list[tuple[Run, Run]]], kind: str) -> list[dict[str, Any]]:
-    """The large pictures in turns of a kind."""
+def _themselves(turns: dict[str, list[tuple[Run, Run]]], kind: str, told: str) -> list[dict[str, Any]]:
+    """The large pictures in turns of a kind; ``told`` is what that is."""
     large = _joined([other for _, other in turns[kind]])
     return [
-        _row("those: pictures", len(large.milliseconds)),
-        _row("those: p50, ms", large.percentile(0.5)),
-        _row("those: longest, ms", large.percentile(1.0)),
+        _row(f"{told}: pictures", len(large.milliseconds)),
+        _row(f"{told}: those themselves, p50, ms", large.percentile(0.5)),
+        _row(f"{told}: those themselves, longest, ms", large.percentile(1.0)),
     ]
 
 
