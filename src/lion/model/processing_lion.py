@@ -226,7 +226,7 @@ class LionProcessor(ProcessorMixin):
     def _settings(self, kwargs: Any) -> tuple[TextSettings, dict[str, Any]]:
         """Those of the prompts, and the image processor's keywords. Raises: LionError for what cannot be."""
         if kwargs.keys() == {"max_length"} and type(kwargs["max_length"]) is int and kwargs["max_length"] > 0:
-            # As each request of the pipeline has it: what all of the below makes of that, which takes a quarter of the call.
+            # As each request of the pipeline has it: what the below makes of that in a quarter of the call's time.
             return TextSettings(kwargs["max_length"], False, "longest", None, "pt"), {"return_tensors": "pt"}
         for name in kwargs.keys() - KEYWORDS:
             if name not in OTHERS and hasattr(GenerationConfig(), name):
