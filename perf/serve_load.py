@@ -315,9 +315,13 @@ def until(requests: Sequence[Asked], count: int, seconds: float) -> list[Callabl
     def source(place: int) -> Iterator[Asked]:
         return _for_a_time(cycle([*requests[place:], *requests[:place]]), seconds)
 
-    step = max(len(requests) // count, 1)
-    places = [number * step % len(requests) for number in range(count)]
-    return [partial(source, place) for place in places]
+    return [partial(source, place) for place in places_of(len(requests), count)]
+
+
+def places_of(requests: int, clients: int) -> list[int]:
+    """Where in a list of requests each client begins."""
+    step = max(requests // clients, 1)
+    return [number * step % requests for number in range(clients)]
 
 
 def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -64,3 +64,16 @@ def test_common_beginnings_are_read_once(model, monkeypatch):
     monkeypatch.setattr(ranking, "TOKENS_PER_TREE", 10**4)
     rank(Weights(model), *tiny.inputs(1), [[[2, 3, 4, 5 + number % 19, 1] for number in range(100)]])
     assert rows == [1 + 3 + 19]
+
+
+def test_prompts_of_about_as_many_tokens_share_a_pass():
+    """Those that would be filled up to several times their tokens do not, unless they are few."""
+
+    def groups(*tokens):
+        trees = [[ranking._Tree([0] * count) for count in own] for own in tokens]
+        return [sorted(group) for group in ranking._groups(trees)]
+
+    assert groups([3], [7]) == [[0, 1]]
+    assert groups([3], [48, 48, 30]) == [[0], [1]]
+    assert groups([48, 48, 40], [3], [4], [48, 48, 30]) == [[1, 2], [0, 3]]
+    assert groups(*[[48, 48]] * 30) == [list(range(21)), list(range(21, 30))], "as many as fit"

@@ -161,8 +161,8 @@ def test_both_decoders_rank_alike(pipeline, picture):
     close(pipeline.rank(picture, QUESTION, ANSWERS), other.rank(picture, QUESTION, ANSWERS))
 
 
-def test_about_as_many_candidates_share_a_pass(pipeline, picture, monkeypatch):
-    """Prompts with two or three go together; one with a hundred does not make the others wait for it."""
+def test_all_that_is_scored_goes_to_the_decoder_at_once(pipeline, picture, monkeypatch):
+    """Candidates of any number, and whether phrases are there."""
     counts = []
     score = EngineDecoder.score
 
@@ -170,10 +170,41 @@ def test_about_as_many_candidates_share_a_pass(pipeline, picture, monkeypatch):
         counts.append([len(prompt.candidates) for prompt in prompts])
         return score(self, prompts, vision)
 
+    requests = [
+        Request(picture, Verb.ASK, QUESTION, candidates=["yes", "no"]),
+        Request(picture, Verb.LOCATE, "the car", if_there=True, decoding=DecodingPreset(num_beams=1)),
+        Request(picture, Verb.ASK, QUESTION, candidates=[str(number) for number in range(100)]),
+    ]
+    alone = [pipeline.answer([request])[0] for request in requests]
     monkeypatch.setattr(EngineDecoder, "score", counting)
+    together = pipeline.answer(requests)
+    assert counts == [[2, 2, 100]]
+    for one, other in zip(together, alone, strict=True):
+        assert one.text == other.text and one.presence == (other.presence and pytest.approx(other.presence, rel=1e-4))
+        close(one.candidates, other.candidates)
+
+
+def test_transformers_pads_few_candidates_by_less_than_as_many(pipeline, picture, monkeypatch):
+    """Prompts with two or three go together; those with a hundred apart."""
+    other = LionPipeline(
+        pipeline.model,
+        pipeline.processor,
+        pipeline.tagger,
+        decoder=TransformersDecoder(pipeline.model, pipeline.processor),
+    )
+    counts = []
+    score = pipeline.model.score_candidates
+
+    def counting(candidates, **inputs):
+        counts.append([len(own) for own in candidates])
+        return score(candidates=candidates, **inputs)
+
+    monkeypatch.setattr(pipeline.model, "score_candidates", counting)
     own = [["yes", "no"], [str(number) for number in range(100)], ["a", "b", "c"]]
-    assert [len(order) for order in pipeline.rank(picture, QUESTION, own)] == [2, 100, 3]
+    ranked = other.rank(picture, QUESTION, own)
     assert sorted(counts) == [[2, 3], [100]]
+    for row, ours in zip(ranked, pipeline.rank(picture, QUESTION, own), strict=True):
+        close(row, ours)
 
 
 def test_a_look_is_used_again(pipeline, picture, monkeypatch):

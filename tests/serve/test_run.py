@@ -27,6 +27,19 @@ def test_processes_share_the_cores_and_a_small_model_takes_one(weights, cores, w
     assert run.threads(weights, cores, workers) == wanted
 
 
+@pytest.mark.parametrize(
+    ("weights", "cores", "workers", "wanted"),
+    [
+        (2**24, 16, 1, "this small model uses 1 of 16 cores; many clients want --workers N, N up to 16"),
+        (2**24, 2, 2, None),
+        (2**24, 1, 1, None),
+        (2**30, 16, 3, None),
+    ],
+)
+def test_a_small_model_that_leaves_cores_idle_says_how_to_use_them(weights, cores, workers, wanted):
+    assert run.idle(weights, cores, workers) == wanted
+
+
 @pytest.fixture
 def reserved():
     with run._reserved(run._listen("127.0.0.1", 0)) as made:

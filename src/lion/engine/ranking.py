@@ -26,6 +26,9 @@ TOKENS_PER_TREE = 48
 TOKENS_PER_PASS = 2048
 """Most decoder tokens of one pass, R (but at least one tree): bounds the memory."""
 
+FEW_TOKENS = 64
+"""So many more take less time than one more pass."""
+
 
 @dataclass(slots=True)
 class _Tree:
@@ -94,14 +97,16 @@ def _trees(candidates: Sequence[Sequence[int]], start: int) -> Iterator[_Tree]:
 
 
 def _groups(trees: Sequence[Sequence[_Tree]]) -> Iterator[list[int]]:
-    """Numbers of prompts that are ranked together: of about as many tokens, which fit into one pass unless alone."""
+    """Numbers of prompts that are ranked together: they fit into one pass, unless alone, and are not filled up much."""
     group: list[int] = []
-    most = longest = 0
+    most = longest = own = 0
     for prompt in sorted(range(len(trees)), key=lambda number: (len(trees[number]), len(trees[number][0].tokens))):
-        most, longest = max(most, len(trees[prompt])), max(longest, *(len(tree.tokens) for tree in trees[prompt]), 0)
-        if group and (len(group) + 1) * most * longest > TOKENS_PER_PASS:
+        lengths = [len(tree.tokens) for tree in trees[prompt]]
+        most, longest, own = max(most, len(lengths)), max(longest, *lengths), own + sum(lengths)
+        size = (len(group) + 1) * most * longest
+        if group and (size > TOKENS_PER_PASS or size - own > own / 2 + FEW_TOKENS):
             yield group
-            group, most, longest = [], len(trees[prompt]), max(len(tree.tokens) for tree in trees[prompt])
+            group, most, longest, own = [], len(lengths), max(lengths), sum(lengths)
         group.append(prompt)
     yield group
 

@@ -4,7 +4,6 @@
 A :class:`Batch` takes requests along it, and is the one place where a failed request becomes a row.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -161,20 +160,26 @@ class Batch:
         """Compute visual features where a prompt needs them."""
         encode_images([look for _, look, _ in self.prepared], seeing, processor, batch_size)
 
-    def check_presence(self, decoder: Decoder, processor: LionProcessor, positions: int | None = None) -> None:
-        """Ask whether what a phrase names is there, for requests that want to know; answer those where it is not."""
-        questions: list[tuple[Prepared, Prompt]] = []
+    def score(self, decoder: Decoder, processor: LionProcessor, positions: int | None = None) -> None:
+        """Score given answers: rank the candidates of requests that have some, and ask whether what a phrase names is
+        there for those that want to know. Answers the former, and of the latter those where it is not."""
+        asked: list[tuple[Prepared, Prompt]] = []
         for row, look, prompt in self.prepared:
             with row.attempt():
-                if row.request.if_there:
+                if prompt.candidates is not None:
+                    asked.append(((row, look, prompt), prompt))
+                elif row.request.if_there:
                     question = prepare(row.request.presence(), processor, look.size, look.evidence.tags, positions)
-                    questions.append(((row, look, prompt), question))
-        if not questions:
+                    asked.append(((row, look, prompt), question))
+        if not asked:
             return
-        scores = decoder.score([question for _, question in questions], features(each for each, _ in questions))
-        for ((row, look, prompt), _), (yes, no) in zip(questions, scores, strict=True):
+        scores = decoder.score([question for _, question in asked], features(each for each, _ in asked))
+        for ((row, look, prompt), _), nlls in zip(asked, scores, strict=True):
             with row.attempt():
-                presence = share(yes, (yes, no))
+                if prompt.candidates is not None:
+                    row.answer = read_ranking(prompt, look, nlls, self.model)
+                    continue
+                presence = share(nlls[0], nlls)  # of yes, beside no
                 row.prompt = replace(prompt, presence=presence)
                 if presence < PRESENCE_THRESHOLD:
                     row.answer = read_absence(row.prompt, look, self.model)
@@ -197,19 +202,6 @@ class Batch:
             return submitted
         rows = zip(members, presets, tickets, strict=True)
         return [Submitted(*member, preset, ticket) for member, preset, ticket in rows]
-
-    def rank(self, decoder: Decoder) -> None:
-        """Answer the prompts with candidates; those with about as many share a pass, whatever their tasks."""
-        groups: dict[int, list[Prepared]] = defaultdict(list)
-        for row, look, prompt in self.prepared:
-            if prompt.candidates is not None:
-                # Numbers of candidates in a group differ by less than a factor of 2: the fewer are padded.
-                groups[len(prompt.candidates).bit_length()].append((row, look, prompt))
-        for members in groups.values():
-            scores = decoder.score([prompt for _, _, prompt in members], features(members))
-            for (row, look, prompt), nlls in zip(members, scores, strict=True):
-                with row.attempt():
-                    row.answer = read_ranking(prompt, look, nlls, self.model)
 
 
 def features(members: Iterable[Prepared]) -> VisualFeatures:

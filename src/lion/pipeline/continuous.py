@@ -113,8 +113,7 @@ class ContinuousBatch:
                 positions = parts.model.config.qformer_config.max_position_embeddings
                 batch.prepare(parts.processor, positions)
                 batch.encode(variant.seeing, parts.processor, parts.batch_size)
-                batch.check_presence(parts.decoder, parts.processor, positions)
-                batch.rank(parts.decoder)
+                batch.score(parts.decoder, parts.processor, positions)
                 submitted = batch.submit(parts.decoder, parts.decoding)
             finally:
                 variant.cache.trim(batch.looks)

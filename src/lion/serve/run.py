@@ -115,13 +115,24 @@ def _app(
     if "OMP_NUM_THREADS" not in os.environ:
         models = [loaded.model, getattr(loaded.tagger, "model", None)]
         weights = sum(tensor.nbytes for model in models if model is not None for tensor in model.parameters())
-        torch.set_num_threads(threads(weights, torch.get_num_threads(), workers))
+        cores = torch.get_num_threads()
+        torch.set_num_threads(threads(weights, cores, workers))
+        if loaded.model.device.type == "cpu" and (note := idle(weights, cores, workers)):
+            LOG.info(json.dumps({"note": note}))
     return create_app(loaded, settings)
 
 
 def threads(weights: int, cores: int, workers: int) -> int:
     """Of the cores, how many a process computes on: its share, and of a model of few bytes one."""
     return 1 if weights <= SMALL_BYTES else max(cores // workers, 1)
+
+
+def idle(weights: int, cores: int, workers: int) -> str | None:
+    """What to do about cores that would have nothing to compute, if there are any."""
+    busy = threads(weights, cores, workers) * workers
+    if weights > SMALL_BYTES or busy >= cores:
+        return None
+    return f"this small model uses {busy} of {cores} cores; many clients want --workers N, N up to {cores}"
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
