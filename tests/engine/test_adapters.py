@@ -73,6 +73,6 @@ def test_rows_of_one_set_cost_what_they_did(models, monkeypatch):
     for model in models:
         weights.adapters_of(model)
     layer = weights.decoder[0].feed_forward
-    monkeypatch.setattr(layer.mixtures[0], "added_to", lambda *rest: pytest.fail("no row takes these"))
+    monkeypatch.setattr(layer.mixtures[0], "inner", lambda *rest: pytest.fail("no row takes these"))
     prompts = [replace(one, adapters=2) for one in tiny.prompts(Settings(1, 4), 3)]
     Scheduler(weights).run(prompts)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lion.engine import Scheduler, Settings, Weights, weights
-from lion.engine.weights import Levels, Mixture, Norm
+from lion.engine.weights import Levels, Mixture, Norm, route
 from tests.engine import tiny
 
 
@@ -20,13 +20,28 @@ def test_a_norm_is_the_layers_own(model):
         torch.testing.assert_close(Norm(layer)(rows * scale), layer(rows * scale), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("levels", [[0], [1], [0, 1, 1, 0]])
-def test_the_folded_mixture_is_the_mixture(model, levels):
+@pytest.mark.parametrize("levels", [[0], [1], [0, 0, 1], [0, 1, 1, 0]])
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_folded_mixture_is_the_mixture(model, levels, beside):
+    """In any order of the levels, and by runs of equal ones."""
     mixture, rows = model.decoder.block[1].mixture, torch.randn(len(levels) * 3, tiny.WIDTH)
     stream = torch.randn_like(rows)
     golden = stream + mixture(rows.view(len(levels), 3, -1), torch.tensor(levels)).flatten(0, 1)
-    ours = Mixture(mixture).added_to(stream, rows, Levels.of(levels, 3, rows))
-    torch.testing.assert_close(ours, golden, rtol=1e-5, atol=1e-5)
+    folded, ways = Mixture(mixture), Levels.beside(levels, 3) if beside else Levels.of(levels, 3, rows)
+    for way in ways.ways():
+        folded.add_to(stream[way.rows], folded.inner(rows[way.rows]), way)
+    torch.testing.assert_close(stream, golden, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_beside_each_other_make_a_span():
+    adapters = [route(number, 1) for number in (0, 2)]
+    assert Levels.beside([0, 0, adapters[0], adapters[1], adapters[1]], 3).spans == (
+        (0, 0, 6),
+        (adapters[0], 6, 9),
+        (adapters[1], 9, 15),
+    )
+    assert Levels.of([1, 1], 3, torch.zeros(1)).spans == ((1, 0, 6),)
+    assert Levels.of([1, 0], 3, torch.zeros(1)).spans == ()
 
 
 def test_what_is_too_large_to_copy_is_read_where_it_lies(model, monkeypatch):

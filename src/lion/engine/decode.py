@@ -97,7 +97,7 @@ class Lane:
             self._views = _Views(self, *shape)
         if self._levels is None or len(self._levels.one_hot_RL1) != shape[0] * rows:
             self._levels = Levels.of([*self.levels, *self.levels[:1] * unused], rows, self.weights.embedding)
-        key = (*shape, self._levels.common, self._levels.adapters, parents_PK is not None)
+        key = (*shape, self._levels.spans, self._levels.adapters, parents_PK is not None)
         step = partial(self._take_in, self._views, *key[3:])
         parents = parents_PK or [range(rows)] * used
         numbers = [[p, *t, *r] for p, t, r in zip(self.positions, tokens_PK, parents, strict=True)]
@@ -110,7 +110,7 @@ class Lane:
     def _take_in(
         self,
         views: "_Views",
-        level: int | None,
+        spans: tuple[tuple[int, int, int], ...],
         adapters: tuple[int, ...],
         reorder: bool,
         numbers_PJ: Tensor,
@@ -120,13 +120,13 @@ class Lane:
 
         Args:
             views: of the buffers.
-            level: of all prompts, if they have one in common.
+            spans: of the levels, as :class:`~lion.engine.weights.Levels`.
             adapters: that prompts take.
             reorder: whether rows continue others than themselves.
             numbers_PJ: for each prompt its position, k tokens and k parents.
             one_hot_RL1: levels of the rows.
         """
-        weights, levels, rows = self.weights, Levels(level, one_hot_RL1, adapters), self.rows
+        weights, levels, rows = self.weights, Levels(spans, one_hot_RL1, adapters), self.rows
         positions, tokens_PK, parents_PK = numbers_PJ.to(weights.device).split([1, rows, rows], dim=1)
         offset = (positions * rows).expand(-1, rows).flatten()
         mask = self._mask(views, positions[:, 0], offset, parents_PK if reorder else None)

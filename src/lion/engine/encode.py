@@ -1,13 +1,13 @@
 """The encoder stage: embedded prompts of about one length to encoder states, together.
 
-B prompts, N input tokens of the longest, D width, R = B * N.
+B prompts, N input tokens of the longest, D width, R = B * N, H heads, W head width.
 """
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from lion.engine.decode import SOURCE_STEP, rounded
@@ -24,6 +24,7 @@ def encode_each(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[
     for number, inputs in enumerate(inputs_ND):
         buckets.setdefault(rounded(len(inputs), SOURCE_STEP), []).append(number)
     for members in buckets.values():
+        members.sort(key=lambda number: levels[number])  # rows of one level lie side by side
         together_BND = encode(
             weights, [inputs_ND[number] for number in members], [levels[number] for number in members]
         )
@@ -45,13 +46,15 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
         mask.masked_fill_((torch.arange(keys) >= lengths[:, None])[:, None, None], -torch.inf)
         bias = bias + mask.to(weights.device)
     rows = padded_BND.reshape(-1, width)
-    rows_levels = Levels.of(levels, longest, rows)
+    rows_levels = Levels.beside(levels, longest)
+    filled_BN2HW = rows.new_zeros(batch, keys, 2, weights.heads, weights.head_width) if keys > longest else None
     for layer in weights.encoder:
         attention = layer.self_attention
         joined = attention.inputs(attention.norm(rows)).view(batch, longest, 3, weights.heads, -1)
         query, key, value = joined.permute(2, 0, 3, 1, 4)
-        if keys > longest:
-            key, value = (pad(one, (0, 0, 0, keys - longest)) for one in (key, value))
+        if filled_BN2HW is not None:
+            filled_BN2HW[:, :longest] = joined[:, :, 1:]
+            key, value = filled_BN2HW.permute(2, 0, 3, 1, 4)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         rows = attention.output.added_to(rows, attended.transpose(1, 2).reshape(batch * longest, -1))
         rows = layer.feed_forward(rows, rows_levels)

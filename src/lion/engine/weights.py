@@ -10,9 +10,10 @@ R rows (tokens of any prompts), D width, F feed-forward width, I = heads * head 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from itertools import accumulate, groupby
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -49,9 +50,9 @@ class Projection:
         return torch.cat([_call(module, rows) for module in self.modules], dim=-1)
 
     def added_to(self, residual: Tensor, rows: Tensor) -> Tensor:
-        """The residual stream (R, out) plus the projected rows (R, in)."""
+        """The residual stream (R, out), which may be overwritten, plus the projected rows (R, in)."""
         if self.weight_io is not None:
-            return torch.addmm(residual, rows, self.weight_io)
+            return residual.addmm_(rows, self.weight_io)
         return residual + self(rows)
 
 
@@ -116,42 +117,66 @@ class Mixture:
         )
         self.up_all_LH_D = self.up_LHD.flatten(0, 1)
 
-    def added_to(self, stream: Tensor, rows: Tensor, levels: "Levels") -> Tensor:
-        """``stream`` (R, D) plus the mixture of the un-normalised feed-forward input ``rows`` (R, D)."""
-        inner = torch.addmm(self.down_bias_H, rows.to(self.down_DH.dtype), self.down_DH).relu_()
-        if levels.common is not None:
-            return torch.addmm(stream.to(inner.dtype), inner, self.up_LHD[levels.common])
-        chosen = (inner[:, None] * levels.one_hot_RL1).flatten(1)
-        return torch.addmm(stream.to(inner.dtype), chosen, self.up_all_LH_D)
+    def inner(self, rows: Tensor) -> Tensor:
+        """The un-normalised feed-forward input (R, D) in the bottleneck, (R, H)."""
+        return torch.addmm(self.down_bias_H, rows.to(self.down_DH.dtype), self.down_DH).relu_()
+
+    def add_to(self, stream: Tensor, inner: Tensor, way: "Way") -> None:
+        """Add to ``stream`` (R, D) what comes out of the bottleneck."""
+        if way.level is not None:
+            stream.addmm_(inner, self.up_LHD[way.level])
+            return
+        assert way.one_hot_RL1 is not None
+        stream.addmm_((inner[:, None] * way.one_hot_RL1).flatten(1), self.up_all_LH_D)
+
+
+class Way(NamedTuple):
+    """What some of the rows take through the mixtures."""
+
+    adapters: int
+    """Number of the adapters."""
+    rows: slice
+    level: int | None
+    """The level of all of them; None where they differ."""
+    one_hot_RL1: Tensor | None = None
+    """Each row's level where they differ, all 0 for rows that take other adapters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The task level of each of R rows, and whose adapters it takes; rows of one level only are cheaper."""
+    """The task level of each of R rows, and whose adapters it takes; rows beside those of their kind are cheaper."""
 
-    common: int | None
-    """The level, if it is that of all rows, and they take the same adapters."""
+    spans: tuple[tuple[int, int, int], ...]
+    """A route (see :func:`route`), its first row and the one after its last; none where rows of all routes mix."""
     one_hot_RL1: Tensor
-    """The L levels of each of `adapters`, side by side."""
-    adapters: tuple[int, ...] = (0,)
-    """Numbers of the adapters that rows take; see :meth:`Weights.adapters_of`."""
+    """Where they may mix: the L levels of each of `adapters`, side by side."""
+    adapters: tuple[int, ...] = ()
+    """Where they may mix: numbers of the adapters that rows take; see :meth:`Weights.adapters_of`."""
+
+    @classmethod
+    def beside(cls, routes: Sequence[int], repeats: int) -> Self:
+        """Those of prompts, of which each has so many rows, one after the other; cheap if routes are sorted."""
+        runs = [(one, len(list(same))) for one, same in groupby(routes)]
+        ends = [repeats * end for end in accumulate(count for _, count in runs)]
+        spans = ((one, first, end) for (one, _), first, end in zip(runs, [0, *ends], ends, strict=False))
+        return cls(tuple(spans), torch.empty(0))
 
     @classmethod
     def of(cls, routes: Sequence[int], repeats: int, like: Tensor) -> Self:
-        """Those of prompts, of which each has so many rows, one after the other; see :func:`route`."""
+        """Those of prompts, of which each has so many rows, one after the other, in any order."""
         adapters = tuple(sorted({one // len(TaskLevel) for one in routes}))
         columns = [adapters.index(one // len(TaskLevel)) * len(TaskLevel) + one % len(TaskLevel) for one in routes]
         one_hot = functional.one_hot(torch.tensor(columns, device=like.device), len(adapters) * len(TaskLevel))
-        common = columns[0] if len(set(routes)) == 1 else None
-        return cls(common, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None], adapters)
+        spans = ((routes[0], 0, repeats * len(routes)),) if len(set(routes)) == 1 else ()
+        return cls(spans, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None], adapters)
 
-    def each(self) -> Iterator[tuple[int, Self]]:
-        """For each of the adapters its number and levels, which are 0 for rows that take others."""
-        if len(self.adapters) == 1:
-            yield self.adapters[0], self
-            return
-        for number, own_RL1 in zip(self.adapters, self.one_hot_RL1.split(len(TaskLevel), dim=1), strict=True):
-            yield number, replace(self, one_hot_RL1=own_RL1, adapters=(number,))
+    def ways(self) -> Iterator[Way]:
+        """All that rows take."""
+        for one, first, end in self.spans:
+            yield Way(one // len(TaskLevel), slice(first, end), one % len(TaskLevel))
+        if not self.spans:
+            for number, own_RL1 in zip(self.adapters, self.one_hot_RL1.split(len(TaskLevel), dim=1), strict=True):
+                yield Way(number, slice(None), None, own_RL1)
 
 
 def route(adapters: int, level: int) -> int:
@@ -161,8 +186,8 @@ def route(adapters: int, level: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FeedForward:
-    """``rows + FFN(norm(rows)) + mixture(rows)``, plain or gated. A mixture adds 0 to rows that take the adapters of
-    another, so that each gets what it would get alone."""
+    """``rows + FFN(norm(rows)) + mixture(rows)``, plain or gated. Where rows of several adapters mix, a mixture adds
+    0 to those of another, so that each gets what it would get alone."""
 
     norm: Norm
     inner: Projection
@@ -173,16 +198,18 @@ class FeedForward:
     """By the number of the adapters."""
 
     def __call__(self, rows: Tensor, levels: Levels) -> Tensor:
-        """(R, D) to (R, D)."""
+        """(R, D), which may be overwritten, to (R, D)."""
         inner = self.inner(self.norm(rows))
         if self.gated:
             gate, value = inner.chunk(2, dim=-1)
             inner = self.activation(gate).mul_(value)
         else:
             inner = self.activation(inner)
+        mixed = [(way, self.mixtures[way.adapters].inner(rows[way.rows])) for way in levels.ways()]
         stream = self.outer.added_to(rows, inner)
-        for number, own in levels.each():
-            stream = self.mixtures[number].added_to(stream, rows, own)
+        stream = stream.to(mixed[0][1].dtype)
+        for way, own in mixed:
+            self.mixtures[way.adapters].add_to(stream[way.rows], own, way)
         return stream
 
 
