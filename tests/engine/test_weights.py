@@ -29,7 +29,7 @@ def test_the_folded_mixture_is_the_mixture(model, levels, beside):
     golden = stream + mixture(rows.view(len(levels), 3, -1), torch.tensor(levels)).flatten(0, 1)
     folded, ways = Mixture(mixture), Levels.beside(levels, 3) if beside else Levels.of(levels, 3, rows)
     for way in ways.ways():
-        folded.add_to(stream[way.rows], folded.inner(rows[way.rows]), way)
+        folded.add_to(way.of(stream), folded.inner(way.of(rows)), way)
     torch.testing.assert_close(stream, golden, rtol=1e-5, atol=1e-5)
 
 

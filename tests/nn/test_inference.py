@@ -41,6 +41,18 @@ def test_attention_reads_parts_of_rows_and_leaves_out_what_is_masked():
     torch.testing.assert_close(ours[1, :, :4], weights @ value[:3])
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, 15, 16, 24, 41])
+@pytest.mark.parametrize("masked", [False, True])
+def test_keys_that_fill_a_vector_are_not_seen(length, masked):
+    joined = 3 * torch.randn(2, length, 24)
+    mask = torch.arange(length) <= torch.tensor([[length], [length // 2]]) if masked else None
+    ours = attend(*joined.chunk(3, dim=-1), heads=2, mask=None if mask is None else mask[:, None, None])
+    query, key, value = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in joined.chunk(3, dim=-1))
+    scores = query @ key.transpose(2, 3) / 2
+    scores = scores if mask is None else scores.masked_fill(~mask[:, None, None], -torch.inf)
+    torch.testing.assert_close(ours, (scores.softmax(-1) @ value).transpose(1, 2).reshape(2 * length, 8))
+
+
 @pytest.mark.parametrize("patch", [4, 8, 16])
 def test_a_stem_is_folded(patch):
     torch.manual_seed(0)

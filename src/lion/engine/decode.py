@@ -126,7 +126,7 @@ class Lane:
             numbers_PJ: for each prompt its position, k tokens and k parents.
             one_hot_RL1: levels of the rows.
         """
-        weights, levels, rows = self.weights, Levels(spans, one_hot_RL1, adapters), self.rows
+        weights, ways, rows = self.weights, Levels(spans, one_hot_RL1, adapters).ways(), self.rows
         positions, tokens_PK, parents_PK = numbers_PJ.to(weights.device).split([1, rows, rows], dim=1)
         offset = (positions * rows).expand(-1, rows).flatten()
         mask = self._mask(views, positions[:, 0], offset, parents_PK if reorder else None)
@@ -142,7 +142,7 @@ class Lane:
             query = cross.inputs(cross.norm(stream))
             attended = self._attend(query, *views.cross_attention[index], views.cross_mask)
             stream = cross.output.added_to(stream, attended)
-            stream = layer.feed_forward(stream, levels)
+            stream = layer.feed_forward(stream, ways)
         return weights.logits(stream)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:

@@ -12,9 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lion.engine.decode import SOURCE_STEP, rounded
 from lion.engine.weights import Levels, Weights
-
-KEYS = 16
-"""A CPU takes scores in vectors of so many, and the rest of a row one by one."""
+from lion.nn.inference import VECTOR
 
 
 def encode_each(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int]) -> list[Tensor]:
@@ -39,14 +37,14 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
     lengths = torch.tensor([len(one) for one in inputs_ND])
     padded_BND = pad_sequence(list(inputs_ND), batch_first=True)
     batch, longest, width = padded_BND.shape
-    keys = rounded(longest, KEYS) if weights.device.type == "cpu" else longest
+    keys = rounded(longest, VECTOR) if weights.device.type == "cpu" else longest
     bias = weights.encoder_bias(keys)[:, :, :longest]
     if lengths.min() < keys:
         mask = torch.zeros(batch, 1, 1, keys, dtype=weights.type)
         mask.masked_fill_((torch.arange(keys) >= lengths[:, None])[:, None, None], -torch.inf)
         bias = bias + mask.to(weights.device)
     rows = padded_BND.reshape(-1, width)
-    rows_levels = Levels.beside(levels, longest)
+    ways = Levels.beside(levels, longest).ways()
     filled_BN2HW = rows.new_zeros(batch, keys, 2, weights.heads, weights.head_width) if keys > longest else None
     for layer in weights.encoder:
         attention = layer.self_attention
@@ -57,5 +55,5 @@ def encode(weights: Weights, inputs_ND: Sequence[Tensor], levels: Sequence[int])
             key, value = filled_BN2HW.permute(2, 0, 3, 1, 4)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         rows = attention.output.added_to(rows, attended.transpose(1, 2).reshape(batch * longest, -1))
-        rows = layer.feed_forward(rows, rows_levels)
+        rows = layer.feed_forward(rows, ways)
     return weights.encoder_norm(rows).view(batch, longest, width)

@@ -135,7 +135,7 @@ def _losses(weights: Weights, cross: _Cross, parts: Sequence[Sequence[_Tree]]) -
     length, width = max(len(tree.tokens) for tree in trees), weights.heads * weights.head_width
     tokens = [tree.tokens + [weights.start] * (length - len(tree.tokens)) for tree in trees]
     stream = weights.embedding[torch.tensor(tokens, device=weights.device).flatten()]
-    levels, bias = Levels.of(cross.levels, most * length, stream), _bias(weights, trees, length)
+    ways, bias = Levels.of(cross.levels, most * length, stream).ways(), _bias(weights, trees, length)
     for layer, (key, value) in zip(weights.decoder, cross.layers, strict=True):
         own, other = layer.self_attention, layer.cross_attention
         assert other is not None
@@ -146,7 +146,7 @@ def _losses(weights: Weights, cross: _Cross, parts: Sequence[Sequence[_Tree]]) -
         query = other.inputs(other.norm(stream)).view(len(parts), most * length, weights.heads, -1).transpose(1, 2)
         attended = scaled_dot_product_attention(query, key, value, attn_mask=cross.mask_B11N, scale=1.0)
         stream = other.output.added_to(stream, attended.transpose(1, 2).reshape(-1, width))
-        stream = layer.feed_forward(stream, levels)
+        stream = layer.feed_forward(stream, ways)
     rows = [(row * length + place, token) for row, tree in enumerate(trees) for place, token, _ in tree.foretold]
     places, ids = torch.tensor(rows, device=weights.device).T
     read, which = places.unique(return_inverse=True)  # padding has no logits

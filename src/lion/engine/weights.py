@@ -9,7 +9,7 @@ the same weights, can be added, and rows of a batch may take different ones.
 R rows (tokens of any prompts), D width, F feed-forward width, I = heads * head width, H bottleneck, L task levels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, groupby
@@ -135,11 +135,16 @@ class Way(NamedTuple):
 
     adapters: int
     """Number of the adapters."""
-    rows: slice
+    rows: slice | None
+    """Which; None for all."""
     level: int | None
     """The level of all of them; None where they differ."""
     one_hot_RL1: Tensor | None = None
     """Each row's level where they differ, all 0 for rows that take other adapters."""
+
+    def of(self, rows: Tensor) -> Tensor:
+        """Those of all rows that take it, a view."""
+        return rows if self.rows is None else rows[self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +175,16 @@ class Levels:
         spans = ((routes[0], 0, repeats * len(routes)),) if len(set(routes)) == 1 else ()
         return cls(spans, one_hot.repeat_interleave(repeats, 0).to(like.dtype)[..., None], adapters)
 
-    def ways(self) -> Iterator[Way]:
+    def ways(self) -> list[Way]:
         """All that rows take."""
-        for one, first, end in self.spans:
-            yield Way(one // len(TaskLevel), slice(first, end), one % len(TaskLevel))
-        if not self.spans:
-            for number, own_RL1 in zip(self.adapters, self.one_hot_RL1.split(len(TaskLevel), dim=1), strict=True):
-                yield Way(number, slice(None), None, own_RL1)
+        count = len(TaskLevel)
+        if len(self.spans) == 1:
+            ((one, _, _),) = self.spans
+            return [Way(one // count, None, one % count)]
+        if self.spans:
+            return [Way(one // count, slice(first, end), one % count) for one, first, end in self.spans]
+        parts_RL1 = self.one_hot_RL1.split(count, dim=1)
+        return [Way(number, None, None, own_RL1) for number, own_RL1 in zip(self.adapters, parts_RL1, strict=True)]
 
 
 def route(adapters: int, level: int) -> int:
@@ -197,19 +205,19 @@ class FeedForward:
     mixtures: list[Mixture]
     """By the number of the adapters."""
 
-    def __call__(self, rows: Tensor, levels: Levels) -> Tensor:
-        """(R, D), which may be overwritten, to (R, D)."""
+    def __call__(self, rows: Tensor, ways: Sequence[Way]) -> Tensor:
+        """(R, D), which may be overwritten, to (R, D); ``ways`` are :meth:`Levels.ways`."""
         inner = self.inner(self.norm(rows))
         if self.gated:
             gate, value = inner.chunk(2, dim=-1)
             inner = self.activation(gate).mul_(value)
         else:
             inner = self.activation(inner)
-        mixed = [(way, self.mixtures[way.adapters].inner(rows[way.rows])) for way in levels.ways()]
+        mixed = [(way, self.mixtures[way.adapters].inner(way.of(rows))) for way in ways]
         stream = self.outer.added_to(rows, inner)
         stream = stream.to(mixed[0][1].dtype)
         for way, own in mixed:
-            self.mixtures[way.adapters].add_to(stream[way.rows], own, way)
+            self.mixtures[way.adapters].add_to(way.of(stream), own, way)
         return stream
 
 

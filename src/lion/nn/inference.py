@@ -23,6 +23,9 @@ T = TypeVar("T")
 MOST_BYTES = 2**26
 """Larger modules are called: their time is that of their products, and a copy of them would take memory."""
 
+VECTOR = 16
+"""A CPU takes a row of attention's scores in vectors of so many, and what is left of it one by one."""
+
 KNOWN = ("torch.nn.modules.", "transformers.activations", "transformers.models.", "lion.")
 """Where classes of layers come from that are read; others, such as quantised layers or LoRA's, are called."""
 
@@ -140,8 +143,17 @@ def norm_of(layer: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Queries (B, N, I) to keys and values (B, M, I), which may be parts of larger rows; attended (B * N, I)."""
+    """Queries (B, N, I) to keys and values (B, M, I), which may be parts of larger rows; attended (B * N, I).
+
+    ``mask`` is False where a key is not to be seen.
+    """
     batch, length, inner = query.shape
+    left = key.shape[1] % VECTOR
+    if left >= VECTOR // 2 and key.device.type == "cpu":  # to fill up fewer takes longer than they do one by one
+        short = VECTOR - left
+        seen = torch.ones(1, 1, 1, key.shape[1], dtype=torch.bool) if mask is None else mask
+        mask = functional.pad(seen, (0, short), value=False)
+        key, value = (functional.pad(rows, (0, 0, 0, short)) for rows in (key, value))
     query, key, value = (rows.view(batch, -1, heads, inner // heads).transpose(1, 2) for rows in (query, key, value))
     attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return attended.transpose(1, 2).reshape(batch * length, inner)
