@@ -11,9 +11,7 @@ throughput the engine allows for: twice an answer's time alone to its time among
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,15 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lion.atomic import atomic_write_json
 from lion.pipeline import ContinuousBatch, LionPipeline, Request, Verb
 from lion.prompts import Task
-from lion.provenance import commit, hardware, versions
 from lion.world import render
 from lion.world.questions import test_questions as questions_of
-from perf.serve_load import places_of
-
-CANDIDATES = ["yes", "no", "red", "blue", "2"]
+from perf.report import publish
+from perf.serve_load import CANDIDATES, rounds
 
 
 def mixed(lion: LionPipeline, pictures: int) -> list[Request]:
@@ -55,9 +50,8 @@ def mixed(lion: LionPipeline, pictures: int) -> list[Request]:
 
 def milliseconds(lion: LionPipeline, requests: Sequence[Request], outstanding: int, seconds: float) -> float:
     """Of an answer, while so many requests are outstanding for so long: each that is answered is followed by one."""
-    sources = [cycle([*requests[place:], *requests[:place]]) for place in places_of(len(requests), outstanding)]
     batch, owners, answered = ContinuousBatch(lion), dict[int, Iterator[Request]](), 0
-    for source in sources:
+    for source in rounds(requests, outstanding):
         owners[batch.submit(next(source))] = source
     began = perf_counter()
     while perf_counter() - began < seconds:
@@ -78,12 +72,13 @@ def measured(run: Callable[[int], float], outstanding: int, turns: int) -> list[
         among.append(run(outstanding))
     gains = np.array(alone) / np.array(among)
     error = float(gains.std(ddof=1) / turns**0.5) if turns > 1 else None
-    return [
-        {"what": "one at a time, ms an answer", "value": float(np.median(alone))},
-        {"what": f"{outstanding} outstanding, ms an answer", "value": float(np.median(among))},
-        {"what": "gain of a core", "value": float(gains.mean())},
-        {"what": f"standard error of that, {turns} turns", "value": error},
-    ]
+    values = {
+        "one at a time, ms an answer": float(np.median(alone)),
+        f"{outstanding} outstanding, ms an answer": float(np.median(among)),
+        "gain of a core": float(gains.mean()),
+        f"standard error of that, {turns} turns": error,
+    }
+    return [{"what": what, "value": value, "passed": None} for what, value in values.items()]
 
 
 def on_one_core(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -111,21 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, default=3, help="of each kind")
     parser.add_argument("--out", type=Path, help="a JSON of it")
     options = parser.parse_args(arguments)
+    began = perf_counter()
     rows = on_one_core(options)
-    report = {
-        "hardware": hardware(torch.device("cpu")),
-        "commit": commit(),
-        "date": date.today().isoformat(),
-        "versions": versions(),
-        "options": {name: str(value) for name, value in vars(options).items()},
-        "rows": rows,
-    }
-    if options.out:
-        atomic_write_json(options.out, report)
-    print(f"{report['hardware']}, {report['commit']}")
-    for row in rows:
-        print(f"{row['what']:<45} {'-' if row['value'] is None else format(row['value'], '.3g'):>8}")
-    return 0
+    return publish(rows, options, perf_counter() - began, options.out)
 
 
 if __name__ == "__main__":

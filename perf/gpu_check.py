@@ -10,7 +10,6 @@ and on the CPU. Exits with 1 if a check fails.
 import argparse
 import warnings
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -18,16 +17,15 @@ from typing import Any
 
 import torch
 
-from lion.atomic import atomic_write_json
 from lion.bench.limits import LARGE, read_speed
 from lion.bench.timing import stopwatch
 from lion.bench.work import bytes_per_token
 from lion.engine import EmbeddedPrompt, Scheduler, Settings, Weights
 from lion.model import LionConfig, LionForConditionalGeneration, VisualFeatures
 from lion.pipeline import DECODING, LionPipeline, Request, Verb
-from lion.provenance import commit, hardware, versions
 from lion.world import render
 from lion.world.questions import test_questions as questions_of
+from perf.report import publish
 
 TOKENS, TEXT, PICTURES = 20, 32, 64
 REPEATS = 5
@@ -185,21 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     config = LionConfig.tiny() if options.tiny else LionConfig.flan_t5_xl()
     rows = check_xl(device, config, 2 if options.tiny else PICTURES, promised=not options.tiny)
     rows += check_mini(device, 1 if options.tiny else 50)
-    report = {
-        "hardware": hardware(device),
-        "commit": commit(),
-        "date": date.today().isoformat(),
-        "versions": versions(),
-        "tiny": options.tiny,
-        "seconds": perf_counter() - begin,
-        "rows": rows,
-    }
-    atomic_write_json(options.out, report)
-    print(f"{report['hardware']}, {report['seconds']:.0f} s")
-    for row in rows:
-        value = "not run" if row["value"] is None else f"{row['value']:.4g}"
-        print(f"{row['what']:<70} {value:>10}  { ({True: 'ok', False: 'FAILED'}.get(row['passed'], '')) }")
-    return int(any(row["passed"] is False for row in rows))
+    return publish(rows, options, perf_counter() - begin, options.out, device)
 
 
 if __name__ == "__main__":

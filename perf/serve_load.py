@@ -27,14 +27,13 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from io import BytesIO
 from itertools import cycle, islice, permutations, takewhile
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -47,15 +46,16 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from lion.atomic import atomic_write_json
 from lion.pipeline import LionPipeline, Request, Result, Verb
-from lion.provenance import commit, hardware, versions
 from lion.serve.errors import LOG
 from lion.serve.protocol import HttpProtocol
 from lion.serve.schema import AskBody
 from lion.serve.settings import Settings
 from lion.world import render
 from lion.world.questions import test_questions as questions_of
+from perf.report import publish
+
+T = TypeVar("T")
 
 CHAT, VERBS = "/v1/chat/completions", "/v1/lion/"
 LEAST_GAIN, MOST_COST = 4.0, 1.5
@@ -71,6 +71,7 @@ PHASE = 120.0
 """Seconds in which there is one large picture among all else, put together of turns without it and one with it."""
 KINDS = ("none", "one", "only")
 """Turns: without large pictures, with one at some time, and with one more client that sends nothing else."""
+CANDIDATES = ["yes", "no", "red", "blue", "2"]
 BOXES = {
     "type": "object",
     "properties": {"box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}},
@@ -116,7 +117,7 @@ def mixed(pictures: int) -> list[Asked]:
             Asked.of(f"{VERBS}locate", image=other, phrase=rec.expression, if_there=True),
             Asked.of(f"{VERBS}describe", image=url_of(render(reg.scene)), box=reg.box.xyxy()),
             Asked.of(f"{VERBS}tag", image=url),
-            Asked.of(f"{VERBS}rank", image=url, question=vqa.question, candidates=["yes", "no", "red", "blue", "2"]),
+            Asked.of(f"{VERBS}rank", image=url, question=vqa.question, candidates=CANDIDATES),
             _chat(vqa.question, url, logprobs=True, top_logprobs=2),
             _chat("Describe this picture.", url, stream=True, temperature=0),
             _chat(rec.expression, other, response_format=wanted),
@@ -312,16 +313,14 @@ def _for_a_time(requests: Iterator[Asked], seconds: float) -> Iterator[Asked]:
 def until(requests: Sequence[Asked], count: int, seconds: float) -> list[Callable[[], Iterator[Asked]]]:
     """Sources that go through a list again and again for so many seconds, each from another place on."""
 
-    def source(place: int) -> Iterator[Asked]:
-        return _for_a_time(cycle([*requests[place:], *requests[:place]]), seconds)
-
-    return [partial(source, place) for place in places_of(len(requests), count)]
+    return [partial(_for_a_time, source, seconds) for source in rounds(requests, count)]
 
 
-def places_of(requests: int, clients: int) -> list[int]:
-    """Where in a list of requests each client begins."""
-    step = max(requests // clients, 1)
-    return [number * step % requests for number in range(clients)]
+def rounds(requests: Sequence[T], clients: int) -> list[Iterator[T]]:
+    """For each client the list without an end, from a place of its own on."""
+    step = max(len(requests) // clients, 1)
+    places = [number * step % len(requests) for number in range(clients)]
+    return [cycle([*requests[place:], *requests[:place]]) for place in places]
 
 
 def check_load(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -608,21 +607,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = perf_counter()
     rows = check_http(options.image, min(options.seconds, 10)) + check_load(options)
     rows += check_soak(options) if options.soak else []
-    report = {
-        "hardware": hardware(torch.device("cpu")),
-        "commit": commit(),
-        "date": date.today().isoformat(),
-        "versions": versions(),
-        "options": {name: str(value) for name, value in vars(options).items()},
-        "seconds": perf_counter() - began,
-        "rows": rows,
-    }
-    atomic_write_json(options.out, report)
-    print(f"{report['hardware']}, {report['seconds']:.0f} s")
-    for row in rows:
-        value = "-" if row["value"] is None else f"{row['value']:.4g}"
-        print(f"{row['what']:<75} {value:>10}  { ({True: 'ok', False: 'FAILED'}.get(row['passed'], '')) }")
-    return int(any(row["passed"] is False for row in rows))
+    return publish(rows, options, perf_counter() - began, options.out)
 
 
 if __name__ == "__main__":

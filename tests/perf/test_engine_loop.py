@@ -1,11 +1,12 @@
 """What the engine's loop reckons, and that it runs."""
 
 import json
+from itertools import islice
 
 import pytest
 
 from perf.engine_loop import main, measured
-from perf.serve_load import places_of
+from perf.serve_load import rounds
 
 
 def test_gains_are_of_turns_beside_each_other():
@@ -19,7 +20,8 @@ def test_one_turn_has_no_standard_error():
 
 
 def test_clients_begin_at_places_of_their_own():
-    assert places_of(144, 3) == [0, 48, 96] and places_of(3, 5) == [0, 1, 2, 0, 1]
+    assert [list(islice(source, 3)) for source in rounds("abcdef", 3)] == [list("abc"), list("cde"), list("efa")]
+    assert [next(source) for source in rounds("abc", 5)] == list("abcab")
 
 
 def test_it_runs_on_lion_mini(tmp_path, capsys):
